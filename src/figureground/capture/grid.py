@@ -1,0 +1,135 @@
+"""From what a layer returns to a grid of positions: NCHW maps, NHWC maps and sequences of tokens."""
+
+__all__ = ["Grid", "find_grid"]
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from figureground.base.shapes import FeatureMaps
+
+_MOST_PREFIX_TOKENS = 16
+_ASPECT_TOLERANCE = 0.2
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How the raw output of a layer is laid out over the image.
+
+    Args:
+        layout: ``nchw`` (N,C,h,w), ``nhwc`` (N,h,w,C) or ``tokens`` (N, prefix + h·w, C).
+        size: ``(h, w)``.
+        channels: C.
+        prefix: Class, distillation and register tokens before the first image token.
+    """
+
+    layout: Literal["nchw", "nhwc", "tokens"]
+    size: tuple[int, int]
+    channels: int
+    prefix: int = 0
+
+    def to_grid(self, raw: Tensor) -> FeatureMaps:
+        """A layer's output (or its gradient) as ``(N, C, h, w)``; prefix tokens are left out.
+
+        Args:
+            raw: As the layer returned it.
+
+        Returns:
+            A view where the layout allows.
+        """
+        if self.layout == "nchw":
+            return raw
+        if self.layout == "nhwc":
+            return raw.permute(0, 3, 1, 2)
+        return raw[:, self.prefix :].unflatten(1, self.size).permute(0, 3, 1, 2)
+
+    def from_grid(self, maps: FeatureMaps, raw: Tensor) -> Tensor:
+        """The inverse: put maps back into the layout of a layer's output.
+
+        Args:
+            maps: ``(N, C, h, w)``.
+            raw: An output of the layer for N images; lends its prefix tokens.
+
+        Returns:
+            A tensor shaped like ``raw``.
+        """
+        if self.layout == "nchw":
+            return maps.to(raw.dtype)
+        if self.layout == "nhwc":
+            return maps.permute(0, 2, 3, 1).to(raw.dtype)
+        tokens = raw.clone()
+        tokens[:, self.prefix :] = maps.flatten(2).transpose(1, 2).to(raw.dtype)
+        return tokens
+
+
+def find_grid(raw: Tensor, image_size: tuple[int, int], model: nn.Module, layer: nn.Module) -> Grid | None:
+    """How a layer's output lies over the image, or None where it has no positions.
+
+    Args:
+        raw: The output, ``(N, C, h, w)``, ``(N, h, w, C)`` or ``(N, T, C)``.
+        image_size: ``(H, W)`` of the images that went in; a grid has about the same proportions.
+        model: The network; timm's ``num_prefix_tokens`` and ``patch_embed`` are believed where they fit.
+        layer: The layer; a layer norm tells which axis holds the channels.
+
+    Returns:
+        The grid; ``h · w`` may be 1, which the caller may not want.
+    """
+    if raw.ndim == 4:
+        return _map_grid(raw, image_size, layer)
+    if raw.ndim == 3 and raw.is_floating_point():
+        return _token_grid(raw, image_size, model)
+    return None
+
+
+def _map_grid(raw: Tensor, image_size: tuple[int, int], layer: nn.Module) -> Grid:
+    """NCHW unless a layer norm over the last axis or the image's proportions say NHWC."""
+    _, a, b, c = raw.shape
+    normed: Any = getattr(layer, "normalized_shape", None)
+    looks_nhwc = _aspect_error((a, b), image_size) < _ASPECT_TOLERANCE < _aspect_error((b, c), image_size)
+    if (normed is not None and tuple(normed) == (c,) and a != c) or looks_nhwc:
+        return Grid("nhwc", (a, b), c)
+    return Grid("nchw", (b, c), a)
+
+
+def _token_grid(raw: Tensor, image_size: tuple[int, int], model: nn.Module) -> Grid | None:
+    """The grid that the model itself states, else the one whose proportions fit the image with the fewest prefix tokens."""
+    count, channels = raw.shape[1], raw.shape[2]
+    for prefix, size in [*_stated_grids(model, image_size), *_fitting_grids(count, image_size)]:
+        if prefix >= 0 and count == prefix + size[0] * size[1]:
+            return Grid("tokens", size, channels, prefix)
+    return None
+
+
+def _stated_grids(model: nn.Module, image_size: tuple[int, int]) -> list[tuple[int, tuple[int, int]]]:
+    """Prefix and size as timm's and torchvision's transformers state them."""
+    stated: list[tuple[int, tuple[int, int]]] = []
+    for module in model.modules():
+        embed = getattr(module, "patch_embed", None)
+        prefix = getattr(module, "num_prefix_tokens", None)
+        if isinstance(prefix, int) and hasattr(embed, "dynamic_feat_size"):
+            stated.append((prefix, tuple(embed.dynamic_feat_size(image_size))))
+        patch = getattr(module, "patch_size", None)
+        if isinstance(patch, int) and hasattr(module, "class_token"):
+            stated.append((1, (image_size[0] // patch, image_size[1] // patch)))
+    return stated
+
+
+def _fitting_grids(count: int, image_size: tuple[int, int]) -> list[tuple[int, tuple[int, int]]]:
+    """Every way to read ``count`` tokens as a few prefix tokens and a grid of the image's proportions."""
+    fitting = []
+    for prefix in range(min(_MOST_PREFIX_TOKENS, count - 1)):
+        positions = count - prefix
+        h = max(1, round(math.sqrt(positions * image_size[0] / image_size[1])))
+        exact = positions % h == 0
+        if exact and _aspect_error((h, positions // h), image_size) < _ASPECT_TOLERANCE / 2:
+            fitting.append((prefix, (h, positions // h)))
+    return fitting
+
+
+def _aspect_error(size: tuple[int, int], image_size: tuple[int, int]) -> float:
+    """How far two proportions are apart, in natural logarithms; infinite where a side is larger than the image's."""
+    if size[0] > image_size[0] or size[1] > image_size[1]:
+        return math.inf
+    return abs(math.log(size[0] * image_size[1] / (size[1] * image_size[0])))

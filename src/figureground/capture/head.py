@@ -1,0 +1,137 @@
+"""Recognise, from the numbers themselves, that logits are a linear function of an averaged feature map."""
+
+__all__ = ["ClassMapHead", "Classifying", "recognise_head"]
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+from torch import Tensor, nn
+
+from figureground.base.shapes import FeatureMaps, Logits, MapsPerClass
+from figureground.capture.directions import Directions
+
+Function = Callable[[Tensor], Tensor]
+_FUNCTIONS: dict[str, Function] = {
+    "identity": lambda x: x,
+    "relu": F.relu,
+    "relu6": F.relu6,
+    "silu": F.silu,
+    "hardswish": F.hardswish,
+    "gelu": F.gelu,
+}
+
+
+@dataclass(frozen=True)
+class Classifying:
+    """The last linear or 1×1-convolution module that ran, and what went in.
+
+    Args:
+        module: The module.
+        features: Its input.
+    """
+
+    module: nn.Linear | nn.Conv2d
+    features: Tensor
+
+
+@dataclass(frozen=True)
+class ClassMapHead:
+    """Weights that turn a feature map into one map per logit, whose means are the logits less the bias.
+
+    Args:
+        weight: ``(L, C)``.
+        bias: ``(L,)`` or None.
+        inner: Name of the function between the layer and the weights (``identity``, ``relu``, ...).
+        outer: Name of the function after the weights: ``identity`` for average pooling + linear; ``relu`` for
+            SqueezeNet's convolution, whose bias then belongs to the map.
+    """
+
+    weight: Tensor
+    bias: Tensor | None
+    inner: str = "identity"
+    outer: str | None = None
+
+    @property
+    def constant_gradient(self) -> bool:
+        """Whether the gradient of a logit is the same at every position: the weight over the number of positions."""
+        return self.inner == "identity" and self.outer is None
+
+    def class_maps(self, activations: FeatureMaps, directions: Directions) -> MapsPerClass:
+        """One map per direction in logit space.
+
+        Args:
+            activations: ``(N, C, h, w)``.
+            directions: K of them.
+
+        Returns:
+            ``(N, K, h, w)``.
+        """
+        features = _FUNCTIONS[self.inner](activations)
+        if self.outer is not None:
+            return directions.select(self.logit_maps(features))
+        weights = directions.weights(self.weight)
+        # one matrix product for the whole batch where all images are asked for the same classes
+        formula = "kc,nchw->nkhw" if weights.shape[0] == 1 else "nkc,nchw->nkhw"
+        return torch.einsum(formula, weights[0] if weights.shape[0] == 1 else weights, features)
+
+    def logit_maps(self, features: FeatureMaps) -> FeatureMaps:
+        """A convolutional classifier's own maps, ``(N, L, h, w)``."""
+        maps = F.conv2d(features, self.weight[:, :, None, None], self.bias)
+        return _FUNCTIONS[self.outer or "identity"](maps)
+
+
+def recognise_head(
+    last: Classifying | None, activations: FeatureMaps, logits: Logits, tolerance: float
+) -> ClassMapHead | None:
+    """The head that explains these logits from these activations, or None where no such head does.
+
+    Nothing is concluded from names or types: average the map, apply the last module's weights, compare with the logits.
+
+    Args:
+        last: The last linear or 1×1-convolution module that ran.
+        activations: ``(N, C, h, w)`` float32.
+        logits: ``(N, L)`` float32.
+        tolerance: Largest difference that still counts as equal, relative to the largest value.
+
+    Returns:
+        The head.
+    """
+    if last is None or last.module.weight.shape[0] != logits.shape[1]:
+        return None
+    if last.module.weight.flatten(1).shape[1] != activations.shape[1]:
+        return None
+    weight = last.module.weight.detach().flatten(1).float()
+    bias = None if last.module.bias is None else last.module.bias.detach().float()
+    features = last.features.detach().float()
+    if features.ndim == 4 and features.shape[-2:].numel() > 1:
+        return _convolutional_head(ClassMapHead(weight, bias), features, activations, logits, tolerance)
+    pooled = features.flatten(1)
+    if pooled.shape[0] != logits.shape[0] or not _same(F.linear(pooled, weight, bias), logits, tolerance):
+        return None
+    for name, function in _FUNCTIONS.items():
+        if _same(function(activations).mean((2, 3)), pooled, tolerance):
+            return ClassMapHead(weight, bias, inner=name)
+    return None
+
+
+def _convolutional_head(
+    head: ClassMapHead, features: FeatureMaps, activations: FeatureMaps, logits: Logits, tolerance: float  # noqa: PLR0917
+) -> ClassMapHead | None:
+    """A 1×1 convolution whose maps are averaged, with or without a ReLU between."""
+    if features.shape != activations.shape or not _same(features, activations, tolerance):
+        return None
+    for outer in ("relu", "identity"):
+        candidate = ClassMapHead(head.weight, head.bias, outer=outer)
+        if _same(candidate.logit_maps(features).mean((2, 3)), logits, tolerance):
+            return candidate
+    return None
+
+
+def _same(a: Tensor, b: Tensor, tolerance: float) -> bool:
+    """Equal to within a fraction of the largest value."""
+    if a.shape != b.shape:
+        return False
+    scale = b.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
+    return bool((a - b).abs().amax() <= tolerance * scale)

@@ -1,0 +1,123 @@
+"""What networks and layers return: tensors, tuples, dicts and objects."""
+
+__all__ = ["first_tensor", "logits_of", "with_first_tensor"]
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from figureground.base.errors import ModelError, ShapeError
+
+_LOGIT_KEYS = ("logits", "logit", "out", "output", "prediction", "predictions")
+
+
+def first_tensor(output: object) -> Tensor | None:
+    """The first tensor in what a module returned, looking into tuples, lists, dicts and dataclasses.
+
+    Args:
+        output: What the module returned.
+
+    Returns:
+        The tensor, or None where there is none.
+    """
+    if isinstance(output, Tensor):
+        return output
+    for value in _values(output):
+        found = first_tensor(value)
+        if found is not None:
+            return found
+    return None
+
+
+def with_first_tensor(output: Any, tensor: Tensor) -> Any:  # noqa: ANN401 - whatever a module returns
+    """The same structure with its first tensor exchanged; the given structure is not changed.
+
+    Args:
+        output: What a module returned.
+        tensor: What to put in place of its first tensor.
+
+    Returns:
+        A structure of the same kind.
+
+    Raises:
+        ShapeError: The structure holds no tensor.
+    """
+    if isinstance(output, Tensor):
+        return tensor
+    if isinstance(output, Mapping):
+        return _exchange_in_mapping(output, tensor)
+    if isinstance(output, list | tuple):
+        position = _first_position(output)
+        items = [with_first_tensor(v, tensor) if i == position else v for i, v in enumerate(output)]
+        return type(output)(*items) if hasattr(output, "_fields") else type(output)(items)
+    if is_dataclass(output) and not isinstance(output, type):
+        names = [field.name for field in fields(output)]
+        name = names[_first_position([getattr(output, name) for name in names])]
+        return replace(output, **{name: with_first_tensor(getattr(output, name), tensor)})
+    raise ShapeError(f"a layer returned {type(output).__name__}, which holds no tensor")
+
+
+def logits_of(output: object, pick: Callable[[Any], Tensor] | None = None) -> Tensor:
+    """The logits in what a classifier returned.
+
+    Args:
+        output: A tensor; a tuple or list (its first tensor); a dict or an object with ``logits``.
+        pick: The caller's own way to find them, where the above does not.
+
+    Returns:
+        ``(N, L)``; a single logit per image ``(N,)`` becomes ``(N, 1)`` and ``(N, L, 1, 1)`` loses its positions.
+
+    Raises:
+        ModelError: There is no such tensor.
+    """
+    found = pick(output) if pick is not None else _named_logits(output)
+    if not isinstance(found, Tensor):
+        kind = type(output).__name__
+        raise ModelError(f"no logits in what the model returned ({kind}); say where: output=lambda out: out[...]")
+    shape = tuple(found.shape)
+    if found.ndim == 1:
+        return found[:, None]
+    if found.ndim > 2 and found[0, :].numel() == found.shape[1]:
+        return found.flatten(1)
+    if found.ndim != 2:
+        message = f"logits (N, L) were expected, the model returned {shape}; say where: output=lambda out: ... -> (N, L)"
+        raise ModelError(message)
+    return found
+
+
+def _named_logits(output: object) -> Tensor | None:
+    """The tensor under a usual name, else the first one."""
+    for key in _LOGIT_KEYS:
+        value = output.get(key) if isinstance(output, Mapping) else getattr(output, key, None)
+        if isinstance(value, Tensor):
+            return value
+    return first_tensor(output)
+
+
+def _values(output: object) -> list[object]:
+    """What a structure holds, in order."""
+    if isinstance(output, Mapping):
+        return list(output.values())
+    if isinstance(output, list | tuple):
+        return list(output)
+    if is_dataclass(output) and not isinstance(output, type):
+        return [getattr(output, field.name) for field in fields(output)]
+    return []
+
+
+def _first_position(values: list[Any] | tuple[Any, ...]) -> int:
+    """Where the first tensor is."""
+    for position, value in enumerate(values):
+        if first_tensor(value) is not None:
+            return position
+    raise ShapeError("a layer returned a structure that holds no tensor")
+
+
+def _exchange_in_mapping(output: Mapping[Any, Any], tensor: Tensor) -> Any:  # noqa: ANN401
+    """A copy of a dict-like output (plain dict, OrderedDict, transformers' ModelOutput) with one value exchanged."""
+    keys = list(output)
+    key = keys[_first_position([output[k] for k in keys])]
+    changed = {k: with_first_tensor(v, tensor) if k == key else v for k, v in output.items()}
+    return type(output)(**changed) if is_dataclass(output) else type(output)(changed)  # type: ignore[call-arg]

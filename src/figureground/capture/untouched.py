@@ -1,0 +1,100 @@
+"""Borrow a network: evaluation mode while it is looked at, exactly as found afterwards."""
+
+__all__ = ["borrowed", "plain_model"]
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import nn
+
+from figureground.base.errors import ModelError
+
+
+@dataclass
+class _Loan:
+    """How a network stood when the first of its present borrowers came."""
+
+    training: dict[nn.Module, bool]
+    borrowers: int = 0
+
+
+_LOCK = threading.Lock()
+_LOANS: WeakKeyDictionary[nn.Module, _Loan] = WeakKeyDictionary()
+
+
+def plain_model(model: nn.Module) -> nn.Module:
+    """The network inside ``DataParallel``, ``DistributedDataParallel`` and ``torch.compile`` wrappers.
+
+    A map needs the plain modules: replicas run in other threads and compiled code skips hooks. The parameters are shared,
+    so the maps are those of the wrapped model.
+
+    Args:
+        model: Any network, wrapped or not.
+
+    Returns:
+        The innermost plain module.
+
+    Raises:
+        ModelError: The model is TorchScript, whose layers cannot be observed.
+    """
+    wrappers = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+    while True:
+        inner = model.module if isinstance(model, wrappers) else getattr(model, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            break
+        model = inner
+    if isinstance(model, torch.jit.ScriptModule):
+        message = "a TorchScript model cannot be explained: its layers cannot be observed; give the nn.Module it was made from"
+        raise ModelError(message)
+    return model
+
+
+@contextmanager
+def borrowed(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode inside the block; each module's own mode restored afterwards, whatever happens.
+
+    Flags are set directly rather than through ``model.eval()``: an overridden ``train`` may merge or rewrite weights.
+    Several threads may borrow one network; the last to leave restores it.
+
+    Args:
+        model: The network.
+
+    Yields:
+        Nothing.
+    """
+    with _LOCK:
+        loan = _LOANS.get(model)
+        if loan is None:
+            loan = _Loan({module: module.training for module in model.modules()})
+            _LOANS[model] = loan
+            for module in loan.training:
+                module.training = False
+        loan.borrowers += 1
+    try:
+        with _eager(model):
+            yield
+    finally:
+        with _LOCK:
+            loan.borrowers -= 1
+            if loan.borrowers == 0:
+                del _LOANS[model]
+                for module, flag in loan.training.items():
+                    module.training = flag
+
+
+@contextmanager
+def _eager(model: nn.Module) -> Iterator[None]:
+    """Run compiled parts of the network as ordinary Python, since compiled code skips hooks."""
+    compiled = any(
+        module._compiled_call_impl is not None or hasattr(module, "_orig_mod")  # noqa: SLF001
+        for module in model.modules()
+    )
+    if not compiled:
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
