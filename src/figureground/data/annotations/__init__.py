@@ -1,0 +1,17 @@
+"""Boxes, masks and labels of pictures, read from the usual formats and checked."""
+
+__all__ = [
+    "ANNOTATION_FORMATS",
+    "AnnotatedImage",
+    "AnnotatedImages",
+    "AnnotationFormat",
+    "Problem",
+    "read_annotations",
+]
+
+from figureground.data.annotations.entries import AnnotatedImage, AnnotatedImages, Problem
+from figureground.data.annotations.reading import (
+    ANNOTATION_FORMATS,
+    AnnotationFormat,
+    read_annotations,
+)

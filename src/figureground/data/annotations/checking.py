@@ -1,0 +1,163 @@
+"""From raw entries to checked ones: nothing is repaired or left out without a word."""
+
+__all__ = ["ClassLabels", "check_entries"]
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from figureground.base.errors import ImageError, OptionError
+from figureground.data.annotations.entries import AnnotatedImage, Problem, ProblemKind, RawEntry
+from figureground.data.photos import image_size
+
+
+@dataclass(frozen=True)
+class ClassLabels:
+    """Which labels exist.
+
+    Args:
+        count: Number of classes; None where unknown.
+        names: Class names in the order of their indices; None where unknown.
+
+    Raises:
+        OptionError: Count and names contradict each other.
+    """
+
+    count: int | None = None
+    names: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.names is not None and self.count not in (None, len(self.names)):
+            raise OptionError(f"num_classes is {self.count} but {len(self.names)} names came")
+
+    def resolve(self, label: int | str | None) -> int | str | None:
+        """The class index where it can be known, else the label as it was written.
+
+        Args:
+            label: An index, a name, or None.
+
+        Returns:
+            An index in range; the name where no names are known; None for None.
+
+        Raises:
+            LookupError: There is no such class; the message says why.
+        """
+        if isinstance(label, str):
+            return self._index_of(label)
+        count = self.count if self.names is None else len(self.names)
+        if label is not None and (label < 0 or (count is not None and label >= count)):
+            known = "" if count is None else f", not in 0..{count - 1}"
+            raise LookupError(f"the label is {label}{known}")
+        return label
+
+    def _index_of(self, name: str) -> int | str | None:
+        """The index of a name; digits that are no class name are an index themselves."""
+        if self.names is not None and name in self.names:
+            return self.names.index(name)
+        if name.isascii() and name.removeprefix("-").isdigit():
+            return self.resolve(int(name))
+        if self.names is not None:
+            raise LookupError(f"the label '{name}' is none of the {len(self.names)} class names")
+        return name
+
+
+def check_entries(
+    entries: Iterable[RawEntry], labels: ClassLabels
+) -> tuple[list[AnnotatedImage], list[Problem]]:
+    """The entries that can be used, and what was wrong with these and with the others.
+
+    A box partly outside its picture is clipped; an empty, impossible or outlying one is left out.
+    An entry is left out when its picture is missing, unreadable or of another size than the
+    annotation says (its boxes would lie elsewhere), or when its label is unknown. An entry without
+    boxes is kept.
+
+    Args:
+        entries: What a reader found.
+        labels: Which labels exist.
+
+    Returns:
+        The checked entries in the same order, and the problems.
+    """
+    size_of = lru_cache(maxsize=4)(image_size)  # entries of one picture come one after the other
+    images: list[AnnotatedImage] = []
+    problems: list[Problem] = []
+    for entry in entries:
+        image, met = _check_entry(entry, labels, size_of)
+        images += [image] if image is not None else []
+        problems += met
+    return images, problems
+
+
+def _check_entry(
+    entry: RawEntry, labels: ClassLabels, size_of: Callable[[Path], tuple[int, int]]
+) -> tuple[AnnotatedImage | None, list[Problem]]:
+    """The entry if it can be used, and its problems."""
+    try:
+        size = size_of(entry.path)
+        label = labels.resolve(entry.label)
+    except ImageError as error:
+        kind: ProblemKind = "unreadable-file" if entry.path.exists() else "missing-file"
+        return None, [Problem(kind, entry.where, f"left out: {error}")]
+    except LookupError as error:
+        return None, [Problem("unknown-label", entry.where, f"left out: {error}")]
+    if entry.size is not None and entry.size != size:
+        return None, [Problem("size-mismatch", entry.where, _mismatch(entry, size))]
+    boxes, problems = _inside(entry, size)
+    if not boxes:
+        problems.append(Problem("no-boxes", entry.where, f"nothing is marked in {entry.path}"))
+    array = np.array(boxes, np.float32).reshape(-1, 4)
+    return AnnotatedImage(entry.path, label, array, entry.mask), problems
+
+
+def _inside(
+    entry: RawEntry, size: tuple[int, int]
+) -> tuple[list[tuple[float, ...]], list[Problem]]:
+    """The boxes cut to the picture, and what was cut or left out."""
+    kept: list[tuple[float, ...]] = []
+    problems: list[Problem] = []
+    for box in entry.boxes:
+        inside = _clipped(box, size)
+        if inside:
+            kept.append(inside)
+        if inside != box:
+            problems.append(_box_problem(entry.where, box, size))
+    return kept, problems
+
+
+def _clipped(box: tuple[float, ...], size: tuple[int, int]) -> tuple[float, ...]:
+    """The part of the box inside the picture; () where there is none or it is no box."""
+    if len(box) != 4 or not all(map(math.isfinite, box)):
+        return ()
+    x0, y0, x1, y1 = box
+    width, height = size
+    if x1 <= x0 or y1 <= y0:
+        return ()
+    inside = (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
+    return inside if inside[0] < inside[2] and inside[1] < inside[3] else ()
+
+
+def _box_problem(where: str, box: tuple[float, ...], size: tuple[int, int]) -> Problem:
+    """Why a box was cut or left out."""
+    shown = "(" + ", ".join(f"{number:g}" for number in box) + ")"
+    if len(box) != 4 or not all(map(math.isfinite, box)):
+        return Problem("bad-box", where, f"box {shown} left out: not four finite numbers")
+    if box[2] <= box[0] or box[3] <= box[1]:
+        return Problem("empty-box", where, f"box {shown} left out: it has no area")
+    picture = f"the {size[0]}x{size[1]} picture"
+    if not _clipped(box, size):
+        return Problem("outside-box", where, f"box {shown} left out: it is outside {picture}")
+    return Problem("clipped-box", where, f"box {shown} clipped to {picture}")
+
+
+def _mismatch(entry: RawEntry, size: tuple[int, int]) -> str:
+    """What was claimed, what is there, and the likely reason."""
+    claimed = entry.size or (0, 0)
+    turned = " (turned by its EXIF orientation?)" if claimed == size[::-1] else ""
+    return (
+        f"left out: annotated as {claimed[0]}x{claimed[1]} pixels, "
+        f"but {entry.path} has {size[0]}x{size[1]}{turned}"
+    )

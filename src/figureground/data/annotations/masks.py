@@ -1,0 +1,67 @@
+"""Boxes from a folder of mask pictures."""
+
+__all__ = ["looks_like_masks", "read_masks"]
+
+from pathlib import Path
+
+import numpy as np
+
+from figureground.base.errors import ImageError
+from figureground.data.annotations.entries import Problem, RawEntry
+from figureground.data.annotations.pictures import PictureFinder
+from figureground.data.finding import natural_key
+from figureground.data.photos import decode_mask
+
+
+def looks_like_masks(source: Path) -> bool:
+    """Whether this is a folder of PNG files, at any depth.
+
+    Args:
+        source: A file or folder.
+
+    Returns:
+        True if there is at least one.
+    """
+    return source.is_dir() and any(source.rglob("*.[pP][nN][gG]"))
+
+
+def read_masks(source: Path, finder: PictureFinder) -> tuple[list[RawEntry], list[Problem]]:
+    """One entry for each mask, in natural order, with one box around all of its pixels.
+
+    A mask belongs to the picture at the same relative place with the same name but for the
+    extension. Inside a folder, the folder's name is the label. Pixels that are not black are
+    marked.
+
+    Args:
+        source: The folder.
+        finder: Where the pictures are looked for; the masks' own folder is left aside.
+
+    Returns:
+        Raw entries, and the masks that could not be decoded.
+
+    Raises:
+        DataError: There is no other folder to look for pictures in.
+    """
+    pictures = PictureFinder([root for root in finder.roots if root != source])
+    entries: list[RawEntry] = []
+    problems: list[Problem] = []
+    for file in sorted(source.rglob("*.[pP][nN][gG]"), key=natural_key):
+        place = file.relative_to(source)
+        label = place.parent.name or None
+        try:
+            mask = decode_mask(file)
+        except ImageError as error:
+            problems.append(Problem("unreadable-file", str(file), f"left out: {error.reason}"))
+            continue
+        path = pictures.find(str(place.with_suffix("")))
+        size = (mask.shape[1], mask.shape[0])
+        entries.append(RawEntry(str(file), path, label, _boxes(mask), size, file))
+    return entries, problems
+
+
+def _boxes(mask: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    """The half-open box around everything marked; none where nothing is."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return ()
+    return ((float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)),)

@@ -1,0 +1,100 @@
+"""Annotations in whatever known format they come."""
+
+__all__ = ["ANNOTATION_FORMATS", "AnnotationFormat", "read_annotations"]
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from figureground.base.errors import DataError
+from figureground.data.annotations.checking import ClassLabels, check_entries
+from figureground.data.annotations.coco import looks_like_coco, read_coco
+from figureground.data.annotations.csv_boxes import looks_like_csv, read_csv
+from figureground.data.annotations.entries import AnnotatedImages, Problem, RawEntry
+from figureground.data.annotations.masks import looks_like_masks, read_masks
+from figureground.data.annotations.pictures import PictureFinder
+from figureground.data.annotations.voc import looks_like_voc, read_voc
+from figureground.data.annotations.wsol import looks_like_wsol, read_wsol
+
+
+@dataclass(frozen=True)
+class AnnotationFormat:
+    """A format: what it is, how to tell it, how to read it.
+
+    Args:
+        description: What the source has to be, in words.
+        looks_like: Whether a source is of this format.
+        read: The raw entries of a source, and its problems.
+    """
+
+    description: str
+    looks_like: Callable[[Path], bool]
+    read: Callable[[Path, PictureFinder], tuple[list[RawEntry], list[Problem]]]
+
+
+# the first that fits is taken
+ANNOTATION_FORMATS: dict[str, AnnotationFormat] = {
+    "coco": AnnotationFormat("a COCO .json file", looks_like_coco, read_coco),
+    "csv": AnnotationFormat("a .csv file: path,label,x0,y0,x1,y1", looks_like_csv, read_csv),
+    "wsol": AnnotationFormat("a folder with image_ids.txt", looks_like_wsol, read_wsol),
+    "voc": AnnotationFormat("a folder of Pascal VOC .xml files", looks_like_voc, read_voc),
+    "masks": AnnotationFormat("a folder of mask .png files", looks_like_masks, read_masks),
+}
+
+
+def read_annotations(
+    source: Path | str,
+    *,
+    images: Path | str | None = None,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | None = None,
+) -> AnnotatedImages:
+    r"""The annotated pictures that a file or folder describes, checked against the pictures.
+
+    A box partly outside its picture is clipped; a box that is empty or outside is left out; an
+    entry whose picture is missing, unreadable or of another size than annotated, or whose label
+    is unknown, is left out. Each of these is one of ``problems``.
+
+    Args:
+        source: A COCO ``.json`` file, a ``.csv`` file, a ``wsolevaluation`` metadata folder, a
+            folder of Pascal VOC ``.xml`` files, or a folder of mask ``.png`` files.
+        images: The folder of pictures; where None, places beside the source are searched.
+        num_classes: Labels that are numbers must be below it.
+        class_names: Labels that are names must be among them, and become indices.
+
+    Returns:
+        One entry for each picture and class, and every problem met.
+
+    Raises:
+        DataError: The source does not exist, is of no known format, or cannot be read at all.
+        OptionError: ``num_classes`` and ``class_names`` contradict each other.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("RGB", (40, 30)).save(Path(folder, "a.png"))
+        ...     rows = Path(folder, "boxes.csv")
+        ...     _ = rows.write_text("path,label,x0,y0,x1,y1\na.png,dog,5,6,50,20\n")
+        ...     annotated = read_annotations(rows, class_names=["cat", "dog"])
+        >>> annotated[0].label, annotated[0].boxes.tolist(), annotated.problem_counts
+        (1, [[5.0, 6.0, 40.0, 20.0]], {'clipped-box': 1})
+    """
+    place = Path(source)
+    if not place.exists():
+        raise DataError(f"no annotations at {place}")
+    labels = ClassLabels(num_classes, class_names)
+    name = _format_of(place)
+    finder = PictureFinder.beside(place, None if images is None else Path(images))
+    entries, problems = ANNOTATION_FORMATS[name].read(place, finder)
+    checked, more = check_entries(entries, labels)
+    return AnnotatedImages(place, name, tuple(checked), (*problems, *more))
+
+
+def _format_of(place: Path) -> str:
+    """The first format that fits."""
+    for name, known in ANNOTATION_FORMATS.items():
+        if known.looks_like(place):
+            return name
+    formats = "; ".join(known.description for known in ANNOTATION_FORMATS.values())
+    raise DataError(f"{place} is of no known annotation format; known: {formats}")

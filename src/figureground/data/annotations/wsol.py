@@ -1,0 +1,125 @@
+"""Boxes from a metadata folder of weakly supervised localisation (``wsolevaluation``)."""
+
+__all__ = ["looks_like_wsol", "read_wsol"]
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from figureground.base.errors import DataError
+from figureground.data.annotations.entries import Problem, RawEntry
+from figureground.data.annotations.pictures import PictureFinder
+
+_Value = TypeVar("_Value")
+
+
+def looks_like_wsol(source: Path) -> bool:
+    """Whether this is a metadata folder.
+
+    Args:
+        source: A file or folder.
+
+    Returns:
+        True for a folder with ``image_ids.txt``.
+    """
+    return (source / "image_ids.txt").is_file()
+
+
+def read_wsol(source: Path, finder: PictureFinder) -> tuple[list[RawEntry], list[Problem]]:
+    """The entries of a metadata folder, in the order of ``image_ids.txt``.
+
+    ``class_labels.txt`` holds ``id,label``; ``localization.txt`` ``id,x0,y0,x1,y1`` with the last
+    pixel inside; ``image_sizes.txt`` ``id,width,height``. Only the ids are required.
+
+    Args:
+        source: The folder.
+        finder: Where the ids are looked for as file names.
+
+    Returns:
+        Raw entries and the lines that could not be used.
+
+    Raises:
+        DataError: A file cannot be read.
+
+    References:
+        J. Choe et al. (2020). Evaluating Weakly Supervised Object Localization Methods Right.
+        arXiv 2001.07437.
+    """
+    problems: list[Problem] = []
+    ids = _table(source / "image_ids.txt", _nothing, problems)
+    labels = _table(source / "class_labels.txt", _label, problems)
+    boxes = _table(source / "localization.txt", _box, problems)
+    sizes = _table(source / "image_sizes.txt", _size, problems)
+    for name, table in (("class_labels", labels), ("localization", boxes), ("image_sizes", sizes)):
+        stray = [key for key in table if key not in ids]
+        problems += [
+            Problem("bad-row", f"{name}.txt", f"'{key}' left out: not in image_ids.txt")
+            for key in stray
+        ]
+    label_of = _first(labels, "class_labels", problems)
+    size_of = _first(sizes, "image_sizes", problems)
+    entries = [
+        RawEntry(
+            f"image_ids.txt '{name}'",
+            finder.find(name),
+            label_of.get(name),
+            tuple(boxes.get(name, ())),
+            size_of.get(name),
+        )
+        for name in ids
+    ]
+    return entries, problems
+
+
+def _table(
+    file: Path, parse: Callable[[list[str]], _Value], problems: list[Problem]
+) -> dict[str, list[_Value]]:
+    """Id -> what its lines hold; an absent file is an empty table."""
+    table: dict[str, list[_Value]] = {}
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"cannot read {file}: {error}") from error
+    for at, line in enumerate(lines, start=1):
+        name, *fields = (field.strip() for field in line.split(","))
+        try:
+            values = [parse(fields)] if name else []
+        except ValueError as error:
+            problems.append(Problem("bad-row", f"{file.name} line {at}", f"left out: {error}"))
+            continue
+        if values:
+            table.setdefault(name, []).extend(values)
+    return table
+
+
+def _first(table: dict[str, list[_Value]], file: str, problems: list[Problem]) -> dict[str, _Value]:
+    """Id -> its one value; further lines of an id are reported."""
+    for key, values in table.items():
+        if len(values) > 1:
+            message = f"'{key}' has {len(values)} lines; the first counts"
+            problems.append(Problem("bad-row", f"{file}.txt", message))
+    return {key: values[0] for key, values in table.items()}
+
+
+def _nothing(fields: list[str]) -> None:
+    """No field but the id."""
+    if fields:
+        raise ValueError(f"{len(fields)} fields after the id, none are expected")
+
+
+def _label(fields: list[str]) -> int:
+    """The class index."""
+    (label,) = fields
+    return int(label)
+
+
+def _box(fields: list[str]) -> tuple[float, ...]:
+    """Four corners, made half-open."""
+    x0, y0, x1, y1 = map(float, fields)
+    return x0, y0, x1 + 1, y1 + 1
+
+
+def _size(fields: list[str]) -> tuple[int, int]:
+    """Width and height."""
+    width, height = map(int, fields)
+    return width, height

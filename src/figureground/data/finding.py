@@ -1,0 +1,152 @@
+"""The pictures that a command line or a caller meant: files, folders and patterns as one list."""
+
+__all__ = ["IMAGE_EXTENSIONS", "find_images", "natural_key"]
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from glob import glob, has_magic
+from pathlib import Path
+
+from figureground.base.errors import DataError
+
+IMAGE_EXTENSIONS = frozenset(
+    {
+        *(
+            ".apng",
+            ".avif",
+            ".bmp",
+            ".dib",
+            ".gif",
+            ".j2k",
+            ".jfif",
+            ".jp2",
+            ".jpe",
+            ".jpeg",
+            ".jpf",
+        ),
+        *(".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    }
+)
+
+
+def find_images(
+    sources: Path | str | Sequence[Path | str], *, recursive: bool = False
+) -> list[Path]:
+    """Every picture that the sources stand for, each once, ``2.jpg`` before ``10.jpg``.
+
+    A file named outright is taken whatever its name; in a folder only known extensions count, in
+    any case, and hidden files do not. A pattern (``photos/*.jpg``, ``photos/**/*.png``) means what
+    the shell would make of it. Two ways to write one place are one picture; a symbolic link is a
+    picture of its own.
+
+    Args:
+        sources: One or more files, folders or patterns.
+        recursive: Search the folders inside the folders too; linked folders are not entered.
+
+    Returns:
+        The files, as they were written, at least one.
+
+    Raises:
+        DataError: A source does not exist, a pattern fits nothing, or there is no picture at all.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name in ("10.jpg", "2.JPEG", "notes.txt"):
+        ...         Path(folder, name).touch()
+        ...     [path.name for path in find_images([folder])]
+        ['2.JPEG', '10.jpg']
+    """
+    given = [sources] if isinstance(sources, Path | str) else list(sources)
+    found: dict[str, Path] = {}
+    for place in _places(given):
+        for path in _pictures_at(place, recursive=recursive):
+            found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - resolve() would merge links
+    if not found:
+        raise DataError(_nothing(given, recursive=recursive))
+    return sorted(found.values(), key=natural_key)
+
+
+def natural_key(path: Path) -> tuple[list[list[str | int]], str]:
+    """A sort key: numbers inside names by value, letters without case, ties by the exact name.
+
+    Args:
+        path: Any path.
+
+    Returns:
+        What to compare.
+
+    Example:
+        >>> [path.name for path in sorted(map(Path, ["b10", "B9", "a"]), key=natural_key)]
+        ['a', 'B9', 'b10']
+    """
+    parts = [re.split(r"(\d+)", part.lower()) for part in path.parts]
+    keys = [[int(word) if at % 2 else word for at, word in enumerate(words)] for words in parts]
+    return keys, str(path)
+
+
+def _places(sources: Iterable[Path | str]) -> list[Path]:
+    """The files and folders that exist; patterns are replaced by what they fit."""
+    places: list[Path] = []
+    for source in sources:
+        path = Path(source)
+        if _exists(path):
+            places.append(path)
+            continue
+        if not has_magic(str(source)):
+            raise DataError(_missing(path))
+        # Path.glob gives folders only for a pattern that ends in '**'
+        matches = [Path(match) for match in glob(str(source), recursive=True)]  # noqa: PTH207
+        if not matches:
+            raise DataError(f"the pattern '{source}' fits no file or folder")
+        places += [match for match in matches if match.is_dir() or _is_picture(match)]
+    return places
+
+
+def _pictures_at(place: Path, *, recursive: bool) -> list[Path]:
+    """The file itself, or the pictures in the folder."""
+    if not place.is_dir():
+        return [place]
+    pictures: list[Path] = []
+    for folder, inner, names in os.walk(place, onerror=_refuse):
+        pictures += [Path(folder, name) for name in names if _is_picture(Path(name))]
+        inner[:] = [name for name in inner if recursive and not name.startswith(".")]
+    return pictures
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether the name is that of a visible picture."""
+    return path.suffix.lower() in IMAGE_EXTENSIONS and not path.name.startswith(".")
+
+
+def _exists(path: Path) -> bool:
+    """Whether something is there; a name that no file can have is not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _refuse(error: OSError) -> None:
+    """A folder that cannot be listed must not look empty."""
+    raise DataError(f"cannot list {error.filename}: {error.strerror}") from error
+
+
+def _missing(path: Path) -> str:
+    """What is not there, and what is there with nearly that name."""
+    folder = path.parent
+    names = [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
+    close = get_close_matches(path.name, names, n=1, cutoff=0.4)
+    if close:
+        return f"no file or folder '{path}'; closest: '{folder / close[0]}'"
+    where = "" if folder.is_dir() else f"; its folder '{folder}' does not exist either"
+    return f"no file or folder '{path}'{where}"
+
+
+def _nothing(sources: Sequence[Path | str], *, recursive: bool) -> str:
+    """Why there is no picture."""
+    shown = ", ".join(f"'{source}'" for source in sources) or "an empty list"
+    hint = "" if recursive else "; folders inside folders are searched with recursive=True"
+    return f"no pictures in {shown} (known: {' '.join(sorted(IMAGE_EXTENSIONS))}){hint}"
