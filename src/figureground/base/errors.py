@@ -1,14 +1,14 @@
 """The exception tree. Every error that figureground raises on purpose is one of these.
 
-    FigureGroundError
-    ├── OptionError (ValueError)     an option, name or combination that does not exist
-    ├── ShapeError (ValueError)      a tensor whose shape or type cannot be what was asked for
-    ├── LayerError                   a layer that does not exist, was not reached or has no positions
-    ├── HeadError                    a method needs a kind of classifier head that the model lacks
-    ├── ModelError                   a model that cannot be found, built, loaded or run
-    ├── DataError                    a file or data set that cannot be used
-    │   └── ImageError               one picture that cannot be decoded
-    └── MapError                     a map that holds no information where some was asked for
+FigureGroundError
+├── OptionError (ValueError)     an option, name or combination that does not exist
+├── ShapeError (ValueError)      a tensor whose shape or type cannot be what was asked for
+├── LayerError                   a layer that does not exist, was not reached or has no positions
+├── HeadError                    a method needs a kind of classifier head that the model lacks
+├── ModelError                   a model that cannot be found, built, loaded or run
+├── DataError                    a file or data set that cannot be used
+│   └── ImageError               one picture that cannot be decoded
+└── MapError                     a map that holds no information where some was asked for
 """
 
 __all__ = [

@@ -123,13 +123,13 @@ def read_json(path: Path | str) -> Any:  # noqa: ANN401 - anything that JSON can
 def _plain(content: Any) -> Any:  # noqa: ANN401 - anything that JSON can hold
     """Dataclasses, tuples, paths and non-finite numbers as what JSON knows."""
     if is_dataclass(content) and not isinstance(content, type):
-        return _plain(asdict(content))
+        content = asdict(content)
     if isinstance(content, dict):
         return {str(key): _plain(value) for key, value in content.items()}
     if isinstance(content, list | tuple):
         return [_plain(value) for value in content]
-    if isinstance(content, float):
-        return content if math.isfinite(content) else None
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
     return str(content) if isinstance(content, Path) else content
 
 

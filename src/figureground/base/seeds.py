@@ -28,5 +28,5 @@ def seed_everything(seed: int) -> None:
         seed: Any non-negative integer below 2**32.
     """
     random.seed(seed)
-    np.random.seed(seed)  # noqa: TID251 - this is the one place that may
+    np.random.seed(seed)  # noqa: NPY002, TID251 - this is the one place that may
     torch.manual_seed(seed)  # noqa: TID251 - this is the one place that may

@@ -36,7 +36,9 @@ class Directions:
 
     def part(self, start: int, stop: int) -> "Directions":
         """Directions ``start`` to ``stop`` (excluded)."""
-        cut = [None if t is None else t[:, start:stop] for t in (self.indices, self.signs, self.dense)]
+        cut = [
+            None if t is None else t[:, start:stop] for t in (self.indices, self.signs, self.dense)
+        ]
         return Directions(*cut)
 
     def repeated(self, times: int) -> "Directions":
@@ -63,7 +65,9 @@ class Directions:
             picked = torch.einsum("nkl,nlp->nkp", self.dense, flat)
         else:
             assert self.indices is not None  # noqa: S101 - one of the two is given
-            index = self.indices.expand(values.shape[0], -1)[..., None].expand(-1, -1, flat.shape[2])
+            index = self.indices.expand(values.shape[0], -1)[..., None].expand(
+                -1, -1, flat.shape[2]
+            )
             picked = flat.gather(1, index)
             picked = picked if self.signs is None else picked * self.signs[..., None]
         return picked.reshape(values.shape[0], self.count, *values.shape[2:])

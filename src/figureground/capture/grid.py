@@ -43,7 +43,7 @@ class Grid:
             return raw
         if self.layout == "nhwc":
             return raw.permute(0, 3, 1, 2)
-        return raw[:, self.prefix :].unflatten(1, self.size).permute(0, 3, 1, 2)
+        return raw[:, self.prefix :].reshape(len(raw), *self.size, -1).permute(0, 3, 1, 2)
 
     def from_grid(self, maps: FeatureMaps, raw: Tensor) -> Tensor:
         """The inverse: put maps back into the layout of a layer's output.
@@ -64,7 +64,9 @@ class Grid:
         return tokens
 
 
-def find_grid(raw: Tensor, image_size: tuple[int, int], model: nn.Module, layer: nn.Module) -> Grid | None:
+def find_grid(
+    raw: Tensor, image_size: tuple[int, int], *, model: nn.Module, layer: nn.Module
+) -> Grid | None:
     """How a layer's output lies over the image, or None where it has no positions.
 
     Args:
@@ -87,14 +89,16 @@ def _map_grid(raw: Tensor, image_size: tuple[int, int], layer: nn.Module) -> Gri
     """NCHW unless a layer norm over the last axis or the image's proportions say NHWC."""
     _, a, b, c = raw.shape
     normed: Any = getattr(layer, "normalized_shape", None)
-    looks_nhwc = _aspect_error((a, b), image_size) < _ASPECT_TOLERANCE < _aspect_error((b, c), image_size)
+    looks_nhwc = (
+        _aspect_error((a, b), image_size) < _ASPECT_TOLERANCE < _aspect_error((b, c), image_size)
+    )
     if (normed is not None and tuple(normed) == (c,) and a != c) or looks_nhwc:
         return Grid("nhwc", (a, b), c)
     return Grid("nchw", (b, c), a)
 
 
 def _token_grid(raw: Tensor, image_size: tuple[int, int], model: nn.Module) -> Grid | None:
-    """The grid that the model itself states, else the one whose proportions fit the image with the fewest prefix tokens."""
+    """The grid that the model states, else the one of the image's proportions with the fewest prefix tokens."""
     count, channels = raw.shape[1], raw.shape[2]
     for prefix, size in [*_stated_grids(model, image_size), *_fitting_grids(count, image_size)]:
         if prefix >= 0 and count == prefix + size[0] * size[1]:
@@ -102,11 +106,13 @@ def _token_grid(raw: Tensor, image_size: tuple[int, int], model: nn.Module) -> G
     return None
 
 
-def _stated_grids(model: nn.Module, image_size: tuple[int, int]) -> list[tuple[int, tuple[int, int]]]:
+def _stated_grids(
+    model: nn.Module, image_size: tuple[int, int]
+) -> list[tuple[int, tuple[int, int]]]:
     """Prefix and size as timm's and torchvision's transformers state them."""
     stated: list[tuple[int, tuple[int, int]]] = []
     for module in model.modules():
-        embed = getattr(module, "patch_embed", None)
+        embed: Any = getattr(module, "patch_embed", None)
         prefix = getattr(module, "num_prefix_tokens", None)
         if isinstance(prefix, int) and hasattr(embed, "dynamic_feat_size"):
             stated.append((prefix, tuple(embed.dynamic_feat_size(image_size))))

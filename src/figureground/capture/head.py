@@ -3,10 +3,11 @@
 __all__ = ["ClassMapHead", "Classifying", "recognise_head"]
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name everybody uses
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from figureground.base.shapes import FeatureMaps, Logits, MapsPerClass
@@ -76,14 +77,14 @@ class ClassMapHead:
         formula = "kc,nchw->nkhw" if weights.shape[0] == 1 else "nkc,nchw->nkhw"
         return torch.einsum(formula, weights[0] if weights.shape[0] == 1 else weights, features)
 
-    def logit_maps(self, features: FeatureMaps) -> FeatureMaps:
+    def logit_maps(self, features: FeatureMaps) -> MapsPerClass:
         """A convolutional classifier's own maps, ``(N, L, h, w)``."""
         maps = F.conv2d(features, self.weight[:, :, None, None], self.bias)
         return _FUNCTIONS[self.outer or "identity"](maps)
 
 
 def recognise_head(
-    last: Classifying | None, activations: FeatureMaps, logits: Logits, tolerance: float
+    last: Classifying | None, activations: FeatureMaps, logits: Logits, *, tolerance: float
 ) -> ClassMapHead | None:
     """The head that explains these logits from these activations, or None where no such head does.
 
@@ -98,35 +99,48 @@ def recognise_head(
     Returns:
         The head.
     """
-    if last is None or last.module.weight.shape[0] != logits.shape[1]:
+    shape = (logits.shape[1], activations.shape[1])
+    if last is None or last.module.weight.flatten(1).shape != shape:
         return None
-    if last.module.weight.flatten(1).shape[1] != activations.shape[1]:
-        return None
-    weight = last.module.weight.detach().flatten(1).float()
     bias = None if last.module.bias is None else last.module.bias.detach().float()
+    head = ClassMapHead(last.module.weight.detach().flatten(1).float(), bias)
     features = last.features.detach().float()
+    same = partial(_same, tolerance=tolerance)
     if features.ndim == 4 and features.shape[-2:].numel() > 1:
-        return _convolutional_head(ClassMapHead(weight, bias), features, activations, logits, tolerance)
-    pooled = features.flatten(1)
-    if pooled.shape[0] != logits.shape[0] or not _same(F.linear(pooled, weight, bias), logits, tolerance):
+        found = _convolutional(head, features, logits=logits, same=same)
+        return found if same(features, activations) else None
+    if features.numel() != activations.shape[0] * activations.shape[1]:
         return None
-    for name, function in _FUNCTIONS.items():
-        if _same(function(activations).mean((2, 3)), pooled, tolerance):
-            return ClassMapHead(weight, bias, inner=name)
+    return _pooled(head, features.flatten(1), activations, logits=logits, same=same)
+
+
+def _pooled(
+    head: ClassMapHead,
+    pooled: Tensor,
+    activations: FeatureMaps,
+    *,
+    logits: Logits,
+    same: Callable[[Tensor, Tensor], bool],
+) -> ClassMapHead | None:
+    """Average pooling and a linear layer, with or without a function before the pooling."""
+    if same(F.linear(pooled, head.weight, head.bias), logits):
+        for name, function in _FUNCTIONS.items():
+            if same(function(activations).mean((2, 3)), pooled):
+                return replace(head, inner=name)
     return None
 
 
-def _convolutional_head(
-    head: ClassMapHead, features: FeatureMaps, activations: FeatureMaps, logits: Logits, tolerance: float  # noqa: PLR0917
+def _convolutional(
+    head: ClassMapHead,
+    features: FeatureMaps,
+    *,
+    logits: Logits,
+    same: Callable[[Tensor, Tensor], bool],
 ) -> ClassMapHead | None:
     """A 1×1 convolution whose maps are averaged, with or without a ReLU between."""
-    if features.shape != activations.shape or not _same(features, activations, tolerance):
-        return None
-    for outer in ("relu", "identity"):
-        candidate = ClassMapHead(head.weight, head.bias, outer=outer)
-        if _same(candidate.logit_maps(features).mean((2, 3)), logits, tolerance):
-            return candidate
-    return None
+    candidates = (replace(head, outer=outer) for outer in ("relu", "identity"))
+    fitting = (c for c in candidates if same(c.logit_maps(features).mean((2, 3)), logits))
+    return next(fitting, None)
 
 
 def _same(a: Tensor, b: Tensor, tolerance: float) -> bool:

@@ -53,7 +53,9 @@ def named_layer(model: nn.Module, layer: str | nn.Module) -> LayerChoice:
     if isinstance(layer, nn.Module):
         found = [name for name, module in modules.items() if module is layer]
         if not found:
-            raise LayerError(f"the layer given ({type(layer).__name__}) is not a part of {type(model).__name__}")
+            raise LayerError(
+                f"the layer given ({type(layer).__name__}) is not a part of {type(model).__name__}"
+            )
         return LayerChoice(found[0], "given by the caller")
     if layer in modules:
         return LayerChoice(layer, "given by the caller")
@@ -62,7 +64,9 @@ def named_layer(model: nn.Module, layer: str | nn.Module) -> LayerChoice:
         shortest = min(fitting, key=lambda name: name.count("."))
         if [name.count(".") for name in fitting].count(shortest.count(".")) == 1:
             return LayerChoice(shortest, "given by the caller")
-        raise LayerError(f"'{layer}' fits several layers: {', '.join(fitting[:5])}; write more of the name")
+        raise LayerError(
+            f"'{layer}' fits several layers: {', '.join(fitting[:5])}; write more of the name"
+        )
     close = get_close_matches(layer, modules, n=3, cutoff=0.3)
     hint = f"; closest: {', '.join(repr(name) for name in close)}" if close else ""
     raise LayerError(
@@ -74,9 +78,11 @@ def named_layer(model: nn.Module, layer: str | nn.Module) -> LayerChoice:
 def choose_layer(model: nn.Module, images: Images, output: Any = None) -> LayerChoice:  # noqa: ANN401
     """The last layer that still knows where: found by running the network once on one image.
 
-    For a convolutional network that is the last feature map before pooling. For a transformer it is the last sequence of
-    tokens whose image tokens still reach the logits: where only the class token does, the norm that feeds the last
-    attention block (the gradient of everything after it is zero on the image tokens).
+    For a convolutional network that is the last feature map before pooling; the last pooled map itself
+    where that is what a linear head averages (LeNet with global average pooling). For a transformer it
+    is the last sequence of tokens whose image tokens still reach the logits: where only the class token
+    does, the norm that feeds the last attention (the gradient of everything after it is zero on the
+    image tokens). What an attention computes inside itself and maps of the classes do not count.
 
     Args:
         model: The network (unwrapped).
@@ -90,24 +96,22 @@ def choose_layer(model: nn.Module, images: Images, output: Any = None) -> LayerC
         LayerError: No layer has more than one position.
     """
     trace = look(model, images, output)
-    candidates = [seen for seen in trace.spatial() if not _is_class_map(seen, trace)]
-    pooled = {seen.tensor for seen in candidates if _is_pool(seen.module)}
-    candidates = [seen for seen in candidates if seen.tensor not in pooled]
+    candidates = _candidates(trace)
     if not candidates:
         raise LayerError(_nothing_spatial(model, trace))
+    pooled = trace.spatial()[-1]
+    if _is_pool(pooled.module) and _is_averaged(model, images, pooled, output=output):
+        why = "last feature map, whose average is all that the linear head sees"
+        return LayerChoice(pooled.name, _reason(pooled, why), pooled.grid)
     last = _outermost(candidates, candidates[-1])
     assert last.grid is not None  # noqa: S101 - spatial layers have one
-    if last.grid.layout != "tokens" or _image_tokens_count(model, images, last, output):
+    if last.grid.prefix == 0 or _image_tokens_count(model, images, last, output=output):
         return LayerChoice(last.name, _reason(last, "last feature map before pooling"), last.grid)
     norm = _norm_before_last_attention(trace, candidates)
-    why = "the norm that feeds the last attention block, since only prefix tokens reach the logits after it"
+    why = (
+        "the norm that feeds the last attention, since only prefix tokens reach the logits after it"
+    )
     return LayerChoice(norm.name, _reason(norm, why), norm.grid)
-
-
-def spatial_names(trace: Trace, most: int = 6) -> str:
-    """The last few layers with positions, for an error message."""
-    names = [seen.name for seen in trace.spatial()][-most:]
-    return ", ".join(names) if names else "none"
 
 
 def _reason(seen: Seen, why: str) -> str:
@@ -119,12 +123,34 @@ def _reason(seen: Seen, why: str) -> str:
 
 def _outermost(candidates: Sequence[Seen], last: Seen) -> Seen:
     """Of the modules that hand on this very tensor, the one with the shortest path; the later one among equals."""
-    same = [seen for seen in candidates if seen.tensor == last.tensor and not _is_nothing(seen.module)]
+    same = [
+        seen for seen in candidates if seen.tensor == last.tensor and not _is_nothing(seen.module)
+    ]
     return min(same or [last], key=lambda seen: (seen.name.count("."), -seen.order))
+
+
+def _candidates(trace: Trace) -> list[Seen]:
+    """Feature maps and token sequences, in order."""
+    inside = tuple(f"{seen.name}." for seen in trace.seen if _is_attention(seen))
+    pooled = {seen.tensor for seen in trace.spatial() if _is_pool(seen.module)}
+    return [
+        seen
+        for seen in trace.spatial()
+        if seen.tensor not in pooled
+        and not seen.name.startswith(inside)
+        and not _is_class_map(seen, trace)
+        and type(seen.module).__name__ != "Permute"
+    ]
 
 
 def _is_pool(module: nn.Module) -> bool:
     return "pool" in type(module).__name__.lower() and "former" not in type(module).__name__.lower()
+
+
+def _is_averaged(model: nn.Module, images: Images, seen: Seen, *, output: Any) -> bool:  # noqa: ANN401
+    """Whether the logits are linear in the average of this map."""
+    run = run_once(model, images[:1], [LayerChoice(seen.name, "", seen.grid)], output=output)
+    return run.head(seen.name) is not None
 
 
 def _is_nothing(module: nn.Module) -> bool:
@@ -132,21 +158,29 @@ def _is_nothing(module: nn.Module) -> bool:
 
 
 def _is_class_map(seen: Seen, trace: Trace) -> bool:
-    """The maps of a convolutional classifier (SqueezeNet): already classes, no longer features."""
-    if seen.grid is None or seen.grid.channels != trace.num_logits or seen.grid.layout != "nchw":
+    """The maps of a classifier at every position (SqueezeNet, VOLO): already classes, no longer features."""
+    if seen.grid is None or seen.grid.channels != trace.num_logits or seen.grid.layout == "nhwc":
         return False
+    if seen.grid.layout == "tokens":
+        return isinstance(seen.module, nn.Linear)
     makers = [
         other
         for other in trace.seen
         if isinstance(other.module, nn.Conv2d) and other.module.out_channels == trace.num_logits
     ]
-    later = [o for o in trace.seen if isinstance(o.module, nn.Linear | nn.Conv2d) and o.order > seen.order]
+    later = [
+        o
+        for o in trace.seen
+        if isinstance(o.module, nn.Linear | nn.Conv2d) and o.order > seen.order
+    ]
     return bool(makers) and makers[-1].order <= seen.order and not later
 
 
-def _image_tokens_count(model: nn.Module, images: Images, seen: Seen, output: Any) -> bool:  # noqa: ANN401
+def _image_tokens_count(model: nn.Module, images: Images, seen: Seen, *, output: Any) -> bool:  # noqa: ANN401
     """Whether the logits change with the image tokens of this layer."""
-    run = run_once(model, images[:1], [LayerChoice(seen.name, "", seen.grid)], gradient=True, output=output)
+    run = run_once(
+        model, images[:1], [LayerChoice(seen.name, "", seen.grid)], gradient=True, output=output
+    )
     uneven = torch.linspace(1, 2, run.logits.shape[1], device=run.logits.device)[None, None]
     try:
         gradient = run.gradients(Directions(dense=uneven))[seen.name]
@@ -160,15 +194,25 @@ def _norm_before_last_attention(trace: Trace, candidates: Sequence[Seen]) -> See
     attentions = [seen for seen in trace.seen if _is_attention(seen)]
     inside = attentions[-1].name + "." if attentions else "\0"
     began = min(
-        (seen.order for seen in trace.seen if attentions and (seen is attentions[-1] or seen.name.startswith(inside)))
-        , default=candidates[-1].order
+        (
+            seen.order
+            for seen in trace.seen
+            if attentions and (seen is attentions[-1] or seen.name.startswith(inside))
+        ),
+        default=candidates[-1].order,
     )
-    norms = [seen for seen in candidates if "norm" in type(seen.module).__name__.lower() and seen.order < began]
-    norms = [seen for seen in norms if not seen.name.startswith(inside)]
+    norms = [
+        seen
+        for seen in candidates
+        if "norm" in type(seen.module).__name__.lower() and seen.order < began
+    ]
     return norms[-1] if norms else candidates[-1]
 
 
 def _is_attention(seen: Seen) -> bool:
+    """An attention itself; a block that is named after its attention holds more than that."""
+    if "block" in type(seen.module).__name__.lower():
+        return False
     words = f"{type(seen.module).__name__} {seen.name.rsplit('.', 1)[-1]}".lower()
     return "attn" in words or "attention" in words
 

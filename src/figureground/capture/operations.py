@@ -1,91 +1,14 @@
 """What each tensor operation of a network does to positions and channels, read from its arguments."""
 
-__all__ = ["Call", "Facts", "Kind", "known", "per_result", "read"]
+__all__ = ["known", "per_result", "read"]
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-import torch
 from torch import Tensor
 
-
-class Kind(Enum):
-    """How an element of an operation's result goes back to elements of its operands."""
-
-    LEAF = "leaf"  # nothing behind it: an input, a weight, a constant
-    PASS = "pass"  # same element of the first operand
-    PERMUTE = "permute"
-    SLICE = "slice"
-    SELECT = "select"
-    EXPAND = "expand"
-    PAD = "pad"
-    CAT = "cat"
-    STACK = "stack"
-    EITHER = "either"  # a sum or a maximum: the operand that is larger there
-    PRODUCT = "product"  # the operand that is not a gate
-    CONV = "conv"
-    LINEAR = "linear"
-    POOL_MAX = "max pool"
-    POOL_AVG = "average pool"
-    POOL_ADAPTIVE = "adaptive average pool"
-    REDUCE = "reduce"  # mean, sum or maximum over whole axes
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One operation as it was called.
-
-    Args:
-        name: Its aten name without overload ("convolution", "relu_").
-        args: Positional arguments.
-        kwargs: Keyword arguments.
-    """
-
-    name: str
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def stem(self) -> str:
-        """The name without the underscore of the in-place form."""
-        return self.name[:-1] if self.in_place else self.name
-
-    @property
-    def in_place(self) -> bool:
-        """Whether the first argument is overwritten."""
-        return self.name.endswith("_") and not self.name.endswith("__")
-
-    def get(self, position: int, default: Any) -> Any:  # noqa: ANN401 - an aten argument
-        """The positional argument, or the default where the call stopped short of it."""
-        return self.args[position] if len(self.args) > position else default
-
-    def tensors(self) -> tuple[Tensor, ...]:
-        """Every tensor among the arguments, lists opened."""
-        found: list[Tensor] = []
-        for value in (*self.args, *self.kwargs.values()):
-            parts = value if isinstance(value, list | tuple) else (value,)
-            found.extend(part for part in parts if isinstance(part, Tensor))
-        return tuple(found)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What has to be remembered of a call.
-
-    Args:
-        kind: How to go back.
-        operands: The tensors that one can go back to.
-        saved: Values needed for it, sharing memory with the network's own tensors where possible.
-        settings: Geometry: strides, dimensions and the like.
-    """
-
-    kind: Kind
-    operands: tuple[Tensor, ...]
-    saved: tuple[Tensor, ...] = ()
-    settings: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+from figureground.capture.calls import Call, Facts, Kind
 
 
 def known(call: Call) -> bool:
@@ -111,7 +34,7 @@ def read(call: Call) -> Facts:
     """
     if call.stem in _READERS:
         return _READERS[call.stem](call)
-    return Facts(Kind.PASS, call.args[:1]) if call.stem in _SAME_ELEMENT else _unknown(call)
+    return Facts(Kind.SAME, call.args[:1]) if call.stem in _SAME_ELEMENT else _unknown(call)
 
 
 def per_result(
@@ -146,19 +69,22 @@ def per_result(
 
 
 _SPLITS = frozenset({"split", "split_with_sizes", "unbind"})
-_SAME_ELEMENT = frozenset(
-    # activation functions and other element-wise functions of one tensor
-    "relu relu6 leaky_relu _prelu_kernel rrelu_with_noise elu celu silu gelu mish softplus tanh sigmoid"
-    " hardtanh hardswish hardsigmoid threshold log_sigmoid_forward clamp clamp_min clamp_max abs neg"
-    " exp log sqrt rsqrt reciprocal pow square erf rsub"
-    # normalisation with one factor per channel or group, and dropout
-    " native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training"
-    " _batch_norm_no_update _batch_norm_with_update cudnn_batch_norm miopen_batch_norm"
-    " native_group_norm native_dropout bernoulli"
-    # the same elements in the same order
-    " view _unsafe_view _reshape_alias _reshape_copy view_copy unsqueeze squeeze clone detach alias"
-    " _to_copy lift_fresh lift_fresh_copy".split()
-)
+_ELEMENT_WISE = """
+    relu relu6 leaky_relu _prelu_kernel rrelu_with_noise elu celu silu gelu mish softplus tanh
+    sigmoid hardtanh hardswish hardsigmoid threshold log_sigmoid_forward clamp clamp_min clamp_max
+    abs neg exp log sqrt rsqrt reciprocal pow square erf rsub
+"""
+# with one factor per channel or group, so that an element's own value decides about it
+_NORMALISING = """
+    native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training
+    _batch_norm_no_update _batch_norm_with_update cudnn_batch_norm miopen_batch_norm
+    native_group_norm native_dropout bernoulli
+"""
+_REARRANGING_NOTHING = """
+    view _unsafe_view _reshape_alias _reshape_copy view_copy unsqueeze squeeze clone detach alias
+    _to_copy lift_fresh lift_fresh_copy
+"""
+_SAME_ELEMENT = frozenset((_ELEMENT_WISE + _NORMALISING + _REARRANGING_NOTHING).split())
 
 
 def _unknown(call: Call) -> Facts:
@@ -218,6 +144,16 @@ def _expand(call: Call) -> Facts:
     return Facts(Kind.EXPAND, call.args[:1])
 
 
+def _as_strided(call: Call) -> Facts:
+    """Another stride for axes of length one is no change; all else is not followed."""
+    x, size, stride = call.args[:3]
+    triples = zip(size, stride, x.stride(), strict=True) if tuple(size) == tuple(x.shape) else ()
+    if call.get(3, None) not in {None, x.storage_offset()} or not triples:
+        return _unknown(call)
+    same = all(new == old for length, new, old in triples if length > 1)
+    return Facts(Kind.SAME, (x,)) if same else _unknown(call)
+
+
 def _pad(call: Call) -> Facts:
     """Constant borders: (before, after) of the last axis first."""
     x, amounts = call.args[:2]
@@ -239,7 +175,7 @@ def _sum(call: Call) -> Facts:
     """A sum, difference or maximum of two tensors; with a number it changes no position."""
     tensors = _pair_of_tensors(call)
     if len(tensors) < 2:
-        return Facts(Kind.PASS, tensors)
+        return Facts(Kind.SAME, tensors)
     a, b = (tensor.detach() for tensor in tensors)
     factor = call.kwargs.get("alpha", 1) * (-1 if call.stem == "sub" else 1)
     return Facts(Kind.EITHER, tensors, (a, b if factor == 1 else b * factor))
@@ -249,7 +185,7 @@ def _product(call: Call) -> Facts:
     """A product or quotient; of a quotient the numerator is followed."""
     tensors = _pair_of_tensors(call)
     if len(tensors) < 2:
-        return Facts(Kind.PASS, tensors)
+        return Facts(Kind.SAME, tensors)
     values = tuple(tensor.detach() for tensor in tensors) if call.stem == "mul" else ()
     return Facts(Kind.PRODUCT, tensors, values)
 
@@ -309,6 +245,7 @@ _READERS: dict[str, Callable[[Call], Facts]] = {
     "select": _select,
     **dict.fromkeys(_SPLITS, _split),
     "expand": _expand,
+    "as_strided": _as_strided,
     "constant_pad_nd": _pad,
     **dict.fromkeys(("cat", "stack"), _join),
     **dict.fromkeys(("add", "sub", "maximum"), _sum),

@@ -75,15 +75,17 @@ def logits_of(output: object, pick: Callable[[Any], Tensor] | None = None) -> Te
     found = pick(output) if pick is not None else _named_logits(output)
     if not isinstance(found, Tensor):
         kind = type(output).__name__
-        raise ModelError(f"no logits in what the model returned ({kind}); say where: output=lambda out: out[...]")
+        raise ModelError(
+            f"no logits in what the model returned ({kind}); say where: output=lambda out: out[...]"
+        )
     shape = tuple(found.shape)
     if found.ndim == 1:
         return found[:, None]
     if found.ndim > 2 and found[0, :].numel() == found.shape[1]:
         return found.flatten(1)
     if found.ndim != 2:
-        message = f"logits (N, L) were expected, the model returned {shape}; say where: output=lambda out: ... -> (N, L)"
-        raise ModelError(message)
+        message = f"logits (N, L) were expected, the model returned {shape}"
+        raise ModelError(f"{message}; say where: output=lambda out: ... -> (N, L)")
     return found
 
 
@@ -120,4 +122,5 @@ def _exchange_in_mapping(output: Mapping[Any, Any], tensor: Tensor) -> Any:  # n
     keys = list(output)
     key = keys[_first_position([output[k] for k in keys])]
     changed = {k: with_first_tensor(v, tensor) if k == key else v for k, v in output.items()}
-    return type(output)(**changed) if is_dataclass(output) else type(output)(changed)  # type: ignore[call-arg]
+    kind: Any = type(output)
+    return kind(**changed) if hasattr(kind, "__dataclass_fields__") else kind(changed)

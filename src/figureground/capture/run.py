@@ -1,108 +1,39 @@
-"""Run a network once: activations of some layers, logits, and gradients of the part above the layers only."""
+"""Run a network once, without a graph below the layers; or again with other maps in a layer's place."""
 
-__all__ = ["Captured", "Layer", "Precision", "replay", "run_once"]
+__all__ = ["Layer", "Precision", "replay", "run_once"]
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
 from figureground.base.errors import LayerError, ModelError
 from figureground.base.shapes import FeatureMaps, Images, Logits
-from figureground.capture.directions import Directions
+from figureground.capture.captured import Captured
 from figureground.capture.grid import Grid, find_grid
-from figureground.capture.head import ClassMapHead, Classifying, recognise_head
+from figureground.capture.head import Classifying
 from figureground.capture.hooks import listening
 from figureground.capture.outputs import first_tensor, logits_of, with_first_tensor
+from figureground.capture.trace import look
 from figureground.capture.untouched import borrowed
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+@runtime_checkable
 class Layer(Protocol):
     """What is known of a layer before the run: its name, and its grid where that is known."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Dotted name in the model."""
+
     @property
-    def grid(self) -> Grid | None: ...
-
-
-@dataclass
-class Captured:
-    """What one run of a network left.
-
-    Args:
-        logits: ``(N, L)`` float32.
-        raw: Layer name -> output as the layer returned it (of its last call), part of the graph where there is one.
-        grids: Layer name -> how that lies over the image.
-        classifying: The last linear or 1×1-convolution module that ran.
-        exact: Whether the network ran in float32, so that equalities hold closely.
-    """
-
-    logits: Logits
-    raw: dict[str, Tensor]
-    grids: dict[str, Grid]
-    classifying: Classifying | None = None
-    exact: bool = True
-    _heads: dict[str, ClassMapHead | None] = field(default_factory=dict)
-
-    @cached_property
-    def activations(self) -> dict[str, FeatureMaps]:
-        """Layer name -> ``(N, C, h, w)`` float32, without a graph."""
-        return {name: self.grids[name].to_grid(raw.detach()).float() for name, raw in self.raw.items()}
-
-    def head(self, layer: str) -> ClassMapHead | None:
-        """The linear head over this layer's averaged map, recognised from the numbers; None where there is none."""
-        if layer not in self._heads:
-            tolerance = 1e-4 if self.exact else 3e-2
-            maps = self.activations[layer]
-            self._heads[layer] = recognise_head(self.classifying, maps, self.logits.detach(), tolerance)
-        return self._heads[layer]
-
-    def gradients(self, directions: Directions) -> dict[str, Tensor]:
-        """Gradients of combinations of logits with respect to every layer.
-
-        Args:
-            directions: K classes or combinations of logits.
-
-        Returns:
-            Layer name -> ``(N, K, C, h, w)`` float32; ``(N, K, C, 1, 1)`` or ``(1, K, C, 1, 1)`` where the gradient is the
-            same at every position (for every image), which an average-pooled linear head gives without any backward pass.
-
-        Raises:
-            LayerError: The logits do not depend on any of the layers.
-        """
-        closed = {name: head for name in self.raw if (head := self.head(name)) and head.constant_gradient}
-        found = {name: self._constant_gradient(name, head, directions) for name, head in closed.items()}
-        if len(found) < len(self.raw):
-            found |= self._backward([name for name in self.raw if name not in found], directions)
-        return found
-
-    def _constant_gradient(self, layer: str, head: ClassMapHead, directions: Directions) -> Tensor:
-        """d logit / d activation = weight / number of positions."""
-        h, w = self.grids[layer].size
-        return (directions.weights(head.weight) / (h * w))[..., None, None]
-
-    def _backward(self, layers: Sequence[str], directions: Directions) -> dict[str, Tensor]:
-        """One small backward pass of the part above the layers for each direction."""
-        if not self.logits.requires_grad:
-            raise LayerError(f"the logits do not depend on {', '.join(layers)}: no gradient reaches it")
-        inputs = [self.raw[name] for name in layers]
-        per_class: dict[str, list[Tensor]] = {name: [] for name in layers}
-        for k in range(directions.count):
-            # autograd.grad, not backward(): no parameter's .grad may change under a caller's training step
-            cotangent = directions.cotangent(k, self.logits)
-            found = torch.autograd.grad(self.logits, inputs, cotangent, retain_graph=True, allow_unused=True)
-            for name, raw, gradient in zip(layers, inputs, found, strict=True):
-                whole = torch.zeros_like(raw) if gradient is None else gradient
-                per_class[name].append(self.grids[name].to_grid(whole).float())
-        return {name: torch.stack(gradients, 1) for name, gradients in per_class.items()}
+    def grid(self) -> Grid | None:
+        """How the output lies over the image, where known."""
 
 
 def run_once(
@@ -116,10 +47,11 @@ def run_once(
 ) -> Captured:
     """Run the network once in evaluation mode and keep what the layers returned.
 
-    No graph is recorded below the layers: at the first of them the activation becomes a leaf, and only the part of the
-    network above it is recorded. So no parameter needs to require a gradient, none gets one, and it works in a caller's
-    ``no_grad`` or ``inference_mode``. A layer that runs several times counts with its last run. What is kept is a layer's
-    own output, also where the next module rewrites it in place.
+    No graph is recorded below the layers: at the first of them the activation becomes a leaf, and only
+    the part of the network above it is recorded. So no parameter needs to require a gradient, none gets
+    one, and it works in a caller's ``no_grad`` or ``inference_mode``. A layer that runs several times
+    counts with its last run. What is kept is a layer's own output, also where the next module rewrites
+    it in place.
 
     Args:
         model: The network (unwrapped).
@@ -140,14 +72,21 @@ def run_once(
     with torch.inference_mode(mode=False), borrowed(model), _precision(images, precision):
         images = images.clone() if images.is_inference() else images
         listener = _Listener(modules, gradient=gradient)
-        logits = _forward(model, images, listener, output)
+        with torch.no_grad():
+            logits = _forward(model, images, listener=listener, output=output)
         if gradient and not logits.requires_grad:
             # the network switches gradients off itself somewhere above the layer: begin with them on
             listener = _Listener(modules, gradient=True)
             with torch.enable_grad():
-                logits = _forward(model, images, listener, output)
+                logits = _forward(model, images, listener=listener, output=output)
     size = (int(images.shape[-2]), int(images.shape[-1]))
-    grids = {layer.name: _checked_grid(layer, listener.raw, size, model) for layer in layers}
+    grids: dict[str, Grid] = {}
+    for layer in layers:
+        grid = _grid(layer, listener.raw.get(layer.name), size=size, model=model)
+        if grid is None:
+            others = look(model, images, output).last_names()
+            raise LayerError(_without_grid(layer.name, listener.raw.get(layer.name), others))
+        grids[layer.name] = grid
     raw = {layer.name: listener.raw[layer.name] for layer in layers}
     exact = all(tensor.dtype == torch.float32 for tensor in (*raw.values(), logits))
     with torch.enable_grad():
@@ -158,8 +97,8 @@ def replay(
     model: nn.Module,
     images: Images,
     layer: Layer,
-    maps: FeatureMaps,
     *,
+    maps: FeatureMaps,
     output: Callable[[Any], Tensor] | None = None,
 ) -> Logits:
     """Logits of the network with these maps in the place of a layer's output.
@@ -182,7 +121,12 @@ def replay(
         return None if raw is None else with_first_tensor(out, grid.from_grid(maps, raw))
 
     module = model.get_submodule(layer.name)
-    with torch.inference_mode(mode=False), borrowed(model), torch.no_grad(), listening([module], exchange):
+    with (
+        torch.inference_mode(mode=False),
+        borrowed(model),
+        torch.no_grad(),
+        listening([module], exchange),
+    ):
         images = images.clone() if images.is_inference() else images
         return logits_of(model(images), output).float()
 
@@ -206,22 +150,28 @@ class _Listener:
         if self.gradient:
             if not tensor.requires_grad:
                 tensor = tensor.detach().requires_grad_()
-            torch.set_grad_enabled(mode=True)  # ends with the no_grad block around the whole run
+            torch.set_grad_enabled(mode=True)  # ends with the block around the whole run
         self.raw[name] = tensor
-        return with_first_tensor(output, tensor.clone())  # an in-place ReLU after the layer may rewrite its input
+        # a copy goes on: an in-place ReLU after the layer may rewrite its input
+        return with_first_tensor(output, tensor.clone())
 
 
 def _forward(
-    model: nn.Module, images: Images, listener: _Listener, output: Callable[[Any], Tensor] | None
+    model: nn.Module,
+    images: Images,
+    *,
+    listener: _Listener,
+    output: Callable[[Any], Tensor] | None,
 ) -> Tensor:
     """The network's logits, listened to."""
     heads = [m for m in model.modules() if isinstance(m, nn.Linear) or _is_pointwise(m)]
-    mode = contextlib.nullcontext() if torch.is_grad_enabled() and listener.gradient else torch.no_grad()
-    with mode, listening(dict.fromkeys([*listener.modules, *heads]), listener):
+    with listening(dict.fromkeys([*listener.modules, *heads]), listener):
         try:
             result = model(images)
         except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-            raise ModelError(f"the model failed on images of shape {tuple(images.shape)}: {error}") from error
+            raise ModelError(
+                f"the model failed on images of shape {tuple(images.shape)}: {error}"
+            ) from error
         return logits_of(result, output)
 
 
@@ -229,32 +179,36 @@ def _is_pointwise(module: nn.Module) -> bool:
     return isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1
 
 
-@contextlib.contextmanager
-def _precision(images: Tensor, precision: Precision | None) -> Any:  # noqa: ANN401 - a generator
+def _precision(
+    images: Tensor, precision: Precision | None
+) -> contextlib.AbstractContextManager[object]:
     """Autocast as asked for."""
     kind = images.device.type
     if precision is None:
-        yield
-    elif precision == "fp32":
-        with torch.autocast(kind, enabled=False):
-            yield
-    else:
-        with torch.autocast(kind, dtype=_DTYPES[precision]):
-            yield
+        return contextlib.nullcontext()
+    if precision == "fp32":
+        return torch.autocast(kind, enabled=False)
+    return torch.autocast(kind, dtype=_DTYPES[precision])
 
 
-def _checked_grid(layer: Layer, raw: dict[str, Tensor], size: tuple[int, int], model: nn.Module) -> Grid:
-    """The layer's grid, or an error that says why it has none."""
-    hint = "list the layers that have positions with 'figureground ls layers', or leave the choice to figureground"
-    if layer.name not in raw:
-        raise LayerError(f"layer '{layer.name}' was not reached when the model ran; {hint}")
-    tensor = raw[layer.name]
-    known = layer.grid is not None and _fits(layer.grid, tensor)
-    grid = layer.grid if known else find_grid(tensor, size, model, model.get_submodule(layer.name))
-    if grid is None or grid.size[0] * grid.size[1] == 1:
-        shape = tuple(tensor.shape)
-        raise LayerError(f"layer '{layer.name}' gives {shape}, which has no positions (after pooling?); {hint}")
-    return grid
+def _grid(
+    layer: Layer, raw: Tensor | None, *, size: tuple[int, int], model: nn.Module
+) -> Grid | None:
+    """The layer's grid; None where it was not reached or has a single position."""
+    if raw is None:
+        return None
+    if layer.grid is not None and _fits(layer.grid, raw):
+        return layer.grid
+    grid = find_grid(raw, size, model=model, layer=model.get_submodule(layer.name))
+    return None if grid is None or grid.size[0] * grid.size[1] == 1 else grid
+
+
+def _without_grid(name: str, raw: Tensor | None, others: str) -> str:
+    """Why a layer cannot be explained, and which ones can."""
+    wrong = f"layer '{name}' was not reached when the model ran"
+    if raw is not None:
+        wrong = f"layer '{name}' gives {tuple(raw.shape)}, which has no positions (after pooling?)"
+    return f"{wrong}; the last layers with positions: {others} ('figureground ls layers' lists all)"
 
 
 def _fits(grid: Grid, tensor: Tensor) -> bool:

@@ -12,7 +12,8 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from figureground.base.errors import LayerError
-from figureground.capture.operations import Call, Facts, Kind, known, per_result, read
+from figureground.capture.calls import Call, Facts, Kind
+from figureground.capture.operations import known, per_result, read
 
 
 @dataclass
@@ -43,14 +44,14 @@ class Step:
     gate: bool
 
 
-class Tape(TorchDispatchMode):
+class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Record the operations that run inside ``with tape:``, as ``tape.steps``.
 
-    Works with and without a graph being recorded and in inference mode, with any number of threads
-    of the network's own in-place operations: what a step needs is kept as it was when the step
-    ran. Only inputs of convolutions, matrices, averages and reductions are kept alive (shared with
-    the network, copied only when it overwrites them), one byte per element of a residual sum, and
-    the places of maxima; all go with the tape. The weights are not copied.
+    Works whether or not a graph is being recorded, and in inference mode. What a step needs is kept
+    as it was when the step ran, also where the network later overwrites it in place. Kept alive are
+    the inputs of convolutions, matrices and averages (shared with the network, copied only when it
+    overwrites them), one byte per element of a residual sum, and the places of maxima; all go with
+    the tape. Weights are shared, too: going back is meant to follow the run, before any training step.
 
     Example:
         >>> import torch
@@ -65,7 +66,7 @@ class Tape(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.steps: list[Step] = []
         self._made: dict[_Key, int] = {}
         self._leaves: dict[_Key, int] = {}
@@ -113,16 +114,17 @@ class Tape(TorchDispatchMode):
             )
         return self._leaves[key]
 
-    def __torch_dispatch__(
-        self,
-        func: Any,  # noqa: ANN401 - an operator overload
-        types: Any,  # noqa: ANN401, ARG002
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401 - whatever the operation returns
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """No: torch would import its compiler, which takes seconds, only to stay out of here."""
+        return False
+
+    def __torch_dispatch__(self, func: Any, types: Any, *rest: Any) -> Any:  # noqa: ANN401
+        """Carry an operation out and put it on the tape; torch calls this."""
+        args, kwargs = (*rest, {})[:2] if rest else ((), {})
         call = Call(func.overloadpacket.__name__, args, kwargs or {})
-        if not known(call):
-            # in inference mode compound operations arrive whole; their parts then come here
+        if not known(call) and torch.is_inference_mode_enabled():
+            # only there compound operations arrive whole; their parts then come here
             with self:
                 result = func.decompose(*args, **call.kwargs)
             if result is not NotImplemented:
@@ -130,13 +132,13 @@ class Tape(TorchDispatchMode):
         if not call.tensors():
             return func(*args, **call.kwargs)
         facts = read(call)
-        depths = [self.steps[self._source(tensor)].depth for tensor in facts.operands]
-        facts = _compared(facts, depths)
+        sources = tuple(self._source(tensor) for tensor in facts.operands)
+        facts = _compared(facts, [self.steps[source].depth for source in sources])
         if call.in_place:
             self._keep_before_writing(args[0])
         result = func(*args, **call.kwargs)
         for tensor, about in per_result(call, facts, result):
-            self._add(call, about, tensor)
+            self._add(call, tensor, facts=about, sources=sources)
         return result
 
     def _source(self, tensor: Tensor) -> int:
@@ -157,10 +159,9 @@ class Tape(TorchDispatchMode):
         self.steps.append(step)
         return self._made[key]
 
-    def _add(self, call: Call, facts: Facts, tensor: Tensor) -> None:
+    def _add(self, call: Call, tensor: Tensor, *, facts: Facts, sources: tuple[int, ...]) -> None:
         """Put one result on the tape, unless it is the operand itself under another name."""
         key = _key(tensor)
-        sources = tuple(self._made[_key(operand)] for operand in facts.operands)
         if not call.in_place and self._made.get(key) in sources:
             return
         behind = [self.steps[source] for source in sources]
@@ -179,18 +180,17 @@ class Tape(TorchDispatchMode):
             ),
         )
         for value in facts.saved:
-            self._readers.setdefault(StorageWeakRef(value.untyped_storage()), []).append(index)
-        if call.in_place and facts.kind is not Kind.PASS:
+            self._readers.setdefault(_memory(value), []).append(index)
+        if call.in_place and facts.kind is not Kind.SAME:
             self._written[key.storage] = (index, key)
 
     def _keep_before_writing(self, target: Tensor) -> None:
         """Copy what earlier steps still need of a memory that is about to be overwritten."""
-        storage = StorageWeakRef(target.untyped_storage())
+        storage = _memory(target)
         for index in self._readers.pop(storage, []):
             step = self.steps[index]
             step.saved = tuple(
-                value.clone() if StorageWeakRef(value.untyped_storage()) == storage else value
-                for value in step.saved
+                value.clone() if _memory(value) == storage else value for value in step.saved
             )
 
 
@@ -204,14 +204,21 @@ class _Key:
     stride: tuple[int, ...]
 
 
-_VIEWS = frozenset("view _unsafe_view unsqueeze squeeze clone detach alias _to_copy".split())
+_VIEWS = frozenset(
+    {"view", "_unsafe_view", "unsqueeze", "squeeze", "clone", "detach", "alias", "_to_copy"}
+)
 _MOVES = frozenset({Kind.PERMUTE, Kind.SLICE, Kind.SELECT})
 
 
 def _key(tensor: Tensor) -> _Key:
     """The key of a tensor."""
-    storage = StorageWeakRef(tensor.untyped_storage())
-    return _Key(storage, tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+    shape, stride = tuple(tensor.shape), tuple(tensor.stride())
+    return _Key(_memory(tensor), int(tensor.storage_offset()), shape, stride)
+
+
+def _memory(tensor: Tensor) -> StorageWeakRef:
+    """The memory a tensor lies in, without keeping it alive."""
+    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
 
 def _is_gate(call: Call, kind: Kind, first: list[Step]) -> bool:

@@ -62,8 +62,12 @@ class Trace:
         """The modules whose output has more than one position, in order."""
         return tuple(seen for seen in self.seen if seen.spatial)
 
+    def last_names(self, most: int = 6) -> str:
+        """The last few layers with positions, for a message."""
+        names = [seen.name for seen in self.spatial()][-most:]
+        return ", ".join(names) if names else "none"
 
-@torch.no_grad()
+
 def look(model: nn.Module, images: Images, output: Any = None) -> Trace:  # noqa: ANN401 - a callable or None
     """Run the network once on the first image and note what every module returned.
 
@@ -91,15 +95,26 @@ def look(model: nn.Module, images: Images, output: Any = None) -> Trace:  # noqa
             last[module] = (len(kept), tensor, calls[module])
 
     image = images[:1]
-    with torch.inference_mode(mode=False), borrowed(model), listening(names, note):
+    # no_grad within, since leaving inference mode switches gradients on
+    with torch.inference_mode(mode=False), torch.no_grad(), borrowed(model), listening(names, note):
         try:
             result = model(image.clone() if image.is_inference() else image)
         except (RuntimeError, TypeError, ValueError, AssertionError) as error:
-            raise ModelError(f"the model failed on an image of shape {tuple(image.shape)}: {error}") from error
+            raise ModelError(
+                f"the model failed on an image of shape {tuple(image.shape)}: {error}"
+            ) from error
     logits = logits_of(result, output)
     size = (int(image.shape[-2]), int(image.shape[-1]))
     seen = [
-        Seen(names[m], m, tuple(t.shape), find_grid(t, size, model, m), _number(t), order, count)
+        Seen(
+            names[m],
+            m,
+            tuple(t.shape),
+            find_grid(t, size, model=model, layer=m),
+            _number(t),
+            order,
+            count,
+        )
         for m, (order, t, count) in last.items()
     ]
     return Trace(tuple(sorted(seen, key=lambda s: s.order)), logits.shape[1], size)

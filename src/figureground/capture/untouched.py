@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -22,15 +23,24 @@ class _Loan:
     borrowers: int = 0
 
 
+@dataclass
+class _Eager:
+    """The compiler's stance is one for the whole process: the first takes it, the last gives it back."""
+
+    borrowers: int = 0
+    stance: Any = None
+
+
 _LOCK = threading.Lock()
+_EAGER = _Eager()
 _LOANS: WeakKeyDictionary[nn.Module, _Loan] = WeakKeyDictionary()
 
 
 def plain_model(model: nn.Module) -> nn.Module:
     """The network inside ``DataParallel``, ``DistributedDataParallel`` and ``torch.compile`` wrappers.
 
-    A map needs the plain modules: replicas run in other threads and compiled code skips hooks. The parameters are shared,
-    so the maps are those of the wrapped model.
+    A map needs the plain modules: replicas run in other threads and compiled code skips hooks. The
+    parameters are shared, so the maps are those of the wrapped model.
 
     Args:
         model: Any network, wrapped or not.
@@ -48,8 +58,8 @@ def plain_model(model: nn.Module) -> nn.Module:
             break
         model = inner
     if isinstance(model, torch.jit.ScriptModule):
-        message = "a TorchScript model cannot be explained: its layers cannot be observed; give the nn.Module it was made from"
-        raise ModelError(message)
+        message = "a TorchScript model cannot be explained: its layers cannot be observed"
+        raise ModelError(f"{message}; give the nn.Module it was made from")
     return model
 
 
@@ -58,7 +68,9 @@ def borrowed(model: nn.Module) -> Iterator[None]:
     """Evaluation mode inside the block; each module's own mode restored afterwards, whatever happens.
 
     Flags are set directly rather than through ``model.eval()``: an overridden ``train`` may merge or rewrite weights.
-    Several threads may borrow one network; the last to leave restores it.
+    Several threads may borrow one network; the last to leave restores it. A caller's autocast is not
+    allowed to keep the weights it converts: made without a graph, they would cut a training step's later
+    forward pass off from its parameters.
 
     Args:
         model: The network.
@@ -74,10 +86,13 @@ def borrowed(model: nn.Module) -> Iterator[None]:
             for module in loan.training:
                 module.training = False
         loan.borrowers += 1
+    caching = torch.is_autocast_cache_enabled()
+    torch.set_autocast_cache_enabled(False)
     try:
         with _eager(model):
             yield
     finally:
+        torch.set_autocast_cache_enabled(caching)
         with _LOCK:
             loan.borrowers -= 1
             if loan.borrowers == 0:
@@ -96,5 +111,14 @@ def _eager(model: nn.Module) -> Iterator[None]:
     if not compiled:
         yield
         return
-    with torch.compiler.set_stance("force_eager"):
+    with _LOCK:
+        if _EAGER.borrowers == 0:
+            _EAGER.stance = torch.compiler.set_stance("force_eager")
+        _EAGER.borrowers += 1
+    try:
         yield
+    finally:
+        with _LOCK:
+            _EAGER.borrowers -= 1
+            if _EAGER.borrowers == 0:
+                _EAGER.stance.__exit__(None, None, None)

@@ -1,0 +1,173 @@
+"""What a map costs, in plain forward passes of the same network on the same batch: ours and other packages'."""
+
+__all__ = ["main"]
+
+import contextlib
+import io
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torchvision
+from captum.attr import LayerGradCam
+from pytorch_grad_cam import EigenCAM, EigenGradCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from torch import Tensor, nn
+from torchcam import methods as torchcam
+
+import figureground as fg
+from figureground.maps import normalise, resize
+from figureground.methods import EigenCAM as OurEigenCAM
+from timing import machine, median_ratio, print_table
+
+_ROUNDS = int(os.environ.get("FIGUREGROUND_BENCH_ROUNDS", "5"))
+_BATCH, _SIDE, _CLASSES = 16, 224, 1000
+_SHARED = ("grad-cam", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam")
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """One network, one batch, one class for every image."""
+
+    network: nn.Module
+    images: Tensor
+    device: str
+    target: int = 281
+
+    def forward(self) -> None:
+        with torch.no_grad():
+            self.network(self.images)
+
+    def cost(self, job: Callable[[], object]) -> float:
+        return median_ratio(job, self.forward, rounds=_ROUNDS, device=self.device)
+
+    def ours(self, *methods: object, **options: object) -> Callable[[], fg.Explanation]:
+        explainer = fg.Explainer(self.network, layer="layer4", **options)
+        return lambda: explainer(self.images, classes=[self.target], methods=list(methods))
+
+
+def main() -> None:
+    """Measure and print."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    bench = _make(device)
+    rows = [*_our_rows(bench), *_their_rows(bench)]
+    title = f"Cost of maps: ResNet-50, {_SIDE}², batch {_BATCH}, fp32, median of {_ROUNDS} ({machine(device)})"
+    print_table(title, ["maps", "by", "forward passes", "largest difference to ours in [0, 1]"], rows)
+    _print_reduced_precision(bench)
+
+
+def _make(device: str) -> _Bench:
+    """Random weights, and a head that makes logits of a usual size; the cost does not depend on the values."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.random.fork_rng():
+        torch.random.manual_seed(0)
+        network = torchvision.models.resnet50(weights=None).eval().to(device)
+    coarse = torch.rand(_BATCH, 3, 8, 8, generator=generator)
+    images = resize(coarse, (_SIDE, _SIDE), how="cubic").to(device)
+    return _Bench(network, (images - 0.45) / 0.225, device)
+
+
+def _our_rows(bench: _Bench) -> list[list[str]]:
+    asked = {name: bench.ours(name) for name in (*_SHARED, "cam", "xgrad-cam", "grad-cam-elementwise", "eigen-grad-cam")}
+    asked["all of the first five in one request"] = bench.ours(*_SHARED)
+    asked["cnn-fixations"] = bench.ours("cnn-fixations")
+    asked["dff, 5 concepts"] = bench.ours("dff")
+    explainer = fg.Explainer(bench.network, layer="layer4")
+    everything = list(range(_CLASSES))
+    asked["cam of all 1,000 classes"] = lambda: explainer(bench.images, classes=everything, methods="cam")
+    asked["grad-cam of all 1,000 classes"] = lambda: explainer(bench.images, classes=everything, methods="grad-cam")
+    return [[name, "figureground", f"{bench.cost(job):.2f}", ""] for name, job in asked.items()]
+
+
+def _their_rows(bench: _Bench) -> list[list[str]]:
+    rows = []
+    for name, kind, method in (
+        ("grad-cam", GradCAM, "grad-cam"),
+        ("grad-cam++", GradCAMPlusPlus, None),  # its stabiliser 1e-6 exceeds g² behind average pooling: another map
+        ("hires-cam", HiResCAM, "hires-cam"),
+        ("layer-cam", LayerCAM, "layer-cam"),
+        ("eigen-cam", EigenCAM, OurEigenCAM(center=True, sign="raw")),
+        ("eigen-grad-cam", EigenGradCAM, None),  # the sign is left to the SVD: compared by eye only
+    ):
+        job = _pytorch_grad_cam(bench, kind)
+        difference = "" if method is None else f"{_difference(bench, job(), method):.1e}"
+        rows.append([name, "pytorch-grad-cam", f"{bench.cost(job):.2f}", difference])
+    for name, kind in (("grad-cam", torchcam.GradCAM), ("layer-cam", torchcam.LayerCAM)):
+        job = _torchcam(bench, kind)
+        rows.append([name, "torch-cam", f"{bench.cost(job):.2f}", f"{_difference(bench, job(), name):.1e}"])
+    job = _captum(bench)
+    rows.append(["grad-cam", "captum", f"{bench.cost(job):.2f}", f"{_difference(bench, job(), 'grad-cam'):.1e}"])
+    return rows
+
+
+def _pytorch_grad_cam(bench: _Bench, kind: type) -> Callable[[], Tensor]:
+    """Maps at image size, each in [0, 1], as that package returns them."""
+    cam = kind(model=bench.network, target_layers=[bench.network.layer4])
+    targets = [ClassifierOutputTarget(bench.target)] * _BATCH
+
+    def run() -> Tensor:
+        with contextlib.redirect_stdout(io.StringIO()):
+            return torch.from_numpy(np.asarray(cam(input_tensor=bench.images, targets=targets)))
+
+    return run
+
+
+def _torchcam(bench: _Bench, kind: type) -> Callable[[], Tensor]:
+    def run() -> Tensor:
+        with kind(bench.network, target_layer="layer4") as extractor:
+            images = bench.images.clone().requires_grad_()
+            logits = bench.network(images)
+            return extractor(bench.target, logits)[0].detach()
+
+    return run
+
+
+def _captum(bench: _Bench) -> Callable[[], Tensor]:
+    cam = LayerGradCam(bench.network, bench.network.layer4)
+    return lambda: cam.attribute(bench.images, target=bench.target, relu_attributions=True)[:, 0].detach()
+
+
+def _difference(bench: _Bench, theirs: Tensor, method: object) -> float:
+    """Largest difference after both are cut at zero, scaled to [0, 1] and brought to one size."""
+    result = bench.ours(method)()
+    ours = next(iter(result.maps.values()))[:, 0].cpu()
+    theirs = normalise(theirs.float().cpu(), relu=True)
+    ours = normalise(ours, relu=True)
+    if theirs.shape != ours.shape:
+        ours = normalise(resize(ours, (theirs.shape[-2], theirs.shape[-1])))
+    return float((ours - theirs).abs().max())
+
+
+def _print_reduced_precision(bench: _Bench) -> None:
+    """bf16 and channels_last, against our own fp32 and pytorch-grad-cam's fp32."""
+    fp32 = bench.ours("grad-cam")().maps["grad-cam"].flatten(2)
+    theirs = _pytorch_grad_cam(bench, GradCAM)
+    packed = _Bench(
+        bench.network.to(memory_format=torch.channels_last),
+        bench.images.contiguous(memory_format=torch.channels_last),
+        bench.device,
+    )
+    job = packed.ours("grad-cam", precision="bf16")
+    bf16 = job().maps["grad-cam"].flatten(2)
+    correlation = torch.stack([torch.corrcoef(torch.stack([a, b]))[0, 1] for a, b in zip(fp32[:, 0], bf16[:, 0], strict=True)])
+
+    def plain() -> None:
+        with torch.no_grad(), torch.autocast(bench.device, torch.bfloat16):
+            packed.network(packed.images)
+
+    in_forward = median_ratio(job, plain, rounds=_ROUNDS, device=bench.device)
+    plain_network = _make(bench.device)
+    theirs = _pytorch_grad_cam(plain_network, GradCAM)
+    speed_up = median_ratio(theirs, job, rounds=_ROUNDS, device=bench.device)
+    rows = [
+        ["cost in bf16 forward passes", f"{in_forward:.2f}"],
+        ["times faster than pytorch-grad-cam's Grad-CAM (fp32)", f"{speed_up:.1f}"],
+        ["correlation with our fp32 map: least, median", f"{float(correlation.min()):.4f}, {float(correlation.median()):.4f}"],
+    ]
+    print_table("Grad-CAM with bf16 autocast and channels_last", ["", ""], rows)
+
+
+if __name__ == "__main__":
+    main()

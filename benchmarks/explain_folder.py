@@ -1,0 +1,92 @@
+"""What ``figureground explain`` costs over decoding and plain forward passes, and whether its memory stays flat."""
+
+__all__ = ["main"]
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+import figureground as fg
+from figureground.data import PhotoPack, decode_image, shared_folder
+from figureground.models import Classifier
+from figureground.reports import write_explain_report
+from figureground.studies import ExplainOptions, explain_photos
+from timing import machine, print_table
+
+_PHOTOS = int(os.environ.get("FIGUREGROUND_BENCH_PHOTOS", "500"))
+_METHODS = ("grad-cam", "eigen-cam")
+
+
+def main() -> None:
+    """Measure and print; needs the shared data."""
+    shared = shared_folder()
+    if shared is None:
+        print("explain_folder: the shared data is absent (FIGUREGROUND_SHARED); nothing measured", file=sys.stderr)
+        return
+    classifier = _classifier(shared)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = _write_photos(shared, Path(folder, "photos"))
+        _explain(classifier, paths[:64], Path(folder, "warm"))
+        early = _peak_megabytes()
+        ratios, rows = [], []
+        for number in range(3):
+            plain = _plain(classifier, paths)
+            ours = _explain(classifier, paths, Path(folder, f"out{number}"))
+            ratios.append(ours / plain)
+            rows.append([str(number), f"{plain:.1f}", f"{ours:.1f}", f"{ours / plain:.2f}"])
+        late = _peak_megabytes()
+        size = sum(file.stat().st_size for file in Path(folder, "out0").rglob("*")) / 2**20
+    rows.append(["median", "", "", f"{sorted(ratios)[1]:.2f}"])
+    title = f"explain: {_PHOTOS} JPEG photos, MobileNetV2, {' and '.join(_METHODS)}, overlays and report ({machine()})"
+    print_table(title, ["round", "decoding + forward, s", "explain, s", "ratio"], rows)
+    print(f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB; results {size:.0f} MB per run")
+
+
+def _classifier(shared: Path) -> Classifier:
+    return fg.load_classifier(
+        "timm:mobilenetv2_100",
+        weights=shared / "weights" / "mobilenetv2_100_imagenet1001.safetensors",
+        arguments={"num_classes": 1001, "pad_type": "same"},
+        preprocessing={"size": 224, "resize": "stretch", "crop_fraction": 1.0, "mean": 0.5, "std": 0.5},
+    )
+
+
+def _write_photos(shared: Path, folder: Path) -> list[Path]:
+    """The pack's own JPEG files."""
+    folder.mkdir(parents=True)
+    pack = PhotoPack(shared / "packs" / "ilsvrc_val650.npz")
+    paths = []
+    for row in range(_PHOTOS):
+        paths.append(folder / f"{row:04d}.jpg")
+        paths[-1].write_bytes(pack.encoded(row))
+    return paths
+
+
+@torch.inference_mode()
+def _plain(classifier: Classifier, paths: list[Path]) -> float:
+    """Decode, resize, run: nothing else, no overlap."""
+    began = time.perf_counter()
+    for start in range(0, len(paths), 16):
+        pixels = [classifier.preprocessing.view(decode_image(path))[0] for path in paths[start : start + 16]]
+        classifier(torch.stack(pixels).float().div(255))
+    return time.perf_counter() - began
+
+
+def _explain(classifier: Classifier, paths: list[Path], out: Path) -> float:
+    began = time.perf_counter()
+    explain_photos(classifier, paths, out=out, options=ExplainOptions(methods=_METHODS))
+    write_explain_report(out)
+    return time.perf_counter() - began
+
+
+def _peak_megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

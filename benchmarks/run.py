@@ -1,0 +1,27 @@
+"""All benchmarks, one table each. Names as words run only those: ``python benchmarks/run.py cam_cost``."""
+
+__all__ = ["main"]
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+BENCHMARKS = ("cam_cost", "explain_folder", "boxes")
+
+
+def main(words: list[str]) -> None:
+    """Run the named benchmarks, or all.
+
+    Args:
+        words: Names.
+    """
+    sys.path.insert(0, str(Path(__file__).parent))
+    unknown = set(words) - set(BENCHMARKS)
+    if unknown:
+        sys.exit(f"no benchmark {', '.join(sorted(unknown))}; known: {', '.join(BENCHMARKS)}")
+    for name in words or BENCHMARKS:
+        import_module(name).main()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

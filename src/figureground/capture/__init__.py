@@ -1,0 +1,26 @@
+"""Find a layer, run a network once, keep what it left. The only room that registers hooks."""
+
+__all__ = [
+    "Captured",
+    "ClassMapHead",
+    "Directions",
+    "Grid",
+    "LayerChoice",
+    "Precision",
+    "Trace",
+    "choose_layer",
+    "look",
+    "named_layer",
+    "plain_model",
+    "replay",
+    "run_once",
+]
+
+from figureground.capture.captured import Captured
+from figureground.capture.directions import Directions
+from figureground.capture.grid import Grid
+from figureground.capture.head import ClassMapHead
+from figureground.capture.layers import LayerChoice, choose_layer, named_layer
+from figureground.capture.run import Precision, replay, run_once
+from figureground.capture.trace import Trace, look
+from figureground.capture.untouched import plain_model

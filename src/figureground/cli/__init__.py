@@ -1,0 +1,5 @@
+"""The command ``figureground``: one file per verb."""
+
+__all__ = ["main"]
+
+from figureground.cli.main import main

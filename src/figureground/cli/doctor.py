@@ -1,0 +1,104 @@
+"""``figureground doctor``: which layer would be used and why, and what cannot work with this model and why."""
+
+__all__ = ["doctor"]
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from figureground.base.errors import FigureGroundError
+from figureground.cli import model_options
+from figureground.cli.console import out
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from figureground.models import Classifier
+
+
+def doctor(
+    model: Annotated[str, typer.Argument(help="As for 'explain --model'.")],
+    layer: Annotated[
+        str | None, typer.Option(help="Examine this layer in place of the default.")
+    ] = None,
+    weights: model_options.Weights = None,
+    random: model_options.Random = False,
+    model_arg: model_options.Arguments = None,
+    class_names: model_options.ClassNames = None,
+    size: model_options.Size = None,
+    resize: model_options.Resize = None,
+    mean: model_options.Mean = None,
+    std: model_options.Std = None,
+) -> None:
+    """Examine a model: default layer and why, preprocessing, class names, and which methods work."""
+    classifier = model_options.chosen_model(
+        model, weights=weights, random=random, arguments=model_arg, class_names=class_names,
+        preprocessing={"size": size, "resize": resize, "mean": mean, "std": std},
+    )  # fmt: skip
+    _describe(classifier)
+    _try_methods(classifier, layer)
+
+
+def _describe(classifier: "Classifier") -> None:
+    """Preprocessing, names and what was assumed."""
+    p = classifier.preprocessing
+    names = classifier.class_names
+    shown = (
+        "none known; results show numbers"
+        if names is None
+        else f"{len(names)}: {names[0]}, {names[1]}, … {names[-1]}"
+    )
+    count = sum(value.numel() for value in classifier.parameters()) / 1e6
+    lines = {
+        "model": f"{classifier.name}, {count:.1f} million parameters",
+        "input": f"{p.size[0]}×{p.size[1]}, {p.resize}, crop fraction {p.crop_fraction:.3g}, {p.interpolation}",
+        "normalised": f"mean {p.mean}, std {p.std}",
+        "classes": shown,
+    }
+    for key, value in lines.items():
+        out.print(f"{key:<11}{value}", highlight=False, markup=False, soft_wrap=True)
+    for note in classifier.notes:
+        out.print(f"{'note':<11}{note}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _try_methods(classifier: "Classifier", layer: str | None) -> None:
+    """Every method on one random picture, alone, so that one refusal does not hide the others."""
+    import torch  # noqa: PLC0415 - slow to import
+
+    from figureground.methods import METHODS, Explainer  # noqa: PLC0415
+
+    image = torch.rand(
+        2,
+        classifier.preprocessing.channels,
+        *classifier.preprocessing.size,
+        generator=torch.Generator().manual_seed(0),
+    )
+    explainer = Explainer(classifier, layer=layer)
+    choice = explainer.look(image)
+    out.print(
+        f"{'layer':<11}{choice.name.removeprefix('network.')}: {choice.reason}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+    table = Table("method", "", "", box=None, pad_edge=False)
+    for name in METHODS:
+        table.add_row(name, *_verdict(explainer, image, name))
+    out.print(table)
+    if classifier.preprocessing.size[0] < 64:
+        out.print(
+            "small input: maps of the last layer have few positions; try an earlier --layer",
+            highlight=False,
+        )
+
+
+def _verdict(explainer: object, image: "Tensor", method: str) -> tuple[str, str]:
+    """Whether a method works, and how it looks or why not."""
+    try:
+        result = explainer(image, methods=method)  # type: ignore[operator]
+    except FigureGroundError as error:
+        return "cannot", str(error)
+    n, k, h, w = result.map_of(method).shape
+    blank = f"; {len(result.problems)} of {n * k} maps on random pictures are blank: {result.problems[0].message}"
+    return "works", f"{h}×{w}" + (blank if result.problems else "")

@@ -1,0 +1,161 @@
+"""The options that say which model, shared by every verb that takes one."""
+
+__all__ = [
+    "Arguments",
+    "ClassNames",
+    "Mean",
+    "Model",
+    "Random",
+    "Resize",
+    "Size",
+    "Std",
+    "Weights",
+    "chosen_model",
+    "key_values",
+]
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from figureground.base.errors import OptionError
+
+if TYPE_CHECKING:
+    from figureground.models import Classifier
+
+_PANEL = "Model"
+Model = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="timm:NAME, torchvision:NAME[@WEIGHTS], hf:ORG/NAME, figureground:NAME or path/file.py:factory.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="Weights file (.safetensors, .pth) in place of the trained ones.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Random = Annotated[
+    bool,
+    typer.Option(
+        "--random",
+        help="Leave the network untrained; nothing is downloaded.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Arguments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model-arg",
+        help="key=value for building the network; repeatable.",
+        rich_help_panel=_PANEL,
+    ),
+]
+ClassNames = Annotated[
+    Path | None,
+    typer.Option(help="File with one class name per line, or JSON.", rich_help_panel=_PANEL),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(help="Input size, 224 or 224x320 (height x width).", rich_help_panel=_PANEL),
+]
+Resize = Annotated[str | None, typer.Option(help="crop, stretch or pad.", rich_help_panel=_PANEL)]
+Mean = Annotated[
+    str | None,
+    typer.Option(help="Channel means, 0.5 or 0.485,0.456,0.406.", rich_help_panel=_PANEL),
+]
+Std = Annotated[
+    str | None, typer.Option(help="Channel standard deviations.", rich_help_panel=_PANEL)
+]
+
+
+def chosen_model(
+    name: str,
+    *,
+    weights: Path | None,
+    random: bool,
+    arguments: Sequence[str] | None,
+    class_names: Path | None,
+    preprocessing: Mapping[str, str | None],
+) -> "Classifier":
+    """The classifier that the options ask for.
+
+    Args:
+        name: As for ``load_classifier``.
+        weights: File in place of trained weights.
+        random: No weights.
+        arguments: ``key=value`` words.
+        class_names: File of names.
+        preprocessing: Field -> word, None where not given.
+
+    Returns:
+        The classifier.
+    """
+    from figureground.models import load_classifier  # noqa: PLC0415 - torch is slow to import
+
+    return load_classifier(
+        name,
+        weights=weights,
+        random=random,
+        arguments=key_values(arguments or []),
+        class_names=class_names,
+        preprocessing={
+            key: _field(key, word) for key, word in preprocessing.items() if word is not None
+        },
+    )
+
+
+def key_values(words: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` words as a dict; values are read as JSON where they are JSON, else taken as text.
+
+    Args:
+        words: As typed.
+
+    Returns:
+        The dict.
+
+    Raises:
+        OptionError: A word without ``=``.
+
+    Example:
+        >>> key_values(["num_classes=10", "pad_type=same", "pretrained=false"])
+        {'num_classes': 10, 'pad_type': 'same', 'pretrained': False}
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key:
+            raise OptionError(f"'{word}' is not key=value")
+        found[key.strip()] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - anything that JSON can say
+    plain = {"True": True, "False": False, "None": None}
+    if text in plain:
+        return plain[text]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _field(key: str, word: str) -> Any:  # noqa: ANN401 - depends on the field
+    """A preprocessing field from a word."""
+    if key == "resize":
+        return word
+    try:
+        numbers = [float(part) for part in word.lower().replace("x", ",").split(",")]
+    except ValueError:
+        raise OptionError(f"--{key} takes numbers, not '{word}'") from None
+    if key == "size":
+        return (int(numbers[0]), int(numbers[-1]))
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)

@@ -1,0 +1,75 @@
+"""Maps that cannot be read, and why."""
+
+__all__ = ["MapProblem", "diagnose"]
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from figureground.base.shapes import MapsPerClass
+from figureground.maps.normalise import is_constant
+
+_MESSAGES = {
+    "non-finite": "{count} of {positions} values are NaN or infinite",
+    "zero": "every value is zero: the method found no evidence for this class",
+    "constant": "every value is {value:.4g}: the map does not tell one place from another",
+    "negative-only": "no value is above zero (highest {value:.4g}): only evidence against",
+}
+
+
+@dataclass(frozen=True)
+class MapProblem:
+    """One map that shows nothing, or nothing in favour of its class.
+
+    Args:
+        image: Position of the image in the batch.
+        class_position: Position among the classes that were asked for (not a class index).
+        kind: ``non-finite``, ``zero``, ``constant`` or ``negative-only``.
+        message: The same in a sentence, with numbers.
+    """
+
+    image: int
+    class_position: int
+    kind: str
+    message: str
+
+
+def diagnose(maps: MapsPerClass) -> list[MapProblem]:
+    """The maps of a batch that are blank or broken; an empty list where all is well.
+
+    A map has at most one problem, the first that holds of: ``non-finite`` (NaN or infinity),
+    ``zero``, ``constant`` (up to rounding), ``negative-only`` (nothing above zero, so a ReLU would
+    blank it; for a signed method this may be a true answer).
+
+    Args:
+        maps: Raw scores, ``(N, K, h, w)``.
+
+    Returns:
+        The problems, ordered by image and class.
+
+    Example:
+        >>> maps = torch.tensor([[[[0.0, 1.0]], [[2.0, 2.0]]]])
+        >>> for problem in diagnose(maps):
+        ...     print(problem.image, problem.class_position, problem.kind, "-", problem.message)
+        0 1 constant - every value is 2: the map does not tell one place from another
+    """
+    high = maps.amax((-2, -1))
+    holds = {
+        "non-finite": ~maps.isfinite().all(-1).all(-1),
+        "zero": (maps == 0).all(-1).all(-1),
+        "constant": is_constant(maps),
+        "negative-only": high <= 0,
+    }
+    found: list[MapProblem] = []
+    for image, position in torch.stack(list(holds.values())).any(0).nonzero().tolist():
+        kind = next(name for name, bad in holds.items() if bool(bad[image, position]))
+        message = _message(kind, maps[image, position])
+        found.append(MapProblem(image, position, kind, message))
+    return found
+
+
+def _message(kind: str, scores: Tensor) -> str:
+    """The problem of one map, with its numbers."""
+    count = int((~scores.isfinite()).sum())
+    return _MESSAGES[kind].format(count=count, positions=scores.numel(), value=float(scores.max()))

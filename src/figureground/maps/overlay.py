@@ -1,0 +1,197 @@
+"""Maps and boxes painted on pictures."""
+
+__all__ = ["colour_bar", "draw_boxes", "overlay"]
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from figureground.base.errors import OptionError, ShapeError
+from figureground.base.shapes import Boxes, Images, Maps
+from figureground.maps.colour import DIVERGING, colour_table
+from figureground.maps.normalise import is_constant, normalise
+from figureground.maps.resize import resize
+
+_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_PIXELS_AT_ONCE = 2**18
+
+
+def overlay(
+    images: Images,
+    maps: Maps,
+    *,
+    colour_map: str = "inferno",
+    alpha: float = 0.5,
+    alpha_by_value: bool = False,
+    relu: bool = True,
+) -> UInt8[Tensor, "N H W 3"]:
+    """Pictures with a map painted over each.
+
+    The map is scaled to [0, 1] by itself, resized bilinearly to the picture and coloured in 256
+    levels. A diverging colour map (``blue-red``) is scaled by its largest absolute value instead,
+    so zero keeps the pale middle colour; pass ``relu=False`` with it to see negative values.
+
+    A map that says nothing (constant, or holding NaN or infinity; after ReLU also one without
+    positive values) is not painted: its picture comes back in grey, without any colour.
+
+    Args:
+        images: ``(N, 3, H, W)`` or grey ``(N, 1, H, W)``, in [0, 1]. Not changed.
+        maps: Raw scores, ``(N, h, w)``, any size. Not changed.
+        colour_map: Name of a colour map.
+        alpha: Share of the colour in the result, 0 to 1.
+        alpha_by_value: Multiply ``alpha`` by the normalised value (by its absolute value on a
+            diverging colour map), so that low places show the picture as it is.
+        relu: Set negative values to zero first.
+
+    Returns:
+        Red, green and blue in 0..255, ``(N, H, W, 3)``.
+
+    Raises:
+        ShapeError: Images and maps differ in number, or images have neither 1 nor 3 channels.
+        OptionError: The colour map is unknown, or ``alpha`` is outside [0, 1].
+
+    Example:
+        >>> picture = torch.zeros(1, 3, 1, 2)
+        >>> overlay(picture, torch.tensor([[[0.0, 3.0]]]), colour_map="viridis").tolist()
+        [[[[34, 1, 42], [127, 116, 19]]]]
+    """
+    _check(images, maps, alpha)
+    table = _paint(colour_map, alpha, alpha_by_value).to(images.device)
+    cut = maps.relu() if relu else maps
+    scaled = _scaled(cut.float(), colour_map in DIVERGING)
+    blank = ~cut.isfinite().all(-1).all(-1) | is_constant(cut)
+    # a few pictures at a time stay in the processor's cache, and memory stays bounded
+    some = max(1, _PIXELS_AT_ONCE // max(1, images.shape[-2] * images.shape[-1]))
+    parts = zip(*(torch.split(part, some) for part in (images, scaled, blank)), strict=True)
+    return torch.cat([_painted(table, im, values, blank=bad) for im, values, bad in parts])
+
+
+def draw_boxes(
+    image: UInt8[Tensor, "H W 3"], boxes: Boxes, *, colour: str = "#00e5ff", width: int = 2
+) -> UInt8[Tensor, "H W 3"]:
+    """A copy of a picture with the outlines of boxes.
+
+    The line lies inside the box. Parts outside the picture are left out; so is a box that covers no
+    pixel.
+
+    Args:
+        image: ``(H, W, 3)`` in 0..255. Not changed.
+        boxes: ``(B, 4)`` as x0, y0, x1, y1 in pixels, half-open, rounded to whole pixels.
+        colour: Six hexadecimal digits after ``#``.
+        width: Thickness of the line in pixels, at least 1.
+
+    Returns:
+        The new picture, ``(H, W, 3)``.
+
+    Raises:
+        OptionError: The colour is not of the form ``#rrggbb``, or the width is below 1.
+        ShapeError: A box holds NaN or infinity.
+
+    Example:
+        >>> box = torch.tensor([[1.0, 0.0, 4.0, 3.0]])
+        >>> framed = draw_boxes(torch.zeros(4, 5, 3, dtype=torch.uint8), box, width=1)
+        >>> framed[..., 1].tolist()
+        [[0, 229, 229, 229, 0], [0, 229, 0, 229, 0], [0, 229, 229, 229, 0], [0, 0, 0, 0, 0]]
+    """
+    if width < 1:
+        raise OptionError(f"the line of a box needs a width of at least 1 pixel, got {width}")
+    if not bool(boxes.isfinite().all()):
+        raise ShapeError("a box to draw holds NaN or infinity")
+    ink = torch.tensor(_bytes_of(colour), dtype=torch.uint8, device=image.device)
+    outline = torch.zeros(image.shape[:2], dtype=torch.bool, device=image.device)
+    for x0, y0, x1, y1 in boxes.round().long().tolist():
+        frame = _filled(image, (x0, y0, x1, y1))
+        inner = (x0 + width, y0 + width, x1 - width, y1 - width)
+        outline |= frame & ~_filled(image, inner)
+    return torch.where(outline.unsqueeze(-1), ink, image)
+
+
+def colour_bar(
+    height: int, colour_map: str = "inferno", *, width: int = 16
+) -> UInt8[Tensor, "height width 3"]:
+    """A vertical legend of a colour map, highest value on top.
+
+    Args:
+        height: Pixels, at least 1.
+        colour_map: Name of a colour map.
+        width: Pixels, at least 1.
+
+    Returns:
+        Red, green and blue in 0..255, ``(height, width, 3)``.
+
+    Raises:
+        ShapeError: A size below 1.
+
+    Example:
+        >>> colour_bar(2, "viridis", width=1).tolist()
+        [[[253, 231, 37]], [[68, 1, 84]]]
+    """
+    if min(height, width) < 1:
+        raise ShapeError(f"a colour bar of {height} x {width} pixels cannot be drawn")
+    levels = torch.linspace(255, 0, height).round().long() if height > 1 else torch.tensor([255])
+    return colour_table(colour_map)[levels].unsqueeze(1).expand(-1, width, -1).contiguous()
+
+
+def _check(images: Tensor, maps: Tensor, alpha: float) -> None:
+    """Refuse what cannot be laid over one another."""
+    if images.shape[0] != maps.shape[0]:
+        raise ShapeError(f"{images.shape[0]} images but {maps.shape[0]} maps")
+    if images.shape[1] not in {1, 3}:
+        raise ShapeError(f"images to paint on need 1 or 3 channels, got {images.shape[1]}")
+    if not 0 <= alpha <= 1:
+        raise OptionError(f"alpha is a share between 0 and 1, got {alpha}")
+
+
+def _scaled(maps: Tensor, diverging: bool) -> Tensor:  # noqa: FBT001
+    """Maps in [0, 1]; zero is at 0.5 on a diverging colour map."""
+    if diverging:
+        return (normalise(maps, how="max", on_blank="zeros") + 1) / 2
+    return normalise(maps, on_blank="zeros")
+
+
+def _paint(colour_map: str, alpha: float, alpha_by_value: bool) -> Tensor:  # noqa: FBT001
+    """By level, the colour times its share and 255 times the picture's share, ``(4, 256)``."""
+    share = torch.full((256,), float(alpha))
+    if alpha_by_value:
+        values = torch.linspace(0, 1, 256)
+        share = share * ((2 * values - 1).abs() if colour_map in DIVERGING else values)
+    return torch.cat([colour_table(colour_map).T.float() * share, 255 * (1 - share[None])])
+
+
+def _painted(table: Tensor, images: Tensor, scaled: Tensor, *, blank: Tensor) -> Tensor:
+    """Pictures under their maps, grey where the map is blank, ``(N, H, W, 3)`` in 0..255."""
+    height, width = images.shape[-2:]
+    levels = resize(scaled, (height, width)).mul_(255).round_().clamp_(0, 255).int()
+    # index_select: five times faster here than indexing with brackets
+    planes = table.index_select(1, levels.flatten()).view(4, -1, height, width).movedim(0, 1)
+    painted = planes[:, :3].addcmul_(images.float(), planes[:, 3:])
+    if bool(blank.any()):
+        painted[blank] = 255 * _grey(images[blank].float())
+    return painted.add_(0.5).clamp_(0, 255).to(torch.uint8).movedim(1, -1).contiguous()
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Luminance of ``(N, 3, H, W)``; grey pictures ``(N, 1, H, W)`` as they are."""
+    if images.shape[1] == 1:
+        return images
+    return (images * images.new_tensor(_LUMINANCE).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
+
+def _bytes_of(colour: str) -> list[int]:
+    """Red, green and blue of ``#rrggbb``."""
+    digits = colour.removeprefix("#")
+    if (
+        len(digits) != 6
+        or not colour.startswith("#")
+        or set(digits.lower()) - set("0123456789abcdef")
+    ):
+        raise OptionError(f"a colour is written '#rrggbb', got '{colour}'")
+    return list(bytes.fromhex(digits))
+
+
+def _filled(image: Tensor, box: tuple[int, int, int, int]) -> Tensor:
+    """Which pixels of the picture the box covers, ``(H, W)``."""
+    x0, y0, x1, y1 = box
+    rows = torch.arange(image.shape[0], device=image.device).unsqueeze(1)
+    columns = torch.arange(image.shape[1], device=image.device).unsqueeze(0)
+    return (rows >= y0) & (rows < y1) & (columns >= x0) & (columns < x1)

@@ -1,0 +1,114 @@
+"""Deep feature factorization: the few concepts that a batch of images is made of, each labelled by the classifier."""
+
+__all__ = ["Concepts", "DeepFeatureFactorization", "deep_feature_factorization"]
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from figureground.base.paper import Paper
+from figureground.base.shapes import FeatureMaps, MapsPerClass
+from figureground.methods.factorization import factorize
+from figureground.methods.method import CamMethod, MethodInputs, Need
+
+
+@dataclass(frozen=True)
+class Concepts:
+    """What a factorization found, shared by all images of the batch.
+
+    Args:
+        vectors: ``(k, C)``, each of length one, strongest first.
+        energy: ``(k,)`` share of the reconstruction that each carries; sums to one.
+        error: Relative Frobenius error of the reconstruction, 0 (exact) to about 1.
+        logits: ``(k, L)`` what the classifier says to each concept alone; None where it was not asked.
+    """
+
+    vectors: Tensor
+    energy: Tensor
+    error: float
+    logits: Tensor | None = None
+
+
+def deep_feature_factorization(
+    activations: FeatureMaps, *, count: int = 5, iterations: int = 200, seed: int = 0
+) -> tuple[MapsPerClass, Concepts]:
+    """Factorize the feature vectors of all positions of all images together into a few non-negative concepts.
+
+    *Differs:* the method asks for non-negative activations. For layers that have negative ones each channel's minimum
+    is subtracted first and given back to the concept vectors, so that transformers can be factorized too.
+
+    Args:
+        activations: ``(N, C, h, w)``.
+        count: k, how many concepts.
+        iterations: Most updates.
+        seed: For the start of the factorization.
+
+    Returns:
+        Maps ``(N, k, h, w)``, how much of each concept every position holds (≥ 0), and the concepts.
+
+    References:
+        Collins, Achanta & Süsstrunk (2018), section 3, arXiv 1806.10206.
+    """
+    n, c, h, w = activations.shape
+    rows = activations.permute(0, 2, 3, 1).reshape(-1, c)
+    offset = rows.amin(0).clamp_max(0)
+    found = factorize(rows - offset, min(count, *rows.shape), iterations=iterations, seed=seed)
+    maps = found.presence.reshape(n, h, w, -1).permute(0, 3, 1, 2).contiguous()
+    usual = found.presence.amax(0)[:, None] / 2
+    # what was subtracted belongs to a position that holds half the largest presence of this concept and nothing else
+    vectors = torch.nn.functional.normalize(found.concepts * usual + offset, dim=1)
+    return maps, Concepts(vectors, found.energy, found.error)
+
+
+@dataclass(frozen=True)
+class DeepFeatureFactorization(CamMethod):
+    """Deep feature factorization (Collins, Achanta & Süsstrunk 2018): k concept maps per image, shared by the batch.
+
+    Each concept is labelled by the classifier itself: a feature map that holds nothing but this
+    concept, with the length of an average position of the batch, is run through the part of the network
+    above the layer.
+
+    Args:
+        count: How many concepts.
+        iterations: Most updates of the factorization.
+        seed: For its start.
+    """
+
+    count: int = 5
+    iterations: int = 200
+    seed: int = 0
+
+    name: ClassVar[str] = "dff"
+    title: ClassVar[str] = "Deep feature factorization"
+    paper: ClassVar[Paper] = Paper(
+        "Collins, Achanta & Süsstrunk",
+        "Deep Feature Factorization for Concept Discovery",
+        2018,
+        "ECCV, arXiv 1806.10206",
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset({"concept-logits"})
+    class_specific: ClassVar[bool] = False
+
+    def maps(self, inputs: MethodInputs) -> MapsPerClass:
+        """Concept maps ``(N, k, h, w)``, not negative."""
+        return self.maps_and_concepts(inputs)[0]
+
+    def maps_and_concepts(self, inputs: MethodInputs) -> tuple[MapsPerClass, Concepts]:
+        """Concept maps ``(N, k, h, w)`` and the concepts with the classifier's logits for each.
+
+        Args:
+            inputs: What the run left.
+
+        Returns:
+            Maps and concepts.
+        """
+        maps, concepts = deep_feature_factorization(
+            inputs.activations, count=self.count, iterations=self.iterations, seed=self.seed
+        )
+        if inputs.concept_logits is None:
+            return maps, concepts
+        usual = inputs.activations.norm(dim=1).mean()
+        logits = inputs.concept_logits(concepts.vectors * usual)
+        return maps, Concepts(concepts.vectors, concepts.energy, concepts.error, logits)

@@ -1,0 +1,256 @@
+"""The explainer: any classifier, any methods, any classes, one pass."""
+
+__all__ = ["Explainer"]
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from figureground.base.errors import OptionError, ShapeError
+from figureground.base.shapes import Images
+from figureground.capture import (
+    Captured,
+    LayerChoice,
+    Precision,
+    choose_layer,
+    named_layer,
+    plain_model,
+    replay as replay_above,
+    run_once,
+)
+from figureground.capture.tape import Tape
+from figureground.maps import fuse_maps
+from figureground.methods.explanation import Explanation
+from figureground.methods.method import CamMethod, Need
+from figureground.methods.plan import Computed, compute_maps
+from figureground.methods.problems import find_problems
+from figureground.methods.registry import find_methods
+from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
+from figureground.methods.targets import ClassSpec, resolve_targets
+
+LayerSpec = str | nn.Module
+MethodSpec = str | CamMethod | Sequence[str | CamMethod]
+
+
+class Explainer:
+    """Class activation maps of any image classifier.
+
+    The network runs once per call, whatever the number of methods, classes and layers; nothing is left
+    on it: no hook, no ``.grad``, no changed mode. It may be called within ``no_grad`` or
+    ``inference_mode``, in a training loop, and from several threads.
+
+    Args:
+        model: The classifier; wrapped (``DataParallel``, DDP, ``torch.compile``) or not. ``(N, C, H,
+            W)`` in, logits out.
+        layer: Name or module of the layer, or several; found by looking at the network where omitted.
+        precision: ``bf16`` or ``fp16`` run the network under autocast; None leaves the caller's setting.
+        output: How to find the logits ``(N, L)`` in what the model returns, where that is not a tensor,
+            a tuple that begins with it, or something with ``logits``.
+        fuse: ``mean``, ``max`` or ``product`` makes one map of several layers'; None keeps them apart.
+        smooth: Average over six views of each image (mirrored or not, contrast 0.9, 1, 1.1), run as one batch.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> net = nn.Sequential(
+        ...     nn.Conv2d(3, 4, 3),
+        ...     nn.ReLU(),
+        ...     nn.AdaptiveAvgPool2d(1),
+        ...     nn.Flatten(),
+        ...     nn.Linear(4, 10),
+        ... )
+        >>> with Explainer(net) as explainer:
+        ...     result = explainer(
+        ...         torch.rand(2, 3, 8, 6), classes=[3, 7], methods=["grad-cam", "eigen-cam"]
+        ...     )
+        >>> (
+        ...     explainer.layer.name,
+        ...     tuple(result.maps["grad-cam"].shape),
+        ...     tuple(result.maps["eigen-cam"].shape),
+        ... )
+        ('1', (2, 2, 6, 4), (2, 1, 6, 4))
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        layer: LayerSpec | Sequence[LayerSpec] | None = None,
+        precision: Precision | None = None,
+        output: Callable[[Any], Tensor] | None = None,
+        fuse: str | None = None,
+        smooth: bool = False,
+    ) -> None:
+        self.model = plain_model(model)
+        self.precision = precision
+        self.output = output
+        self.fuse = fuse
+        self.smooth = smooth
+        self._choices: tuple[LayerChoice, ...] = ()
+        if layer is not None:
+            asked = [layer] if isinstance(layer, str | nn.Module) else list(layer)
+            self._choices = tuple(named_layer(self.model, one) for one in asked)
+        if precision not in {None, "fp32", "bf16", "fp16"}:
+            raise OptionError(f"no precision '{precision}'; known: fp32, bf16, fp16")
+
+    def __enter__(self) -> "Explainer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to undo: every call leaves the model as found."""
+
+    @property
+    def layers(self) -> tuple[LayerChoice, ...]:
+        """The layers that are explained, and why; empty before the first call where the choice is left to us."""
+        return self._choices
+
+    @property
+    def layer(self) -> LayerChoice:
+        """The layer that is explained, and why (the first of several).
+
+        Raises:
+            OptionError: It is to be found by looking at the network, and no image has been seen yet.
+        """
+        if not self._choices:
+            raise OptionError(
+                "the layer is chosen at the first call; call 'explainer.look(images)' to know it before"
+            )
+        return self._choices[0]
+
+    def look(self, images: Images) -> LayerChoice:
+        """Choose the layer, if it was not given, by running the network on one image.
+
+        Args:
+            images: ``(N, C, H, W)``; the first one is used.
+
+        Returns:
+            The layer and why.
+        """
+        if not self._choices:
+            self._choices = (choose_layer(self.model, images, self.output),)
+        return self._choices[0]
+
+    def __call__(
+        self, images: Tensor, classes: ClassSpec = None, methods: MethodSpec = "grad-cam"
+    ) -> Explanation:
+        """Raw maps of every method for every class.
+
+        Args:
+            images: ``(N, C, H, W)``, what the model takes.
+            classes: None (predicted class), ``"top3"``, a number or name, a list of them for all
+                images, a tensor ``(N,)`` or ``(N, K)`` per image, or one or several functions from
+                logits ``(N, L)`` to scalars ``(N,)``.
+            methods: Names or configured instances, one or several.
+
+        Returns:
+            Maps, logits, classes, layers and what is wrong with any of the maps.
+
+        Raises:
+            ShapeError: The images are not ``(N, C, H, W)`` of floats, or there are none.
+            HeadError: A method needs a head that this model does not have.
+        """
+        chosen = find_methods(methods)
+        _check(images)
+        # no_grad within, since leaving inference mode switches gradients on
+        with torch.inference_mode(mode=False), torch.no_grad():
+            given = images.clone() if images.is_inference() else images
+            self.look(given)
+            return self._explain(given, classes, chosen)
+
+    def _explain(
+        self, images: Images, classes: ClassSpec, chosen: dict[str, CamMethod]
+    ) -> Explanation:
+        """Run, compute, collect."""
+        views = smoothing_views(images) if self.smooth else images
+        run, tape = self._run(views, chosen)
+        logits = run.logits.detach()[: len(images)]
+        targets = resolve_targets(classes, logits, getattr(self.model, "class_index", None))
+        asked = targets.directions.repeated(SMOOTHING_VIEWS if self.smooth else 1)
+        replay = self._replayer(views, run)
+        with torch.autocast(images.device.type, enabled=False):  # maps are float32
+            computed = compute_maps(run, chosen, asked, images=views, tape=tape, replay=replay)
+        if self.smooth:
+            computed = _averaged(computed, len(images))
+        return Explanation(
+            images=images,
+            logits=logits,
+            classes=targets.classes,
+            scores=targets.directions.select(logits),
+            maps=self._arranged(computed),
+            methods=chosen,
+            layers=tuple(replace(choice, grid=run.grids[choice.name]) for choice in self._choices),
+            concepts=computed.concepts,
+            problems=find_problems(computed, run, chosen),
+            class_name=getattr(self.model, "class_name", None),
+        )
+
+    def _run(self, images: Images, methods: dict[str, CamMethod]) -> tuple[Captured, Tape | None]:
+        """One pass, with what the methods need of it."""
+        needs: set[Need] = set().union(*(method.needs for method in methods.values()))
+        tape = Tape() if "tape" in needs else None
+        with tape if tape is not None else nullcontext():
+            run = run_once(
+                self.model,
+                images,
+                self._choices,
+                gradient="gradients" in needs,
+                precision=self.precision,
+                output=self.output,
+            )
+        return run, tape
+
+    def _replayer(self, images: Images, run: Captured) -> Callable[[str, Tensor], Tensor]:
+        """Runs the network with maps in the place of a layer's output."""
+
+        def replayed(layer: str, maps: Tensor) -> Tensor:
+            choice = LayerChoice(layer, "", run.grids[layer])
+            some = images[:1].expand(len(maps), -1, -1, -1)
+            return replay_above(self.model, some, choice, maps=maps, output=self.output)
+
+        return replayed
+
+    def _arranged(self, computed: Computed) -> dict[str, Tensor | dict[str, Tensor]]:
+        """A tensor per method for one layer or fused layers, else a dict layer -> tensor."""
+        arranged: dict[str, Tensor | dict[str, Tensor]] = {}
+        for name, per_layer in computed.maps.items():
+            stacks = list(per_layer.values())
+            if len(stacks) == 1:
+                arranged[name] = stacks[0]
+            elif self.fuse is not None:
+                arranged[name] = fuse_maps(stacks, how=self.fuse)
+            else:
+                arranged[name] = per_layer
+        return arranged
+
+
+def _check(images: object) -> None:
+    """Refuse what cannot be a batch of images."""
+    if not isinstance(images, Tensor):
+        kind = type(images).__name__
+        raise ShapeError(f"images are a tensor (N, C, H, W), not {kind}")
+    if images.ndim != 4 or not images.is_floating_point() or len(images) == 0:
+        shape = f"{tuple(images.shape)} {images.dtype}"
+        raise ShapeError(f"images are (N, C, H, W) of floats with N ≥ 1; these are {shape}")
+
+
+def _averaged(computed: Computed, count: int) -> Computed:
+    """Maps of the views of each image brought back and averaged."""
+    maps = {
+        name: {layer: smoothed(stack, count) for layer, stack in per_layer.items()}
+        for name, per_layer in computed.maps.items()
+    }
+    zeros = {
+        layer: flags.reshape(-1, count, flags.shape[1]).all(0)
+        for layer, flags in computed.zero_gradients.items()
+    }
+    return Computed(maps, computed.concepts, zeros)

@@ -1,0 +1,1 @@
+"""Walking back from logits to image positions, operation by operation."""

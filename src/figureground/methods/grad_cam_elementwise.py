@@ -1,0 +1,48 @@
+"""Element-wise Grad-CAM: the positive part of gradient times activation, summed over channels."""
+
+__all__ = ["GradCAMElementwise", "grad_cam_elementwise"]
+
+from typing import ClassVar
+
+from figureground.base.paper import Paper
+from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
+from figureground.methods.method import CamMethod, MethodInputs, Need, channel_sum
+
+
+def grad_cam_elementwise(activations: Activations, gradients: Gradients) -> MapStack:
+    """How much each position adds to the class score, counting only what adds.
+
+    ``Σ_k ReLU(g_k ⊙ A_k)``. Range [0, ∞). Computed as ``ReLU(g)·ReLU(A) + ReLU(-g)·ReLU(-A)``, which is the same number
+    and needs no product per class where the gradient is equal at every position.
+
+    Args:
+        activations: ``A``, ``(..., C, h, w)``.
+        gradients: ``g`` of the class logit, the same shape, or ``(..., C, 1, 1)``.
+
+    Returns:
+        Raw maps ``(..., h, w)``.
+
+    References:
+        Known from the pytorch-grad-cam library (Gildenblat et al. 2021), not from a paper of its own;
+        the sum before the ReLU is HiRes-CAM (arXiv 2011.08891).
+    """
+    both_positive = channel_sum(gradients.relu(), activations.relu())
+    return both_positive + channel_sum((-gradients).relu(), (-activations).relu())
+
+
+class GradCAMElementwise(CamMethod):
+    """Element-wise Grad-CAM."""
+
+    name: ClassVar[str] = "grad-cam-elementwise"
+    title: ClassVar[str] = "Grad-CAM, element-wise"
+    paper: ClassVar[Paper] = Paper(
+        "Gildenblat et al.",
+        "PyTorch library for CAM methods",
+        2021,
+        "github.com/jacobgil/pytorch-grad-cam",
+    )
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
+
+    def maps(self, inputs: MethodInputs) -> MapsPerClass:
+        """Raw maps ``(N, K, h, w)``, not negative."""
+        return grad_cam_elementwise(*inputs.per_class)

@@ -1,0 +1,101 @@
+"""What a CAM method is: a pure function of captured tensors, and the facts about it."""
+
+__all__ = ["CamMethod", "MethodInputs", "Need", "channel_sum"]
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from figureground.base.paper import Paper
+from figureground.base.shapes import (
+    Activations,
+    FeatureMaps,
+    Gradients,
+    Images,
+    Logits,
+    MapsPerClass,
+    MapStack,
+)
+from figureground.capture.directions import Directions
+
+Need = Literal["gradients", "class-maps", "tape", "concept-logits"]
+
+
+@dataclass(frozen=True)
+class MethodInputs:
+    """What one run of the network left for the methods, for one layer.
+
+    Args:
+        images: ``(N, C, H, W)`` as the network took them.
+        activations: ``(N, C, h, w)`` float32.
+        logits: ``(N, L)`` float32.
+        directions: The K classes (or combinations of logits) asked for.
+        gradients: ``(N, K, C, h, w)``; N, h and w may be 1 where it is the same for all; for methods that need them.
+        class_maps: ``(N, K, h, w)`` weighted by a linear head; for methods that need them.
+        tape: Record of the operations of the run; for methods that need it.
+        concept_logits: Maps concept vectors ``(k, C)`` to the classifier's logits ``(k, L)``; for methods that need it.
+    """
+
+    images: Images
+    activations: FeatureMaps
+    logits: Logits
+    directions: Directions
+    gradients: Gradients | None = None
+    class_maps: MapsPerClass | None = None
+    tape: Any = None
+    concept_logits: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def per_class(self) -> tuple[Activations, Gradients]:
+        """Activations ``(N, 1, C, h, w)`` and gradients, ready to broadcast over the classes."""
+        assert self.gradients is not None  # noqa: S101 - the explainer gives what `needs` lists
+        return self.activations[:, None], self.gradients
+
+
+class CamMethod(ABC):
+    """Base of all methods. An instance holds options; ``maps`` computes raw maps.
+
+    Class attributes:
+        name: As users type it.
+        title: As printed.
+        paper: Where it comes from.
+        needs: What the explainer must provide beyond activations and logits.
+        class_specific: Whether the map depends on the class; otherwise K = 1 (or one map per concept).
+        signed: Whether negative values carry meaning (evidence against).
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    paper: ClassVar[Paper]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+    class_specific: ClassVar[bool] = True
+    signed: ClassVar[bool] = False
+
+    @abstractmethod
+    def maps(self, inputs: MethodInputs) -> MapsPerClass:
+        """Raw maps ``(N, K, h, w)`` float32, neither normalised nor resized."""
+
+
+def channel_sum(weights: Gradients, activations: Activations) -> MapStack:
+    """``Σ_k weights_k ⊙ activations_k`` over the channel axis, without building the product.
+
+    Args:
+        weights: ``(..., C, h, w)`` or ``(..., C, 1, 1)``.
+        activations: ``(..., C, h, w)``; leading axes broadcast.
+
+    Returns:
+        ``(..., h, w)``.
+
+    Example:
+        >>> import torch
+        >>> a = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]])  # two channels, 1×2 positions
+        >>> channel_sum(torch.tensor([1.0, -1.0])[:, None, None], a).tolist()
+        [[-2.0, -2.0]]
+    """
+    if weights.shape[-2:] == (1, 1):
+        return torch.einsum("...c,...chw->...hw", weights[..., 0, 0], activations)
+    return (weights * activations).sum(-3)

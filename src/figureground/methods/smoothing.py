@@ -1,0 +1,37 @@
+"""Six views of each image in one batch, and their maps averaged."""
+
+__all__ = ["SMOOTHING_VIEWS", "smoothed", "smoothing_views"]
+
+import torch
+
+from figureground.base.shapes import Images, MapsPerClass
+
+_CONTRASTS = (1.0, 0.9, 1.1)
+SMOOTHING_VIEWS = 2 * len(_CONTRASTS)
+
+
+def smoothing_views(images: Images) -> Images:
+    """Each image at three contrasts, then the same mirrored; the unchanged images come first.
+
+    Args:
+        images: ``(N, C, H, W)``.
+
+    Returns:
+        ``(6 N, C, H, W)``.
+    """
+    upright = torch.cat([images * contrast for contrast in _CONTRASTS])
+    return torch.cat([upright, upright.flip(-1)])
+
+
+def smoothed(maps: MapsPerClass, count: int) -> MapsPerClass:
+    """The maps of the views, mirrored back and averaged.
+
+    Args:
+        maps: ``(6 N, K, h, w)`` of ``smoothing_views``.
+        count: N.
+
+    Returns:
+        ``(N, K, h, w)``.
+    """
+    upright, mirrored = maps.chunk(2)
+    return torch.cat([upright, mirrored.flip(-1)]).reshape(-1, count, *maps.shape[1:]).mean(0)

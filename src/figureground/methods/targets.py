@@ -1,0 +1,144 @@
+"""Which classes a map is asked for."""
+
+__all__ = ["ClassSpec", "Target", "Targets", "resolve_targets"]
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from figureground.base.errors import OptionError, ShapeError
+from figureground.base.shapes import Logits
+from figureground.capture.directions import Directions
+
+Target = Callable[[Tensor], Tensor]
+ClassSpec = None | int | str | Tensor | Target | Sequence[int | str] | Sequence[Target]
+NameToIndex = Callable[[str], int]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What was asked for, resolved for one batch.
+
+    Args:
+        directions: K directions in the space of logits.
+        classes: ``(N, K)`` class numbers; None where the targets are functions.
+    """
+
+    directions: Directions
+    classes: Tensor | None
+
+
+def resolve_targets(
+    classes: ClassSpec, logits: Logits, name_to_index: NameToIndex | None = None
+) -> Targets:
+    """Turn what a caller wrote into directions in the space of logits.
+
+    Args:
+        classes: None (the predicted class), ``"top3"``, a class number or name, a list of them (for all
+            images), a tensor ``(N,)`` or ``(N, K)`` (per image), or one or several functions from
+            logits ``(N, L)`` to scalars ``(N,)``.
+        logits: ``(N, L)``. A network with one logit has two classes: 1 where it is positive, 0 where it is not.
+        name_to_index: Finds the number of a class name.
+
+    Returns:
+        The targets.
+
+    Raises:
+        OptionError: A number or name that does not exist, or something else.
+        ShapeError: A tensor that does not fit the batch.
+    """
+    functions = _given_functions(classes)
+    if functions:
+        return _functions(functions, logits)
+    scores = logits if logits.shape[1] > 1 else torch.cat([-logits, logits], 1)
+    return _indices(_checked(_asked(classes, scores, name_to_index), scores.shape[1]), logits)
+
+
+def _given_functions(classes: ClassSpec) -> list[Target]:
+    """The functions, where all that was given are functions; else none."""
+    several = list(classes) if isinstance(classes, list | tuple) else [classes]
+    functions = [one for one in several if callable(one) and not isinstance(one, Tensor)]
+    return functions if len(functions) == len(several) else []
+
+
+def _asked(classes: Any, scores: Tensor, name_to_index: NameToIndex | None) -> Tensor:  # noqa: ANN401
+    """Class numbers as ``(N, K)``, or ``(1, K)`` where all images are asked for the same."""
+    if isinstance(classes, Tensor):
+        return _tensor(classes, scores)
+    top = "top1" if classes is None else classes
+    if isinstance(top, str) and re.fullmatch(r"top\d+", top):
+        return _top(int(top[3:]), scores)
+    wanted = [classes] if isinstance(classes, int | str) else list(classes)
+    if not wanted:
+        raise OptionError("no class asked for; leave classes out for the predicted one")
+    return torch.tensor([[_number(one, name_to_index) for one in wanted]], device=scores.device)
+
+
+def _functions(functions: Sequence[Target], logits: Logits) -> Targets:
+    """The gradient of each function at these logits."""
+    with torch.enable_grad():
+        leaf = logits.detach().clone().requires_grad_()
+        rows = []
+        for function in functions:
+            value = function(leaf)
+            if value.shape != leaf.shape[:1]:
+                message = f"a target maps logits {tuple(leaf.shape)} to one scalar per image ({leaf.shape[0]},)"
+                raise ShapeError(f"{message}; it gave {tuple(value.shape)}")
+            if not value.requires_grad:
+                raise OptionError(
+                    "a target is a function of the logits; this one does not use them"
+                )
+            rows.append(torch.autograd.grad(value.sum(), leaf)[0])
+    return Targets(Directions(dense=torch.stack(rows, 1)), None)
+
+
+def _indices(indices: Tensor, logits: Logits) -> Targets:
+    """Directions of class numbers; those of one logit are its two signs."""
+    batch = indices.expand(logits.shape[0], -1)
+    if logits.shape[1] > 1:
+        return Targets(Directions(indices=indices), batch)
+    signs = indices.to(logits.dtype) * 2 - 1
+    return Targets(Directions(indices=torch.zeros_like(indices), signs=signs), batch)
+
+
+def _top(count: int, scores: Tensor) -> Tensor:
+    if not 1 <= count <= scores.shape[1]:
+        raise OptionError(f"top{count} of {scores.shape[1]} classes asked for")
+    return scores.topk(count, dim=1).indices
+
+
+def _tensor(classes: Tensor, logits: Logits) -> Tensor:
+    """Per-image class numbers as ``(N, K)``."""
+    columns = classes[:, None] if classes.ndim == 1 else classes
+    if columns.ndim != 2 or columns.shape[0] != logits.shape[0] or columns.is_floating_point():
+        shape = f"{tuple(classes.shape)} {classes.dtype}"
+        message = f"a tensor of classes is (N,) or (N, K) of integers with N = {logits.shape[0]} images; it is {shape}"
+        raise ShapeError(f"{message}; for the same classes on every image give a list")
+    return columns.to(logits.device, torch.long)
+
+
+def _number(one: object, name_to_index: NameToIndex | None) -> int:
+    if isinstance(one, str):
+        if name_to_index is None:
+            raise OptionError(
+                f"class '{one}' is a name, and this model has no class names; give its number"
+            )
+        return name_to_index(one)
+    if isinstance(one, int) and not isinstance(one, bool):
+        return one
+    raise OptionError(
+        f"a class is a number, a name, 'topK' or a function of the logits, not {type(one).__name__}"
+    )
+
+
+def _checked(indices: Tensor, count: int) -> Tensor:
+    bad = indices[(indices < 0) | (indices >= count)]
+    if bad.numel():
+        raise OptionError(
+            f"class {int(bad[0])} does not exist: the model has {count} classes, 0 to {count - 1}"
+        )
+    return indices

@@ -1,0 +1,1 @@
+"""Whether the pixels a map points at are the pixels the classifier uses."""

@@ -1,0 +1,1 @@
+"""How well maps say where the object is: boxes, pixels, pointing, thresholds chosen honestly."""

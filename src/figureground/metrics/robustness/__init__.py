@@ -1,0 +1,1 @@
+"""Whether maps stay where they are when the picture is disturbed."""

@@ -1,0 +1,115 @@
+"""The small networks of the papers that we build on, as named models."""
+
+__all__ = ["NETWORKS", "Network", "build", "names"]
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from figureground.base.errors import ModelError, OptionError, unknown_option
+from figureground.models.cifar_resnet import CifarResNet
+from figureground.models.lenet_gap import LeNetGAP
+from figureground.models.preprocessing import Preprocessing
+from figureground.models.source import Found, Wanted
+
+_CIFAR_NAMES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+_CIFAR = Preprocessing(
+    size=(32, 32),
+    resize="stretch",
+    crop_fraction=1.0,
+    interpolation="bilinear",
+    # ImageNet's numbers on CIFAR pictures: the published weights were trained so, and do worse with CIFAR's own
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+)
+_DIGITS = Preprocessing(
+    size=(100, 100),
+    resize="stretch",
+    crop_fraction=1.0,
+    interpolation="bilinear",
+    mean=(0.0,) * 3,
+    std=(1.0,) * 3,
+)
+
+
+@dataclass(frozen=True)
+class Network:
+    """One of our own networks.
+
+    Args:
+        factory: Builds it; takes ``num_classes`` and ``channels``.
+        preprocessing: What it was made for.
+        class_names: Of its data set.
+    """
+
+    factory: Callable[..., nn.Module]
+    preprocessing: Preprocessing
+    class_names: tuple[str, ...]
+
+
+NETWORKS = {
+    "lenet-gap": Network(LeNetGAP, _DIGITS, tuple("0123456789")),
+    "cifar-resnet20": Network(partial(CifarResNet, 20), _CIFAR, _CIFAR_NAMES),
+    "cifar-resnet32": Network(partial(CifarResNet, 32), _CIFAR, _CIFAR_NAMES),
+    "cifar-resnet44": Network(partial(CifarResNet, 44), _CIFAR, _CIFAR_NAMES),
+    "cifar-resnet56": Network(partial(CifarResNet, 56), _CIFAR, _CIFAR_NAMES),
+    "cifar-resnet110": Network(partial(CifarResNet, 110), _CIFAR, _CIFAR_NAMES),
+}
+
+
+def build(name: str, wanted: Wanted) -> Found:
+    """One of our own networks.
+
+    Args:
+        name: A key of ``NETWORKS``.
+        wanted: Not ``trained``, as no weights can be fetched; ``arguments`` may be ``num_classes`` and ``channels``.
+
+    Returns:
+        The network, its preprocessing, and class names where the number of classes is its data set's.
+
+    Raises:
+        OptionError: Unknown name or argument.
+        ModelError: Trained weights were wanted.
+    """
+    entry = _entry(name)
+    if wanted.trained:
+        raise ModelError(
+            f"figureground:{name} has no weights to fetch; give a weights file (--weights FILE) or take an untrained "
+            "network (--random)"
+        )
+    try:
+        network = entry.factory(**wanted.arguments)
+    except TypeError as error:
+        raise OptionError(
+            f"figureground:{name} cannot take the arguments {dict(wanted.arguments)}: {error}"
+        ) from error
+    count = wanted.arguments.get("num_classes", len(entry.class_names))
+    class_names = entry.class_names if count == len(entry.class_names) else None
+    channels = wanted.arguments.get("channels", 3)
+    return Found(network, _with_channels(entry.preprocessing, channels), class_names, count)
+
+
+def names() -> list[str]:
+    """Our own networks.
+
+    Returns:
+        The keys of ``NETWORKS``.
+    """
+    return list(NETWORKS)
+
+
+def _entry(name: str) -> Network:
+    """The network of this name."""
+    if name not in NETWORKS:
+        raise unknown_option("figureground network", name, NETWORKS)
+    return NETWORKS[name]
+
+
+def _with_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:
+    """The same for grey pictures, or as it is."""
+    return preprocessing if channels == 3 else preprocessing.changed({"channels": channels})

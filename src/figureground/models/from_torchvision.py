@@ -1,0 +1,93 @@
+"""Networks from torchvision, prepared as their weights say."""
+
+__all__ = ["build", "names"]
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import torchvision
+from torchvision.models import get_model, get_model_weights, list_models
+
+from figureground.base.errors import ModelError, OptionError, unknown_option
+from figureground.models.preprocessing import Preprocessing
+from figureground.models.source import Found, Wanted, fetching
+
+# these two warn where nobody says whether to initialise them
+_ASK_FOR_INITIALISATION = frozenset({"googlenet", "inception_v3"})
+
+
+def build(name: str, wanted: Wanted) -> Found:
+    """A torchvision network.
+
+    Args:
+        name: As torchvision spells it, if need be with its weights: ``resnet50``, ``resnet50@IMAGENET1K_V1``.
+        wanted: ``arguments`` go to ``torchvision.models.get_model``.
+
+    Returns:
+        The network, its preprocessing, and its class names.
+
+    Raises:
+        OptionError: Unknown name, weights or argument.
+        ModelError: The weights cannot be had.
+    """
+    base, _, tag = name.partition("@")
+    weights = _weights(base, tag or "DEFAULT")
+    arguments = dict(wanted.arguments)
+    if base in _ASK_FOR_INITIALISATION and not wanted.trained:
+        arguments.setdefault("init_weights", True)
+    try:
+        with fetching(f"torchvision:{name}"):
+            network = get_model(base, weights=weights if wanted.trained else None, **arguments)
+    except (TypeError, ValueError) as error:
+        raise OptionError(
+            f"torchvision:{name} cannot take the arguments {arguments}: {error}"
+        ) from error
+    except RuntimeError as error:
+        raise ModelError(f"torchvision cannot build {name}: {error}") from error
+    class_names = _class_names(weights.meta, wanted.arguments)
+    count = len(class_names) if class_names else wanted.arguments.get("num_classes")
+    return Found(network, _preprocessing(weights.transforms()), class_names, count)
+
+
+def names() -> list[str]:
+    """Every classifier that torchvision knows.
+
+    Returns:
+        Names without weights.
+    """
+    return list_models(module=torchvision.models)
+
+
+def _weights(base: str, tag: str) -> Any:  # noqa: ANN401 - torchvision is not typed
+    """The entry of torchvision's table of weights."""
+    if base not in names():
+        raise unknown_option("torchvision classifier", base, names())
+    table = get_model_weights(base)
+    if tag not in table.__members__:
+        raise unknown_option(f"torchvision weights of {base}", tag, table.__members__)
+    return table[tag]
+
+
+def _preprocessing(transform: Any) -> Preprocessing:  # noqa: ANN401 - torchvision is not typed
+    """The same steps as torchvision's own evaluation transform."""
+    crop, resize = transform.crop_size[0], transform.resize_size[0]
+    fraction = crop / resize
+    if math.floor(crop / fraction) != resize:
+        fraction = math.nextafter(fraction, 0)
+    return Preprocessing(
+        size=(crop, crop),
+        resize="crop",
+        crop_fraction=fraction,
+        interpolation=transform.interpolation.value,
+        mean=tuple(transform.mean),
+        std=tuple(transform.std),
+    )
+
+
+def _class_names(meta: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """The names that come with the weights, unless the network is built with another number of classes."""
+    categories = meta.get("categories")
+    if not categories or arguments.get("num_classes", len(categories)) != len(categories):
+        return None
+    return tuple(categories)

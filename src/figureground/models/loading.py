@@ -1,0 +1,137 @@
+"""Any image classifier by name, with its own preprocessing and class names."""
+
+__all__ = ["load_classifier"]
+
+import re
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from figureground.base.errors import FigureGroundError, ModelError, OptionError
+from figureground.models import from_file
+from figureground.models.class_names import read_class_names
+from figureground.models.classifier import Classifier
+from figureground.models.preprocessing import Preprocessing
+from figureground.models.source import SOURCES, Found, Wanted, source
+from figureground.models.weights import load_weights
+
+
+def load_classifier(
+    name: str,
+    *,
+    weights: Path | str | None = None,
+    random: bool = False,
+    arguments: Mapping[str, Any] | None = None,
+    class_names: Path | str | Sequence[str] | None = None,
+    preprocessing: Mapping[str, Any] | None = None,
+) -> Classifier:
+    """A classifier in evaluation mode, on the CPU.
+
+    ``timm:resnet50``, ``torchvision:resnet50@IMAGENET1K_V1`` and ``hf:organisation/model`` are fetched with their
+    trained weights and kept by those libraries; ``path/file.py:function`` is called; ``figureground:lenet-gap``
+    is one of ours. With ``weights`` or ``random`` no weights are downloaded. Nothing global changes, but that
+    ``random`` draws the initial weights from torch's global stream, as building a module always does.
+
+    Args:
+        name: Source and name.
+        weights: A file to load instead of the trained weights.
+        random: Leave the network untrained.
+        arguments: For the function that builds the network (``num_classes``, ``pad_type``, …).
+        class_names: One name per logit, or a file of them (see ``read_class_names``).
+        preprocessing: Fields of ``Preprocessing`` to change.
+
+    Returns:
+        The classifier.
+
+    Raises:
+        OptionError: Unknown name or option; the message names the closest.
+        ModelError: The model cannot be fetched, built or run, or the weights or class names do not fit it.
+
+    Example:
+        >>> digits = load_classifier("figureground:lenet-gap", random=True)
+        >>> digits.preprocessing.size, digits.class_name(7), digits.training
+        ((100, 100), '7', False)
+    """
+    if weights is not None and random:
+        raise OptionError("weights from a file and random weights exclude each other")
+    wanted = Wanted(trained=weights is None and not random, arguments=dict(arguments or {}))
+    # building a network draws its initial weights; where they are replaced, the caller's random stream must not notice
+    with torch.random.fork_rng(devices=[], enabled=not random):
+        found = _find(name, wanted)
+        if weights is not None:
+            load_weights(_bare(found.network), weights)
+        names = _names(class_names) or found.class_names
+        return _classifier(found, name, (names, preprocessing)).eval()
+
+
+def _find(name: str, wanted: Wanted) -> Found:
+    """What the source named by the prefix has."""
+    if ".py:" in name:
+        return from_file.build(name, wanted)
+    kind, colon, rest = name.partition(":")
+    if name.endswith(".py"):
+        raise OptionError(f"say which function of the file builds the model: {name}:FUNCTION")
+    if colon:
+        return source(kind).build(rest, wanted)
+    raise _bare_name(name)
+
+
+def _bare_name(name: str) -> OptionError:
+    """The error for a name without a source, with the source that has it."""
+    known = {known: kind for kind in reversed(SOURCES) for known in source(kind).names()}
+    bare = re.split(r"[.@]", name)[0]
+    if bare in known:
+        return OptionError(
+            f"'{name}' does not say where the model comes from; did you mean '{known[bare]}:{name}'?"
+        )
+    close = get_close_matches(name.lower(), known, n=1, cutoff=0.4)
+    hint = f"; closest: '{known[close[0]]}:{close[0]}'" if close else ""
+    return OptionError(f"no model '{name}'{hint} (list them with 'figureground ls models')")
+
+
+def _names(given: Path | str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Class names from a file or as they are."""
+    if given is None:
+        return None
+    return read_class_names(given) if isinstance(given, Path | str) else tuple(given)
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    """The network inside a classifier, or the network itself."""
+    return network.network if isinstance(network, Classifier) else network
+
+
+def _classifier(
+    found: Found, name: str, chosen: tuple[tuple[str, ...] | None, Mapping[str, Any] | None]
+) -> Classifier:
+    """A found network with the caller's names and changes, after a look at how many logits it has."""
+    names, changes = chosen
+    network = _bare(found.network).eval()
+    preprocessing = found.preprocessing.changed(changes) if changes else found.preprocessing
+    count = found.num_classes or _count_logits(network, preprocessing, name)
+    if names is not None and len(names) != count:
+        raise ModelError(f"{len(names)} class names for {name}, which has {count} classes")
+    return Classifier(
+        network,
+        preprocessing,
+        name=name,
+        class_names=names,
+        num_classes=count,
+        notes=(*found.notes, *(() if changes else found.assumptions)),
+    )
+
+
+def _count_logits(network: nn.Module, preprocessing: Preprocessing, name: str) -> int:
+    """The number of logits, by a look at what the network makes of a black picture."""
+    shape = (1, preprocessing.channels, *preprocessing.size)
+    try:
+        with torch.no_grad():
+            return Classifier(network, preprocessing, name=name)(torch.zeros(shape)).shape[1]
+    except FigureGroundError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{name} does not run on a picture {shape}: {error}") from error

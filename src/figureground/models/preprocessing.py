@@ -1,0 +1,245 @@
+"""How a network wants its pictures: resized, cropped and normalised as it was trained."""
+
+__all__ = ["Preprocessing", "per_channel"]
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from figureground.base.errors import OptionError, unknown_option
+from figureground.base.shapes import Images
+from figureground.models.view import View
+
+_RESIZES = ("crop", "stretch", "pad")
+_FILTERS = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+    "box": Image.Resampling.BOX,
+    "hamming": Image.Resampling.HAMMING,
+}
+# a long thin photograph scaled until its short side fits could fill the memory: above this many pixels only the kept
+# part is made
+_LARGE = 2**24
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What happens to a photograph before a network sees it.
+
+    The photograph is resized to ``floor(size / crop_fraction)`` and the middle ``size`` of it is kept. Three ways to
+    resize: ``crop`` keeps the aspect ratio and covers the target, so that the ends of the longer side are lost;
+    ``stretch`` gives up the aspect ratio; ``pad`` keeps it and fits the whole photograph inside the target, filling up
+    with the mean colour.
+
+    Args:
+        size: Height and width that the network gets, pixels.
+        resize: ``crop``, ``stretch`` or ``pad``.
+        crop_fraction: Side of the kept middle over side of the resized picture; above 1 leaves a border.
+        interpolation: ``nearest``, ``bilinear``, ``bicubic``, ``lanczos``, ``box`` or ``hamming``, all antialiased.
+        mean: Subtracted per channel, on the scale [0, 1].
+        std: Divided by per channel, on the scale [0, 1].
+        channels: 3 for RGB, 1 for grey.
+
+    Raises:
+        OptionError: A value that cannot be.
+
+    Example:
+        >>> half = Preprocessing((2, 2), "stretch", 1.0, "bilinear", (0.5,) * 3, (0.5,) * 3)
+        >>> picture, view = half.view(Image.new("RGB", (8, 4), (255, 0, 0)))
+        >>> tuple(picture.shape), view.scale_x, view.scale_y
+        ((3, 2, 2), 0.25, 0.5)
+    """
+
+    size: tuple[int, int]
+    resize: Literal["crop", "stretch", "pad"]
+    crop_fraction: float
+    interpolation: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    channels: int = 3
+
+    def __post_init__(self) -> None:
+        if self.resize not in _RESIZES:
+            raise unknown_option("resize", self.resize, _RESIZES)
+        if self.interpolation not in _FILTERS:
+            raise unknown_option("interpolation", self.interpolation, _FILTERS)
+        sides: Sequence[int] = self.size
+        if len(sides) != 2 or min(sides) < 1 or not self.crop_fraction > 0:
+            raise OptionError(
+                "size must be a height and a width of at least 1 and crop_fraction above 0, "
+                f"got {self.size} and {self.crop_fraction}"
+            )
+        _check_channels(self)
+
+    def view(self, image: Image.Image) -> tuple[Tensor, View]:
+        """The picture that the network gets, before normalisation.
+
+        Args:
+            image: A decoded photograph of any size.
+
+        Returns:
+            ``(C, H, W)`` uint8 in [0, 255], and the mapping back to the photograph.
+        """
+        picture = image.convert("L" if self.channels == 1 else "RGB")
+        width, height = self._resized_size(picture.size)
+        left, top = _offset(width, self.size[1]), _offset(height, self.size[0])
+        view = View(
+            original_size=picture.size,
+            scale_x=width / picture.width,
+            scale_y=height / picture.height,
+            offset_x=float(left),
+            offset_y=float(top),
+            view_size=(self.size[1], self.size[0]),
+        )
+        if width * height > _LARGE and min(left, top) >= 0:
+            return _as_tensor(self._cut(picture, view)), view
+        resized = picture.resize((width, height), _FILTERS[self.interpolation])
+        return _as_tensor(self._placed(resized, (left, top))), view
+
+    def normalise(self, images: Images) -> Images:
+        """Images as the network's first layer expects them.
+
+        Args:
+            images: ``(N, C, H, W)`` in [0, 1].
+
+        Returns:
+            ``(images - mean) / std``, ``(N, C, H, W)``.
+        """
+        mean = images.new_tensor(self.mean).view(-1, 1, 1)
+        return (images - mean) / images.new_tensor(self.std).view(-1, 1, 1)
+
+    def changed(self, changes: Mapping[str, Any]) -> "Preprocessing":
+        """A copy with some of its fields changed.
+
+        Args:
+            changes: Field name -> value; one number for ``size`` means a square, for ``mean`` and ``std`` all channels.
+
+        Returns:
+            The copy.
+
+        Raises:
+            OptionError: A field that does not exist, or a value that cannot be.
+
+        Example:
+            >>> grey = Preprocessing((28, 28), "crop", 1.0, "bilinear", (0.5,), (0.5,), 1)
+            >>> grey.changed({"size": 32, "mean": 0.25}).size
+            (32, 32)
+        """
+        _check_fields(changes)
+        try:
+            return replace(self, **self._completed(changes))
+        except OptionError:
+            raise
+        except (TypeError, ValueError) as error:
+            raise OptionError(f"cannot use the preprocessing {dict(changes)}: {error}") from error
+
+    def _completed(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Changes in the fields' own types, with mean and std brought to the number of channels."""
+        done = dict(changes)
+        channels = int(done.get("channels", self.channels))
+        for name in ("mean", "std"):
+            given = done.get(name, getattr(self, name))
+            values = (given,) * channels if isinstance(given, int | float) else given
+            numbers = tuple(float(value) for value in values)
+            done[name] = numbers if name in changes else per_channel(numbers, channels)
+        if "size" in done:
+            size = done["size"]
+            done["size"] = (size, size) if isinstance(size, int) else tuple(map(int, size))
+        if "crop_fraction" in done:
+            done["crop_fraction"] = float(done["crop_fraction"])
+        return done | {"channels": channels}
+
+    def _resized_size(self, original: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of the whole resized photograph, rounded as the zoos round."""
+        height, width = (math.floor(side / self.crop_fraction) for side in self.size)
+        if self.resize == "stretch":
+            return width, height
+        if self.resize == "crop" and height == width:
+            short, long = min(original), max(original)
+            other = int(height * long / short)
+            return (height, other) if original[0] <= original[1] else (other, height)
+        ratios = original[0] / width, original[1] / height
+        ratio = max(ratios) if self.resize == "pad" else min(ratios)
+        return max(1, round(original[0] / ratio)), max(1, round(original[1] / ratio))
+
+    def _cut(self, picture: Image.Image, view: View) -> Image.Image:
+        """The kept middle alone, without ever holding the whole resized photograph."""
+        left, top = view.offset_x / view.scale_x, view.offset_y / view.scale_y
+        right, bottom = left + self.size[1] / view.scale_x, top + self.size[0] / view.scale_y
+        box = (left, top, min(right, picture.width), min(bottom, picture.height))
+        return picture.resize(view.view_size, _FILTERS[self.interpolation], box=box)
+
+    def _placed(self, resized: Image.Image, offset: tuple[int, int]) -> Image.Image:
+        """The middle of a resized photograph, with a border where it is too small."""
+        height, width = self.size
+        fill = tuple(round(255 * value) for value in self.mean) if self.resize == "pad" else 0
+        if min(offset) >= 0:
+            return resized.crop((offset[0], offset[1], offset[0] + width, offset[1] + height))
+        canvas = Image.new(
+            resized.mode, (width, height), fill if self.channels > 1 else _first(fill)
+        )
+        canvas.paste(resized, (-offset[0], -offset[1]))
+        return canvas
+
+
+def per_channel(values: Sequence[float], channels: int) -> tuple[float, ...]:
+    """One number per channel: those given, or their average for every channel where the counts differ.
+
+    Args:
+        values: At least one number.
+        channels: How many numbers are needed.
+
+    Returns:
+        ``channels`` numbers.
+
+    Example:
+        >>> per_channel((0.0, 0.5, 1.0), 1)
+        (0.5,)
+    """
+    if len(values) == channels:
+        return tuple(float(value) for value in values)
+    return (sum(values) / len(values),) * channels
+
+
+def _check_fields(changes: Mapping[str, Any]) -> None:
+    """Refuse names that are no fields."""
+    names = [field.name for field in fields(Preprocessing)]
+    for name in changes:
+        if name not in names:
+            raise unknown_option("preprocessing field", name, names)
+
+
+def _check_channels(preprocessing: Preprocessing) -> None:
+    """Refuse channel counts that a photograph cannot have, and mean or std that do not fit them."""
+    mean, std, channels = preprocessing.mean, preprocessing.std, preprocessing.channels
+    if channels not in {1, 3}:
+        raise OptionError(f"pictures have 3 channels (RGB) or 1 (grey), not {channels}")
+    if len(mean) != channels or len(std) != channels or not min(std) > 0:
+        raise OptionError(
+            f"mean and std need {channels} numbers, std above 0; got mean {mean} and std {std}"
+        )
+
+
+def _offset(resized: int, kept: int) -> int:
+    """Pixels before the kept middle; negative for a border, whose odd pixel comes last."""
+    return -((kept - resized) // 2) if kept > resized else round((resized - kept) / 2)
+
+
+def _first(fill: tuple[int, ...] | int) -> int:
+    """The one fill value of a grey picture."""
+    return fill if isinstance(fill, int) else fill[0]
+
+
+def _as_tensor(picture: Image.Image) -> Tensor:
+    """``(C, H, W)`` uint8."""
+    array = np.array(picture, dtype=np.uint8)
+    channels_last = array if array.ndim == 3 else array[:, :, None]
+    return torch.from_numpy(np.ascontiguousarray(channels_last.transpose(2, 0, 1)))

@@ -1,0 +1,14 @@
+"""Saved records to pages, tables and figures. Reads files, never a live model."""
+
+__all__ = [
+    "Table",
+    "as_csv",
+    "as_markdown",
+    "line_chart_svg",
+    "svg_data_uri",
+    "write_explain_report",
+]
+
+from figureground.reports.explain_report import write_explain_report
+from figureground.reports.figures import line_chart_svg, svg_data_uri
+from figureground.reports.tables import Table, as_csv, as_markdown

@@ -1,0 +1,181 @@
+"""One page that shows what a model looks at, from the files that an explain job saved."""
+
+__all__ = ["write_explain_report"]
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from figureground.base.errors import DataError
+from figureground.base.record import read_json
+from figureground.maps import colour_bar
+from figureground.reports.cards import Card
+from figureground.reports.entries import card_of, data_uri
+from figureground.reports.tables import cell_text, checked_table
+
+_CARDS_PER_PAGE = 50
+_NAMED_AT_MOST = 5
+
+
+@dataclass
+class _Survey:
+    """What a first reading of the entries found."""
+
+    readable: int = 0
+    blank_maps: int = 0
+    found_boxes: bool = False
+    true_boxes: bool = False
+    unreadable: list[str] = field(default_factory=list)
+
+
+def write_explain_report(folder: Path) -> Path:
+    """Write ``report.html`` beside the record of an explain job.
+
+    The page holds its styles, script and thumbnails and asks nothing from the network; a thumbnail
+    links to its full-size file in the folder. Entries are read and written one by one, so memory
+    does not grow with their number. A line of ``entries.jsonl`` that cannot be read, such as the
+    half-written last line of a killed job, is left out and named on the page.
+
+    Args:
+        folder: Holds ``record.json`` (``schema`` 1) and ``entries.jsonl``.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        DataError: The record is missing, is not JSON or has another schema; a table of the record
+            is malformed; or the page cannot be written.
+    """
+    record = read_json(folder / "record.json")
+    if not isinstance(record, Mapping) or record.get("schema") != 1:
+        given = record.get("schema") if isinstance(record, Mapping) else None
+        raise DataError(f"{folder / 'record.json'}: schema {given}; this version reads schema 1")
+    entries = folder / "entries.jsonl"
+    survey = _survey(entries)
+    groups = _grouped(_cards(entries, _Survey()))
+    template = _environment().get_template("explain.html.j2")
+    page = template.generate(**_page(record, survey), groups=groups)
+    return _write_pieces(folder / "report.html", page)
+
+
+def _survey(entries: Path) -> _Survey:
+    """Count what is there before the head of the page is written."""
+    survey = _Survey()
+    for card in _cards(entries, survey):
+        survey.readable += 1
+        survey.blank_maps += card.problems
+        survey.true_boxes |= bool(card.truth_boxes)
+        survey.found_boxes |= card.has_found_boxes
+    return survey
+
+
+def _cards(entries: Path, survey: _Survey) -> Iterator[Card]:
+    """The readable entries, one by one; the others are noted in the survey."""
+    number = 0
+    for line_number, line in enumerate(_lines(entries), start=1):
+        try:
+            card = card_of(json.loads(line), number + 1)
+        except (DataError, ValueError, RecursionError) as error:
+            survey.unreadable.append(f"line {line_number} of {entries.name}: {error}")
+            continue
+        number += 1
+        yield card
+
+
+def _lines(entries: Path) -> Iterator[str]:
+    """Lines that hold something; none where the file is absent."""
+    if not entries.is_file():
+        return
+    with entries.open(encoding="utf-8", errors="replace") as file:
+        yield from (line for line in file if line.strip())
+
+
+def _grouped(cards: Iterable[Card]) -> Iterator[list[Card]]:
+    """Cards by page."""
+    source = iter(cards)
+    while group := list(islice(source, _CARDS_PER_PAGE)):
+        yield group
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("figureground.reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = cell_text
+    return environment
+
+
+def _page(record: Mapping[str, Any], survey: _Survey) -> dict[str, Any]:
+    """What the template asks for, apart from the cards."""
+    script = _asset("report.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return {
+        "model": record.get("model") or {},
+        "methods": record.get("methods") or [],
+        "provenance": record.get("provenance") or {},
+        "failed": record.get("failed") or [],
+        "seconds": record.get("seconds"),
+        "notes": record.get("notes") or [],
+        "warnings": _warnings(record, survey),
+        "tables": [checked_table(table) for table in record.get("tables") or []],
+        "figures": [
+            {**figure, "picture": data_uri(figure.get("png"))}
+            for figure in record.get("figures") or []
+        ],
+        "colours": _gradient(str(record.get("colour_map") or "inferno")),
+        "survey": survey,
+        "per_page": _CARDS_PER_PAGE,
+        "style": _asset("report.css"),
+        "script": script,
+        "script_digest": digest,
+    }
+
+
+def _warnings(record: Mapping[str, Any], survey: _Survey) -> list[str]:
+    """What a reader must know about the files behind the page."""
+    warnings = []
+    if survey.unreadable:
+        shown = "; ".join(survey.unreadable[:_NAMED_AT_MOST])
+        more = "; …" if len(survey.unreadable) > _NAMED_AT_MOST else ""
+        warnings.append(f"{len(survey.unreadable)} saved entries left out: {shown}{more}")
+    planned = record.get("images")
+    if isinstance(planned, int) and planned != survey.readable:
+        warnings.append(f"The record speaks of {planned} images; {survey.readable} can be shown.")
+    return warnings
+
+
+def _gradient(colour_map: str) -> str:
+    """A colour map as the stops of a CSS gradient, lowest first."""
+    stops = colour_bar(17, colour_map, width=1).flip(0)[:, 0].tolist()
+    return ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in stops)
+
+
+def _asset(name: str) -> str:
+    return (files("figureground.reports") / "templates" / name).read_text(encoding="utf-8")
+
+
+def _write_pieces(target: Path, pieces: Iterable[str]) -> Path:
+    """Write piece by piece beside the target, then put the whole in its place."""
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        # a file name that is no valid text must not stop the page: it is shown with '?'
+        with part.open("w", encoding="utf-8", errors="replace") as file:
+            file.writelines(pieces)
+        part.replace(target)
+    except OSError as error:
+        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target

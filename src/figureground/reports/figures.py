@@ -1,0 +1,201 @@
+"""Curves as SVG, written by hand: no plotting library, no fonts, no scripts."""
+
+__all__ = ["line_chart_svg", "svg_data_uri"]
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from figureground.base.errors import DataError
+
+# Okabe and Ito (2008), Color universal design: told apart by colour-blind readers
+_INKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#8a7a00")
+_DASHES = ("", "7 3", "2 3", "9 3 2 3")
+_WIDTH, _HEIGHT = 640, 400
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72.0, 616.0, 44.0, 340.0
+_LEGEND_COLUMNS = 3
+_LEGEND_LINE = 20
+
+Point = tuple[float | int, float | int | None]
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis: the values at its ends, its ticks, and the pixels that the ends fall on."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """Pixel of a value."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+
+def line_chart_svg(
+    series: Mapping[str, Sequence[Point]], *, title: str, x_label: str, y_label: str
+) -> str:
+    """Curves in one chart, as the text of an SVG picture.
+
+    Curves differ in colour and in dashes. A missing or non-finite ``y`` breaks its curve.
+
+    Args:
+        series: Name of a curve -> its points ``(x, y)`` in drawing order; ``y`` may be None.
+        title: Words above the chart.
+        x_label: What the horizontal axis counts, with unit.
+        y_label: What the vertical axis counts, with unit.
+
+    Returns:
+        A complete ``<svg>`` element, 640 pixels wide; all words are escaped.
+
+    Raises:
+        DataError: There is no finite point at all.
+
+    Example:
+        >>> svg = line_chart_svg({"cam": [(0, 1.0), (1, 0.5)]}, title="a<b", x_label="", y_label="")
+        >>> svg.startswith("<svg"), "a&lt;b" in svg, svg.count("<polyline")
+        (True, True, 1)
+    """
+    curves = {name: _pieces(points) for name, points in series.items()}
+    points = [point for pieces in curves.values() for piece in pieces for point in piece]
+    if not points:
+        raise DataError(f"no finite point to draw in '{title}'")
+    x_axis = _axis([x for x, _ in points], _LEFT, _RIGHT)
+    y_axis = _axis([y for _, y in points], _BOTTOM, _TOP)
+    height = _HEIGHT + _LEGEND_LINE * math.ceil(len(curves) / _LEGEND_COLUMNS)
+    parts = [
+        _opening(height),
+        f"<title>{_escaped(title)}</title>",
+        f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
+        _words((_LEFT, 26.0), title, 'font-size="15" font-weight="600"'),
+        *_grid(x_axis, y_axis),
+        _words(((_LEFT + _RIGHT) / 2, _BOTTOM + 40), x_label, 'text-anchor="middle"'),
+        _words((0.0, 0.0), y_label, f'text-anchor="middle" transform="{_upright()}"'),
+    ]
+    for number, (name, pieces) in enumerate(curves.items()):
+        parts += _curve(pieces, _pen(number), (x_axis, y_axis))
+        parts += _legend(name, number)
+    return "\n".join([*parts, "</svg>"])
+
+
+def svg_data_uri(svg: str) -> str:
+    """A picture as an address that holds it, for ``<img src>`` and for the figures of a record.
+
+    Args:
+        svg: The text of an SVG picture.
+
+    Returns:
+        ``data:image/svg+xml;base64,...``.
+
+    Example:
+        >>> svg_data_uri("<svg/>")
+        'data:image/svg+xml;base64,PHN2Zy8+'
+    """
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode()
+
+
+def _opening(height: int) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
+        f'width="{_WIDTH}" height="{height}" role="img" font-family="system-ui, sans-serif" '
+        'font-size="12" fill="#333">'
+    )
+
+
+def _pieces(points: Sequence[Point]) -> list[list[tuple[float, float]]]:
+    """A curve cut where a value is missing."""
+    pieces: list[list[tuple[float, float]]] = [[]]
+    for x, y in points:
+        if y is None or not (math.isfinite(x) and math.isfinite(y)):
+            pieces.append([])
+        else:
+            pieces[-1].append((float(x), float(y)))
+    return [piece for piece in pieces if piece]
+
+
+def _axis(values: list[float], start: float, end: float) -> _Axis:
+    """An axis that starts and ends on round values and covers all that were given."""
+    low, high = min(values), max(values)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        pad = abs(low) / 2 or 0.5
+        low, high = low - pad, high + pad
+    step = _round_step((high - low) / 5)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    ticks = tuple(number * step for number in range(first, last + 1))
+    return _Axis(ticks[0], ticks[-1], ticks, start, end)
+
+
+def _round_step(rough: float) -> float:
+    """The next of 1, 2, 2.5, 5 and 10 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(rough))
+    return power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
+
+
+def _grid(x_axis: _Axis, y_axis: _Axis) -> list[str]:
+    """Grid lines and numbers."""
+    lines = []
+    for value in y_axis.ticks:
+        y = y_axis.at(value)
+        lines.append(_line((_LEFT, y), (_RIGHT, y)))
+        lines.append(_words((_LEFT - 8, y + 4), f"{value:.6g}", 'text-anchor="end"'))
+    for value in x_axis.ticks:
+        x = x_axis.at(value)
+        lines.append(_line((x, _BOTTOM), (x, _BOTTOM + 5)))
+        lines.append(_words((x, _BOTTOM + 20), f"{value:.6g}", 'text-anchor="middle"'))
+    return lines
+
+
+def _curve(
+    pieces: list[list[tuple[float, float]]], pen: str, axes: tuple[_Axis, _Axis]
+) -> list[str]:
+    """The lines of one curve; a lone point as a dot."""
+    drawn = []
+    for piece in pieces:
+        spots = [(axes[0].at(x), axes[1].at(y)) for x, y in piece]
+        if len(spots) == 1:
+            drawn.append(f'<circle cx="{spots[0][0]:.1f}" cy="{spots[0][1]:.1f}" r="3" {pen}/>')
+        else:
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in spots)
+            drawn.append(f'<polyline points="{path}" {pen}/>')
+    return drawn
+
+
+def _legend(name: str, number: int) -> list[str]:
+    """A stroke and a name below the chart."""
+    column, line = number % _LEGEND_COLUMNS, number // _LEGEND_COLUMNS
+    x, y = _LEFT + column * 185, _BOTTOM + 64 + line * _LEGEND_LINE
+    short = name if len(name) <= 20 else name[:19] + "…"
+    stroke = f'<path d="M{x} {y - 4}h26" {_pen(number)}/>'
+    return [stroke, _words((x + 34, y), short, "")]
+
+
+def _pen(number: int) -> str:
+    """Colour and dashes of a curve: the colours come round with other dashes."""
+    ink = _INKS[number % len(_INKS)]
+    dash = _DASHES[(number + number // len(_INKS)) % len(_DASHES)]
+    return f'fill="none" stroke="{ink}" stroke-width="2.2" stroke-dasharray="{dash or "none"}"'
+
+
+def _line(start: tuple[float, float], end: tuple[float, float]) -> str:
+    return (
+        f'<line x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}" '
+        'stroke="#ddd"/>'
+    )
+
+
+def _words(place: tuple[float, float], text: str, style: str) -> str:
+    return f'<text x="{place[0]:.1f}" y="{place[1]:.1f}" {style}>{_escaped(text)}</text>'
+
+
+def _escaped(text: str) -> str:
+    """Text without markup and without characters that XML refuses."""
+    return escape("".join(letter if letter.isprintable() else " " for letter in text))
+
+
+def _upright() -> str:
+    """Where the name of the vertical axis stands."""
+    return f"translate(18 {(_TOP + _BOTTOM) / 2}) rotate(-90)"

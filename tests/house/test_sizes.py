@@ -1,0 +1,57 @@
+"""A file ends at 300 lines and a function at 40; past that, it holds two things."""
+
+import ast
+from pathlib import Path
+
+FILE_LINES = 300
+BODY_LINES = 40
+
+
+def long_file(path: Path) -> list[str]:
+    """A complaint when the file is too long."""
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    return [f"{path}: {lines} lines, at most {FILE_LINES}"] if lines > FILE_LINES else []
+
+
+def long_functions(path: Path) -> list[str]:
+    """A complaint for each function whose body, docstring not counted, is too long."""
+    return [
+        f"{path}:{node.lineno}: {node.name} has {lines} lines, at most {BODY_LINES}"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := body_lines(node)) > BODY_LINES
+    ]
+
+
+def body_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from the first statement after the docstring to the last."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def test_files_are_short(scripts: list[Path]):
+    bad = [complaint for path in scripts for complaint in long_file(path)]
+    assert not bad, "\n".join(bad)
+
+
+def test_functions_are_short(scripts: list[Path]):
+    bad = [complaint for path in scripts for complaint in long_functions(path)]
+    assert not bad, "\n".join(bad)
+
+
+def test_the_301st_line_is_reported(tmp_path: Path):
+    path = tmp_path / "long.py"
+    path.write_text("x = 1\n" * 300)
+    assert long_file(path) == []
+    path.write_text("x = 1\n" * 301)
+    assert len(long_file(path)) == 1
+
+
+def test_the_41st_line_of_a_body_is_reported_and_its_docstring_is_not_counted(tmp_path: Path):
+    path = tmp_path / "long.py"
+    path.write_text('def f():\n    """Title.\n\n    More.\n    """\n' + "    x = 1\n" * 40)
+    assert long_functions(path) == []
+    path.write_text("class A:\n  async def f(self):\n" + "    x = 1\n" * 41)
+    assert [complaint.rpartition(": ")[2] for complaint in long_functions(path)] == [
+        "f has 41 lines, at most 40"
+    ]

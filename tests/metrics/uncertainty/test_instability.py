@@ -1,0 +1,66 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from figureground.base.errors import ShapeError
+from figureground.metrics.uncertainty.instability import MapInstability, cam_instability
+
+
+@pytest.fixture
+def runs():
+    return torch.randn(5, 3, 6, 7, generator=torch.Generator().manual_seed(33))
+
+
+def slow_instability(maps):
+    """One image: a list of maps as lists of rows, NaN where a run saw nothing."""
+    scaled = []
+    for one in maps:
+        low, high = np.nanmin(one), np.nanmax(one)
+        scaled.append((one - low) / (high - low))
+    deviations, means = 0.0, 0.0
+    for place in np.ndindex(maps[0].shape):
+        values = [one[place] for one in scaled if not math.isnan(one[place])]
+        if values:
+            deviations += np.std(values)
+            means += np.mean(values)
+    return deviations / means
+
+
+def test_instability_equals_a_loop_over_positions(runs):
+    runs[1, :, :2], runs[2, :, :, 3:], runs[:, 0, 0, 0] = torch.nan, torch.nan, torch.nan
+    found = cam_instability(runs)
+    expected = [slow_instability(runs[:, i].double().numpy()) for i in range(3)]
+    assert found.tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_equal_runs_are_stable_whatever_their_scale(runs):
+    same = torch.stack([runs[0], 4 * runs[0] + 1, 0.1 * runs[0]])
+    assert torch.allclose(cam_instability(same), torch.zeros(3), atol=1e-5)
+
+
+def test_order_of_runs_does_not_count(runs):
+    assert torch.allclose(cam_instability(runs), cam_instability(runs.flip(0)))
+
+
+def test_more_noise_is_less_stable(runs):
+    base = torch.rand(3, 6, 7, generator=torch.Generator().manual_seed(34))
+    levels = [cam_instability(base + share * runs) for share in (0.01, 0.1, 1.0)]
+    assert (levels[0] < levels[1]).all()
+    assert (levels[1] < levels[2]).all()
+
+
+def test_blank_maps_are_undefined_and_counted(runs):
+    runs[2, 1], runs[0, 2, 0, 0] = 3, torch.inf
+    metric = MapInstability()
+    metric.update(runs)
+    found = metric.compute()
+    assert cam_instability(runs).isnan().tolist() == [False, True, True]
+    assert found["instability"] == cam_instability(runs)[0]
+    assert found["undefined"] == 2
+
+
+def test_a_single_run_is_refused(runs):
+    with pytest.raises(ShapeError, match="two runs"):
+        cam_instability(runs[:1])
