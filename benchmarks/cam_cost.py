@@ -14,13 +14,13 @@ import torchvision
 from captum.attr import LayerGradCam
 from pytorch_grad_cam import EigenCAM, EigenGradCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from timing import machine, median_ratio, print_table
 from torch import Tensor, nn
 from torchcam import methods as torchcam
 
 import figureground as fg
 from figureground.maps import normalise, resize
 from figureground.methods import EigenCAM as OurEigenCAM
-from timing import machine, median_ratio, print_table
 
 _ROUNDS = int(os.environ.get("FIGUREGROUND_BENCH_ROUNDS", "5"))
 _BATCH, _SIDE, _CLASSES = 16, 224, 1000
@@ -54,7 +54,9 @@ def main() -> None:
     bench = _make(device)
     rows = [*_our_rows(bench), *_their_rows(bench)]
     title = f"Cost of maps: ResNet-50, {_SIDE}², batch {_BATCH}, fp32, median of {_ROUNDS} ({machine(device)})"
-    print_table(title, ["maps", "by", "forward passes", "largest difference to ours in [0, 1]"], rows)
+    print_table(
+        title, ["maps", "by", "forward passes", "largest difference to ours in [0, 1]"], rows
+    )
     _print_reduced_precision(bench)
 
 
@@ -70,14 +72,21 @@ def _make(device: str) -> _Bench:
 
 
 def _our_rows(bench: _Bench) -> list[list[str]]:
-    asked = {name: bench.ours(name) for name in (*_SHARED, "cam", "xgrad-cam", "grad-cam-elementwise", "eigen-grad-cam")}
+    asked = {
+        name: bench.ours(name)
+        for name in (*_SHARED, "cam", "xgrad-cam", "grad-cam-elementwise", "eigen-grad-cam")
+    }
     asked["all of the first five in one request"] = bench.ours(*_SHARED)
     asked["cnn-fixations"] = bench.ours("cnn-fixations")
     asked["dff, 5 concepts"] = bench.ours("dff")
     explainer = fg.Explainer(bench.network, layer="layer4")
     everything = list(range(_CLASSES))
-    asked["cam of all 1,000 classes"] = lambda: explainer(bench.images, classes=everything, methods="cam")
-    asked["grad-cam of all 1,000 classes"] = lambda: explainer(bench.images, classes=everything, methods="grad-cam")
+    asked["cam of all 1,000 classes"] = lambda: explainer(
+        bench.images, classes=everything, methods="cam"
+    )
+    asked["grad-cam of all 1,000 classes"] = lambda: explainer(
+        bench.images, classes=everything, methods="grad-cam"
+    )
     return [[name, "figureground", f"{bench.cost(job):.2f}", ""] for name, job in asked.items()]
 
 
@@ -85,7 +94,11 @@ def _their_rows(bench: _Bench) -> list[list[str]]:
     rows = []
     for name, kind, method in (
         ("grad-cam", GradCAM, "grad-cam"),
-        ("grad-cam++", GradCAMPlusPlus, None),  # its stabiliser 1e-6 exceeds g² behind average pooling: another map
+        (
+            "grad-cam++",
+            GradCAMPlusPlus,
+            None,
+        ),  # its stabiliser 1e-6 exceeds g² behind average pooling: another map
         ("hires-cam", HiResCAM, "hires-cam"),
         ("layer-cam", LayerCAM, "layer-cam"),
         ("eigen-cam", EigenCAM, OurEigenCAM(center=True, sign="raw")),
@@ -96,9 +109,18 @@ def _their_rows(bench: _Bench) -> list[list[str]]:
         rows.append([name, "pytorch-grad-cam", f"{bench.cost(job):.2f}", difference])
     for name, kind in (("grad-cam", torchcam.GradCAM), ("layer-cam", torchcam.LayerCAM)):
         job = _torchcam(bench, kind)
-        rows.append([name, "torch-cam", f"{bench.cost(job):.2f}", f"{_difference(bench, job(), name):.1e}"])
+        rows.append(
+            [name, "torch-cam", f"{bench.cost(job):.2f}", f"{_difference(bench, job(), name):.1e}"]
+        )
     job = _captum(bench)
-    rows.append(["grad-cam", "captum", f"{bench.cost(job):.2f}", f"{_difference(bench, job(), 'grad-cam'):.1e}"])
+    rows.append(
+        [
+            "grad-cam",
+            "captum",
+            f"{bench.cost(job):.2f}",
+            f"{_difference(bench, job(), 'grad-cam'):.1e}",
+        ]
+    )
     return rows
 
 
@@ -126,7 +148,12 @@ def _torchcam(bench: _Bench, kind: type) -> Callable[[], Tensor]:
 
 def _captum(bench: _Bench) -> Callable[[], Tensor]:
     cam = LayerGradCam(bench.network, bench.network.layer4)
-    return lambda: cam.attribute(bench.images, target=bench.target, relu_attributions=True)[:, 0].detach()
+
+    def run() -> Tensor:
+        maps = cam.attribute(bench.images, target=bench.target, relu_attributions=True)
+        return maps[:, 0].detach()
+
+    return run
 
 
 def _difference(bench: _Bench, theirs: Tensor, method: object) -> float:
@@ -151,7 +178,12 @@ def _print_reduced_precision(bench: _Bench) -> None:
     )
     job = packed.ours("grad-cam", precision="bf16")
     bf16 = job().maps["grad-cam"].flatten(2)
-    correlation = torch.stack([torch.corrcoef(torch.stack([a, b]))[0, 1] for a, b in zip(fp32[:, 0], bf16[:, 0], strict=True)])
+    correlation = torch.stack(
+        [
+            torch.corrcoef(torch.stack([a, b]))[0, 1]
+            for a, b in zip(fp32[:, 0], bf16[:, 0], strict=True)
+        ]
+    )
 
     def plain() -> None:
         with torch.no_grad(), torch.autocast(bench.device, torch.bfloat16):
@@ -164,7 +196,10 @@ def _print_reduced_precision(bench: _Bench) -> None:
     rows = [
         ["cost in bf16 forward passes", f"{in_forward:.2f}"],
         ["times faster than pytorch-grad-cam's Grad-CAM (fp32)", f"{speed_up:.1f}"],
-        ["correlation with our fp32 map: least, median", f"{float(correlation.min()):.4f}, {float(correlation.median()):.4f}"],
+        [
+            "correlation with our fp32 map: least, median",
+            f"{float(correlation.min()):.4f}, {float(correlation.median()):.4f}",
+        ],
     ]
     print_table("Grad-CAM with bf16 autocast and channels_last", ["", ""], rows)
 

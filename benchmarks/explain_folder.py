@@ -10,13 +10,13 @@ import time
 from pathlib import Path
 
 import torch
+from timing import machine, print_table
 
 import figureground as fg
 from figureground.data import PhotoPack, decode_image, shared_folder
 from figureground.models import Classifier
 from figureground.reports import write_explain_report
 from figureground.studies import ExplainOptions, explain_photos
-from timing import machine, print_table
 
 _PHOTOS = int(os.environ.get("FIGUREGROUND_BENCH_PHOTOS", "500"))
 _METHODS = ("grad-cam", "eigen-cam")
@@ -26,7 +26,10 @@ def main() -> None:
     """Measure and print; needs the shared data."""
     shared = shared_folder()
     if shared is None:
-        print("explain_folder: the shared data is absent (FIGUREGROUND_SHARED); nothing measured", file=sys.stderr)
+        print(
+            "explain_folder: the shared data is absent (FIGUREGROUND_SHARED); nothing measured",
+            file=sys.stderr,
+        )
         return
     classifier = _classifier(shared)
     with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +47,9 @@ def main() -> None:
     rows.append(["median", "", "", f"{sorted(ratios)[1]:.2f}"])
     title = f"explain: {_PHOTOS} JPEG photos, MobileNetV2, {' and '.join(_METHODS)}, overlays and report ({machine()})"
     print_table(title, ["round", "decoding + forward, s", "explain, s", "ratio"], rows)
-    print(f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB; results {size:.0f} MB per run")
+    print(
+        f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB; results {size:.0f} MB per run"
+    )
 
 
 def _classifier(shared: Path) -> Classifier:
@@ -52,7 +57,13 @@ def _classifier(shared: Path) -> Classifier:
         "timm:mobilenetv2_100",
         weights=shared / "weights" / "mobilenetv2_100_imagenet1001.safetensors",
         arguments={"num_classes": 1001, "pad_type": "same"},
-        preprocessing={"size": 224, "resize": "stretch", "crop_fraction": 1.0, "mean": 0.5, "std": 0.5},
+        preprocessing={
+            "size": 224,
+            "resize": "stretch",
+            "crop_fraction": 1.0,
+            "mean": 0.5,
+            "std": 0.5,
+        },
     )
 
 
@@ -72,7 +83,10 @@ def _plain(classifier: Classifier, paths: list[Path]) -> float:
     """Decode, resize, run: nothing else, no overlap."""
     began = time.perf_counter()
     for start in range(0, len(paths), 16):
-        pixels = [classifier.preprocessing.view(decode_image(path))[0] for path in paths[start : start + 16]]
+        pixels = [
+            classifier.preprocessing.view(decode_image(path))[0]
+            for path in paths[start : start + 16]
+        ]
         classifier(torch.stack(pixels).float().div(255))
     return time.perf_counter() - began
 

@@ -43,8 +43,8 @@ def opencv_boxes(one_map, shares, *, multi=False):
 
 def unit(values):
     """Min-max normalised float32."""
-    values = values - values.min()
-    return (values / max(values.max(), 1e-9)).astype(np.float32)
+    values = np.asarray(values - values.min())
+    return (values / max(float(values.max()), 1e-9)).astype(np.float32)
 
 
 def maps_of_many_kinds(count: int, *, seed: int, largest: int) -> Iterator[np.ndarray]:
@@ -52,17 +52,22 @@ def maps_of_many_kinds(count: int, *, seed: int, largest: int) -> Iterator[np.nd
     rng = np.random.default_rng(seed)
     for number in range(count):
         height, width = (int(side) for side in rng.integers(1, largest, 2))
-        noise = rng.standard_normal((height, width))
+        yield unit(one_of(number % 6, rng, (height, width)))
+
+
+def one_of(kind, rng, size):
+    """A raw map of one of six kinds."""
+    raw = rng.random(size)
+    if kind == 1:
+        raw = rng.integers(0, int(rng.integers(2, 8)), size).astype(float)
+    elif kind == 2:
         coarse = rng.random((int(rng.integers(2, 9)), int(rng.integers(2, 9))))
-        kinds = (
-            lambda n=noise, s=(height, width): rng.random(s) + 0 * n,
-            lambda s=(height, width): rng.integers(0, int(rng.integers(2, 8)), s).astype(float),
-            lambda c=coarse, s=(width, height): cv2.resize(c, s, interpolation=cv2.INTER_CUBIC),
-            lambda n=noise: cv2.GaussianBlur(n, (5, 5), 1.2),
-            lambda n=noise: np.maximum(cv2.GaussianBlur(n, (5, 5), 1), 0),
-            lambda s=(height, width): (rng.random(s) < rng.uniform(0.2, 0.7)).astype(float),
-        )
-        yield unit(kinds[number % len(kinds)]())
+        raw = cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC)
+    elif kind in {3, 4}:
+        raw = cv2.GaussianBlur(rng.standard_normal(size), (5, 5), 1.2)
+    elif kind == 5:
+        raw = np.where(raw < rng.uniform(0.2, 0.7), 1.0, 0.0)
+    return np.maximum(raw, 0) if kind == 4 else raw
 
 
 def as_rows(boxes):

@@ -22,10 +22,9 @@ def rows_by_labelling(counts, thresholds, connectivity):
             mask = labels == label
             y, x = np.nonzero(mask)
             padded = np.pad(mask, 1)
-            window = sum(
-                padded[i : i + len(mask) + 1, j : j + width + 1].astype(int)
-                for i in (0, 1)
-                for j in (0, 1)
+            window = np.sum(
+                [padded[i : i + len(mask) + 1, j : j + width + 1] for i in (0, 1) for j in (0, 1)],
+                axis=0,
             )
             doubled = (window == 3).sum() + 2 * (window == 4).sum()
             sizes = (

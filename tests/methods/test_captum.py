@@ -43,7 +43,8 @@ def test_equals_captum(name, relu):
     images = torch.rand(2, 3, 64, 96)
     oracle = LayerGradCam(net, net.get_submodule(layer))
     explainer = Explainer(net, layer=layer)
-    for index in (0, 7):
+    told = 0
+    for index in range(0, 12, 2):
         theirs = oracle.attribute(images, target=index, relu_attributions=relu).detach()[:, 0]
         if relu:
             ours = explainer(images, classes=index, methods="grad-cam").map_of("grad-cam")[:, 0]
@@ -55,4 +56,5 @@ def test_equals_captum(name, relu):
             ours = up - down
         scale = theirs.abs().amax().clamp_min(1e-12)
         torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=1e-4)
-        assert theirs.any()
+        told += bool(theirs.any())
+    assert told >= 2  # after the ReLU the map of a class may well be blank

@@ -129,7 +129,7 @@ def test_a_class_is_found_by_name_synonym_part_or_index(given: str | int, index:
     ("given", "message"),
     [
         ("cat", r"'cat' fits 2 classes of toy: 1 'tabby, tabby cat', 2 'Egyptian cat'"),
-        ("tensh", "no class 'tensh'; closest: 'tench, Tinca tinca'"),
+        ("tensh", "no class 'tensh' in toy; closest: 0 'tench, Tinca tinca'"),
         ("", "no class ''"),
         (6, "no class 6 in toy: indices are 0 to 5"),
         (-1, "no class -1 in toy"),

@@ -145,7 +145,8 @@ def test_a_cut_off_file_is_refused(tmp_path: Path):
 def test_a_missing_file_and_a_file_without_weights_are_refused(tmp_path: Path):
     with pytest.raises(ModelError, match="no weights file"):
         load_weights(_network(), tmp_path / "none.pth")
-    for content in ({"epoch": 3}, [1, 2], {"model": {"state_dict": {}}}):
+    contents: list[Any] = [{"epoch": 3}, [1, 2], {"model": {"state_dict": {}}}]
+    for content in contents:
         torch.save(content, tmp_path / "empty.pth")
         with pytest.raises(ModelError, match="holds no weights"):
             read_weights(tmp_path / "empty.pth")

@@ -17,7 +17,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="For data, weights and training.")] = 0,
     samples: Annotated[
         int, typer.Option(min=1000, help="Training pictures shown to the network.")
-    ] = 60_000,
+    ] = 38_400,
 ) -> None:
     """Train a small network on digits in clutter, see what it looks at, measure that against the true boxes.
 

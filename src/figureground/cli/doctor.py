@@ -28,13 +28,14 @@ def doctor(
     class_names: model_options.ClassNames = None,
     size: model_options.Size = None,
     resize: model_options.Resize = None,
+    crop_fraction: model_options.CropFraction = None,
     mean: model_options.Mean = None,
     std: model_options.Std = None,
 ) -> None:
     """Examine a model: default layer and why, preprocessing, class names, and which methods work."""
     classifier = model_options.chosen_model(
         model, weights=weights, random=random, arguments=model_arg, class_names=class_names,
-        preprocessing={"size": size, "resize": resize, "mean": mean, "std": std},
+        preprocessing={"size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std},
     )  # fmt: skip
     _describe(classifier)
     _try_methods(classifier, layer)
@@ -100,5 +101,7 @@ def _verdict(explainer: object, image: "Tensor", method: str) -> tuple[str, str]
     except FigureGroundError as error:
         return "cannot", str(error)
     n, k, h, w = result.map_of(method).shape
-    blank = f"; {len(result.problems)} of {n * k} maps on random pictures are blank: {result.problems[0].message}"
-    return "works", f"{h}×{w}" + (blank if result.problems else "")
+    if not result.problems:
+        return "works", f"{h}×{w}"
+    blank = f"{len(result.problems)} of {n * k} maps on random pictures are blank"
+    return "works", f"{h}×{w}; {blank}: {result.problems[0].message}"

@@ -43,6 +43,7 @@ def explain(
     class_names: model_options.ClassNames = None,
     size: model_options.Size = None,
     resize: model_options.Resize = None,
+    crop_fraction: model_options.CropFraction = None,
     mean: model_options.Mean = None,
     std: model_options.Std = None,
     out_folder: Annotated[
@@ -94,7 +95,7 @@ def explain(
     paths = find_images(photos, recursive=recursive)
     classifier = model_options.chosen_model(
         model, weights=weights, random=random, arguments=model_arg, class_names=class_names,
-        preprocessing={"size": size, "resize": resize, "mean": mean, "std": std},
+        preprocessing={"size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std},
     )  # fmt: skip
     for note in classifier.notes:
         errors.print(f"note: {note}", highlight=False)

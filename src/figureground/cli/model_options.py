@@ -3,6 +3,7 @@
 __all__ = [
     "Arguments",
     "ClassNames",
+    "CropFraction",
     "Mean",
     "Model",
     "Random",
@@ -68,6 +69,13 @@ Size = Annotated[
     typer.Option(help="Input size, 224 or 224x320 (height x width).", rich_help_panel=_PANEL),
 ]
 Resize = Annotated[str | None, typer.Option(help="crop, stretch or pad.", rich_help_panel=_PANEL)]
+CropFraction = Annotated[
+    str | None,
+    typer.Option(
+        help="Side of the kept middle over side of the resized photo. Default with --resize: 1.",
+        rich_help_panel=_PANEL,
+    ),
+]
 Mean = Annotated[
     str | None,
     typer.Option(help="Channel means, 0.5 or 0.485,0.456,0.406.", rich_help_panel=_PANEL),
@@ -101,15 +109,17 @@ def chosen_model(
     """
     from figureground.models import load_classifier  # noqa: PLC0415 - torch is slow to import
 
+    fields = {key: _field(key, word) for key, word in preprocessing.items() if word is not None}
+    if "resize" in fields:
+        # who says how to resize means the whole photo; a zoo's crop fraction belongs to the zoo's own way
+        fields.setdefault("crop_fraction", 1.0)
     return load_classifier(
         name,
         weights=weights,
         random=random,
         arguments=key_values(arguments or []),
         class_names=class_names,
-        preprocessing={
-            key: _field(key, word) for key, word in preprocessing.items() if word is not None
-        },
+        preprocessing=fields,
     )
 
 

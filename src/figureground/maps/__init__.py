@@ -1,4 +1,4 @@
-"""What happens to a map after it is made: normalise, resize, fuse, diagnose, colour, overlay.
+"""What happens to a map after it is made: normalise, resize, fuse, box, diagnose, colour, overlay.
 
 Pure functions of tensors, batched over leading axes; no plotting library.
 """
@@ -6,17 +6,27 @@ Pure functions of tensors, batched over leading axes; no plotting library.
 __all__ = [
     "COLOUR_MAPS",
     "MapProblem",
+    "ThresholdBoxes",
+    "boxes_from_map",
     "colour",
     "colour_bar",
     "diagnose",
     "draw_boxes",
     "fuse_maps",
     "is_constant",
+    "largest_component_box",
     "normalise",
     "overlay",
     "resize",
+    "zhou_box",
 ]
 
+from figureground.maps.boxes import (
+    ThresholdBoxes,
+    boxes_from_map,
+    largest_component_box,
+    zhou_box,
+)
 from figureground.maps.colour import COLOUR_MAPS, colour
 from figureground.maps.diagnose import MapProblem, diagnose
 from figureground.maps.fuse import fuse_maps

@@ -71,7 +71,7 @@ def component_tree(
     """
     _check(connectivity)
     row = counts.shape[1] + 1
-    flat = np.pad(counts, ((1, 1), (0, 1))).ravel()
+    flat = _bordered(counts)
     key = _key(heights)
     hill, hills = _hills(_climb(key, row, connectivity), flat)
     pattern = _higher_neighbours(key, row)
@@ -91,15 +91,22 @@ def _check(connectivity: int) -> None:
         raise unknown_option("connectivity", connectivity, ["4", "8"])
 
 
+def _bordered(pixels: np.ndarray) -> np.ndarray:
+    """The flat grid of a map: zero in the row above, in the row below and in the column at the right."""
+    height, width = pixels.shape
+    grid = np.zeros((height + 2, width + 1), dtype=pixels.dtype)
+    grid[1:-1, :-1] = pixels
+    return grid.ravel()
+
+
 def _key(heights: np.ndarray) -> np.ndarray:
     """A strict order of the cells: height first, then position; unsigned, the position in the low half."""
-    padded = np.pad(heights, ((1, 1), (0, 1))).ravel()
-    narrow = padded.size <= 1 << 16 and int(padded.max()) < 1 << 16
-    kind, shift = (np.uint32, 16) if narrow else (np.uint64, 32)
-    key = padded.astype(kind)
-    key <<= kind(shift)
-    key |= np.arange(key.size, dtype=kind)
-    return key
+    grid = _bordered(heights)
+    narrow = grid.size <= 1 << 16 and int(heights.max()) < 1 << 16
+    position = np.arange(grid.size)
+    if narrow:
+        return grid.astype(np.uint32) * np.uint32(1 << 16) | position.astype(np.uint32)
+    return grid.astype(np.uint64) * np.uint64(1 << 32) | position.astype(np.uint64)
 
 
 def _climb(key: np.ndarray, row: int, connectivity: int) -> np.ndarray:
@@ -110,21 +117,25 @@ def _climb(key: np.ndarray, row: int, connectivity: int) -> np.ndarray:
         np.maximum(best[step:], side[:-step], out=best[step:])
         np.maximum(best[:-step], side[step:], out=best[:-step])
     best &= key.dtype.type((1 << (16 if key.dtype == np.uint32 else 32)) - 1)
-    above = best.astype(np.intp)
+    return _ends(best.astype(np.intp))
+
+
+def _ends(after: np.ndarray) -> np.ndarray:
+    """Where each chain of cells ends, when ``after`` names the next cell and an end names itself."""
     while True:
-        for _ in range(4):
-            above = np.take(above, above, mode="clip")
-        further = np.take(above, above, mode="clip")
-        if np.array_equal(further, above):
-            return above
-        above = further
+        for _ in range(7):  # looking whether it is done costs as much as going on
+            after = np.take(after, after, mode="clip")
+        further = np.take(after, after, mode="clip")
+        if np.array_equal(further, after):
+            return after
+        after = further
 
 
 def _hills(summit: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, int]:
     """Number the hills that rise above the lowest threshold from 1: hill of each cell, and how many with 0."""
     summits = np.flatnonzero(summit == np.arange(summit.size))
     summits = summits[counts[summits] > 0]
-    name = np.zeros(summit.size, dtype=np.int32)
+    name = np.zeros(summit.size, dtype=np.intp)
     name[summits] = np.arange(1, len(summits) + 1)
     return np.take(name, summit, mode="clip"), len(summits) + 1
 
@@ -136,8 +147,9 @@ def _higher_neighbours(key: np.ndarray, row: int) -> np.ndarray:
         down, right = _RING[there]
         step, back = down * row + right, (there + 4) % 8
         higher = (key[step:] > key[:-step]).view(np.uint8)
-        pattern[:-step] |= higher << np.uint8(there)
-        pattern[step:] |= (higher ^ np.uint8(1)) << np.uint8(back)
+        # a product with a power of two is a shift, and several times as fast on bytes
+        pattern[:-step] |= higher * np.uint8(1 << there)
+        pattern[step:] |= (higher ^ np.uint8(1)) * np.uint8(1 << back)
     return pattern
 
 

@@ -89,10 +89,9 @@ def _regions(
     counts = tree.counts
     if span.start > 0 or len(span) < counts.max():
         counts = np.clip(counts, span.start, span.stop) - counts.dtype.type(span.start)
-    group = tree.hill.astype(np.intp)
-    group *= len(span) + 1
-    base, shape = group.copy() if areas else group, (tree.hills, len(span) + 1)
-    group += counts
+    shape = (tree.hills, len(span) + 1)
+    base = tree.hill * shape[1]
+    group = base + counts
     extremes = _extremes(group, tree.row, shape)
     sums = _areas(tree, counts, (base, shape)) if areas else _tally([group], shape)
     _join(tree, span, (extremes, sums))

@@ -5,6 +5,8 @@ __all__ = ["EigenGradCAM", "eigen_grad_cam"]
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
+
 from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
 from figureground.methods.method import CamMethod, MethodInputs, Need
@@ -16,21 +18,30 @@ def eigen_grad_cam(
 ) -> MapStack:
     """Where the dominant pattern of the class evidence is present: Eigen-CAM made class-specific.
 
-    First principal component of ``g ⊙ A`` over the positions, with the sign rule of ``principal_projection``.
+    First principal component of ``g ⊙ A`` over the positions. Its sign is the one that agrees with the evidence
+    ``Σ_k g_k ⊙ A_k`` (their products sum to something ≥ 0), so that high values speak for the class: where most of what
+    varies speaks against it, the sign that makes the largest value positive would show the map upside down.
+
+    *Differs:* the library that introduced it leaves the sign to the SVD.
 
     Args:
         activations: ``A``, ``(..., C, h, w)``.
         gradients: ``g`` of the class logit, the same shape, or ``(..., C, 1, 1)``.
         center: Subtract each channel's mean first, as the library that introduced it does.
-        sign: ``rule``, or ``raw`` for what numpy's SVD happens to give.
+        sign: ``rule`` as above, or ``raw`` for what numpy's SVD happens to give.
 
     Returns:
-        Raw maps ``(..., h, w)``, signed when centred.
+        Raw maps ``(..., h, w)``, signed.
 
     References:
         Known from the pytorch-grad-cam library (Gildenblat et al. 2021), not from a paper.
     """
-    return principal_projection(gradients * activations, center=center, sign=sign)
+    product = gradients * activations
+    projection = principal_projection(product, center=center, sign=sign)
+    if sign == "raw":
+        return projection
+    agreement = (projection * product.sum(-3)).sum((-2, -1), keepdim=True)
+    return torch.where(agreement < 0, -projection, projection)
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,7 @@ class EigenGradCAM(CamMethod):
         "github.com/jacobgil/pytorch-grad-cam",
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
+    signed: ClassVar[bool] = True
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``."""

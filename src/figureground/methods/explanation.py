@@ -188,12 +188,15 @@ class Explanation:
         """A table of overlays for notebooks: a row per image and class, a column per method."""
         rows = []
         stacks = {(m, layer): self.overlay(m, layer=layer) for m, layer, _ in self._each()}
-        for image in range(min(len(self.images), _SHOWN)):
+        for image, position in np.ndindex(min(len(self.images), _SHOWN), self.scores.shape[1]):
             cells = "".join(
-                _cell(f"{m} {layer or ''}", painted[image, 0].cpu().numpy())
+                _cell(
+                    f"{m} {layer or ''}",
+                    painted[image, position if self.methods[m].class_specific else 0].cpu().numpy(),
+                )
                 for (m, layer), painted in stacks.items()
             )
-            rows.append(f"<tr><th>{html.escape(self.label(image, 0))}</th>{cells}</tr>")
+            rows.append(f"<tr><th>{html.escape(self.label(image, position))}</th>{cells}</tr>")
         more = len(self.images) - _SHOWN
         note = f"<p>and {more} more images</p>" if more > 0 else ""
         return f"<table>{''.join(rows)}</table>{note}<p>layer {html.escape(', '.join(map(str, self.layers)))}</p>"

@@ -75,6 +75,9 @@ class CamMethod(ABC):
     class_specific: ClassVar[bool] = True
     signed: ClassVar[bool] = False
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"  # methods with options are dataclasses and show them
+
     @abstractmethod
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)`` float32, neither normalised nor resized."""

@@ -3,6 +3,8 @@
 __all__ = ["SMOOTHING_VIEWS", "smoothed", "smoothing_views"]
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from figureground.base.shapes import Images, MapsPerClass
 
@@ -10,7 +12,7 @@ _CONTRASTS = (1.0, 0.9, 1.1)
 SMOOTHING_VIEWS = 2 * len(_CONTRASTS)
 
 
-def smoothing_views(images: Images) -> Images:
+def smoothing_views(images: Images) -> Float[Tensor, "views c H W"]:
     """Each image at three contrasts, then the same mirrored; the unchanged images come first.
 
     Args:
@@ -23,7 +25,7 @@ def smoothing_views(images: Images) -> Images:
     return torch.cat([upright, upright.flip(-1)])
 
 
-def smoothed(maps: MapsPerClass, count: int) -> MapsPerClass:
+def smoothed(maps: Float[Tensor, "views K h w"], count: int) -> MapsPerClass:
     """The maps of the views, mirrored back and averaged.
 
     Args:

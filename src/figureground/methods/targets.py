@@ -80,7 +80,7 @@ def _asked(classes: Any, scores: Tensor, name_to_index: NameToIndex | None) -> T
 
 def _functions(functions: Sequence[Target], logits: Logits) -> Targets:
     """The gradient of each function at these logits."""
-    with torch.enable_grad():
+    with torch.inference_mode(mode=False), torch.enable_grad():
         leaf = logits.detach().clone().requires_grad_()
         rows = []
         for function in functions:

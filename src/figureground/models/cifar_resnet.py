@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from figureground.base.errors import OptionError
-from figureground.base.shapes import FeatureMaps, Images, Logits
+from figureground.base.shapes import Images, Logits
 
 
 class CifarResNet(nn.Module):
@@ -76,7 +76,7 @@ class _Block(nn.Module):
         self.bn2 = nn.BatchNorm2d(channels_out)
         self.relu2 = nn.ReLU()
 
-    def forward(self, features: FeatureMaps) -> FeatureMaps:
+    def forward(self, features: Tensor) -> Tensor:
         hidden = self.relu1(self.bn1(self.conv1(features)))
         return self.relu2(self.bn2(self.conv2(hidden)) + self._shortcut(features))
 

@@ -3,11 +3,12 @@
 __all__ = ["Classifier"]
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 import torch
 from torch import Tensor, nn
 
-from figureground.base.errors import ModelError, OptionError, ShapeError, unknown_option
+from figureground.base.errors import ModelError, OptionError, ShapeError
 from figureground.base.shapes import Images, Logits
 from figureground.models.preprocessing import Preprocessing
 
@@ -136,7 +137,9 @@ class Classifier(nn.Module):
                 f"no class '{given}': {self.name} has no class names; give an index or a file of class names"
             )
         if not matches:
-            raise unknown_option("class", given, self.class_names or ())
+            close = _closest(given, self.class_names or ())
+            hint = "" if close is None else f"; closest: {close} '{self.class_name(close)}'"
+            raise OptionError(f"no class '{given}' in {self.name}{hint}")
         shown = ", ".join(f"{index} '{self.class_name(index)}'" for index in matches[:5])
         more = ", …" if len(matches) > 5 else ""
         raise OptionError(
@@ -156,6 +159,17 @@ def _matches(given: str, names: Sequence[str]) -> list[int]:
     partly = wanted and not wanted.isdecimal()
     parts = [i for i, name in enumerate(folded) if partly and wanted in name]
     return exact or synonyms or parts
+
+
+def _closest(given: str, names: Sequence[str]) -> int | None:
+    """The class one of whose synonyms looks most like what was written."""
+    parts = {
+        part.strip(): index
+        for index, name in reversed(list(enumerate(names)))
+        for part in name.casefold().split(",")
+    }
+    close = get_close_matches(given.strip().casefold(), parts, n=1, cutoff=0.4)
+    return parts[close[0]] if close else None
 
 
 def _count(network: nn.Module, names: Sequence[str] | None, given: int | None) -> int | None:

@@ -67,8 +67,7 @@ class Preprocessing:
     channels: int = 3
 
     def __post_init__(self) -> None:
-        if self.resize not in _RESIZES:
-            raise unknown_option("resize", self.resize, _RESIZES)
+        _check_resize(self.resize)
         if self.interpolation not in _FILTERS:
             raise unknown_option("interpolation", self.interpolation, _FILTERS)
         sides: Sequence[int] = self.size
@@ -151,8 +150,8 @@ class Preprocessing:
             numbers = tuple(float(value) for value in values)
             done[name] = numbers if name in changes else per_channel(numbers, channels)
         if "size" in done:
-            size = done["size"]
-            done["size"] = (size, size) if isinstance(size, int) else tuple(map(int, size))
+            height, width = (done["size"],) * 2 if isinstance(done["size"], int) else done["size"]
+            done["size"] = (int(height), int(width))
         if "crop_fraction" in done:
             done["crop_fraction"] = float(done["crop_fraction"])
         return done | {"channels": channels}
@@ -215,6 +214,13 @@ def _check_fields(changes: Mapping[str, Any]) -> None:
     for name in changes:
         if name not in names:
             raise unknown_option("preprocessing field", name, names)
+    _check_resize(changes.get("resize", "crop"))
+
+
+def _check_resize(resize: object) -> None:
+    """Refuse a way to resize that does not exist."""
+    if resize not in _RESIZES:
+        raise unknown_option("resize", resize, _RESIZES)
 
 
 def _check_channels(preprocessing: Preprocessing) -> None:

@@ -26,7 +26,7 @@ from figureground.studies.options import ExplainOptions, ExplainRecord, Truth
 DemoWatch = Callable[[str, int, int], None]
 """Called with a stage, how much of it is done, and how much there is."""
 
-_SPEC = ClutterSpec(size=60, distractors=4)
+_SPEC = ClutterSpec(size=48, distractors=3)
 _BATCH = 64
 _LEARNING_RATE = 0.005
 _SHOWN = 48

@@ -37,7 +37,7 @@ def pixels_of(boxes):
 
 @pytest.mark.parametrize("tolerance", [0.0, 1.5, 4.0])
 def test_pointing_equals_the_nearest_object_pixel(tolerance):
-    maps, truth = setting()
+    maps, truth = setting(count=60)
     expected = []
     for one_map, boxes in zip(maps, truth, strict=True):
         row, column = divmod(int(one_map.argmax()), one_map.shape[1])

@@ -70,6 +70,7 @@ def choose_threshold(
         ShapeError: The table does not have one column a threshold, or no row.
 
     Example:
+        >>> import torch
         >>> best = torch.tensor([[0.6, 0.6, 0.6, 0.1]])
         >>> choose_threshold(best, [0.1, 0.2, 0.3, 0.4]).threshold
         0.2
@@ -108,6 +109,7 @@ def frozen_accuracy(
         held-out images with boxes.
 
     Example:
+        >>> import torch
         >>> chosen = choose_threshold(torch.tensor([[0.6, 0.1]]), [0.2, 0.4])
         >>> result = frozen_accuracy(
         ...     torch.tensor([[0.1, 0.6], [0.7, 0.8]]), [0.2, 0.4], chosen=chosen

@@ -42,7 +42,7 @@ def pointing_game(
     Example:
         >>> one_map = torch.zeros(1, 9, 9).index_put((torch.tensor(0),) * 3, torch.tensor(1.0))
         >>> box = [torch.tensor([[3.0, 4, 9, 9]])]
-        >>> [pointing_game(one_map, box, tolerance=t).item() for t in (4.9, 5)]
+        >>> [pointing_game(one_map, box, tolerance=t).item() for t in (4.9, 5.0)]
         [False, True]
     """
     if tolerance < 0:
@@ -99,7 +99,7 @@ class PointingGame(Metric):
         tolerance: Pixels.
 
     Example:
-        >>> metric = PointingGame(tolerance=0)
+        >>> metric = PointingGame(tolerance=0.0)
         >>> metric.update(torch.eye(3)[None], [torch.tensor([[0.0, 0, 1, 1]])])
         >>> metric.compute()
         tensor(1.)

@@ -1,0 +1,67 @@
+"""Blank maps and their causes."""
+
+import pytest
+import torch
+from torch import nn
+
+from figureground.methods import Explainer
+
+
+def network() -> nn.Sequential:
+    torch.random.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)
+    )
+
+
+def kinds(net: nn.Module, methods: str = "grad-cam", classes: object = 2) -> list[str]:
+    result = Explainer(net, layer="1")(torch.rand(2, 3, 8, 6), classes=classes, methods=methods)
+    assert all(problem.layer == "1" and problem.message for problem in result.problems)
+    return [problem.kind for problem in result.problems]
+
+
+def test_a_readable_map_is_no_problem():
+    assert kinds(network(), "hires-cam") == []
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "hires-cam", "eigen-cam", "cam"])
+def test_dead_layer(method):
+    net = network()
+    nn.init.zeros_(net[0].weight)
+    nn.init.constant_(net[0].bias, -1)
+    assert kinds(net, method) == ["dead-layer", "dead-layer"]
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "grad-cam++", "eigen-grad-cam"])
+def test_zero_gradient(method):
+    net = network()
+    nn.init.zeros_(net[4].weight)
+    assert kinds(net, method) == ["zero-gradient", "zero-gradient"]
+
+
+def test_only_the_class_without_gradient_is_reported():
+    net = network()
+    with torch.no_grad():
+        net[4].weight[3] = 0
+    result = Explainer(net)(torch.rand(2, 3, 8, 6), classes=[2, 3], methods="hires-cam")
+    assert [(p.image, p.class_position) for p in result.problems] == [(0, 1), (1, 1)]
+
+
+def test_constant_map():
+    net = network()
+    nn.init.zeros_(net[0].weight)
+    nn.init.ones_(net[0].bias)
+    assert kinds(net, "eigen-cam") == ["constant", "constant"]
+
+
+def test_nan_weights():
+    net = network()
+    nn.init.constant_(net[4].weight, float("nan"))
+    assert kinds(net) == ["non-finite", "non-finite"]
+
+
+def test_evidence_against_only():
+    net = network()
+    nn.init.constant_(net[4].weight, -1)
+    assert kinds(net, "cam") == ["negative-only", "negative-only"]
+    assert kinds(net, "grad-cam") == ["zero", "zero"]

@@ -1,0 +1,194 @@
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from figureground.base.errors import ModelError, OptionError
+from figureground.models import from_hugging_face, load_classifier
+from figureground.models.from_hugging_face import build, from_processor
+from figureground.models.source import Wanted
+
+VIT = {
+    "do_normalize": True,
+    "do_rescale": True,
+    "do_resize": True,
+    "image_mean": [0.5, 0.5, 0.5],
+    "image_std": [0.5, 0.5, 0.5],
+    "resample": 2,
+    "rescale_factor": 1 / 255,
+    "size": {"height": 224, "width": 224},
+}
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+
+
+class _Network(nn.Module):
+    """Channel means, answered as transformers answers."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+        self.weight = nn.Parameter(torch.zeros(1))
+
+    def forward(self, images: Tensor) -> SimpleNamespace:
+        return SimpleNamespace(logits=images.mean(dim=(2, 3)) + self.weight)
+
+
+class _Hub:
+    """Just enough of transformers: what it is asked is kept in ``calls``."""
+
+    def __init__(self, labels: dict[int, str]) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.config = SimpleNamespace(id2label=labels, num_labels=len(labels))
+        self.failure: Exception | None = None
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        module = ModuleType("transformers")
+        models = SimpleNamespace(from_pretrained=self._network, from_config=self._untrained)
+        module.AutoModelForImageClassification = models  # type: ignore[attr-defined]
+        module.AutoConfig = SimpleNamespace(from_pretrained=self._config)  # type: ignore[attr-defined]
+        processors = SimpleNamespace(from_pretrained=self._processor)
+        module.AutoImageProcessor = processors  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, "transformers", module)
+
+    def _network(self, name: str, **options: Any) -> _Network:
+        self.calls.append(("network", options))
+        if self.failure is not None:
+            raise self.failure
+        return _Network(self.config)
+
+    def _untrained(self, config: Any) -> _Network:
+        self.calls.append(("untrained", {}))
+        return _Network(config)
+
+    def _config(self, name: str, **options: Any) -> Any:
+        self.calls.append(("config", options))
+        return self.config
+
+    def _processor(self, name: str, **options: Any) -> Any:
+        self.calls.append(("processor", options))
+        return SimpleNamespace(to_dict=lambda: VIT)
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> _Hub:
+    """A hub that is reachable, with one model of three classes."""
+    made = _Hub({2: "ten", 0: "cat", 1: "dog"})
+    made.install(monkeypatch)
+    monkeypatch.setattr(from_hugging_face, "reachable", lambda _: True)
+    return made
+
+
+def test_a_model_comes_with_its_processor_and_its_class_names(hub: _Hub):
+    classifier = load_classifier("hf:somebody/net")
+    assert classifier.class_names == ("cat", "dog", "ten")
+    assert classifier.preprocessing == from_processor(VIT)
+    logits = classifier(torch.full((2, 3, 4, 4), 0.75))
+    assert logits.tolist() == [[0.5] * 3] * 2
+    assert hub.calls[0] == ("network", {"local_files_only": False})
+
+
+def test_an_untrained_model_needs_only_the_configuration(hub: _Hub):
+    load_classifier("hf:somebody/net", random=True, arguments={"num_labels": 3})
+    assert [what for what, _ in hub.calls] == ["config", "untrained", "processor"]
+    assert hub.calls[0][1] == {"local_files_only": False, "num_labels": 3}
+
+
+def test_without_a_network_only_files_on_this_machine_are_asked_for(
+    hub: _Hub, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(from_hugging_face, "reachable", lambda _: False)
+    hub.failure = OSError("not in the cache")
+    with pytest.raises(ModelError, match="cannot fetch hf:somebody/net: not in the cache"):
+        load_classifier("hf:somebody/net")
+    assert hub.calls == [("network", {"local_files_only": True})]
+
+
+def test_a_folder_is_read_without_a_network(hub: _Hub, tmp_path: Path):
+    build(str(tmp_path), Wanted())
+    assert all(options["local_files_only"] for _, options in hub.calls)
+
+
+@pytest.mark.parametrize(
+    ("failure", "error", "message"),
+    [
+        (ValueError("Unrecognized configuration"), ModelError, "not an image classifier"),
+        (TypeError("unexpected keyword"), OptionError, "cannot take the arguments"),
+    ],
+)
+def test_failures_of_the_library_are_reported(
+    hub: _Hub, failure: Exception, error: type[Exception], message: str
+):
+    hub.failure = failure
+    with pytest.raises(error, match=message):
+        build("somebody/net", Wanted())
+
+
+def test_numbered_labels_are_no_names(hub: _Hub):
+    hub.config.id2label = {0: "LABEL_0", 1: "LABEL_1", 2: "LABEL_2"}
+    assert build("somebody/net", Wanted()).class_names is None
+
+
+def test_without_transformers_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(ModelError, match="with its extra 'hf'"):
+        build("somebody/net", Wanted())
+
+
+def test_a_vit_stretches_and_has_the_half_and_half_normalisation():
+    ours = from_processor(VIT)
+    assert (ours.resize, ours.size, ours.interpolation) == ("stretch", (224, 224), "bilinear")
+    assert ours.mean == pytest.approx((0.5,) * 3)
+    assert ours.std == pytest.approx((0.5,) * 3)
+
+
+def test_a_clip_crops_the_shortest_edge():
+    config = {
+        **VIT,
+        "size": {"shortest_edge": 256},
+        "do_center_crop": True,
+        "crop_size": {"height": 224, "width": 224},
+        "resample": 3,
+    }
+    ours = from_processor(config)
+    assert (ours.resize, ours.size, ours.interpolation) == ("crop", (224, 224), "bicubic")
+    assert ours.crop_fraction == pytest.approx(0.875)
+
+
+def test_a_convnext_crops_small_pictures_and_stretches_large_ones():
+    small = from_processor({**VIT, "size": {"shortest_edge": 224}, "crop_pct": 0.875})
+    large = from_processor({**VIT, "size": {"shortest_edge": 384}, "crop_pct": 1.0})
+    assert (small.resize, small.size, small.crop_fraction) == ("crop", (224, 224), 0.875)
+    assert (large.resize, large.size, large.crop_fraction) == ("stretch", (384, 384), 1.0)
+
+
+def test_an_efficientnet_stretches_then_crops():
+    size, crop = {"height": 346, "width": 346}, {"height": 289, "width": 289}
+    ours = from_processor({**VIT, "size": size, "do_center_crop": True, "crop_size": crop})
+    assert (ours.resize, ours.size) == ("stretch", (289, 289))
+    assert int(289 / ours.crop_fraction) == 346
+
+
+def test_old_processors_write_one_number_for_the_size():
+    assert from_processor({**VIT, "size": 192}).size == (192, 192)
+
+
+@pytest.mark.parametrize("offset", [False, True])
+@pytest.mark.parametrize("factor", [1 / 255, 1 / 127.5])
+def test_rescaling_is_folded_into_the_normalisation(offset: bool, factor: float):
+    config = {**VIT, **IMAGENET, "rescale_factor": factor, "rescale_offset": offset}
+    values = torch.rand(2, 3, 4, 5, dtype=torch.float64)
+    mean, std = (torch.tensor(IMAGENET[key]).view(3, 1, 1) for key in IMAGENET)
+    expected = (values * 255 * factor - (1 if offset else 0) - mean) / std
+    torch.testing.assert_close(
+        from_processor(config).normalise(values), expected, atol=1e-5, rtol=0
+    )
+
+
+def test_a_processor_that_does_not_normalise_leaves_zero_to_one():
+    ours = from_processor({**VIT, "do_normalize": False})
+    assert ours.mean == (0.0,) * 3
+    assert ours.std == (1.0,) * 3
