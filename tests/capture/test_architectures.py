@@ -1,11 +1,13 @@
 """The layer that is chosen by itself, and maps from it, over the architectures of timm and torchvision."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import timm
 import torch
 import torchvision
+from safetensors.torch import load_file
 from torch import nn
 
 from figureground.base.errors import HeadError
@@ -66,6 +68,8 @@ ARCHITECTURES = {
     "timm:focalnet_tiny_srf": A("norm", (3, 2)),
 }
 WITH_SIZE = ("vit_", "deit", "beit", "swin", "mixer", "xcit", "cait", "maxvit")
+
+
 def build(name: str, image: tuple[int, int]) -> nn.Module:
     """Random weights; a head or batch norm that would make every map blank is filled."""
     torch.random.manual_seed(0)
@@ -77,7 +81,7 @@ def build(name: str, image: tuple[int, int]) -> nn.Module:
         own |= {"aux_logits": False} if kind == "googlenet" else {}
         net = getattr(torchvision.models, kind)(**own)
     else:
-        size = {"img_size": image} if kind.startswith(WITH_SIZE) else {}
+        size: dict[str, Any] = {"img_size": image} if kind.startswith(WITH_SIZE) else {}
         net = timm.create_model(kind, num_classes=1000, **size)
     heads = [m for m in net.modules() if isinstance(m, nn.Linear) and m.out_features == 1000]
     for head in heads:
@@ -115,8 +119,6 @@ def test_default_layer_and_its_maps(name: str):
 
 
 def test_squeezenet_with_trained_weights_is_a_class_map_already(shared_data):
-    from safetensors.torch import load_file
-
     net = torchvision.models.squeezenet1_1()
     net.load_state_dict(load_file(shared_data / "weights" / "squeezenet1_1_imagenet.safetensors"))
     images = torch.rand(1, 3, 128, 96, generator=torch.Generator().manual_seed(1))

@@ -21,6 +21,7 @@ class Network(nn.Module):
 
     def __init__(self, wrap: Any = None) -> None:
         super().__init__()
+        self.features: Any
         torch.random.manual_seed(0)
         self.features = nn.Sequential(
             nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3), nn.Tanh()
@@ -178,7 +179,7 @@ def test_outputs_that_are_no_plain_logits(wrap, images):
 def test_other_outputs_are_found_by_the_caller_s_function(images):
     net = Network(lambda y: {"x": {"aux": y * 0, "y": y}})
     assert_same(net, images, output=lambda out: out["x"]["y"])
-    with pytest.raises(ModelError, match="no logits in what the model returned .str."):
+    with pytest.raises(ModelError, match=r"no logits in what the model returned .str."):
         Explainer(Network(lambda _: "nothing"))(images)
     with pytest.raises(ModelError, match=r"logits \(N, L\) were expected.*\(3, 5, 2\)|\(1, 5, 2\)"):
         Explainer(Network(lambda y: torch.stack([y, y], 2)))(images)

@@ -1,19 +1,22 @@
 """Wrapped, compiled, autocast and shared networks are explained like the plain one."""
 
 import os
+import pathlib
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._dynamo import eval_frame
 
 from figureground.base.errors import LayerError, ModelError
 from figureground.methods import Explainer
 
 
-def network() -> nn.Sequential:
+def network() -> Any:
     torch.random.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(3, 4, 3),
@@ -41,7 +44,7 @@ def maps_of(net: nn.Module, images: Tensor, index: int = 3) -> Tensor:
 @pytest.fixture
 def group() -> Iterator[None]:
     """A process group of one."""
-    store = dist.HashStore()
+    store = dist.HashStore()  # type: ignore[attr-defined]
     dist.init_process_group("gloo", store=store, rank=0, world_size=1)
     yield
     dist.destroy_process_group()
@@ -60,7 +63,7 @@ def test_distributed_data_parallel(images, group):
 
 def test_compiled_wrapper(images):
     net = network()
-    compiled = torch.compile(net, backend="eager")
+    compiled: Any = torch.compile(net, backend="eager")
     compiled(images)
     torch.testing.assert_close(maps_of(compiled, images), maps_of(network(), images))
 
@@ -77,19 +80,20 @@ def test_model_compiled_in_place(images):
 def test_compiled_part_of_a_model(images):
     net = network()
     net.eval()
-    outer = nn.Sequential(torch.compile(net[:4], backend="eager"), *net[4:])
+    part: Any = torch.compile(net[:4], backend="eager")
+    outer = nn.Sequential(part, *net[4:])
     outer(images)
     torch.testing.assert_close(maps_of(outer, images), maps_of(network(), images))
 
 
 def test_compiler_is_as_found_after_overlapping_borrowers(images):
-    from torch._dynamo import eval_frame
-
     net = network()
     net.compile(backend="eager")
     expected = maps_of(network(), images)
     found: list[Tensor] = []
-    threads = [threading.Thread(target=lambda: found.append(maps_of(net, images))) for _ in range(4)]
+    threads = [
+        threading.Thread(target=lambda: found.append(maps_of(net, images))) for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -132,6 +136,15 @@ def test_a_training_step_under_autocast_keeps_its_gradients(images):
         assert parameter.grad.any()
 
 
+def test_autocast_keeps_no_converted_weights_of_ours(images):
+    net, seen = network(), []
+    net[0].register_forward_hook(lambda *_: seen.append(torch.is_autocast_cache_enabled()))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        Explainer(net)(images)
+        assert torch.is_autocast_cache_enabled()
+    assert set(seen) == {False}
+
+
 def test_weights_in_half_precision(images):
     expected = maps_of(network(), images)
     maps = maps_of(network().bfloat16(), images.bfloat16())
@@ -143,7 +156,7 @@ def test_weights_in_half_precision(images):
 def test_torchscript_is_refused(images):
     with torch.no_grad():
         scripted = torch.jit.trace(network().eval(), images, check_trace=False)
-    with pytest.raises(ModelError, match="TorchScript.*give the nn.Module it was made from"):
+    with pytest.raises(ModelError, match=r"TorchScript.*give the nn.Module it was made from"):
         Explainer(scripted)
 
 
@@ -189,8 +202,8 @@ def test_threads_with_classes_of_their_own_share_a_model(images):
 
     def work(index: int) -> None:
         for _ in range(15):
-            if not torch.allclose(maps_of(net, images, index), expected[index], atol=1e-6):
-                wrong.append(index)
+            maps = maps_of(net, images, index)
+            wrong.extend([] if torch.allclose(maps, expected[index], atol=1e-6) else [index])
 
     threads = [threading.Thread(target=work, args=(index,)) for index in range(4)]
     for thread in threads:
@@ -204,12 +217,14 @@ def test_threads_with_classes_of_their_own_share_a_model(images):
 
 def resident() -> int:
     """Memory of this process in bytes."""
-    with open("/proc/self/statm", encoding="ascii") as file:
+    with pathlib.Path("/proc/self/statm").open(encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="memory is read from /proc")
+@pytest.mark.skipif(
+    not pathlib.Path("/proc/self/statm").exists(), reason="memory is read from /proc"
+)
 def test_thousands_of_calls_do_not_grow():
     net = nn.Sequential(
         nn.Conv2d(3, 8, 3), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5)
@@ -248,5 +263,5 @@ def test_a_wrong_layer_is_refused_with_those_that_would_do(images, layer, messag
 
 def test_a_network_without_positions_is_refused():
     net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 6, 7), nn.ReLU(), nn.Linear(7, 5))
-    with pytest.raises(LayerError, match="no layer of Sequential has more than one position.*8×6"):
+    with pytest.raises(LayerError, match=r"no layer of Sequential has more than one position.*8×6"):
         Explainer(net)(torch.rand(2, 3, 8, 6))

@@ -43,7 +43,7 @@ def test_two_linear_layers_are_refused_with_what_would_work():
         nn.ReLU(),
         nn.Linear(6, 5),
     )
-    with pytest.raises(HeadError, match="layer '1'.*use hires-cam or grad-cam"):
+    with pytest.raises(HeadError, match=r"layer '1'.*use hires-cam or grad-cam"):
         Explainer(net)(torch.rand(2, 3, 8, 6), methods="cam")
 
 

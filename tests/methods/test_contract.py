@@ -96,7 +96,9 @@ def test_an_image_is_explained_alike_alone_and_in_a_batch(name: str):
     classes = torch.tensor([4, 0, 2])
     batch = explainer(images(), classes=classes, methods=name).map_of(name)
     for n in range(3):
-        alone = explainer(images()[n : n + 1], classes=classes[n : n + 1], methods=name).map_of(name)
+        alone = explainer(images()[n : n + 1], classes=classes[n : n + 1], methods=name).map_of(
+            name
+        )
         torch.testing.assert_close(alone[0], batch[n], rtol=1e-4, atol=1e-6)
 
 
@@ -104,7 +106,7 @@ def test_an_image_is_explained_alike_alone_and_in_a_batch(name: str):
 def test_network_and_images_are_left_as_found(name: str):
     net = network()
     net(images()).sum().backward()  # a caller's gradients
-    net[8].bias.requires_grad_(requires_grad=False)
+    net[8].bias.requires_grad = False
     given = images()
     before, kept, grad = deepcopy(state(net)), given.clone(), torch.is_grad_enabled()
     Explainer(net)(given, classes="top2", methods=name)

@@ -1,5 +1,7 @@
 """Deep feature factorization: concepts shared by the batch, labelled by the classifier."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -57,7 +59,7 @@ def test_no_more_concepts_than_channels():
     assert maps.shape == (1, 3, 4, 5)
 
 
-def net_with(*head: nn.Module) -> nn.Sequential:
+def net_with(*head: nn.Module) -> Any:
     """A convolution and a head over its 4 channels of 6×4 positions."""
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), *head)
 

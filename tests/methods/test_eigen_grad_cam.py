@@ -8,15 +8,15 @@ from figureground.methods.eigen_grad_cam import EigenGradCAM, eigen_grad_cam
 
 def twin(a: np.ndarray, g: np.ndarray) -> np.ndarray:
     channels, height, width = a.shape
-    rows = []
+    matrix = np.zeros((height * width, channels))
     for y in range(height):
         for x in range(width):
-            rows.append([a[k, y, x] * g[k, y, x] for k in range(channels)])
-    matrix = np.array(rows)
+            for k in range(channels):
+                matrix[y * width + x, k] = a[k, y, x] * g[k, y, x]
+    evidence = matrix.sum(1).reshape(height, width)
     matrix = matrix - matrix.mean(0)
     left, values, _ = np.linalg.svd(matrix, full_matrices=False)
     out = (values[0] * left[:, 0]).reshape(height, width)
-    evidence = np.array(rows).sum(1).reshape(height, width)
     return -out if (out * evidence).sum() < 0 else out
 
 
@@ -31,5 +31,6 @@ def test_high_values_speak_for_the_class_also_where_most_speaks_against_it():
     maps = eigen_grad_cam(activations, evidence.expand(3, -1, -1))
     assert maps.argmax() == 3
     assert maps.argmin() == 0
-    assert maps.abs().argmax() != maps.argmax()  # the rule of the largest value would have turned it over
+    # the rule of the largest value would have turned it over
+    assert maps.abs().argmax() != maps.argmax()
     assert EigenGradCAM.class_specific

@@ -64,7 +64,9 @@ def test_no_graph_is_recorded_below_the_layer(images):
 
 
 def test_several_layers_give_a_map_each(images):
-    result = Explainer(Network(), layer=["top.0", "top"])(images, classes=[1, 2], methods="hires-cam")
+    result = Explainer(Network(), layer=["top.0", "top"])(
+        images, classes=[1, 2], methods="hires-cam"
+    )
     found = result.maps["hires-cam"]
     assert isinstance(found, dict)
     assert {k: tuple(v.shape) for k, v in found.items()} == {
@@ -93,9 +95,7 @@ def test_target_difference_is_the_difference_of_maps(images):
         result.map_of("hires-cam")[:, 0], single[:, 0] - 2 * single[:, 1], rtol=1e-4, atol=1e-6
     )
     assert result.classes is None
-    torch.testing.assert_close(
-        result.scores[:, 0], result.logits[:, 1] - 2 * result.logits[:, 3]
-    )
+    torch.testing.assert_close(result.scores[:, 0], result.logits[:, 1] - 2 * result.logits[:, 3])
 
 
 def test_a_target_that_is_not_linear_is_taken_to_first_order(images):

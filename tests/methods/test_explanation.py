@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 
 from figureground.maps import overlay
-from figureground.methods import Explainer, Explanation
+from figureground.methods import Explainer, Explanation, explanation
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +83,6 @@ def test_saved_pictures_are_the_overlays(result, tmp_path):
 
 
 def test_record_is_written_last(result, tmp_path, monkeypatch):
-    from figureground.methods import explanation
-
     there = []
 
     def spy(path, content):

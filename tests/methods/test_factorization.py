@@ -1,9 +1,11 @@
 """Non-negative factorization against scikit-learn's multiplicative updates, and its laws."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
-from sklearn.decomposition import NMF
+from sklearn.decomposition import NMF  # type: ignore[import-untyped]
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.methods.factorization import factorize
@@ -42,7 +44,7 @@ def test_equals_scikit_learn_from_the_same_start():
 def test_error_never_rises():
     matrix = torch.rand(20, 10, generator=torch.Generator().manual_seed(1))
     runs = [factorize(matrix, 3, iterations=n, tolerance=-1.0).error for n in range(25)]
-    assert all(later <= earlier + 1e-6 for earlier, later in zip(runs, runs[1:], strict=False))
+    assert all(later <= earlier + 1e-6 for earlier, later in pairwise(runs))
     assert runs[-1] < runs[0] / 1.5
 
 

@@ -1,5 +1,7 @@
 """Blank maps and their causes."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -7,14 +9,14 @@ from torch import nn
 from figureground.methods import Explainer
 
 
-def network() -> nn.Sequential:
+def network() -> Any:
     torch.random.manual_seed(0)
     return nn.Sequential(
         nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 5)
     )
 
 
-def kinds(net: nn.Module, methods: str = "grad-cam", classes: object = 2) -> list[str]:
+def kinds(net: nn.Module, methods: str = "grad-cam", classes: int = 2) -> list[str]:
     result = Explainer(net, layer="1")(torch.rand(2, 3, 8, 6), classes=classes, methods=methods)
     assert all(problem.layer == "1" and problem.message for problem in result.problems)
     return [problem.kind for problem in result.problems]

@@ -43,6 +43,7 @@ def test_predicted_class_is_that_of_the_unchanged_image():
     images = torch.rand(2, 3, 16, 12, generator=torch.Generator().manual_seed(0))
     net = network()
     one, other = Explainer(net)(images), Explainer(net, smooth=True)(images)
+    assert one.classes is not None
     assert other.classes is not None
     assert torch.equal(one.classes, other.classes)
     torch.testing.assert_close(one.logits, other.logits)

@@ -84,7 +84,7 @@ def test_what_does_not_exist_is_refused(classes, message):
     "classes", [torch.tensor([0, 1, 2]), torch.tensor([0.0, 1.0]), torch.zeros(2, 1, 1).long()]
 )
 def test_a_tensor_that_does_not_fit_the_batch_is_refused(classes):
-    with pytest.raises(ShapeError, match="N = 2 images.*give a list"):
+    with pytest.raises(ShapeError, match=r"N = 2 images.*give a list"):
         resolve_targets(classes, LOGITS)
 
 

@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import sys
+from contextlib import suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -69,7 +70,8 @@ def write_atomically(path: Path | str, content: bytes) -> Path:
         part.write_bytes(content)
         part.replace(target)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder itself may be what is wrong
+            part.unlink(missing_ok=True)
         raise DataError(f"cannot write {target}: {error.strerror or error}") from error
     return target
 

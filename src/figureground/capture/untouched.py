@@ -69,8 +69,8 @@ def borrowed(model: nn.Module) -> Iterator[None]:
 
     Flags are set directly rather than through ``model.eval()``: an overridden ``train`` may merge or rewrite weights.
     Several threads may borrow one network; the last to leave restores it. A caller's autocast is not
-    allowed to keep the weights it converts: made without a graph, they would cut a training step's later
-    forward pass off from its parameters.
+    allowed to keep the weights it converts: older versions of torch keep those made without a graph, too,
+    which would cut a training step's later forward pass off from its parameters.
 
     Args:
         model: The network.

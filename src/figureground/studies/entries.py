@@ -1,158 +1,168 @@
 """The diary of a job: a line per finished photo, so that a later run can go on where this one stopped."""
 
-__all__ = ["Entries", "Job"]
+__all__ = ["Entries"]
 
-import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from figureground.base.record import append_line, write_atomically, write_json
-from figureground.methods import find_methods
-from figureground.models import Classifier
-from figureground.studies.options import ExplainOptions
-
-
-@dataclass(frozen=True)
-class Job:
-    """What makes two runs the same job: a finished photo of one is a finished photo of the other.
-
-    Args:
-        methods: Name -> options.
-        digest: Of the model, a sample of its weights, and every option that changes results.
-    """
-
-    methods: dict[str, str]
-    digest: str
-
-    @classmethod
-    def of(cls, classifier: Classifier, options: ExplainOptions) -> "Job":
-        """The job that these options ask of this classifier."""
-        methods = {name: repr(method) for name, method in find_methods(options.methods).items()}
-        described = (
-            classifier.name,
-            repr(classifier.preprocessing),
-            _weights_sample(classifier),
-            methods,
-            repr(options.classes),
-            options.layers,
-            (options.precision, options.fuse, options.smooth),
-            asdict(options.drawing),
-        )
-        return cls(methods, hashlib.sha256(repr(described).encode()).hexdigest()[:16])
+from figureground.base.errors import DataError
+from figureground.base.record import append_line, write_atomically
+from figureground.studies.job import Job
+from figureground.studies.places import photo_id
 
 
 class Entries:
-    """``entries.jsonl`` of a folder; lines of other jobs and of incomplete photos are dropped at the start.
+    """``entries.jsonl`` of a folder.
+
+    Lines of other jobs, of incomplete photos and of photos that have changed are dropped, and their files
+    deleted, once the first new result is there: a run that comes to nothing leaves the folder as it was.
+    Lines of photos that this run was not asked for are kept.
 
     Args:
-        folder: The job's folder.
+        folder: The job's folder; made where absent.
         job: The job.
-        overwrite: Drop everything.
+        paths: The photos that this run is asked for.
+        overwrite: Drop the lines of these photos too.
+
+    Attributes:
+        layers: Name and reason of each layer, of the last line.
+        blank_maps: Number of maps that show nothing.
+        count: Number of finished photos.
+
+    Raises:
+        DataError: The folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, job: Job, *, overwrite: bool) -> None:
+    def __init__(self, folder: Path, job: Job, paths: Sequence[Path], *, overwrite: bool) -> None:
         self._folder = folder
         self._file = folder / "entries.jsonl"
         self._job = job
-        self.blank_maps = 0
+        self._keys = {path: job.key(path) for path in paths}
+        self._asked = {
+            photo_id(path): None if overwrite else key for path, key in self._keys.items()
+        }
+        self._check_folder()
+        self._files = _names(folder / "images")
+        self._done: set[str] = set()
+        self._begun = False
         self.layers: list[dict[str, str]] = []
-        self._keys: set[str] = set()
-        kept = [] if overwrite else [line for line, entry in self._read() if self._usable(entry)]
-        (folder / "record.json").unlink(missing_ok=True)
-        write_atomically(self._file, "".join(kept).encode())
+        self.blank_maps = 0
         for _, entry in self._read():
-            self._note(entry)
+            if self._keeps(entry):
+                self._note(entry)
 
-    def finished(self, path: Path) -> bool:
-        """Whether this photo, as it is now, is done."""
-        return self.key(path) in self._keys
+    @property
+    def count(self) -> int:
+        """How many photos of the folder are finished."""
+        return len(self._done)
 
-    def key(self, path: Path) -> str:
-        """Stands for a photo as it is now, in this job."""
+    def unfinished(self) -> list[Path]:
+        """The photos asked for that, as they are now, are not done.
+
+        Returns:
+            In the order asked for.
+        """
+        return [path for path, key in self._keys.items() if key not in self._done]
+
+    def begin(self) -> None:
+        """Drop what does not belong to this job; from here to the end of the job there is no record."""
+        if self._begun:
+            return
+        self._begun = True
         try:
-            status = path.stat()
-        except OSError:
-            return ""
-        text = f"{path}|{status.st_size}|{status.st_mtime_ns}|{self._job.digest}"
-        return hashlib.sha256(text.encode()).hexdigest()[:24]
+            (self._folder / "record.json").unlink(missing_ok=True)
+            stale = self._rewrite()
+            for name in stale:
+                (self._folder / "images" / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"cannot write {self._folder}: {error.strerror or error}") from error
 
-    def add(self, entry: dict[str, Any]) -> None:
-        """Write the line of a photo whose files are complete."""
-        entry = {"key": self.key(Path(entry["image"])), "job": self._job.digest, **entry}
-        append_line(self._file, entry)
+    def add(self, path: Path, line: dict[str, Any]) -> None:
+        """Write the line of a photo whose files are complete.
+
+        Args:
+            path: The photo.
+            line: What is known of it.
+
+        Raises:
+            DataError: It cannot be written.
+        """
+        self.begin()
+        entry = {
+            "key": self._keys[path],
+            "photo": photo_id(path),
+            "job": self._job.digest,
+            **line,
+        }
+        try:
+            append_line(self._file, entry)
+        except OSError as error:
+            raise DataError(f"cannot write {self._file}: {error.strerror or error}") from error
         self._note(entry)
 
-    def count(self, paths: Sequence[Path]) -> int:
-        """How many of these photos are done."""
-        return sum(self.finished(path) for path in paths)
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (entry for _, entry in self._read() if entry.get("key") in self._done)
 
-    def write_boxes(self, paths: Sequence[Path]) -> None:
-        """All boxes of these photos in one COCO-style file, in pixels of the photos."""
-        wanted = {self.key(path) for path in paths}
-        images, annotations, categories = [], [], {}
-        for _, entry in self._read():
-            if entry["key"] not in wanted:
-                continue
-            number = len(images) + 1
-            images.append(_coco_image(number, entry))
-            for panel, box in _boxes(entry):
-                category = (
-                    -1 if panel["class"] is None else entry["classes"][panel["class"]]["index"]
-                )
-                categories[category] = panel["label"] or panel["method"]
-                place = {"id": len(annotations) + 1, "image_id": number, "category_id": category}
-                annotations.append(place | _coco_box(panel, box))
-        named = [{"id": index, "name": name} for index, name in sorted(categories.items())]
-        content = {"images": images, "categories": named, "annotations": annotations}
-        write_json(self._folder / "boxes.json", content)
+    def _check_folder(self) -> None:
+        """Find out now, not after an hour, that nothing can be written."""
+        probe = self._folder / f".writable.{os.getpid()}"
+        write_atomically(probe, b"")
+        probe.unlink(missing_ok=True)
 
     def _note(self, entry: dict[str, Any]) -> None:
-        self._keys.add(entry["key"])
+        self._done.add(entry["key"])
         self.blank_maps += sum(panel["problem"] is not None for panel in entry["panels"])
-        self.layers = entry.get("layers", [])
+        self.layers = entry["layers"]
 
-    def _usable(self, entry: dict[str, Any]) -> bool:
-        """Whether a line belongs to this job and its files are there."""
-        return entry.get("job") == self._job.digest and (self._folder / entry["npz"]).exists()
+    def _keeps(self, entry: dict[str, Any]) -> bool:
+        """Whether a line belongs to this job, its photo is as it was, and its files are there."""
+        try:
+            unchanged = self._asked.get(entry["photo"], entry["key"]) == entry["key"]
+            mine = entry["job"] == self._job.digest
+            return unchanged and mine and _files_of(entry) <= self._files
+        except (KeyError, TypeError):
+            return False
+
+    def _rewrite(self) -> set[str]:
+        """Keep the lines that count; names of files that no line counts on any more."""
+        kept: set[str] = set()
+        dropped: set[str] = set()
+        part = self._file.with_name(f".{self._file.name}.{os.getpid()}.part")
+        with part.open("w", encoding="utf-8") as file:
+            for line, entry in self._read():
+                keeps = self._keeps(entry)
+                (kept if keeps else dropped).update(_files_of(entry))
+                file.write(line if keeps else "")
+        part.replace(self._file)
+        return dropped - kept
 
     def _read(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Whole lines; the half line that a killed run may have left is no entry."""
+        """Whole lines; a half line that a killed run has left, or a damaged one, is no entry."""
         if not self._file.exists():
             return
-        with self._file.open(encoding="utf-8") as file:
+        with self._file.open(encoding="utf-8", errors="replace") as file:
             for line in file:
-                if line.endswith("\n"):
-                    yield line, json.loads(line)
+                try:
+                    entry = json.loads(line) if line.endswith("\n") else None
+                except ValueError:
+                    continue
+                if isinstance(entry, dict):
+                    yield line, entry
 
 
-def _weights_sample(classifier: Classifier) -> list[tuple[str, tuple[int, ...], float]]:
-    """Something that changes when the weights do, without reading all of them."""
-    return [
-        (
-            name,
-            tuple(value.shape),
-            float(value.flatten()[:: max(1, value.numel() // 64)].double().sum()),
-        )
-        for name, value in classifier.state_dict().items()
-        if value.numel()
-    ]
+def _files_of(entry: dict[str, Any]) -> set[str]:
+    """Names of a photo's files in ``images``; nothing outside of it, whatever the line holds."""
+    named = [entry.get("npz"), *(panel.get("png") for panel in entry.get("panels", []))]
+    paths = [Path(name) for name in named if isinstance(name, str)]
+    return {path.name for path in paths if path.parent == Path("images") and path.name != ".."}
 
 
-def _boxes(entry: dict[str, Any]) -> Iterator[tuple[dict[str, Any], list[float]]]:
-    for panel in entry["panels"]:
-        for box in panel["boxes"]:
-            yield panel, box
-
-
-def _coco_image(number: int, entry: dict[str, Any]) -> dict[str, Any]:
-    width, height = entry["size"]
-    return {"id": number, "file_name": entry["image"], "width": width, "height": height}
-
-
-def _coco_box(panel: dict[str, Any], box: list[float]) -> dict[str, Any]:
-    x0, y0, x1, y1 = box
-    size = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0), "iscrowd": 0}
-    return {**size, "method": panel["method"], "layer": panel["layer"]}
+def _names(folder: Path) -> set[str]:
+    """Names of the files in a folder, which need not exist."""
+    try:
+        return {entry.name for entry in os.scandir(folder)}
+    except OSError:
+        return set()

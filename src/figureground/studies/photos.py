@@ -13,6 +13,7 @@ from torch import Tensor
 from figureground.base.errors import ImageError
 from figureground.data import decode_image
 from figureground.models import Preprocessing, View
+from figureground.studies.places import shown
 
 
 @dataclass(frozen=True)
@@ -74,5 +75,5 @@ def _load(path: Path, preprocessing: Preprocessing) -> Photo | Failure:
     try:
         pixels, view = preprocessing.view(decode_image(path))
     except ImageError as error:
-        return Failure(str(path), error.reason)
+        return Failure(shown(path), error.reason)
     return Photo(path, pixels, view)

@@ -10,6 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from figureground.base.errors import DataError
+from figureground.studies.evaluation.items import SetProblem
+
+_JOB, _PROBLEMS = "job", "problems"
+_NOT_COLUMNS = {_JOB, _PROBLEMS}
 
 _JOB = "job"
 
@@ -32,7 +36,7 @@ class Kept:
         ...     kept.add(0, {"cam/area": np.array([0.5, 0.25])})
         ...     kept.add(1, {"cam/area": np.array([1.0])})
         ...     again = Kept(Path(folder), "job 1")
-        ...     again.has(1), again.has(2), again.column("cam/area").tolist()
+        ...     again.has(1), again.has(2), again.table()["cam/area"].tolist()
         (True, False, [0.5, 0.25, 1.0])
     """
 
@@ -61,12 +65,18 @@ class Kept:
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return False
 
-    def add(self, batch: int, columns: Mapping[str, np.ndarray]) -> None:
+    def add(
+        self,
+        batch: int,
+        columns: Mapping[str, np.ndarray],
+        problems: Sequence[SetProblem] = (),
+    ) -> None:
         """Keep the rows of one batch, in one piece.
 
         Args:
             batch: Its number, from 0.
-            columns: Name -> array with one row per image of the batch.
+            columns: Name -> array with one row per image of the batch; none where no image could be used.
+            problems: What went wrong in this batch.
 
         Raises:
             DataError: The columns have different numbers of rows, or cannot be written.
@@ -74,53 +84,52 @@ class Kept:
         if len({len(values) for values in columns.values()}) > 1:
             rows = {name: len(values) for name, values in columns.items()}
             raise DataError(f"columns of one batch differ in rows: {rows}")
-        _write(self._path(batch), {_JOB: np.array(self._job), **columns})
+        words = [(one.kind, one.where, one.message) for one in problems]
+        noted = np.array(words, dtype=np.str_).reshape(-1, 3)
+        _write(self._path(batch), {_JOB: np.array(self._job), _PROBLEMS: noted, **columns})
 
-    def names(self) -> list[str]:
-        """The columns.
+    def problems(self) -> list[SetProblem]:
+        """What went wrong in all batches, those of earlier runs included.
 
         Returns:
-            Their names in the order in which they were given; none where nothing is kept.
+            The problems in the order of the batches.
         """
+        found = []
         for path in self._mine():
             with np.load(path, allow_pickle=False) as arrays:
-                return [name for name in arrays.files if name != _JOB]
-        return []
+                found += [SetProblem(*map(str, words)) for words in arrays[_PROBLEMS]]
+        return found
 
-    def column(self, name: str) -> np.ndarray:
-        """One column over all batches, in their order.
-
-        Args:
-            name: Of the column.
+    def table(self) -> dict[str, np.ndarray]:
+        """Everything that is kept, over all batches in their order.
 
         Returns:
-            ``(images, ...)``.
+            Name -> ``(images, ...)``; nothing where no image could be used.
 
         Raises:
-            DataError: Nothing of this name is kept.
+            DataError: The batches do not have the same columns.
         """
-        parts = []
+        parts: list[dict[str, np.ndarray]] = []
         for path in self._mine():
             with np.load(path, allow_pickle=False) as arrays:
-                if name not in arrays.files:
-                    raise DataError(f"{path} holds no column '{name}'")
-                parts.append(arrays[name])
-        if not parts:
-            raise DataError(f"nothing is kept in {self._parts}")
-        return np.concatenate(parts)
+                part = {name: arrays[name] for name in arrays.files if name not in _NOT_COLUMNS}
+            # a batch without one usable picture has no columns at all
+            parts += [part] if part else []
+        if len({tuple(part) for part in parts}) > 1:
+            raise DataError(f"the batches kept in {self._parts} have different columns")
+        names = list(parts[0]) if parts else []
+        return {name: np.concatenate([part[name] for part in parts]) for name in names}
 
-    def join(self, path: Path, names: Sequence[str] | None = None) -> Path:
+    def join(self, path: Path) -> Path:
         """All batches in one compressed file, for whoever wants the numbers themselves.
 
         Args:
             path: The ``.npz`` file.
-            names: The columns; all where omitted.
 
         Returns:
             The path.
         """
-        wanted = self.names() if names is None else names
-        return _write(path, {name: self.column(name) for name in wanted})
+        return _write(path, self.table())
 
     def _mine(self) -> Iterator[Path]:
         """Files of this job, in the order of the batches."""
@@ -140,7 +149,7 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            np.savez_compressed(file, **arrays)
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

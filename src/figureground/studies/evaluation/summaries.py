@@ -89,7 +89,9 @@ def interval_table(
         for column in columns
     ]
     names = ["method", "measure", "mean", "low", "high", "images", "undefined"]
-    caption = "95 % percentile bootstrap over images, 2,000 resamples; undefined: blank maps, left out."
+    caption = (
+        "95 % percentile bootstrap over images, 2,000 resamples; undefined: blank maps, left out."
+    )
     return {"title": title, "caption": caption, "columns": names, "rows": table}
 
 
@@ -121,9 +123,7 @@ def difference_table(
 
 
 def _difference(read: Read, pair: tuple[str, str], key: str, *, seed: int) -> Interval | None:
-    first, second = (
-        torch.from_numpy(read(f"{one}/{key}").astype(np.float64)) for one in pair
-    )
+    first, second = (torch.from_numpy(read(f"{one}/{key}").astype(np.float64)) for one in pair)
     if bool((first - second).isnan().all()):
         return None
     return paired_difference(first, second, seed=seed)

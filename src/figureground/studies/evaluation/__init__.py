@@ -1,0 +1,1 @@
+"""Measuring maps: evaluation sets, sources of maps, and one study per question."""

@@ -1,0 +1,188 @@
+"""Files of explained photos, written in threads: overlays, raw maps, and the line that tells of them."""
+
+__all__ = ["Finished", "Writer"]
+
+import io
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from figureground.base.record import write_atomically
+from figureground.methods import Explanation
+from figureground.models import Classifier
+from figureground.studies.facts import facts_of
+from figureground.studies.options import Drawing, Truth
+from figureground.studies.panels import Panel, painted_panels, stacks_of
+from figureground.studies.photos import Photo
+from figureground.studies.pictures import enlarged, file_stem, png_bytes, thumbnail
+from figureground.studies.places import shown
+
+Finished: TypeAlias = tuple[Path, dict[str, Any]]
+"""A photo whose files are complete, and its line."""
+
+_PAINTED_AT_ONCE = 16  # photos
+_MOST_WAITING = 2**28  # bytes of pictures not yet written
+
+
+class Writer:
+    """Writes what was explained, in threads, and hands back the lines of photos whose files are complete, in order.
+
+    Args:
+        folder: The job's folder.
+        classifier: For the names of classes.
+        drawing: Colours and boxes.
+        workers: Threads.
+        truths: What is known of photos.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        classifier: Classifier,
+        drawing: Drawing,
+        *,
+        workers: int,
+        truths: Mapping[Path, Truth],
+    ) -> None:
+        self._folder = folder
+        self._classifier = classifier
+        self._drawing = drawing
+        self._truths = truths
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="write")
+        self._waiting: deque[tuple[int, Future[Finished]]] = deque()
+        self._bytes = 0
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish what has begun; nothing new is begun after an error."""
+        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+
+    def submit(self, photos: Sequence[Photo], explanation: Explanation) -> Iterator[Finished]:
+        """Have the files of a batch written.
+
+        Args:
+            photos: N photos.
+            explanation: Theirs.
+
+        Yields:
+            Photos, of this or earlier batches, that are complete.
+        """
+        stacks = stacks_of(explanation)
+        arrays = {f"{one.method}/{one.layer}": one.maps.cpu().numpy() for one in stacks}
+        facts = facts_of(explanation, self._classifier)
+        for first in range(0, len(photos), _PAINTED_AT_ONCE):
+            images = explanation.images[first : first + _PAINTED_AT_ONCE]
+            panels = painted_panels(stacks, images, self._drawing, first=first)
+            for row, mine in enumerate(panels, start=first):
+                maps = {key: value[row] for key, value in arrays.items()}
+                size = sum(panel.painted.nbytes for panel in mine)
+                job = self._pool.submit(self._write, photos[row], mine, maps=maps, facts=facts[row])
+                self._waiting.append((size, job))
+                self._bytes += size
+            yield from self._complete()
+
+    def rest(self) -> Iterator[Finished]:
+        """Wait for all that is not complete.
+
+        Yields:
+            Those photos.
+        """
+        while self._waiting:
+            yield self._next()
+
+    def _complete(self) -> Iterator[Finished]:
+        """Photos that are complete, after a wait where too much is not."""
+        while self._waiting and (self._bytes > _MOST_WAITING or self._waiting[0][1].done()):
+            yield self._next()
+
+    def _next(self) -> Finished:
+        size, job = self._waiting.popleft()
+        self._bytes -= size
+        return job.result()
+
+    def _write(
+        self,
+        photo: Photo,
+        panels: list[Panel],
+        *,
+        maps: dict[str, np.ndarray],
+        facts: dict[str, Any],
+    ) -> Finished:
+        """All files of one photo; they are complete when this returns."""
+        truth = self._truths.get(photo.path)
+        about = {
+            "image": shown(photo.path),
+            "size": list(photo.view.original_size),
+            **facts,
+            "truth": None if truth is None else {"label": truth.label, "boxes": truth.boxes},
+            "thumbnail": thumbnail(_seen(photo, self._drawing.thumbnail), self._drawing.thumbnail),
+            "panels": [self._write_panel(panel, photo, facts=facts) for panel in panels],
+            "numbers": {},
+        }
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **maps)  # type: ignore[arg-type]
+        name = f"images/{file_stem(photo.path)}.npz"
+        write_atomically(self._folder / name, buffer.getvalue())
+        return photo.path, about | {"npz": name}
+
+    def _write_panel(self, panel: Panel, photo: Photo, *, facts: dict[str, Any]) -> dict[str, Any]:
+        """The overlay of one map, and what the line tells of it."""
+        name = f"images/{_panel_name(panel, photo, len(facts['layers']))}"
+        write_atomically(self._folder / name, png_bytes(panel.painted))
+        boxes = _in_photo(panel.box, photo)
+        classes = facts["classes"]
+        return {
+            "method": panel.method,
+            "layer": panel.layer,
+            "class": panel.position,
+            "label": None if panel.position is None else classes[panel.position]["name"],
+            "png": name,
+            "thumbnail": thumbnail(panel.painted, self._drawing.thumbnail),
+            "problem": panel.problem,
+            "boxes": boxes.tolist(),
+            "truth_iou": _best_iou(boxes, self._truths.get(photo.path)),
+        }
+
+
+def _panel_name(panel: Panel, photo: Photo, layers: int) -> str:
+    """A file name: photo, method, layer where there are several, position of the class."""
+    layer = panel.layer.replace(".", "_").replace(" ", "") if layers > 1 else None
+    words = [file_stem(photo.path), panel.method, layer, panel.position]
+    return ".".join(str(word) for word in words if word is not None) + ".png"
+
+
+def _seen(photo: Photo, least: int) -> np.ndarray:
+    """What the network saw of the photo, ``(H, W, 3)``."""
+    pixels = enlarged(photo.pixels, least)
+    return pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
+
+
+def _in_photo(box: Tensor | None, photo: Photo) -> Tensor:
+    """The box in pixels of the photo, ``(0 or 1, 4)``."""
+    if box is None:
+        return torch.zeros(0, 4)
+    return photo.view.boxes_to_original(box[None].float().cpu()).round(decimals=1)
+
+
+def _best_iou(boxes: Tensor, truth: Truth | None) -> float | None:
+    """Overlap of the map's box with the nearest true one; 0 without a box; None where the truth is not known."""
+    if truth is None or not truth.boxes:
+        return None
+    if not len(boxes):
+        return 0.0
+    return round(float(box_iou(boxes, torch.tensor(truth.boxes)).max()), 4)
