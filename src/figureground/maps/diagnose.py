@@ -5,7 +5,6 @@ __all__ = ["MapProblem", "diagnose"]
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from figureground.base.shapes import MapsPerClass
 from figureground.maps.normalise import is_constant
@@ -16,6 +15,7 @@ _MESSAGES = {
     "constant": "every value is {value:.4g}: the map does not tell one place from another",
     "negative-only": "no value is above zero (highest {value:.4g}): only evidence against",
 }
+_KINDS = tuple(_MESSAGES)
 
 
 @dataclass(frozen=True)
@@ -54,22 +54,23 @@ def diagnose(maps: MapsPerClass) -> list[MapProblem]:
         ...     print(problem.image, problem.class_position, problem.kind, "-", problem.message)
         0 1 constant - every value is 2: the map does not tell one place from another
     """
-    high = maps.amax((-2, -1))
-    holds = {
-        "non-finite": ~maps.isfinite().all(-1).all(-1),
-        "zero": (maps == 0).all(-1).all(-1),
-        "constant": is_constant(maps),
-        "negative-only": high <= 0,
-    }
-    found: list[MapProblem] = []
-    for image, position in torch.stack(list(holds.values())).any(0).nonzero().tolist():
-        kind = next(name for name, bad in holds.items() if bool(bad[image, position]))
-        message = _message(kind, maps[image, position])
-        found.append(MapProblem(image, position, kind, message))
-    return found
-
-
-def _message(kind: str, scores: Tensor) -> str:
-    """The problem of one map, with its numbers."""
-    count = int((~scores.isfinite()).sum())
-    return _MESSAGES[kind].format(count=count, positions=scores.numel(), value=float(scores.max()))
+    low, high = maps.amin((-2, -1)), maps.amax((-2, -1))
+    unknown = (~maps.isfinite()).sum((-2, -1))
+    holds = torch.stack([unknown > 0, (low == 0) & (high == 0), is_constant(maps), high <= 0])
+    bad = holds.any(0)
+    # read from the device once, however many maps there are
+    places = bad.nonzero().tolist()
+    kinds = holds.int().argmax(0)[bad].tolist()
+    counts, highest = unknown[bad].tolist(), high[bad].tolist()
+    positions = maps.shape[-2] * maps.shape[-1]
+    return [
+        MapProblem(
+            image,
+            position,
+            _KINDS[kind],
+            _MESSAGES[_KINDS[kind]].format(count=count, positions=positions, value=value),
+        )
+        for (image, position), kind, count, value in zip(
+            places, kinds, counts, highest, strict=True
+        )
+    ]

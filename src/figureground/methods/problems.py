@@ -51,17 +51,18 @@ def find_problems(
         The problems, in the order of methods, layers, images and classes.
     """
     found = []
+    dead = {layer: (~a.flatten(1).any(1)).tolist() for layer, a in run.activations.items()}
+    flat = {layer: zeros.tolist() for layer, zeros in computed.zero_gradients.items()}
     for name, per_layer in computed.maps.items():
         method = methods[name]
         for layer, maps in per_layer.items():
-            zeros = computed.zero_gradients.get(layer) if "gradients" in method.needs else None
+            zeros = flat.get(layer) if "gradients" in method.needs else None
             for problem in diagnose(maps):
                 image, position = problem.image, problem.class_position
                 if problem.kind == "negative-only" and not method.class_specific:
                     continue
-                dead = not bool(run.activations[layer][image].any())
-                flat = zeros is not None and bool(zeros[image, position])
-                kind, message = _cause(problem, dead=dead, flat=flat)
+                zero = zeros is not None and zeros[image][position]
+                kind, message = _cause(problem, dead=dead[layer][image], flat=zero)
                 found.append(Problem(name, layer, image, position, kind, message))
     return tuple(found)
 

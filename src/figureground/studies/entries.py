@@ -4,7 +4,7 @@ __all__ = ["Entries"]
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,11 @@ class Entries:
         """How many photos of the folder are finished."""
         return len(self._done)
 
+    @property
+    def asked(self) -> int:
+        """How many photos this run is asked for."""
+        return len(self._keys)
+
     def unfinished(self) -> list[Path]:
         """The photos asked for that, as they are now, are not done.
 
@@ -80,16 +85,19 @@ class Entries:
         except OSError as error:
             raise DataError(f"cannot write {self._folder}: {error.strerror or error}") from error
 
-    def add(self, path: Path, line: dict[str, Any]) -> None:
-        """Write the line of a photo whose files are complete.
+    def add_all(self, finished: Iterable[tuple[Path, dict[str, Any]]]) -> None:
+        """Write the lines of photos whose files are complete.
 
         Args:
-            path: The photo.
-            line: What is known of it.
-
-        Raises:
-            DataError: It cannot be written.
+            finished: Photos and what is known of them.
         """
+        for path, line in finished:
+            self._add(path, line)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (entry for _, entry in self._read() if entry.get("key") in self._done)
+
+    def _add(self, path: Path, line: dict[str, Any]) -> None:
         self.begin()
         entry = {
             "key": self._keys[path],
@@ -102,9 +110,6 @@ class Entries:
         except OSError as error:
             raise DataError(f"cannot write {self._file}: {error.strerror or error}") from error
         self._note(entry)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return (entry for _, entry in self._read() if entry.get("key") in self._done)
 
     def _check_folder(self) -> None:
         """Find out now, not after an hour, that nothing can be written."""

@@ -4,7 +4,8 @@ __all__ = ["explain_photos"]
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +13,7 @@ import torch
 
 from figureground.base.errors import OptionError
 from figureground.base.record import provenance, write_json
-from figureground.capture import LayerChoice, Precision
+from figureground.capture import Precision
 from figureground.methods import Explainer
 from figureground.models import Classifier
 from figureground.studies.batches import BatchExplainer, batched, default_batch_size, placed
@@ -64,28 +65,17 @@ def explain_photos(
         raise OptionError("no photo to explain")
     chosen = options or ExplainOptions()
     began = time.perf_counter()
-    device = _device(chosen.device)
     job = Job.of(classifier, chosen)
     explainer = _explainer(classifier, chosen)
     entries = Entries(out, job, list(dict.fromkeys(paths)), overwrite=chosen.overwrite)
     earlier = entries.count
-    with placed(classifier, device):
-        explain = BatchExplainer(
-            explainer,
-            chosen.methods,
-            job.classes,
-            most=chosen.batch_size or default_batch_size(device),
-        )
-        workers = chosen.workers or min(_MOST_WORKERS, os.cpu_count() or 1)
-        with Writer(
-            out, classifier, chosen.drawing, workers=workers, truths=truths or {}
-        ) as writer:
-            failed = _explain_all(explain, entries, writer, workers=workers, watch=watch)
+    writer = Writer(out, classifier, chosen.drawing, workers=_workers(chosen), truths=truths or {})
+    with writer:
+        failed = _explain_all(explainer, job, (entries, writer), options=chosen, watch=watch)
     entries.begin()
     write_boxes(out / "boxes.json", entries)
     record = ExplainRecord(
-        model=_described(classifier, explainer.layers, entries.layers)
-        | {"precision": chosen.precision or "fp32", "device": str(device)},
+        model=_described(explainer, entries, chosen),
         methods=job.methods,
         images=entries.count,
         skipped=earlier,
@@ -98,3 +88,69 @@ def explain_photos(
     )
     write_json(out / "record.json", record)
     return record
+
+
+def _explainer(classifier: Classifier, options: ExplainOptions) -> Explainer:
+    return Explainer(
+        classifier,
+        layer=list(options.layers) or None,
+        precision=cast("Precision | None", options.precision),
+        fuse=options.fuse,
+        smooth=options.smooth,
+    )
+
+
+def _explain_all(
+    explainer: Explainer,
+    job: Job,
+    sink: tuple[Entries, Writer],
+    *,
+    options: ExplainOptions,
+    watch: Watch,
+) -> list[Failure]:
+    """Decode, explain and write, each ahead of the next; the photos that could not be used."""
+    entries, writer = sink
+    device = _device(options.device)
+    size = options.batch_size or default_batch_size(device)
+    explain = BatchExplainer(explainer, options.methods, job.classes, most=size)
+    todo = entries.unfinished()
+    done, total = entries.asked - len(todo), entries.asked
+    watch(done, total)
+    failed: list[Failure] = []
+    photos = load_photos(todo, explainer.model.preprocessing, workers=_workers(options))
+    with placed(explainer.model, device), closing(photos):
+        try:
+            for batch, failures in batched(photos, size):
+                for part, explanation in explain(batch):
+                    entries.add_all(writer.submit(part, explanation))
+                failed += failures
+                done += len(batch) + len(failures)
+                watch(done, total)
+        finally:
+            # also after Ctrl-C: what is explained shall not have to be explained again
+            entries.add_all(writer.rest())
+    return failed
+
+
+def _device(asked: str | None) -> torch.device:
+    return torch.device(asked or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def _workers(options: ExplainOptions) -> int:
+    """Threads of a kind."""
+    return options.workers or min(_MOST_WORKERS, os.cpu_count() or 1)
+
+
+def _described(
+    explainer: Explainer, entries: Entries, options: ExplainOptions
+) -> dict[str, object]:
+    """The model as the record tells of it; layers of an earlier run where this one had nothing to do."""
+    found = entries.layers or [{"name": one.name, "reason": one.reason} for one in explainer.layers]
+    return {
+        "name": explainer.model.name,
+        "layer": ", ".join(one["name"].removeprefix("network.") for one in found),
+        "layer_reason": "; ".join(one["reason"] for one in found),
+        "preprocessing": repr(explainer.model.preprocessing),
+        "precision": options.precision or "fp32",
+        "device": str(_device(options.device)),
+    }

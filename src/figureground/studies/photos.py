@@ -3,7 +3,7 @@
 __all__ = ["Failure", "Photo", "load_photos"]
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,7 +46,7 @@ class Failure:
 
 def load_photos(
     paths: Iterable[Path], preprocessing: Preprocessing, *, workers: int = 2, ahead: int = 64
-) -> Iterator[Photo | Failure]:
+) -> Generator[Photo | Failure, None, None]:
     """Decode, resize and crop photos in threads, in order, at most ``ahead`` of the consumer.
 
     Args:

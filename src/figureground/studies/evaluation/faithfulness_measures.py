@@ -175,9 +175,7 @@ def random_maps(images: Images, randomness: torch.Generator, *, side: int = 7) -
     return torch.rand(len(images), side, side, generator=randomness).to(images.device)
 
 
-def _coherency(
-    explain: Explain | None, images: Tensor, maps: Tensor, *, classes: Tensor
-) -> Tensor:
+def _coherency(explain: Explain | None, images: Tensor, maps: Tensor, *, classes: Tensor) -> Tensor:
     if explain is None:
         return torch.full((len(images),), torch.nan, device=images.device)
     return coherency(explain, images, maps, classes=classes)

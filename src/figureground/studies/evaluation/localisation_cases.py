@@ -1,11 +1,11 @@
 """The worst and the best boxes of each method, as small pictures that a page can hold."""
 
-__all__ = ["Case", "draw_cases", "worst_and_best"]
+__all__ = ["Case", "Drawing", "draw_cases", "worst_and_best"]
 
 import base64
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from figureground.maps import draw_boxes, overlay
 from figureground.maps.boxes import boxes_from_map
+from figureground.metrics.localisation.overlap import iou
 from figureground.studies.evaluation.box_table import BOX_RULES
 from figureground.studies.evaluation.post_processing import PostProcessing
 from figureground.studies.evaluation.sets import EvaluationBatch, EvaluationSet
@@ -46,6 +47,23 @@ class Case:
     picture: str
 
 
+@dataclass(frozen=True)
+class Drawing:
+    """How maps become boxes and pictures.
+
+    Args:
+        post: How maps are made ready.
+        thresholds: Method -> share of the maximum for its box.
+        rule: How boxes are cut.
+        class_name: Words for a class index.
+    """
+
+    post: PostProcessing
+    thresholds: Mapping[str, float]
+    rule: str
+    class_name: Callable[[int], str]
+
+
 def worst_and_best(
     overlaps: np.ndarray, test: Int[np.ndarray, " S"], count: int
 ) -> list[tuple[str, int]]:
@@ -74,9 +92,7 @@ def draw_cases(
     source: MapSource,
     wanted: Mapping[str, Sequence[tuple[str, int]]],
     *,
-    post: PostProcessing,
-    thresholds: Mapping[str, float],
-    rule: str,
+    drawing: Drawing,
 ) -> list[Case]:
     """Make the maps of a few pictures again and draw them.
 
@@ -84,9 +100,7 @@ def draw_cases(
         pictures: The set.
         source: Of the maps.
         wanted: Method -> kind and row of the set.
-        post: How maps are made ready.
-        thresholds: Method -> share of the maximum for its box.
-        rule: How boxes are cut.
+        drawing: How maps become boxes.
 
     Returns:
         The cases, method by method, in the order asked for.
@@ -94,25 +108,44 @@ def draw_cases(
     rows = sorted({row for some in wanted.values() for _, row in some})
     drawn: dict[tuple[str, int], Case] = {}
     for batch in pictures.batches(_BATCH, rows):
-        if not len(batch):
-            continue
-        found = source(batch)
-        for method, some in wanted.items():
-            maps, _ = post(found.maps[method].cpu(), pictures.view_size, ready=method in found.ready)
-            for at, row in enumerate(batch.rows.tolist()):
-                if row in {one for _, one in some}:
-                    box = boxes_at(maps[at], thresholds[method], rule)
-                    drawn[method, row] = _case(method, batch.part([at]), maps[at], box)
+        found = source(batch) if len(batch) else None
+        for method, some in wanted.items() if found is not None else ():
+            here = [(kind, batch.rows.tolist().index(row)) for kind, row in some if row in batch.rows.tolist()]
+            maps = found.maps[method].cpu()
+            for kind, at in here:
+                case = _case(method, maps[at : at + 1], batch.part([at]), drawing)
+                drawn[method, int(batch.rows[at])] = replace(case, kind=kind)
     return [
-        _named(drawn[method, row], kind, pictures)
+        drawn[method, row]
         for method, some in wanted.items()
-        for kind, row in some
+        for _, row in some
         if (method, row) in drawn
     ]
 
 
-def boxes_at(one_map: Tensor, threshold: float, rule: str) -> Tensor:
-    """The box of a map at one threshold, half-open, (1, 4); what the rule writes is inclusive."""
+def _case(method: str, raw: Tensor, batch: EvaluationBatch, drawing: Drawing) -> Case:
+    """One picture with one map."""
+    height, width = batch.images.shape[2:]
+    ready, _ = drawing.post(raw, (height, width))
+    box = _box(ready[0], drawing.thresholds[method], drawing.rule)
+    picture = overlay(batch.images.cpu(), raw, relu=drawing.post.relu)[0]
+    picture = draw_boxes(draw_boxes(picture, batch.boxes[0].cpu(), colour=_TRUE), box, colour=_FOUND)
+    label = drawing.class_name(int(batch.labels[0]))
+    overlap = iou(box, batch.boxes[0].cpu()).max().item()
+    return Case(method, "", batch.names[0], label, round(overlap, 3), _data_address(picture))
+
+
+def _box(one_map: Tensor, threshold: float, rule: str) -> Tensor:
+    """The box of a map at one threshold, half-open, (1, 4); what the rules write is inclusive."""
     single = BOX_RULES[rule][0]
     cut = boxes_from_map(one_map, [threshold], area=single.area, convention=single.convention)
     return cut.boxes[:1] + torch.tensor([0.0, 0, 1, 1])
+
+
+def _data_address(picture: Tensor) -> str:
+    """A small JPEG as a data address."""
+    small = Image.fromarray(picture.numpy())
+    small.thumbnail((_SIDE, _SIDE))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=82)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -89,9 +89,7 @@ def localisation_columns(
     return columns | _pixels(maps, batch)
 
 
-def hits_of(
-    packed: UInt8[np.ndarray, "N O P"], thresholds: int
-) -> Bool[np.ndarray, "N O T"]:
+def hits_of(packed: UInt8[np.ndarray, "N O P"], thresholds: int) -> Bool[np.ndarray, "N O T"]:
     """Hits from their bits.
 
     Args:

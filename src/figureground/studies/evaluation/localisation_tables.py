@@ -1,6 +1,13 @@
 """What per-picture localisation numbers say: thresholds chosen on one part, accuracy on the other, and tables."""
 
-__all__ = ["Parts", "RowResult", "localisation_tables", "pixel_precision", "row_result", "split_parts"]
+__all__ = [
+    "Parts",
+    "RowResult",
+    "localisation_tables",
+    "pixel_precision",
+    "row_result",
+    "split_parts",
+]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,9 +135,7 @@ def row_result(table: Table, row: str, parts: Parts, grid: LocalisationGrid) -> 
     )
 
 
-def pixel_precision(
-    counts: Int[np.ndarray, "N 2 B"], *, seed: int
-) -> tuple[float, float, float]:
+def pixel_precision(counts: Int[np.ndarray, "N 2 B"], *, seed: int) -> tuple[float, float, float]:
     """Pixel average precision of all pictures, and the interval from drawing them anew.
 
     Args:
@@ -150,7 +155,12 @@ def pixel_precision(
 
 
 def localisation_tables(
-    results: Mapping[str, RowResult], *, reference: str, grid: LocalisationGrid, seed: int, words: str
+    results: Mapping[str, RowResult],
+    *,
+    reference: str,
+    grid: LocalisationGrid,
+    seed: int,
+    words: str,
 ) -> tuple[dict[str, object], ...]:
     """The tables of a record.
 

@@ -1,16 +1,210 @@
-"""Do the maps find the object? Boxes, peak and mass of every method, thresholds chosen on pictures set aside."""
+"""Do the maps find the object? Boxes, peak and mass of every method, with thresholds chosen on pictures set aside."""
 
 __all__ = ["LocalisationOptions", "LocalisationRecord", "study_localisation"]
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from figureground.base.errors import unknown_option
 from figureground.base.record import provenance, write_json
-from figureground.maps import normalise  # noqa: F401
+from figureground.models import Classifier
+from figureground.studies.evaluation.batch_job import Measured, job_digest, measure_batches
+from figureground.studies.evaluation.items import SetProblem
+from figureground.studies.evaluation.kept import Kept
+from figureground.studies.evaluation.localisation_cases import (
+    Case,
+    Drawing,
+    draw_cases,
+    worst_and_best,
+)
+from figureground.studies.evaluation.localisation_measures import (
+    LocalisationGrid,
+    localisation_columns,
+    true_ranks,
+)
+from figureground.studies.evaluation.localisation_tables import (
+    Parts,
+    RowResult,
+    localisation_tables,
+    pixel_table,
+    row_result,
+    split_parts,
+)
+from figureground.studies.evaluation.measure_record import (
+    Curves,
+    MeasureRecord,
+    counted,
+    model_facts,
+)
+from figureground.studies.evaluation.other_sources import BaselineMaps, SeveralSources
+from figureground.studies.evaluation.post_processing import PostProcessing
+from figureground.studies.evaluation.sets import EvaluationBatch, EvaluationSet
+from figureground.studies.evaluation.sources import MapSource
+from figureground.studies.progress import Watch, unwatched
+
+_BASELINES = ("centred-box", "whole-image", "centre-gaussian", "brightness")
+_POINTLESS = frozenset({"whole-image"})
+_CENTRE_NOTE = (
+    "read every row against the baselines: where a centred box does as well, the pictures say little about the maps"
+)
+
+
+@dataclass(frozen=True)
+class LocalisationOptions:
+    """What is measured and how.
+
+    Args:
+        post: From raw maps to maps that are boxed.
+        grid: Thresholds, overlaps, box rule, pointing tolerance.
+        validation_share: Share of the pictures on which thresholds are chosen; they are not reported.
+        seed: Of that division and of the resampling.
+        reference: Every other row is compared with this one, pair by pair; the first one where None.
+        cases: How many of the worst and of the best pictures of each method are drawn.
+        batch_size: Pictures at a time.
+        overwrite: Measure again what an earlier run measured.
+    """
+
+    post: PostProcessing = PostProcessing()
+    grid: LocalisationGrid = LocalisationGrid()
+    validation_share: float = 0.2
+    seed: int = 0
+    reference: str | None = None
+    cases: int = 3
+    batch_size: int = 16
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class LocalisationRecord(MeasureRecord):
+    """A finished study; saved as ``record.json``, last, beside ``per_image.npz``.
+
+    Args:
+        cases: The worst and best pictures of each method.
+    """
+
+    cases: tuple[Case, ...] = ()
+
+
+def study_localisation(
+    pictures: EvaluationSet,
+    source: MapSource,
+    *,
+    out: Path,
+    classifier: Classifier | None = None,
+    options: LocalisationOptions | None = None,
+    watch: Watch = unwatched,
+) -> LocalisationRecord:
+    """How well the maps of a source say where the object is, and what four maps say that know no network.
+
+    Thresholds are chosen on a random part of the pictures and frozen; numbers are of the others. The
+    numbers of every picture are kept, so that a run that was stopped goes on.
+
+    Args:
+        pictures: The set, with boxes.
+        source: Whose maps; any.
+        out: Gets ``per_image.npz`` and, last, ``record.json``.
+        classifier: The model behind the maps, for the record and class names; None where there is none.
+        options: What to measure.
+        watch: Told of progress.
+
+    Returns:
+        The record.
+
+    Raises:
+        OptionError: The reference does not exist, or the validation share is out of range.
+        DataError: There are not two pictures with boxes.
+    """  # noqa: DOC502 - raised below
+    began = time.perf_counter()
+    study = _Localisation(pictures, source, options or LocalisationOptions())
+    kept = Kept(out, study.digest(classifier), overwrite=study.options.overwrite)
+    (out / "record.json").unlink(missing_ok=True)
+    table = measure_batches(
+        pictures, study.measure, kept=kept, batch_size=study.options.batch_size, watch=watch
+    )
+    kept.join(out / "per_image.npz")
+    problems, examples = counted([*pictures.problems, *kept.problems()])
+    results, parts = study.results(table)
+    record = LocalisationRecord(
+        kind="localisation",
+        data=pictures.source,
+        images=len(parts.test),
+        model={} if classifier is None else model_facts(classifier, source.layers),
+        methods=study.source.facts,
+        options=study.settings | study.division(parts),
+        tables=study.tables(table, results, parts),
+        curves=study.curves(results),
+        problems=problems,
+        examples_of_problems=examples,
+        notes=(*(classifier.notes if classifier else ()), *pictures.notes, _CENTRE_NOTE),
+        seconds=round(time.perf_counter() - began, 1),
+        provenance=provenance(seeds=(study.options.seed,)),
+        cases=study.cases(table, results, parts, classifier=classifier),
+    )
+    write_json(out / "record.json", record)
+    return record
+
+
+class _Localisation:
+    """The study of one source of maps on one set."""
+
+    def __init__(
+        self, pictures: EvaluationSet, source: MapSource, options: LocalisationOptions
+    ) -> None:
+        self.options = options
+        self.source = SeveralSources([source, BaselineMaps(_BASELINES)])
+        self._given = source
+        self._pictures = pictures
+        self._reference = options.reference or self.source.rows[0]
+        if self._reference not in self.source.rows:
+            raise unknown_option("row to compare with", self._reference, self.source.rows)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What changes the numbers of a picture."""
+        grid = self.options.grid
+        return {
+            "post-processing": str(self.options.post),
+            "box rule": grid.rule,
+            "thresholds": f"0 to 1 in steps of {grid.step:g} of the maximum",
+            "overlaps": ", ".join(f"{one:g}" for one in grid.overlaps),
+            "pointing tolerance": f"{grid.tolerance:g} pixels",
+            "pictures at a time": str(self.options.batch_size),
+        }
+
+    def digest(self, classifier: Classifier | None) -> str:
+        """Stands for the job."""
+        seen = "" if classifier is None else repr(classifier.preprocessing)
+        words = ("localisation", self.source.facts, self.settings, seen)
+        return job_digest(classifier or nn.Identity(), self._pictures, *words)
+
+    def division(self, parts: Parts) -> dict[str, str]:
+        """How the pictures were divided, in words."""
+        return {
+            "validation part": f"{len(parts.validation)} pictures, seed {self.options.seed}",
+            "test part": f"{len(parts.test)} pictures",
+        }
+
+    def measure(self, batch: EvaluationBatch, _number: int) -> Measured:
+        """Columns of every row for the pictures that can be judged; the others are noted."""
+        keep, problems = self._judged(batch)
+        part = batch.part(keep)
+        judged = np.zeros(len(batch), bool)
+        judged[keep] = True
+        if not keep:
+            return {"judged": judged}, problems
+        found = self.source(part)
+        columns = {"rank": true_ranks(found.logits, part.labels)}
+        for row, raw in found.maps.items():
+            maps, blank = self.options.post(
+                raw.cpu(), self._pictures.view_size, ready=row in found.ready
+            )
+            measured = localisation_columns(
+                maps, blank, part, self.options.grid, points=row not in _POINTLESS
+            )
+            columns |= {f"{row}/{key}": values for key, values in measured.items()}
+        return {"judged": judged[judged]} | columns, problems + found.problems

@@ -48,6 +48,11 @@ class BaselineMaps:
         """None."""
         return ()
 
+    @property
+    def needs_labels(self) -> bool:
+        """No."""
+        return False
+
     def __call__(self, batch: EvaluationBatch) -> MapBatch:
         """The baselines for these pictures.
 
@@ -97,6 +102,11 @@ class FolderMaps:
     def layers(self) -> tuple[LayerChoice, ...]:
         """None."""
         return ()
+
+    @property
+    def needs_labels(self) -> bool:
+        """No."""
+        return False
 
     def __call__(self, batch: EvaluationBatch) -> MapBatch:
         """The maps of these pictures; one that is missing or unusable is NaN and noted.
@@ -151,6 +161,11 @@ class SeveralSources:
     def layers(self) -> tuple[LayerChoice, ...]:
         """The layers of all sources."""
         return tuple(layer for source in self.sources for layer in source.layers)
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether any source needs them."""
+        return any(source.needs_labels for source in self.sources)
 
     def __call__(self, batch: EvaluationBatch) -> MapBatch:
         """Maps of all sources.

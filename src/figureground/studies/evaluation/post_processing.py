@@ -46,7 +46,9 @@ class PostProcessing:
         if self.resize not in RESIZINGS:
             raise unknown_option("way to resize", self.resize, RESIZINGS)
         if self.normalise == "max" and not self.relu:
-            raise OptionError("normalise 'max' leaves negative values below 0; use relu with it, or 'minmax'")
+            raise OptionError(
+                "normalise 'max' leaves negative values below 0; use relu with it, or 'minmax'"
+            )
 
     def __call__(
         self, maps: Maps, size: tuple[int, int], *, ready: bool = False

@@ -53,6 +53,10 @@ class MapSource(Protocol):
     def layers(self) -> tuple[LayerChoice, ...]:
         """The layers that are explained, as far as they are known; none where no model takes part."""
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether every picture must have a class index."""
+
     def __call__(self, batch: EvaluationBatch) -> MapBatch:
         """Maps of a batch that is not empty."""
 
@@ -100,6 +104,12 @@ class ExplainerMaps:
         return self._explainer.layers
 
     @property
+    def needs_labels(self) -> bool:
+        """Whether the true class of every picture is explained."""
+        specific = any(method.class_specific for method in self._methods.values())
+        return specific and self._classes != "predicted"
+
+    @property
     def rows(self) -> tuple[str, ...]:
         """One row for each method, two for a class-specific one if both classes are asked for."""
         return tuple(row for name in self._methods for row in self._rows_of(name))
@@ -140,9 +150,7 @@ class ExplainerMaps:
 
     def _wanted(self, images: Tensor, labels: Tensor) -> Tensor | None:
         """Classes to explain, (N, K); None for the predicted one."""
-        if self._classes == "predicted" or not any(
-            m.class_specific for m in self._methods.values()
-        ):
+        if not self.needs_labels:
             return None
         if (labels < 0).any():
             raise DataError(

@@ -1,6 +1,13 @@
 """Per-image numbers as tables: means with intervals, and differences between methods on the same images."""
 
-__all__ = ["Column", "difference_table", "interval_table", "mean_of", "mean_table"]
+__all__ = [
+    "Column",
+    "difference_table",
+    "interval_cells",
+    "interval_table",
+    "mean_of",
+    "mean_table",
+]
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -84,7 +91,7 @@ def interval_table(
         A table as records hold it.
     """
     table: Rows = [
-        [row, column.title, *_cells(mean_of(read(f"{row}/{column.key}"), seed=seed))]
+        [row, column.title, *interval_cells(mean_of(read(f"{row}/{column.key}"), seed=seed))]
         for row in rows
         for column in columns
     ]
@@ -114,7 +121,7 @@ def difference_table(
     for method, reference in methods.items():
         for column in columns:
             found = _difference(read, (method, reference), column.key, seed=seed)
-            cells = _cells(found)[:4]
+            cells = interval_cells(found)[:4]
             differs = None if found is None else not found.low <= 0 <= found.high
             table.append([method, reference, column.title, *cells, differs])
     names = ["method", "less", "measure", "difference", "low", "high", "images", "differs"]
@@ -122,15 +129,15 @@ def difference_table(
     return {"title": title, "caption": caption, "columns": names, "rows": table}
 
 
-def _difference(read: Read, pair: tuple[str, str], key: str, *, seed: int) -> Interval | None:
-    first, second = (torch.from_numpy(read(f"{one}/{key}").astype(np.float64)) for one in pair)
-    if bool((first - second).isnan().all()):
-        return None
-    return paired_difference(first, second, seed=seed)
+def interval_cells(found: Interval | None) -> list[object]:
+    """An interval as cells of a table.
 
+    Args:
+        found: The interval; None where nothing is defined.
 
-def _cells(found: Interval | None) -> list[object]:
-    """An interval as cells."""
+    Returns:
+        Mean, low, high, number of images, number of undefined values.
+    """
     if found is None:
         return [None, None, None, 0, None]
     return [
@@ -138,6 +145,13 @@ def _cells(found: Interval | None) -> list[object]:
         found.images,
         found.undefined,
     ]
+
+
+def _difference(read: Read, pair: tuple[str, str], key: str, *, seed: int) -> Interval | None:
+    first, second = (torch.from_numpy(read(f"{one}/{key}").astype(np.float64)) for one in pair)
+    if bool((first - second).isnan().all()):
+        return None
+    return paired_difference(first, second, seed=seed)
 
 
 def _mean(values: np.ndarray) -> float | None:
