@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 import torchvision
-from captum.attr import LayerGradCam  # type: ignore[import-untyped]
+from captum.attr import LayerGradCam
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 

@@ -180,3 +180,12 @@ def test_an_unknown_result_is_refused(images):
     result = Explainer(Network())(images)
     with pytest.raises(OptionError, match="no result of method 'cam'; closest: 'grad-cam'"):
         result.map_of("cam")
+
+
+def test_fixations_and_concepts_come_too_and_fixations_once_for_several_layers(images):
+    explainer = Explainer(Network(), layer=["top.0", "top"])
+    result = explainer(images, classes=[0, 1, 2], methods=["cnn-fixations", "dff", "grad-cam"])
+    assert list(result.maps["dff"]) == ["top.0", "top"] == list(result.concepts)
+    assert tuple(result.map_of("cnn-fixations").shape) == (2, 3, 10, 8)
+    assert [[one.class_index for one in row] for row in result.fixations] == [[0, 1, 2]] * 2
+    assert explainer(images, methods="grad-cam").fixations == ()

@@ -1,6 +1,8 @@
 """Where the command line writes: results to standard output, progress and errors to standard error."""
 
-__all__ = ["errors", "out", "progress_bar"]
+__all__ = ["complain", "out", "progress_bar", "say"]
+
+import sys
 
 from rich.console import Console
 from rich.progress import (
@@ -14,8 +16,36 @@ from rich.progress import (
 )
 from rich.text import Text
 
-out = Console()
-errors = Console(stderr=True)
+_PIPE_WIDTH = 200
+
+
+def out() -> Console:
+    """Standard output as it is now; wide where it is a pipe or a file, so that no table is cut.
+
+    Returns:
+        The console.
+    """
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """A line on standard output, word for word: brackets are no markup, numbers are not coloured.
+
+    Args:
+        text: The line.
+        style: For the whole of it.
+    """
+    out().print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def complain(text: str, style: str | None = None) -> None:
+    """A line on standard error, word for word.
+
+    Args:
+        text: The line.
+        style: For the whole of it.
+    """
+    Console(stderr=True).print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 class _Speed(ProgressColumn):
@@ -39,5 +69,5 @@ def progress_bar() -> Progress:
         MofNCompleteColumn(),
         _Speed(),
         TimeRemainingColumn(),
-        console=errors,
+        console=Console(stderr=True),
     )

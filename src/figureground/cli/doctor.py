@@ -2,14 +2,18 @@
 
 __all__ = ["doctor"]
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
 from figureground.base.errors import FigureGroundError
 from figureground.cli import model_options
-from figureground.cli.console import out
+from figureground.cli.console import out, say
+
+_FEW_POSITIONS = 5
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,22 +49,19 @@ def _describe(classifier: "Classifier") -> None:
     """Preprocessing, names and what was assumed."""
     p = classifier.preprocessing
     names = classifier.class_names
-    shown = (
-        "none known; results show numbers"
-        if names is None
-        else f"{len(names)}: {names[0]}, {names[1]}, … {names[-1]}"
-    )
-    count = sum(value.numel() for value in classifier.parameters()) / 1e6
+    count = classifier.num_classes
+    shown = f"{count}, names not known; results show numbers" if names is None else _some(names)
+    size = sum(value.numel() for value in classifier.parameters()) / 1e6
     lines = {
-        "model": f"{classifier.name}, {count:.1f} million parameters",
+        "model": f"{classifier.name}, {size:.1f} million parameters",
         "input": f"{p.size[0]}×{p.size[1]}, {p.resize}, crop fraction {p.crop_fraction:.3g}, {p.interpolation}",
         "normalised": f"mean {p.mean}, std {p.std}",
         "classes": shown,
     }
     for key, value in lines.items():
-        out.print(f"{key:<11}{value}", highlight=False, markup=False, soft_wrap=True)
+        say(f"{key:<11}{value}")
     for note in classifier.notes:
-        out.print(f"{'note':<11}{note}", highlight=False, markup=False, soft_wrap=True)
+        say(f"{'note':<11}{note}")
 
 
 def _try_methods(classifier: "Classifier", layer: str | None) -> None:
@@ -77,21 +78,14 @@ def _try_methods(classifier: "Classifier", layer: str | None) -> None:
     )
     explainer = Explainer(classifier, layer=layer)
     choice = explainer.look(image)
-    out.print(
-        f"{'layer':<11}{choice.name.removeprefix('network.')}: {choice.reason}",
-        highlight=False,
-        markup=False,
-        soft_wrap=True,
-    )
-    table = Table("method", "", "", box=None, pad_edge=False)
+    say(f"{'layer':<11}{choice.name.removeprefix('network.')}: {choice.reason}\n")
+    table = Table(Column("method", no_wrap=True), "", "", box=None, pad_edge=False)
     for name in METHODS:
-        table.add_row(name, *_verdict(explainer, image, name))
-    out.print(table)
-    if classifier.preprocessing.size[0] < 64:
-        out.print(
-            "small input: maps of the last layer have few positions; try an earlier --layer",
-            highlight=False,
-        )
+        table.add_row(name, *map(Text, _verdict(explainer, image, name)))
+    out().print(table, highlight=False)
+    positions = min(choice.grid.size) if choice.grid is not None else 0
+    if 0 < positions < _FEW_POSITIONS:
+        say("the layer has few positions, so its maps are coarse; try an earlier --layer")
 
 
 def _verdict(explainer: object, image: "Tensor", method: str) -> tuple[str, str]:
@@ -105,3 +99,9 @@ def _verdict(explainer: object, image: "Tensor", method: str) -> tuple[str, str]
         return "works", f"{h}×{w}"
     blank = f"{len(result.problems)} of {n * k} maps on random pictures are blank"
     return "works", f"{h}×{w}; {blank}: {result.problems[0].message}"
+
+
+def _some(names: Sequence[str]) -> str:
+    """How many names, and the first and last of them."""
+    ends = names if len(names) < 4 else [*names[:2], "…", names[-1]]
+    return f"{len(names)}: {', '.join(ends)}"

@@ -5,11 +5,11 @@ __all__ = ["ls"]
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from figureground.base.errors import OptionError, unknown_option
 from figureground.cli import model_options
-from figureground.cli.console import out
+from figureground.cli.console import complain, out, say
 
 _MOST_MODELS = 200
 
@@ -39,12 +39,13 @@ def ls(
 def _methods() -> None:
     from figureground.methods import METHODS  # noqa: PLC0415 - torch is slow to import
 
-    table = Table("method", "class-specific", "signed", "needs", "paper", box=None, pad_edge=False)
+    names = Column("method", no_wrap=True)
+    table = Table(names, "class-specific", "signed", "needs", "paper", box=None, pad_edge=False)
     for key, method in METHODS.items():
         yes_no = ["yes" if flag else "no" for flag in (method.class_specific, method.signed)]
         needs = ", ".join(sorted(method.needs)) or "activations"
         table.add_row(key, *yes_no, needs, f"{method.paper.authors} {method.paper.year}")
-    out.print(table)
+    out().print(table, highlight=False)
 
 
 def _models(pattern: str | None) -> None:
@@ -52,12 +53,9 @@ def _models(pattern: str | None) -> None:
 
     names = list_models(pattern)
     for one in names[:_MOST_MODELS]:
-        out.print(one, highlight=False, markup=False)
+        say(one)
     if len(names) > _MOST_MODELS:
-        out.print(
-            f"… {len(names)} in all; narrow the list: figureground ls models 'timm:resnet*'",
-            highlight=False,
-        )
+        complain(f"… {len(names)} in all; narrow the list: figureground ls models 'timm:resnet*'")
 
 
 def _layers(name: str, *, weights: object, arguments: list[str] | None, size: str | None) -> None:
@@ -76,18 +74,20 @@ def _layers(name: str, *, weights: object, arguments: list[str] | None, size: st
     )
     image = torch.rand(1, classifier.preprocessing.channels, *classifier.preprocessing.size)
     default = choose_layer(classifier, image).name
-    table = Table("layer", "kind", "channels", "positions", "runs", "", box=None, pad_edge=False)
+    table = Table(
+        Column("layer", no_wrap=True),
+        *("kind", "channels", "positions", "runs", ""),
+        box=None,
+        pad_edge=False,
+    )
     for seen in look(classifier, image).spatial():
         assert seen.grid is not None  # noqa: S101 - spatial layers have one
-        positions = "×".join(map(str, seen.grid.size))
-        mark = "← default" if seen.name == default else ""
-        kind = type(seen.module).__name__
         table.add_row(
             seen.name.removeprefix("network."),
-            kind,
+            type(seen.module).__name__,
             str(seen.grid.channels),
-            positions,
+            "×".join(map(str, seen.grid.size)),
             str(seen.calls),
-            mark,
+            "← default" if seen.name == default else "",
         )
-    out.print(table)
+    out().print(table, highlight=False)

@@ -2,16 +2,37 @@
 
 __all__ = ["app", "main"]
 
-import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
+from figureground import __version__
 from figureground.base.errors import FigureGroundError
 from figureground.cli import demo, doctor, explain, ls
-from figureground.cli.console import errors
+from figureground.cli.console import complain, say
+
+_ERROR, _INTERRUPTED = 1, 130
+
+
+class _Verbs(TyperGroup):
+    """Our own errors become one line and exit status 1, an interruption 130; other errors are bugs and show all."""
+
+    def invoke(self, ctx: typer.Context) -> Any:  # noqa: ANN401 - whatever the verb returns
+        """Run the verb."""
+        try:
+            return super().invoke(ctx)
+        except FigureGroundError as error:
+            complain(f"error: {' '.join(str(error).split())}", style="bold red")
+            raise typer.Exit(_ERROR) from error
+        except KeyboardInterrupt:
+            complain("interrupted; what is finished is kept, run the same command again to go on")
+            raise typer.Exit(_INTERRUPTED) from None
+
 
 app = typer.Typer(
     name="figureground",
+    cls=_Verbs,
     help="See what an image classifier looks at, measure whether it is the right thing, train it to look better.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -24,24 +45,23 @@ app.command("demo")(demo.demo)
 
 
 def main() -> None:
-    """Run the command line; our own errors become one line and exit status 1, an interruption 130."""
-    try:
-        app()
-    except FigureGroundError as error:
-        errors.print(
-            f"[bold red]error:[/] {errors_escape(str(error))}", highlight=False, soft_wrap=True
-        )
-        sys.exit(1)
-    except KeyboardInterrupt:
-        errors.print(
-            "interrupted; what is finished is kept, run the same command again to go on",
-            highlight=False,
-        )
-        sys.exit(130)
+    """Run the command line."""
+    app()
 
 
-def errors_escape(text: str) -> str:
-    """Text that may hold square brackets, for rich."""
-    from rich.markup import escape  # noqa: PLC0415 - only needed when something went wrong
+def _show_version(asked: bool) -> None:
+    if asked:
+        say(f"figureground {__version__}")
+        raise typer.Exit
 
-    return escape(text)
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """See what an image classifier looks at, measure whether it is the right thing, train it to look better."""

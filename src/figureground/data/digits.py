@@ -46,7 +46,7 @@ def sklearn_digits() -> tuple[UInt8[np.ndarray, "1797 28 28"], Int[np.ndarray, "
         ((1797, 28, 28), np.uint8(255), array([0, 1, 2, 3]))
     """
     # here, because it takes a second to import
-    from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # noqa: PLC0415
+    from sklearn.datasets import load_digits  # noqa: PLC0415
 
     small, labels = load_digits(return_X_y=True)
     counts = torch.from_numpy(np.asarray(small, np.float32)).reshape(-1, 1, 8, 8)

@@ -28,7 +28,7 @@ from figureground.methods.fixations.density import (
 )
 from figureground.methods.fixations.layers import Position
 from figureground.methods.fixations.points import coordinates
-from figureground.methods.method import CamMethod, MethodInputs, Need
+from figureground.methods.method import CamMethod, MethodInputs, MethodResult, Need
 
 _POSITIONS = ("strided", "center", "argmax")
 
@@ -162,6 +162,7 @@ class CNNFixations(CamMethod):
         "IEEE TIP, arXiv 1708.06670",
     )
     needs: ClassVar[frozenset[Need]] = frozenset({"tape"})
+    per_layer: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if self.position not in _POSITIONS:
@@ -190,13 +191,17 @@ class CNNFixations(CamMethod):
         return torch.stack(maps).view(*classes.shape, height, width), found
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
-        """Raw maps ``(N, K, H, W)`` of the image's own size.
+        """Raw maps ``(N, K, H, W)`` of the image's own size."""
+        return self.result(inputs).maps
+
+    def result(self, inputs: MethodInputs) -> MethodResult:
+        """Raw maps ``(N, K, H, W)`` of the image's own size, and N tuples of K ``Fixations``.
 
         Args:
             inputs: What the run left; its ``directions`` must be classes.
 
         Returns:
-            The maps.
+            Maps and points.
 
         Raises:
             OptionError: A direction is not one logit, or points away from it.
@@ -209,7 +214,7 @@ class CNNFixations(CamMethod):
                 "the negative class of a one-logit network"
             )
         classes = asked.indices.expand(len(inputs.images), -1)
-        return self(inputs.tape, inputs.images, inputs.logits, classes=classes)[0]
+        return MethodResult(*self(inputs.tape, inputs.images, inputs.logits, classes=classes))
 
     def _map(self, yx: Tensor, size: tuple[int, int]) -> Tensor:
         """The heat-map of one class."""

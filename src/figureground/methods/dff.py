@@ -2,7 +2,7 @@
 
 __all__ = ["Concepts", "DeepFeatureFactorization", "deep_feature_factorization"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 from figureground.base.paper import Paper
 from figureground.base.shapes import FeatureMaps, MapsPerClass
 from figureground.methods.factorization import factorize
-from figureground.methods.method import CamMethod, MethodInputs, Need
+from figureground.methods.method import CamMethod, MethodInputs, MethodResult, Need
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ class DeepFeatureFactorization(CamMethod):
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Concept maps ``(N, k, h, w)``, not negative."""
-        return self.maps_and_concepts(inputs)[0]
+        return self.result(inputs).maps
 
-    def maps_and_concepts(self, inputs: MethodInputs) -> tuple[MapsPerClass, Concepts]:
-        """Concept maps ``(N, k, h, w)`` and the concepts with the classifier's logits for each.
+    def result(self, inputs: MethodInputs) -> MethodResult:
+        """Concept maps ``(N, k, h, w)`` and the ``Concepts`` with the classifier's logits for each.
 
         Args:
             inputs: What the run left.
@@ -108,7 +108,7 @@ class DeepFeatureFactorization(CamMethod):
             inputs.activations, count=self.count, iterations=self.iterations, seed=self.seed
         )
         if inputs.concept_logits is None:
-            return maps, concepts
+            return MethodResult(maps, concepts)
         usual = inputs.activations.norm(dim=1).mean()
         logits = inputs.concept_logits(concepts.vectors * usual)
-        return maps, Concepts(concepts.vectors, concepts.energy, concepts.error, logits)
+        return MethodResult(maps, replace(concepts, logits=logits))

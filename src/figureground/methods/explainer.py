@@ -189,7 +189,7 @@ class Explainer:
             maps=self._arranged(computed),
             methods=chosen,
             layers=tuple(replace(choice, grid=run.grids[choice.name]) for choice in self._choices),
-            concepts=computed.concepts,
+            details=computed.details,
             problems=find_problems(computed, run, chosen),
             class_name=getattr(self.model, "class_name", None),
         )
@@ -253,4 +253,4 @@ def _averaged(computed: Computed, count: int) -> Computed:
         layer: flags.reshape(-1, count, flags.shape[1]).all(0)
         for layer, flags in computed.zero_gradients.items()
     }
-    return Computed(maps, computed.concepts, zeros)
+    return Computed(maps, computed.details, zeros)

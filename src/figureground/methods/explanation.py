@@ -8,6 +8,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from figureground.base.record import provenance, write_atomically, write_json
 from figureground.base.shapes import Images, Logits
 from figureground.capture import LayerChoice
 from figureground.maps import overlay
+from figureground.methods.cnn_fixations import Fixations
 from figureground.methods.dff import Concepts
 from figureground.methods.method import CamMethod
 from figureground.methods.problems import Problem
@@ -40,7 +42,7 @@ class Explanation:
             ``dff``. With several layers that are not fused, method -> layer -> maps.
         methods: Name -> the method with its options.
         layers: The layers and why.
-        concepts: Layer -> what ``dff`` found.
+        details: Method -> layer -> what else a method found, in parts; see ``concepts`` and ``fixations``.
         problems: Maps that should not be read, and why.
         class_name: Finds the name of a class number.
     """
@@ -52,7 +54,7 @@ class Explanation:
     maps: dict[str, Tensor | dict[str, Tensor]]
     methods: Mapping[str, CamMethod]
     layers: tuple[LayerChoice, ...]
-    concepts: dict[str, Concepts] = field(default_factory=dict)
+    details: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
     class_name: Callable[[int], str] | None = None
 
@@ -60,6 +62,20 @@ class Explanation:
     def probabilities(self) -> Tensor:
         """``(N, L)``: softmax of the logits; for one logit its sigmoid."""
         return self.logits.softmax(1) if self.logits.shape[1] > 1 else self.logits.sigmoid()
+
+    @property
+    def concepts(self) -> dict[str, Concepts]:
+        """Layer -> the concepts that ``dff`` found; empty where it was not asked for."""
+        return {layer: parts[0] for layer, parts in self.details.get("dff", {}).items()}
+
+    @property
+    def fixations(self) -> tuple[tuple[Fixations, ...], ...]:
+        """N tuples of K point sets that ``cnn-fixations`` found; empty where it was not asked for."""
+        for parts in self.details.get("cnn-fixations", {}).values():
+            return tuple(
+                tuple(one for part in parts for one in part[n]) for n in range(len(self.images))
+            )
+        return ()
 
     def map_of(self, method: str, layer: str | None = None) -> Tensor:
         """Raw maps ``(N, K, h, w)`` of one method.

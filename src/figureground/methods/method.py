@@ -1,6 +1,6 @@
 """What a CAM method is: a pure function of captured tensors, and the facts about it."""
 
-__all__ = ["CamMethod", "MethodInputs", "Need", "channel_sum"]
+__all__ = ["CamMethod", "MethodInputs", "MethodResult", "Need", "channel_sum"]
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -56,6 +56,19 @@ class MethodInputs:
         return self.activations[:, None], self.gradients
 
 
+@dataclass(frozen=True)
+class MethodResult:
+    """What a method made.
+
+    Args:
+        maps: Raw maps ``(N, K, h, w)``.
+        details: What else it found: concepts, fixation points; None for most methods.
+    """
+
+    maps: MapsPerClass
+    details: Any = None
+
+
 class CamMethod(ABC):
     """Base of all methods. An instance holds options; ``maps`` computes raw maps.
 
@@ -65,6 +78,7 @@ class CamMethod(ABC):
         paper: Where it comes from.
         needs: What the explainer must provide beyond activations and logits.
         class_specific: Whether the map depends on the class; otherwise K = 1 (or one map per concept).
+        per_layer: Whether the map depends on the layer.
         signed: Whether negative values carry meaning (evidence against).
     """
 
@@ -73,10 +87,15 @@ class CamMethod(ABC):
     paper: ClassVar[Paper]
     needs: ClassVar[frozenset[Need]] = frozenset()
     class_specific: ClassVar[bool] = True
+    per_layer: ClassVar[bool] = True
     signed: ClassVar[bool] = False
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"  # methods with options are dataclasses and show them
+
+    def result(self, inputs: MethodInputs) -> MethodResult:
+        """The maps, with what else the method found."""
+        return MethodResult(self.maps(inputs))
 
     @abstractmethod
     def maps(self, inputs: MethodInputs) -> MapsPerClass:

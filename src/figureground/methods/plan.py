@@ -2,7 +2,7 @@
 
 __all__ = ["Computed", "compute_maps"]
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,7 @@ from torch import Tensor
 from figureground.base.errors import HeadError
 from figureground.base.shapes import Images, MapsPerClass
 from figureground.capture import Captured, Directions
-from figureground.methods.dff import Concepts, DeepFeatureFactorization
-from figureground.methods.method import CamMethod, MethodInputs, Need
+from figureground.methods.method import CamMethod, MethodInputs, MethodResult, Need
 
 # classes are taken in parts, so that gradients × classes never hold more numbers than this at a time
 _MOST_NUMBERS = 2**26
@@ -28,12 +27,12 @@ class Computed:
 
     Args:
         maps: Method -> layer -> raw maps ``(N, K, h, w)``.
-        concepts: Layer -> concepts of a factorization.
+        details: Method -> layer -> what else it found, one item for each part of the classes.
         zero_gradients: Layer -> ``(N, K)``, whether the gradient is zero everywhere; for requests with gradients.
     """
 
-    maps: dict[str, dict[str, MapsPerClass]] = field(default_factory=dict)
-    concepts: dict[str, Concepts] = field(default_factory=dict)
+    maps: dict[str, dict[str, MapsPerClass]]
+    details: dict[str, dict[str, list[Any]]]
     zero_gradients: dict[str, Tensor] = field(default_factory=dict)
 
 
@@ -49,7 +48,7 @@ def compute_maps(
     """Raw maps of every method for every layer and class from one run.
 
     Gradients are computed once per class and layer and shared by all methods; classes are taken in parts that bound the
-    memory.
+    memory. A method that does not look at a layer runs once, whatever the number of layers.
 
     Args:
         run: What the network left.
@@ -65,63 +64,49 @@ def compute_maps(
     Raises:
         HeadError: ``cam`` was asked for and the head is not linear.
     """
-    computed = Computed({name: {} for name in methods})
-    per_class = {name: method for name, method in methods.items() if method.class_specific}
-    logits = run.logits
-    for layer, activations in run.activations.items():
-        plain = MethodInputs(images, activations, logits, directions, tape=tape)
-        for name, method in methods.items():
-            if isinstance(method, DeepFeatureFactorization):
-                inputs = MethodInputs(
-                    images,
-                    activations,
-                    logits,
-                    directions,
-                    concept_logits=_concept_logits(run, layer, replay),
-                )
-                computed.maps[name][layer], computed.concepts[layer] = method.maps_and_concepts(
-                    inputs
-                )
-            elif name not in per_class:
-                computed.maps[name][layer] = method.maps(plain)
-    _class_specific(run, per_class, directions, computed=computed, images=images, tape=tape)
-    return computed
-
-
-def _class_specific(
-    run: Captured,
-    methods: Mapping[str, CamMethod],
-    directions: Directions,
-    *,
-    computed: Computed,
-    images: Images,
-    tape: Any,  # noqa: ANN401
-) -> None:
-    """Fill in the maps of methods that depend on the class, a part of the classes at a time."""
-    if not methods:
-        return
-    needs: set[Need] = set().union(*(method.needs for method in methods.values()))
-    largest = max(a.numel() for a in run.activations.values())
-    step = max(1, _MOST_NUMBERS // largest)
-    parts: dict[tuple[str, str], list[Tensor]] = {}
+    parts: dict[tuple[str, str], list[MethodResult]] = {}
     zeros: dict[str, list[Tensor]] = {}
-    for start in range(0, directions.count, step):
-        part = directions.part(start, min(start + step, directions.count))
+    first = next(iter(run.activations))
+    needs: set[Need] = set().union(*(method.needs for method in methods.values()))
+    for is_first, part in _parts(directions, run):
         gradients = run.gradients(part) if "gradients" in needs else {}
         for layer, gradient in gradients.items():
             flat = gradient.flatten(2).abs().amax(-1) == 0
             zeros.setdefault(layer, []).append(flat.expand(len(images), -1))
         for layer, activations in run.activations.items():
-            class_maps = _class_maps(run, layer, part) if "class-maps" in needs else None
-            logits = run.logits.detach()
             inputs = MethodInputs(
-                images, activations, logits, part, gradients.get(layer), class_maps, tape
+                images,
+                activations,
+                run.logits,
+                part,
+                gradients.get(layer),
+                _class_maps(run, layer, part) if "class-maps" in needs else None,
+                tape,
+                _concept_logits(run, layer, replay),
             )
             for name, method in methods.items():
-                parts.setdefault((name, layer), []).append(method.maps(inputs))
+                if (method.class_specific or is_first) and (method.per_layer or layer == first):
+                    parts.setdefault((name, layer), []).append(method.result(inputs))
+    return _joined(parts, {layer: torch.cat(found, 1) for layer, found in zeros.items()})
+
+
+def _parts(directions: Directions, run: Captured) -> Iterator[tuple[bool, Directions]]:
+    """The classes, as many at a time as the memory allows; with each part whether it is the first."""
+    step = max(1, _MOST_NUMBERS // max(a.numel() for a in run.activations.values()))
+    for start in range(0, directions.count, step):
+        yield start == 0, directions.part(start, min(start + step, directions.count))
+
+
+def _joined(
+    parts: Mapping[tuple[str, str], list[MethodResult]], zeros: dict[str, Tensor]
+) -> Computed:
+    """The parts of the classes put together again."""
+    maps: dict[str, dict[str, MapsPerClass]] = {}
+    details: dict[str, dict[str, list[Any]]] = {}
     for (name, layer), found in parts.items():
-        computed.maps[name][layer] = torch.cat(found, 1)
-    computed.zero_gradients = {layer: torch.cat(found, 1) for layer, found in zeros.items()}
+        maps.setdefault(name, {})[layer] = torch.cat([one.maps for one in found], 1)
+        details.setdefault(name, {})[layer] = [one.details for one in found]
+    return Computed(maps, details, zeros)
 
 
 def _class_maps(run: Captured, layer: str, directions: Directions) -> MapsPerClass:

@@ -197,7 +197,8 @@ def _overlap_table(overlaps: dict[str, Tensor]) -> dict[str, object]:
     ]
     caption = (
         "Box round the largest region above 20 % of the map's maximum (after ReLU, bilinear resize), for the "
-        f"predicted class, against the true box of {_MEASURED} unseen pictures. The last three rows do not look at the network."
+        f"predicted class, against the true box of {_MEASURED} unseen pictures. "
+        "The last three rows do not look at the network."
     )
     return {
         "title": "Localisation",

@@ -18,7 +18,7 @@ class Entries:
     """``entries.jsonl`` of a folder.
 
     Lines of other jobs, of incomplete photos and of photos that have changed are dropped, and their files
-    deleted, once the first new result is there: a run that comes to nothing leaves the folder as it was.
+    deleted, when ``begin`` is called with the first results at hand: a run that comes to nothing leaves the folder as it was.
     Lines of photos that this run was not asked for are kept.
 
     Args:
@@ -73,13 +73,20 @@ class Entries:
         return [path for path, key in self._keys.items() if key not in self._done]
 
     def begin(self) -> None:
-        """Drop what does not belong to this job; from here to the end of the job there is no record."""
+        """Drop what does not belong to this job; from here to the end of the job there is no record.
+
+        To be called before the first file is written, since it may have the name of one that is deleted here.
+
+        Raises:
+            DataError: The folder cannot be written to.
+        """
         if self._begun:
             return
         self._begun = True
         try:
             (self._folder / "record.json").unlink(missing_ok=True)
             stale = self._rewrite()
+            stale |= {name for name in self._files if _is_part(name)}
             for name in stale:
                 (self._folder / "images" / name).unlink(missing_ok=True)
         except OSError as error:
@@ -98,7 +105,6 @@ class Entries:
         return (entry for _, entry in self._read() if entry.get("key") in self._done)
 
     def _add(self, path: Path, line: dict[str, Any]) -> None:
-        self.begin()
         entry = {
             "key": self._keys[path],
             "photo": photo_id(path),
@@ -163,6 +169,11 @@ def _files_of(entry: dict[str, Any]) -> set[str]:
     named = [entry.get("npz"), *(panel.get("png") for panel in entry.get("panels", []))]
     paths = [Path(name) for name in named if isinstance(name, str)]
     return {path.name for path in paths if path.parent == Path("images") and path.name != ".."}
+
+
+def _is_part(name: str) -> bool:
+    """Whether a file was being written when a run was killed."""
+    return name.startswith(".") and name.endswith(".part")
 
 
 def _names(folder: Path) -> set[str]:

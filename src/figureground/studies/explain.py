@@ -122,6 +122,7 @@ def _explain_all(
         try:
             for batch, failures in batched(photos, size):
                 for part, explanation in explain(batch):
+                    entries.begin()
                     entries.add_all(writer.submit(part, explanation))
                 failed += failures
                 done += len(batch) + len(failures)

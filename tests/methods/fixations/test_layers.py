@@ -34,7 +34,9 @@ def test_from_a_matrix_to_a_map_only_the_largest_contribution_is_kept(walked, se
 
 
 def test_identity_convolution_maps_a_point_to_itself(walked):
-    net = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Flatten(), nn.Linear(3 * 4 * 5, 60)).eval()
+    net = nn.Sequential(
+        nn.Conv2d(3, 3, 1, bias=False), nn.Flatten(), nn.Linear(3 * 4 * 5, 60, bias=False)
+    ).eval()
     net[0].weight.data = torch.eye(3).view(3, 3, 1, 1)
     net[2].weight.data = torch.eye(60)
     images = torch.rand(1, 3, 4, 5, generator=generator(0)) + 0.1

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from figureground.base.errors import OptionError
 from figureground.metrics.uncertainty.sanity import SanityCheck, randomisation_similarity

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from figureground.base.errors import OptionError
 from figureground.metrics.uncertainty.spread import MapSpread, cam_area, cam_entropy

@@ -15,7 +15,11 @@ from figureground.base.seeds import generator
 from figureground.base.shapes import Images, Labels
 from figureground.metrics.faithfulness.scoring import Score
 from figureground.metrics.robustness.attacks import ATTACKS, Attack
-from figureground.metrics.robustness.deepfool import DeepFoolOptions, deepfool_trace
+from figureground.metrics.robustness.deepfool import (
+    DeepFoolOptions,
+    deepfool,
+    deepfool_trace,
+)
 
 _STRENGTH = {
     "fgsm": "epsilon",
@@ -25,6 +29,8 @@ _STRENGTH = {
 }
 _SHORT = {"uniform": "uniform-noise", "gaussian": "gaussian-noise"}
 _RANDOM = ("uniform-noise", "gaussian-noise")
+_DEEPFOOL = {"deepfool": True, "deepfool-lts4": False}
+_NAMES = (*ATTACKS, *(name for name in _DEEPFOOL if name not in ATTACKS))
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,7 @@ def attack_cases(
         attacks: Names (``fgsm``, ``pgd``, ``deepfool``, ``uniform``, ``gaussian``), with a strength of their own as in
             ``fgsm:0.05``; ready cases; or pairs of a name and a callable ``(score, images, labels)`` -> images.
         strengths: Largest change of a pixel in [0, 1] (standard deviation for ``gaussian``), for names without one.
-            DeepFool takes none: it looks for the smallest change.
+            DeepFool takes none: it looks for the smallest change, within [0, 1] or, as ``deepfool-lts4``, anywhere.
 
     Returns:
         The cases, in the order asked for.
@@ -101,7 +107,7 @@ def attack_cases(
     cases = [case for one in attacks for case in _cases(one, strengths)]
     names = [case.name for case in cases]
     if not cases:
-        raise OptionError(f"no attack asked for; known: {', '.join(ATTACKS)}")
+        raise OptionError(f"no attack asked for; known: {', '.join(_NAMES)}")
     if len(set(names)) < len(names):
         raise OptionError(f"an attack is asked for twice: {', '.join(names)}")
     return cases
@@ -119,7 +125,7 @@ def _cases(
     if name not in _STRENGTH:
         if colon:
             raise OptionError(f"{name} takes no strength: it looks for the smallest change")
-        return [AttackCase(name, ATTACKS[name], clip=True)]
+        return [AttackCase(name, deepfool, clip=_DEEPFOOL[name])]
     return [_strong(name, each) for each in ([_number(number, one)] if colon else strengths)]
 
 
@@ -132,8 +138,8 @@ def _name(word: str) -> str:
     """The full name of an attack."""
     spelled = word.strip().lower()
     name = _SHORT.get(spelled, spelled)
-    if name not in ATTACKS:
-        raise unknown_option("attack", word, ATTACKS)
+    if name not in _NAMES:
+        raise unknown_option("attack", word, _NAMES)
     return name
 
 

@@ -110,7 +110,11 @@ def draw_cases(
     for batch in pictures.batches(_BATCH, rows):
         found = source(batch) if len(batch) else None
         for method, some in wanted.items() if found is not None else ():
-            here = [(kind, batch.rows.tolist().index(row)) for kind, row in some if row in batch.rows.tolist()]
+            here = [
+                (kind, batch.rows.tolist().index(row))
+                for kind, row in some
+                if row in batch.rows.tolist()
+            ]
             maps = found.maps[method].cpu()
             for kind, at in here:
                 case = _case(method, maps[at : at + 1], batch.part([at]), drawing)
@@ -129,7 +133,9 @@ def _case(method: str, raw: Tensor, batch: EvaluationBatch, drawing: Drawing) ->
     ready, _ = drawing.post(raw, (height, width))
     box = _box(ready[0], drawing.thresholds[method], drawing.rule)
     picture = overlay(batch.images.cpu(), raw, relu=drawing.post.relu)[0]
-    picture = draw_boxes(draw_boxes(picture, batch.boxes[0].cpu(), colour=_TRUE), box, colour=_FOUND)
+    picture = draw_boxes(
+        draw_boxes(picture, batch.boxes[0].cpu(), colour=_TRUE), box, colour=_FOUND
+    )
     label = drawing.class_name(int(batch.labels[0]))
     overlap = iou(box, batch.boxes[0].cpu()).max().item()
     return Case(method, "", batch.names[0], label, round(overlap, 3), _data_address(picture))

@@ -43,6 +43,11 @@ class LocalisationGrid:
         """The thresholds, (T,)."""
         return default_thresholds(self.step)
 
+    @property
+    def known(self) -> int:
+        """Which of the overlaps "GT-known localisation" means: 0.5, or the nearest to it."""
+        return int(np.abs(np.array(self.overlaps) - 0.5).argmin())
+
 
 def localisation_columns(
     maps: Maps, blank: Bool[Tensor, " N"], batch: EvaluationBatch, grid: LocalisationGrid, *, points: bool = True

@@ -4,7 +4,7 @@ __all__ = [
     "Parts",
     "RowResult",
     "localisation_tables",
-    "pixel_precision",
+    "pixel_tables",
     "row_result",
     "split_parts",
 ]
@@ -114,7 +114,7 @@ def row_result(table: Table, row: str, parts: Parts, grid: LocalisationGrid) -> 
     test, test_multi = single[parts.test], multi[parts.test]
     columns = [test[:, at, place] for at, place in enumerate(frozen)]
     v2 = np.mean([test_multi[:, at, place] for at, place in enumerate(frozen_multi)], axis=0)
-    known = columns[_position(grid)]
+    known = columns[grid.known]
     measures = {
         **{f"box {one:g}": hit for one, hit in zip(grid.overlaps, columns, strict=True)},
         "v2": v2,
@@ -152,6 +152,33 @@ def pixel_precision(counts: Int[np.ndarray, "N 2 B"], *, seed: int) -> tuple[flo
     whole = pixel_average_precision(torch.from_numpy(counts.sum(0, dtype=np.int64)))
     low, high = np.quantile(values, [0.025, 0.975])
     return 100 * whole, 100 * float(low), 100 * float(high)
+
+
+def pixel_tables(
+    table: Table, rows: Sequence[str], parts: Parts, *, seed: int
+) -> tuple[dict[str, object], ...]:
+    """Pixel average precision of every method, where there are masks.
+
+    Args:
+        table: Per-picture columns.
+        rows: The methods.
+        parts: The division; the test part is judged.
+        seed: Of the resampling.
+
+    Returns:
+        One table, or none.
+    """
+    body = []
+    for row in rows:
+        counts = table.get(f"{row}/pixels")
+        if counts is not None and counts[parts.test][:, 0].any():
+            found = pixel_precision(counts[parts.test], seed=seed)
+            body.append([row, *(round(value, 2) for value in found)])
+    if not body:
+        return ()
+    caption = "Average precision of the map's pixels as a detector of the mask's, 100 thresholds, all test pixels."
+    columns = ["method", "PxAP", "low", "high"]
+    return ({"title": "Pixels, %", "caption": caption, "columns": columns, "rows": body},)
 
 
 def localisation_tables(
@@ -254,11 +281,6 @@ def _chosen(hits: np.ndarray, shares: np.ndarray) -> tuple[int, ...]:
     """Position of the threshold for each overlap."""
     tables = (torch.from_numpy(hits[:, at].astype(np.float32)) for at in range(hits.shape[1]))
     return tuple(choose_threshold(table, shares, overlap=1.0).position for table in tables)
-
-
-def _position(grid: LocalisationGrid) -> int:
-    """Which overlap GT-known localisation means: 0.5, or the nearest."""
-    return int(np.abs(np.array(grid.overlaps) - _ZHOU_OVERLAP).argmin())
 
 
 def _with_class(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from figureground.base.errors import unknown_option
 from figureground.base.record import provenance, write_json
@@ -31,7 +32,7 @@ from figureground.studies.evaluation.localisation_tables import (
     Parts,
     RowResult,
     localisation_tables,
-    pixel_table,
+    pixel_tables,
     row_result,
     split_parts,
 )
@@ -44,14 +45,12 @@ from figureground.studies.evaluation.measure_record import (
 from figureground.studies.evaluation.other_sources import BaselineMaps, SeveralSources
 from figureground.studies.evaluation.post_processing import PostProcessing
 from figureground.studies.evaluation.sets import EvaluationBatch, EvaluationSet
-from figureground.studies.evaluation.sources import MapSource
+from figureground.studies.evaluation.sources import MapBatch, MapSource
 from figureground.studies.progress import Watch, unwatched
 
 _BASELINES = ("centred-box", "whole-image", "centre-gaussian", "brightness")
 _POINTLESS = frozenset({"whole-image"})
-_CENTRE_NOTE = (
-    "read every row against the baselines: where a centred box does as well, the pictures say little about the maps"
-)
+_CENTRE_NOTE = "read every row against the baselines: where a centred box does as well, the pictures say little about the maps"
 
 
 @dataclass(frozen=True)
@@ -190,21 +189,105 @@ class _Localisation:
         }
 
     def measure(self, batch: EvaluationBatch, _number: int) -> Measured:
-        """Columns of every row for the pictures that can be judged; the others are noted."""
+        """Columns of every row; pictures that cannot be judged are noted and marked."""
         keep, problems = self._judged(batch)
-        part = batch.part(keep)
-        judged = np.zeros(len(batch), bool)
-        judged[keep] = True
-        if not keep:
-            return {"judged": judged}, problems
-        found = self.source(part)
-        columns = {"rank": true_ranks(found.logits, part.labels)}
-        for row, raw in found.maps.items():
-            maps, blank = self.options.post(
-                raw.cpu(), self._pictures.view_size, ready=row in found.ready
-            )
+        found = self.source(batch.part(keep)) if keep else None
+        columns = {"judged": np.isin(np.arange(len(batch)), keep), "rank": np.full(len(batch), -1)}
+        if found is not None:
+            columns["rank"][keep] = true_ranks(found.logits, batch.labels[keep])
+            problems += found.problems
+        for row in self.source.rows:
+            maps, blank = self._ready(row, found, (len(batch), keep))
             measured = localisation_columns(
-                maps, blank, part, self.options.grid, points=row not in _POINTLESS
+                maps, blank, batch, self.options.grid, points=row not in _POINTLESS
             )
             columns |= {f"{row}/{key}": values for key, values in measured.items()}
-        return {"judged": judged[judged]} | columns, problems + found.problems
+        return columns, problems
+
+    def results(self, table: Mapping[str, np.ndarray]) -> tuple[dict[str, RowResult], Parts]:
+        """Thresholds from one part, numbers from the other."""
+        parts = split_parts(
+            table["name"].tolist(),
+            table["judged"],
+            share=self.options.validation_share,
+            seed=self.options.seed,
+        )
+        rows = self.source.rows
+        return {row: row_result(table, row, parts, self.options.grid) for row in rows}, parts
+
+    def tables(
+        self, table: Mapping[str, np.ndarray], results: Mapping[str, RowResult], parts: Parts
+    ) -> tuple[dict[str, object], ...]:
+        """What the numbers say."""
+        words = f"Maps: {self.options.post}. {len(parts.validation)} validation, {len(parts.test)} test pictures."
+        seed = self.options.seed
+        found = localisation_tables(
+            results, reference=self._reference, grid=self.options.grid, seed=seed, words=words
+        )
+        return (*found, *pixel_tables(table, self.source.rows, parts, seed=seed))
+
+    def curves(self, results: Mapping[str, RowResult]) -> tuple[Curves, ...]:
+        """Accuracy over the threshold, one chart for each overlap."""
+        shares = self.options.grid.shares.round(4).tolist()
+        return tuple(
+            Curves(
+                f"Box accuracy at overlap {one:g}, test part",
+                "threshold, share of the maximum",
+                "pictures, %",
+                {
+                    row: list(zip(shares, result.curves[at].round(3).tolist(), strict=True))
+                    for row, result in results.items()
+                },
+                "the highest point is the oracle's; the number to report is at the frozen threshold",
+            )
+            for at, one in enumerate(self.options.grid.overlaps)
+        )
+
+    def cases(
+        self,
+        table: Mapping[str, np.ndarray],
+        results: Mapping[str, RowResult],
+        parts: Parts,
+        *,
+        classifier: Classifier | None,
+    ) -> tuple[Case, ...]:
+        """The worst and best pictures of every method that is no baseline."""
+        middle = self.options.grid.known
+        wanted = {}
+        for row in self._given.rows if self.options.cases else ():
+            overlaps = table[f"{row}/overlap"][:, results[row].frozen[middle]].astype(np.float64)
+            chosen = worst_and_best(overlaps, parts.test, self.options.cases)
+            wanted[row] = [(kind, int(table["row"][at])) for kind, at in chosen]
+        thresholds = {
+            row: list(result.thresholds.values())[middle] for row, result in results.items()
+        }
+        words = str if classifier is None else classifier.class_name
+        drawing = Drawing(self.options.post, thresholds, self.options.grid.rule, words)
+        return tuple(draw_cases(self._pictures, self._given, wanted, drawing=drawing))
+
+    def _judged(self, batch: EvaluationBatch) -> tuple[list[int], tuple[SetProblem, ...]]:
+        """Positions of the pictures that can be judged, and why the others cannot."""
+        keep, problems = [], []
+        for at, name in enumerate(batch.names):
+            if not len(batch.boxes[at]):
+                problems.append(SetProblem("not-judged", name, "left out of the numbers: no box"))
+            elif self.source.needs_labels and batch.labels[at] < 0:
+                reason = "left out of the numbers: no label, and the true class was asked for"
+                problems.append(SetProblem("not-judged", name, reason))
+            else:
+                keep.append(at)
+        return keep, tuple(problems)
+
+    def _ready(
+        self, row: str, found: MapBatch | None, place: tuple[int, list[int]]
+    ) -> tuple[Tensor, Tensor]:
+        """Maps of a row in [0, 1] for the whole batch, blank where there is none."""
+        count, keep = place
+        size = self._pictures.view_size
+        maps, blank = torch.zeros(count, *size), torch.ones(count, dtype=torch.bool)
+        if found is not None:
+            ready, empty = self.options.post(found.maps[row].cpu(), size, ready=row in found.ready)
+            if len(keep) == count:
+                return ready, empty
+            maps[keep], blank[keep] = ready, empty
+        return maps, blank

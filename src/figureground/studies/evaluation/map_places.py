@@ -49,7 +49,8 @@ class PlaceRule:
         return np.arange(0, 1, self.step)
 
     def __str__(self) -> str:
-        return f"{self.post}; box of the largest region by rule '{self.boxes}'; pointing within {self.tolerance:g} pixels"
+        boxes = f"box of the largest region by rule '{self.boxes}'"
+        return f"{self.post}; {boxes}; pointing within {self.tolerance:g} pixels"
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,10 +28,8 @@ from figureground.studies.progress import Watch, unwatched
 
 _SEED_STEP = 1_000_003
 _NOTES = (
-    "white-box attacks with gradients of this very network; FGSM and PGD lead away from the true class, DeepFool from "
-    "the predicted one",
-    "the maps of a class-specific method should move when the explained class changes; rows of the true class show "
-    "what the attack does to the features alone",
+    "white-box attacks on this very network: FGSM and PGD lead away from the true class, DeepFool from the prediction",
+    "a class-specific map should move when the prediction does; the true class shows what befell the features alone",
 )
 
 
@@ -175,7 +173,10 @@ class _Robustness:
         """How to read the rows."""
         tables = self._tables(table)
         count = int(tables.validation.sum())
-        part = f"thresholds were chosen on {count} clean pictures; all tables report the other {len(table['row']) - count}"
+        rest = len(table["row"]) - count
+        part = (
+            f"thresholds were chosen on {count} clean pictures; all tables report the other {rest}"
+        )
         return (part, *_NOTES)
 
     def _tables(self, table: Table) -> AttackTables:

@@ -139,7 +139,7 @@ class AttackTables:
             )
         columns = ["attack", "accuracy", "flipped", "ρ", "iterations", "images"]
         caption = "Flipped: the prediction changed. ρ: mean length of the change over the length of the picture (L2)."
-        return _table("Attacks", caption, columns, lines)
+        return _table(("Attacks", caption), columns, lines)
 
     def localisation(self, subset: str) -> dict[str, object]:
         """Attacks × methods: share of pictures whose box is right, for one kind of picture."""
@@ -149,8 +149,8 @@ class AttackTables:
             if part.any():
                 shares = [_mean(self.hits(case, row)[part]) for row in self.rows]
                 lines.append([case, int(part.sum()), *shares])
-        caption = "Share of pictures with IoU ≥ 0.5 at the threshold chosen on clean maps of the validation part and frozen."
-        return _table(f"Localisation, {subset}", caption, ["attack", "images", *self.rows], lines)
+        caption = "Share with IoU ≥ 0.5 at the threshold chosen on clean maps of the validation part and frozen."
+        return _table((f"Localisation, {subset}", caption), ["attack", "images", *self.rows], lines)
 
     def falls(self) -> dict[str, object]:
         """How much localisation changes from the clean to the attacked picture, pair by pair."""
@@ -164,7 +164,7 @@ class AttackTables:
                     lines.append([case, name, row, *cells[:4]])
         columns = ["attack", "pictures", "method", "change", "low", "high", "images"]
         caption = "Localisation on the attacked less that on the clean picture, 95 % bootstrap of the pairs."
-        return _table("Change of localisation", caption, columns, lines)
+        return _table(("Change of localisation", caption), columns, lines)
 
     def thresholds_chosen(self) -> dict[str, object]:
         """The frozen thresholds, and what the best one on the test part would have given."""
@@ -182,7 +182,7 @@ class AttackTables:
             f"Chosen on {int(self.validation.sum())} clean pictures. Oracle: the threshold that is best on the test "
             "part itself, which no user can know."
         )
-        return _table("Thresholds", caption, columns, lines)
+        return _table(("Thresholds", caption), columns, lines)
 
     def everything(self) -> dict[str, object]:
         """Localisation with interval, pointing, energy and likeness of the maps: one line each."""
@@ -191,20 +191,21 @@ class AttackTables:
             for name in _SUBSETS:
                 part = self.subset(case, name)
                 if part.any():
-                    lines += [self._line(case, name, row, part) for row in self.rows]
+                    lines += [[case, name, row, *self._cells(case, row, part)] for row in self.rows]
         columns = ["attack", "pictures", "method", "localisation", "low", "high", "images"]
         columns += [title for _, title in (*_PLACES, *_LIKENESS)]
         caption = "Pearson and SSIM compare the map of the clean with that of the attacked picture; 1 is unmoved."
-        return _table("Robustness", caption, columns, lines)
+        return _table(("Robustness", caption), columns, lines)
 
-    def _line(self, case: str, name: str, row: str, part: np.ndarray) -> list[object]:
+    def _cells(self, case: str, row: str, part: np.ndarray) -> list[object]:
+        """Localisation, pointing, energy and likeness on some pictures."""
         cells = interval_cells(mean_of(self.hits(case, row)[part], seed=self.seed))[:4]
         places = [_mean(self.table[f"{case}/{row}/{key}"][part]) for key, _ in _PLACES]
         alike = [
             None if case == "clean" else _mean(self.table[f"{case}/{row}/{key}"][part])
             for key, _ in _LIKENESS
         ]
-        return [case, name, row, *cells, *places, *alike]
+        return [*cells, *places, *alike]
 
 
 def _mean(values: np.ndarray) -> float | None:
@@ -215,11 +216,8 @@ def _mean(values: np.ndarray) -> float | None:
 
 
 def _table(
-    title: str, caption: str, columns: list[str], rows: Sequence[Sequence[object]]
+    words: tuple[str, str], columns: list[str], rows: Sequence[Sequence[object]]
 ) -> dict[str, object]:
-    return {
-        "title": title,
-        "caption": caption,
-        "columns": columns,
-        "rows": [list(row) for row in rows],
-    }
+    title, caption = words
+    lines = [list(row) for row in rows]
+    return {"title": title, "caption": caption, "columns": columns, "rows": lines}
