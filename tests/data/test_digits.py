@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+from sklearn.datasets import load_digits
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.data import sklearn_digits, split_digits

@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from sklearn.decomposition import NMF  # type: ignore[import-untyped]
+from sklearn.decomposition import NMF
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.methods.factorization import factorize

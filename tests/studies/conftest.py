@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from figureground.methods import Explainer
 from figureground.models import Classifier, Preprocessing
 
 NAMES = ("tabby, tabby cat", "tiger cat", "lynx, catamount", "<b>fox</b>")
@@ -41,6 +44,26 @@ def make_classifier() -> Callable[..., Classifier]:
 @pytest.fixture
 def classifier(make_classifier: Callable[..., Classifier]) -> Classifier:
     return make_classifier()
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """The folder of a job, not there yet."""
+    return tmp_path / "out"
+
+
+@pytest.fixture
+def spy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Counts in ``photos`` how many are explained anew."""
+    seen = SimpleNamespace(photos=0)
+    call = Explainer.__call__
+
+    def counted(explainer: Explainer, images: torch.Tensor, *others: Any) -> Any:
+        seen.photos += len(images)
+        return call(explainer, images, *others)
+
+    monkeypatch.setattr(Explainer, "__call__", counted)
+    return seen
 
 
 @pytest.fixture

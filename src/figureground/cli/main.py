@@ -18,7 +18,7 @@ _ERROR, _INTERRUPTED = 1, 130
 class _Verbs(TyperGroup):
     """Our own errors become one line and exit status 1, an interruption 130; other errors are bugs and show all."""
 
-    def invoke(self, ctx: typer.Context) -> Any:  # noqa: ANN401 - whatever the verb returns
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer brings a click of its own, or not
         """Run the verb."""
         try:
             return super().invoke(ctx)
@@ -49,10 +49,11 @@ def main() -> None:
     app()
 
 
-def _show_version(asked: bool) -> None:
+def _show_version(asked: bool) -> bool:
     if asked:
         say(f"figureground {__version__}")
         raise typer.Exit
+    return asked
 
 
 @app.callback()

@@ -139,7 +139,7 @@ def _problems(explanation: Explanation, method: str, layer: str) -> dict[tuple[i
 
 def _painted(
     stack: Stack, maps: MapsPerClass, pictures: Images, *, drawing: Drawing
-) -> UInt8[np.ndarray, "N K H W 3"]:
+) -> UInt8[np.ndarray, "N _ H W 3"]:
     """Pictures with each map over them; for concepts one picture with all."""
     if stack.is_concepts:
         return concept_panel(pictures, maps)[:, None].cpu().numpy()

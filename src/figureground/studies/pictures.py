@@ -80,7 +80,7 @@ def file_stem(path: Path) -> str:
 
     Example:
         >>> file_stem(Path("/photos/my cat <3.jpg"))
-        'my_cat_3-9dbfb01ad1a6'
+        'my_cat_3-5f554097b3c5'
     """
     safe = re.sub(r"[^\w\-]+", "_", path.stem.encode("utf-8", "replace").decode())
     kept = safe.encode()[:_STEM_BYTES].decode("utf-8", "ignore")

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from scipy.sparse import lil_matrix  # type: ignore[import-untyped]
-from scipy.sparse.linalg import spsolve  # type: ignore[import-untyped]
+from scipy.sparse import lil_matrix
+from scipy.sparse.linalg import spsolve
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.metrics.faithfulness.imputation import linear_imputation

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 from skimage.metrics import structural_similarity
 
 from figureground.base.errors import ShapeError

@@ -117,7 +117,7 @@ def draw_cases(
             ]
             maps = found.maps[method].cpu()
             for kind, at in here:
-                case = _case(method, maps[at : at + 1], batch.part([at]), drawing)
+                case = _case(method, maps[at : at + 1], batch=batch.part([at]), drawing=drawing)
                 drawn[method, int(batch.rows[at])] = replace(case, kind=kind)
     return [
         drawn[method, row]
@@ -127,7 +127,7 @@ def draw_cases(
     ]
 
 
-def _case(method: str, raw: Tensor, batch: EvaluationBatch, drawing: Drawing) -> Case:
+def _case(method: str, raw: Tensor, *, batch: EvaluationBatch, drawing: Drawing) -> Case:
     """One picture with one map."""
     height, width = batch.images.shape[2:]
     ready, _ = drawing.post(raw, (height, width))

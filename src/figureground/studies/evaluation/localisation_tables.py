@@ -23,7 +23,6 @@ from figureground.studies.evaluation.localisation_measures import LocalisationGr
 from figureground.studies.evaluation.summaries import Column, difference_table, interval_table
 
 Table = Mapping[str, np.ndarray]
-_ZHOU_OVERLAP = 0.5
 _RESAMPLES = 500
 
 
@@ -96,7 +95,7 @@ def split_parts(
     return Parts(np.flatnonzero(judged & inside), np.flatnonzero(judged & ~inside))
 
 
-def row_result(table: Table, row: str, parts: Parts, grid: LocalisationGrid) -> RowResult:
+def row_result(table: Table, row: str, *, parts: Parts, grid: LocalisationGrid) -> RowResult:
     """Choose one method's thresholds on the validation part and read the test part with them.
 
     Args:
@@ -118,7 +117,7 @@ def row_result(table: Table, row: str, parts: Parts, grid: LocalisationGrid) -> 
     measures = {
         **{f"box {one:g}": hit for one, hit in zip(grid.overlaps, columns, strict=True)},
         "v2": v2,
-        **_with_class(table, row, known, parts.test),
+        **_with_class(table["rank"][parts.test], frozen=known, zhou=test[:, grid.known, grid.zhou]),
         **{key: table[f"{row}/{key}"][parts.test] for key in ("pointing", "energy", "blank")},
     }
     curves = test.mean(0)
@@ -249,7 +248,7 @@ def _frozen_table(
     caption = (
         "Per cent of the test pictures. box acc, Top-k: with the threshold that was best on the validation part "
         "(last column, one for each overlap), GT-known is box acc @0.5; V2: mean over the overlaps, all contours. "
-        "@20 %: box of the largest region above 20 % of the maximum, overlap 0.5. pointing: peak in a box or near; "
+        "@20 %: the threshold of Zhou et al. (2016), the same box rule, overlap 0.5. pointing: peak in a box or near; "
         f"energy: share of the mass in the boxes. A blank map misses. {words}"
     )
     names = ["method", *(column.title for column in columns), "thresholds"]
@@ -283,17 +282,12 @@ def _chosen(hits: np.ndarray, shares: np.ndarray) -> tuple[int, ...]:
     return tuple(choose_threshold(table, shares, overlap=1.0).position for table in tables)
 
 
-def _with_class(
-    table: Table, row: str, known: np.ndarray, test: np.ndarray
-) -> dict[str, np.ndarray]:
+def _with_class(rank: np.ndarray, *, frozen: np.ndarray, zhou: np.ndarray) -> dict[str, np.ndarray]:
     """Right box and right class, with the frozen threshold and at 20 %."""
-    rank = table["rank"][test]
-    zhou = table[f"{row}/zhou"][test] >= _ZHOU_OVERLAP
-    found = {"zhou": zhou.astype(np.float64)}
-    for prefix, box in (("", known), ("zhou ", zhou)):
+    found = {"zhou": zhou}
+    for prefix, box in (("", frozen), ("zhou ", zhou)):
         for top in (1, 5):
-            right = np.where(rank < 0, np.nan, box & (rank < top))
-            found[f"{prefix}top-{top}"] = right
+            found[f"{prefix}top-{top}"] = np.where(rank < 0, np.nan, box & (rank < top))
     return found
 
 

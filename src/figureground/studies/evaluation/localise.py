@@ -4,12 +4,13 @@ __all__ = ["LocalisationOptions", "LocalisationRecord", "study_localisation"]
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from figureground.base.errors import unknown_option
 from figureground.base.record import provenance, write_json
@@ -49,8 +50,12 @@ from figureground.studies.evaluation.sources import MapBatch, MapSource
 from figureground.studies.progress import Watch, unwatched
 
 _BASELINES = ("centred-box", "whole-image", "centre-gaussian", "brightness")
+_THREADS = 2
 _POINTLESS = frozenset({"whole-image"})
-_CENTRE_NOTE = "read every row against the baselines: where a centred box does as well, the pictures say little about the maps"
+_CENTRE_NOTE = (
+    "read every row against the baselines: where a centred box does as well, "
+    "the pictures say little about the maps"
+)
 
 
 @dataclass(frozen=True)
@@ -68,8 +73,8 @@ class LocalisationOptions:
         overwrite: Measure again what an earlier run measured.
     """
 
-    post: PostProcessing = PostProcessing()
-    grid: LocalisationGrid = LocalisationGrid()
+    post: PostProcessing = field(default_factory=PostProcessing)
+    grid: LocalisationGrid = field(default_factory=LocalisationGrid)
     validation_share: float = 0.2
     seed: int = 0
     reference: str | None = None
@@ -117,7 +122,7 @@ def study_localisation(
     Raises:
         OptionError: The reference does not exist, or the validation share is out of range.
         DataError: There are not two pictures with boxes.
-    """  # noqa: DOC502 - raised below
+    """
     began = time.perf_counter()
     study = _Localisation(pictures, source, options or LocalisationOptions())
     kept = Kept(out, study.digest(classifier), overwrite=study.options.overwrite)
@@ -196,12 +201,14 @@ class _Localisation:
         if found is not None:
             columns["rank"][keep] = true_ranks(found.logits, batch.labels[keep])
             problems += found.problems
-        for row in self.source.rows:
-            maps, blank = self._ready(row, found, (len(batch), keep))
-            measured = localisation_columns(
-                maps, blank, batch, self.options.grid, points=row not in _POINTLESS
-            )
-            columns |= {f"{row}/{key}": values for key, values in measured.items()}
+        # rows are independent, and most of the work leaves the interpreter's lock
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="boxes") as pool:
+            jobs = {
+                row: pool.submit(self._measure_row, row, found, batch=batch, keep=keep)
+                for row in self.source.rows
+            }
+            for row, job in jobs.items():
+                columns |= {f"{row}/{key}": values for key, values in job.result().items()}
         return columns, problems
 
     def results(self, table: Mapping[str, np.ndarray]) -> tuple[dict[str, RowResult], Parts]:
@@ -213,7 +220,8 @@ class _Localisation:
             seed=self.options.seed,
         )
         rows = self.source.rows
-        return {row: row_result(table, row, parts, self.options.grid) for row in rows}, parts
+        grid = self.options.grid
+        return {row: row_result(table, row, parts=parts, grid=grid) for row in rows}, parts
 
     def tables(
         self, table: Mapping[str, np.ndarray], results: Mapping[str, RowResult], parts: Parts
@@ -278,16 +286,18 @@ class _Localisation:
                 keep.append(at)
         return keep, tuple(problems)
 
-    def _ready(
-        self, row: str, found: MapBatch | None, place: tuple[int, list[int]]
-    ) -> tuple[Tensor, Tensor]:
-        """Maps of a row in [0, 1] for the whole batch, blank where there is none."""
-        count, keep = place
+    def _measure_row(
+        self, row: str, found: MapBatch | None, *, batch: EvaluationBatch, keep: list[int]
+    ) -> dict[str, np.ndarray]:
+        """Columns of one row; pictures that are not judged have a blank map."""
         size = self._pictures.view_size
-        maps, blank = torch.zeros(count, *size), torch.ones(count, dtype=torch.bool)
+        maps, blank = torch.zeros(len(batch), *size), torch.ones(len(batch), dtype=torch.bool)
         if found is not None:
-            ready, empty = self.options.post(found.maps[row].cpu(), size, ready=row in found.ready)
-            if len(keep) == count:
-                return ready, empty
-            maps[keep], blank[keep] = ready, empty
-        return maps, blank
+            raw, ready = found.maps[row].cpu(), row in found.ready
+            shown, empty = self.options.post(raw, size, ready=ready)
+            if len(keep) == len(batch):
+                maps, blank = shown, empty
+            else:
+                maps[keep], blank[keep] = shown, empty
+        points = row not in _POINTLESS
+        return localisation_columns((maps, blank), batch, grid=self.options.grid, points=points)

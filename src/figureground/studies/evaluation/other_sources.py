@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from figureground.base.errors import DataError, MapError, OptionError
 from figureground.capture import LayerChoice
@@ -18,6 +19,8 @@ from figureground.metrics.localisation.baselines import BASELINES
 from figureground.studies.evaluation.items import SetProblem
 from figureground.studies.evaluation.sets import EvaluationBatch
 from figureground.studies.evaluation.sources import MapBatch, MapSource
+
+_PLACES = 28
 
 
 class BaselineMaps:
@@ -41,7 +44,12 @@ class BaselineMaps:
     @property
     def facts(self) -> dict[str, str]:
         """Row -> what it is."""
-        return dict.fromkeys(self._names, "baseline that knows no network")
+        words = dict.fromkeys(self._names, "baseline that knows no network")
+        if "brightness" in words:
+            words["brightness"] += (
+                f", averaged to about {_PLACES} places a side, as feature maps are"
+            )
+        return words
 
     @property
     def layers(self) -> tuple[LayerChoice, ...]:
@@ -62,7 +70,11 @@ class BaselineMaps:
         Returns:
             Maps at the size of the view.
         """
-        maps = {name: BASELINES[name](batch.images) for name in self._names}
+        images = batch.images.cpu()
+        maps = {name: BASELINES[name](images) for name in self._names}
+        if "brightness" in maps:
+            height, width = (max(1, side // max(1, side // _PLACES)) for side in images.shape[2:])
+            maps["brightness"] = adaptive_avg_pool2d(maps["brightness"], (height, width))
         return MapBatch(maps, ready=frozenset(maps))
 
 

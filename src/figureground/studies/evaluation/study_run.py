@@ -82,7 +82,8 @@ def run_study(
         The record, as saved.
     """
     began = time.perf_counter()
-    digest = job_digest(classifier, pictures, study.kind, study.facts, study.settings)
+    seen = repr(classifier.preprocessing)
+    digest = job_digest(classifier, pictures, study.kind, study.facts, study.settings, seen)
     kept = Kept(out, digest, overwrite=study.overwrite)
     (out / "record.json").unlink(missing_ok=True)
     table = measure_batches(pictures, study, kept=kept, batch_size=study.batch_size, watch=watch)

@@ -1,0 +1,185 @@
+"""Labelled pictures: the one form in which data come to training."""
+
+__all__ = ["LabeledImages", "LazyPictures"]
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+from torch import Tensor
+
+from figureground.base.errors import ShapeError
+from figureground.data.photos import decode_image
+
+
+class LazyPictures:
+    """Pictures that are decoded each time they are asked for; sizes may differ.
+
+    Args:
+        decode: The upright picture with this number; may raise `ImageError`.
+        count: How many there are.
+    """
+
+    def __init__(self, decode: Callable[[int], Image.Image], count: int) -> None:
+        self._decode = decode
+        self._rows = torch.arange(count)
+
+    @classmethod
+    def of_files(cls, paths: Sequence[Path]) -> "LazyPictures":
+        """Pictures in files.
+
+        Args:
+            paths: One file each.
+
+        Returns:
+            The pictures, as RGB.
+        """
+        return cls(partial(_decode_file, tuple(paths)), len(paths))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: int) -> Image.Image:
+        return self._decode(int(self._rows[row]))
+
+    def subset(self, rows: Int[Tensor, " n"]) -> "LazyPictures":
+        """Some of them.
+
+        Args:
+            rows: Which, in the order wanted.
+
+        Returns:
+            Those pictures, still to be decoded.
+        """
+        some = LazyPictures(self._decode, 0)
+        some._rows = self._rows[rows]
+        return some
+
+
+@dataclass(frozen=True, eq=False)
+class LabeledImages:
+    """Pictures with labels; also a map-style dataset of ``(image, label)`` for any ``DataLoader``.
+
+    Labels 0 to K - 1 are the K classes, K is background, -1 is unlabelled: the class names never
+    hold the background, so that its label is always the last and the others never shift.
+
+    Args:
+        images: Pixels 0 to 255 in memory, or pictures to be decoded when asked for.
+        labels: -1 to K.
+        class_names: The K names.
+        boxes: For each picture its boxes, xyxy pixels of the stored picture, half-open.
+        groups: Pictures of equal number stem from one original and belong on one side of a split.
+        notes: What a user should know of how they were read.
+
+    Raises:
+        ShapeError: Lengths differ, or a label is out of range.
+
+    Example:
+        >>> pixels = torch.zeros(3, 1, 4, 5, dtype=torch.uint8)
+        >>> data = LabeledImages(pixels, torch.tensor([0, 1, 2]), ("cat", "dog"))
+        >>> data.num_classes, data.background_index, data.class_counts(), data.background_count
+        (2, 2, [1, 1], 1)
+    """
+
+    images: UInt8[Tensor, "N C H W"] | LazyPictures
+    labels: Int[Tensor, " N"]
+    class_names: tuple[str, ...]
+    boxes: tuple[Float[Tensor, "_ 4"], ...] | None = None
+    groups: Int[Tensor, " N"] | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        count = len(self.images)
+        held = {"labels": self.labels, "boxes": self.boxes, "groups": self.groups}
+        for name, values in held.items():
+            if values is not None and len(values) != count:
+                raise ShapeError(f"{count} pictures but {len(values)} {name}")
+        if count and not -1 <= int(self.labels.min()) <= int(self.labels.max()) <= self.num_classes:
+            raise ShapeError(
+                f"labels run from {int(self.labels.min())} to {int(self.labels.max())}; with "
+                f"{self.num_classes} classes they are -1 (unlabelled), 0 to {self.num_classes - 1}, "
+                f"or {self.num_classes} (background)"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> tuple[UInt8[Tensor, "c h w"], int]:
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"picture {row} of {len(self)}")
+        held = self.images[row]
+        return _pixels(held) if isinstance(held, Image.Image) else held, int(self.labels[row])
+
+    @property
+    def num_classes(self) -> int:
+        """K, without the background."""
+        return len(self.class_names)
+
+    @property
+    def background_index(self) -> int:
+        """The label of background, K."""
+        return self.num_classes
+
+    @property
+    def background_count(self) -> int:
+        """How many pictures are background."""
+        return int((self.labels == self.background_index).sum())
+
+    @property
+    def is_lazy(self) -> bool:
+        """Whether pictures are decoded when asked for."""
+        return isinstance(self.images, LazyPictures)
+
+    def class_counts(self) -> list[int]:
+        """How many pictures each of the K classes has."""
+        known = self.labels[(self.labels >= 0) & (self.labels < self.num_classes)]
+        counts: list[int] = torch.bincount(known, minlength=self.num_classes).tolist()
+        return counts
+
+    def subset(self, rows: Int[Tensor, " n"]) -> "LabeledImages":
+        """Some of the pictures with all that is known of them.
+
+        Args:
+            rows: Which, in the order wanted.
+
+        Returns:
+            Those pictures.
+        """
+        images = self.images.subset(rows) if isinstance(self.images, LazyPictures) else None
+        chosen: list[int] = rows.tolist()
+        return replace(
+            self,
+            images=self.images[rows] if images is None else images,  # type: ignore[index]
+            labels=self.labels[rows],
+            boxes=None if self.boxes is None else tuple(self.boxes[row] for row in chosen),
+            groups=None if self.groups is None else self.groups[rows],
+        )
+
+    def picture(self, row: int) -> Image.Image:
+        """One picture.
+
+        Args:
+            row: Which.
+
+        Returns:
+            It, in mode RGB, or L where one colour is stored.
+        """
+        held = self.images[row]
+        if isinstance(held, Image.Image):
+            return held
+        return Image.fromarray(held.permute(1, 2, 0).squeeze(-1).numpy())
+
+
+def _decode_file(paths: tuple[Path, ...], row: int) -> Image.Image:
+    return decode_image(paths[row])
+
+
+def _pixels(picture: Image.Image) -> UInt8[Tensor, "c h w"]:
+    """(1 or 3, H, W)."""
+    array = np.array(picture)
+    return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1).contiguous()

@@ -1,0 +1,96 @@
+"""Checkpoints: everything a run needs to go on exactly, written in one piece."""
+
+__all__ = ["load_checkpoint", "save_checkpoint", "save_weights"]
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save as safetensors_bytes
+from torch import nn
+
+from figureground.base.errors import DataError
+from figureground.base.record import write_atomically
+from figureground.training.run import Run
+
+_COUNTERS = ("epoch", "step_in_epoch", "step", "best")
+
+
+def save_checkpoint(run: Run) -> Path:
+    """Write ``resume.pt``: weights, heads, optimiser, schedule, algorithms, counters.
+
+    The old file stays until the new one is whole. Randomness needs no place in it: it depends on seed, epoch and step alone.
+
+    Args:
+        run: The run; every process calls, the first one writes.
+
+    Returns:
+        The file.
+    """
+    path = run.folder / "resume.pt"
+    if run.fabric.is_global_zero:
+        buffer = io.BytesIO()
+        torch.save(_state(run), buffer)
+        write_atomically(path, buffer.getvalue())
+    run.fabric.barrier()
+    return path
+
+
+def load_checkpoint(run: Run) -> None:
+    """Bring a started run to where ``resume.pt`` left it, its log included.
+
+    Args:
+        run: A run with the same recipe.
+
+    Raises:
+        DataError: There is no checkpoint, it is damaged, or it belongs to another recipe.
+    """
+    path = run.folder / "resume.pt"
+    try:
+        state = torch.load(path, map_location=run.device, weights_only=True)
+    except (OSError, RuntimeError, EOFError) as error:
+        raise DataError(f"cannot resume from {path}: {error}") from error
+    if state["recipe"] != run.recipe.model_dump_json():
+        raise DataError(
+            f"{path} belongs to another recipe; start in another folder, or with the stored recipe"
+        )
+    run.network.load_state_dict(state["network"])
+    run.extras.load_state_dict(state["extras"])
+    run.optimiser.load_state_dict(state["optimiser"])
+    run.schedule.load_state_dict(state["schedule"])
+    if run.average is not None:
+        run.average.load_state_dict(state["average"])
+    for algorithm, kept in zip(run.algorithms, state["algorithms"], strict=True):
+        algorithm.load_state(kept)
+    for name in _COUNTERS:
+        setattr(run, name, state[name])
+    if run.fabric.is_global_zero:
+        run.history.cut_after(run.step)
+
+
+def save_weights(module: nn.Module, path: Path) -> Path:
+    """A module's weights as safetensors.
+
+    Args:
+        module: Whose.
+        path: Where.
+
+    Returns:
+        The file.
+    """
+    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    return write_atomically(path, safetensors_bytes(state))
+
+
+def _state(run: Run) -> dict[str, Any]:
+    return {
+        "recipe": run.recipe.model_dump_json(),
+        "network": run.network.state_dict(),
+        "extras": run.extras.state_dict(),
+        "optimiser": run.optimiser.state_dict(),
+        "schedule": run.schedule.state_dict(),
+        "average": None if run.average is None else run.average.state_dict(),
+        "algorithms": [algorithm.state() for algorithm in run.algorithms],
+        **{name: getattr(run, name) for name in _COUNTERS},
+    }

@@ -1,0 +1,62 @@
+"""The log of a run: a CSV file that a resumed run continues as if nothing had happened."""
+
+__all__ = ["History"]
+
+import csv
+from pathlib import Path
+
+from figureground.base.record import write_atomically
+
+_COLUMNS = ("step", "epoch", "split", "name", "value")
+
+
+class History:
+    """Named numbers over steps, one a line: ``step,epoch,split,name,value``.
+
+    Args:
+        path: The file; begun when the first number comes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, step: int, epoch: int, *, split: str, values: dict[str, float]) -> None:
+        """Append numbers.
+
+        Args:
+            step: Steps done.
+            epoch: Of the epoch under way.
+            split: ``train`` or ``val``.
+            values: Name -> number.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = not self.path.exists()
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            if fresh:
+                writer.writerow(_COLUMNS)
+            writer.writerows(
+                (step, epoch, split, name, repr(value)) for name, value in values.items()
+            )
+
+    def cut_after(self, step: int) -> None:
+        """Forget what came after a step: a resumed run will write it again.
+
+        Args:
+            step: Last step to keep.
+        """
+        if self.path.exists():
+            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+            whole = [
+                line
+                for line in lines[1:]
+                if line.endswith("\n") and int(line.split(",")[0]) <= step
+            ]
+            write_atomically(self.path, "".join(lines[:1] + whole).encode())
+
+    def rows(self) -> list[dict[str, str]]:
+        """Everything so far, as dicts of words."""
+        if not self.path.exists():
+            return []
+        with self.path.open(newline="", encoding="utf-8") as file:
+            return list(csv.DictReader(file))

@@ -1,0 +1,185 @@
+"""Recipes: everything that decides a training run, in one checked file."""
+
+__all__ = [
+    "AugmentationSpec",
+    "DataSpec",
+    "ModelSpec",
+    "OptimiserSpec",
+    "Recipe",
+    "ScheduleSpec",
+    "changed",
+    "read_recipe",
+]
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from figureground.base.errors import DataError, OptionError, unknown_option
+
+
+class _Part(BaseModel):
+    """Unknown keys are errors; a recipe does not change once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSpec(_Part):
+    """Which pictures. ``name`` is an entry of the data registry; ``root`` a file or folder where it needs one."""
+
+    name: str
+    root: str | None = None
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    val_fraction: float = Field(0.1, gt=0, lt=1)
+    limit: int | None = Field(None, ge=1)
+
+
+class ModelSpec(_Part):
+    """Which network; as for ``load_classifier``. Without ``weights`` and ``pretrained`` it starts untrained."""
+
+    name: str
+    weights: str | None = None
+    pretrained: bool = False
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    preprocessing: dict[str, Any] = Field(default_factory=dict)
+
+
+class AugmentationSpec(_Part):
+    """Random cuts out of the picture padded by ``pad`` pixels, and mirror images."""
+
+    pad: int = Field(0, ge=0)
+    mirror: bool = False
+
+
+class OptimiserSpec(_Part):
+    """``sgd`` or ``adamw``."""
+
+    kind: str = "sgd"
+    lr: float = Field(0.1, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(5e-4, ge=0)
+    nesterov: bool = False
+
+
+class ScheduleSpec(_Part):
+    """``constant``, ``cosine``, ``one-cycle``, or ``steps``: factor ``gamma`` at each milestone, a fraction of the run."""
+
+    kind: str = "cosine"
+    warm_up: float = Field(0.0, ge=0, lt=1)
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    gamma: float = Field(0.1, gt=0)
+
+
+class Recipe(_Part):
+    """A training run.
+
+    ``accumulate`` steps share one optimiser step; ``ema`` is the decay of an averaged copy of the weights (None
+    for none); ``checkpoint_every`` counts steps (0 for the ends of epochs only); ``algorithms`` is a list of
+    one-key mappings, name to options.
+    """
+
+    name: str
+    seed: int = 0
+    epochs: int = Field(gt=0)
+    batch_size: int = Field(128, gt=0)
+    accumulate: int = Field(1, gt=0)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    data: DataSpec
+    model: ModelSpec
+    augmentation: AugmentationSpec = AugmentationSpec()
+    optimiser: OptimiserSpec = OptimiserSpec()
+    schedule: ScheduleSpec = ScheduleSpec()
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    ema: float | None = Field(None, gt=0, lt=1)
+    checkpoint_every: int = Field(0, ge=0)
+    algorithms: tuple[dict[str, dict[str, Any]], ...] = ()
+
+
+def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:
+    """A recipe from a YAML file, with changes from the command line.
+
+    Args:
+        path: The file.
+        changes: ``a.b=c`` words; values are YAML.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        DataError: The file is missing or is not YAML.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise DataError(f"cannot read the recipe {path}: {error}") from error
+    if not isinstance(content, dict):
+        raise DataError(f"the recipe {path} is not a mapping of keys to values")
+    return changed(content, changes, source=str(path))
+
+
+def changed(
+    content: dict[str, Any], changes: Sequence[str] = (), *, source: str = "recipe"
+) -> Recipe:
+    """A recipe from plain data, with ``a.b=c`` changes.
+
+    Args:
+        content: As a YAML file holds it.
+        changes: ``a.b=c`` words; values are YAML.
+        source: For messages.
+
+    Returns:
+        The recipe.
+
+    Raises:
+        OptionError: A key that does not exist (with the closest one), or a value that does not fit.
+
+    Example:
+        >>> small = {
+        ...     "name": "x",
+        ...     "epochs": 1,
+        ...     "data": {"name": "digits"},
+        ...     "model": {"name": "figureground:lenet-gap"},
+        ... }
+        >>> changed(small, ["optimiser.lr=0.5", "epochs=3"]).optimiser.lr
+        0.5
+    """
+    merged = {**content}
+    for change in changes:
+        _set(merged, change)
+    try:
+        return Recipe.model_validate(merged)
+    except ValidationError as error:
+        raise OptionError(_refusal(error, source)) from None
+
+
+def _set(content: dict[str, Any], change: str) -> None:
+    """Apply one ``a.b=c``; the mappings on the way are copied, not changed."""
+    path, equals, value = change.partition("=")
+    if not equals:
+        raise OptionError(f"'{change}' is not key=value")
+    *parents, last = path.strip().split(".")
+    place = content
+    for key in parents:
+        inner = place.get(key)
+        place[key] = dict(inner) if isinstance(inner, dict) else {}
+        place = place[key]
+    try:
+        place[last] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise OptionError(f"the value in '{change}' is not YAML: {error}") from error
+
+
+def _refusal(error: ValidationError, source: str) -> str:
+    """The first thing that is wrong, in words."""
+    first = error.errors()[0]
+    place = ".".join(str(key) for key in first["loc"])
+    if first["type"] == "extra_forbidden":
+        parent: type[BaseModel] = Recipe
+        for key in first["loc"][:-1]:
+            inner = parent.model_fields[str(key)].annotation
+            parent = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else parent
+        return f"{source}: {unknown_option('key', first['loc'][-1], parent.model_fields)}"
+    return f"{source}: {place}: {first['msg']} (given: {first['input']!r})"

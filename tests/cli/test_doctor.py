@@ -1,0 +1,77 @@
+"""``figureground doctor``: the layer, the input, and what cannot work and why."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from figureground.methods import METHODS
+
+Run = Callable[..., Result]
+
+
+def verdicts(done: Result) -> dict[str, list[str]]:
+    """Method -> works or cannot, and the rest."""
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return {row[0]: row[1:] for row in rows if row and row[0] in METHODS}
+
+
+def test_all_methods_work_with_a_plain_network(type_in: Run, model: str):
+    done = type_in("doctor", model, "--size", "24x32")
+    assert done.exit_code == 0, done.output
+    assert "input      24×32" in done.stdout
+    assert "classes    3, names not known; results show numbers" in done.stdout
+    assert "layer      3: last feature map before pooling" in done.stdout
+    found = verdicts(done)
+    assert list(found) == list(METHODS)
+    assert all(words[0] == "works" and words[1].startswith("24×32") for words in found.values())
+
+
+def test_what_cannot_work_says_why(type_in: Run, model: str):
+    done = type_in("doctor", model, "--size", "24x32", "--model-arg", "head=false")
+    found = verdicts(done)
+    assert found.pop("cam")[0] == "cannot"
+    assert {words[0] for words in found.values()} == {"works"}
+    assert "use hires-cam or grad-cam" in done.stdout
+
+
+def test_one_logit_with_a_name(type_in: Run, model: str, tmp_path: Path):
+    (tmp_path / "one.txt").write_text("cat\n")
+    words = ("--size", "24x32", "--model-arg", "outputs=1", "--class-names", tmp_path / "one.txt")
+    done = type_in("doctor", model, *words)
+    assert done.exit_code == 0, done.output
+    assert "classes    1: cat" in done.stdout
+    assert {words[0] for words in verdicts(done).values()} == {"works"}
+
+
+def test_another_layer_can_be_examined(type_in: Run, model: str):
+    done = type_in("doctor", model, "--size", "24x32", "--layer", "1")
+    assert "layer      1: given by the caller" in done.stdout
+    assert verdicts(done)["cam"][0] == "cannot"
+
+
+def test_a_model_that_cannot_be_built_is_one_line(type_in: Run, model: str):
+    done = type_in("doctor", model.replace(":build", ":broken"))
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert "no such luck" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("timm:vit_tiny_patch16_224", None),
+        ("timm:swin_tiny_patch4_window7_224", None),
+        ("torchvision:densenet121", 96),
+        ("timm:inception_v3", 128),
+        ("torchvision:vgg11", 96),
+    ],
+)
+def test_zoo_models_get_a_verdict_for_every_method(name: str, size: int | None, type_in: Run):
+    done = type_in("doctor", name, "--random", *(("--size", size) if size else ()))
+    assert done.exit_code == 0, done.output
+    found = verdicts(done)
+    assert found.keys() == METHODS.keys()
+    assert found["grad-cam"][0] == found["eigen-cam"][0] == "works"

@@ -1,0 +1,201 @@
+"""``figureground explain`` as its user meets it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import Result
+
+from figureground.data import decode_image
+
+Run = Callable[..., Result]
+
+
+def entries(folder: Path) -> list[dict[str, Any]]:
+    lines = (folder / "out" / "entries.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def test_a_folder_becomes_a_report(explain: Run, photos: Path, tmp_path: Path):
+    done = explain(photos, "--method", "GradCAM,eigencam,dff", "--classes", "top2")
+    assert done.exit_code == 0, done.output
+    assert "3 photos explained in" in done.stdout
+    assert "layer 3: last feature map before pooling: 24×32 positions, 8 channels" in done.stdout
+    assert str(tmp_path / "out" / "report.html") in done.stdout
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64") == 3 * (1 + 2 + 1 + 1)
+    for path in photos.iterdir():
+        assert path.name in page
+
+
+def test_notes_of_the_model_go_to_standard_error(
+    type_in: Run, model: str, photos: Path, tmp_path: Path
+):
+    done = type_in("explain", photos / "0.png", "-m", model, "-o", tmp_path / "out")
+    assert "note: " in done.stderr
+    assert "note: " not in done.stdout
+
+
+def test_bad_files_end_with_status_2_and_a_list(explain: Run, photos: Path, tmp_path: Path):
+    whole = (photos / "0.png").read_bytes()
+    (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (photos / "text.jpg").write_text("not a picture")
+    Image.new("1", (20000, 20000)).save(photos / "bomb.png")
+    done = explain(photos)
+    assert done.exit_code == 2
+    last = done.stderr.splitlines()[-4:]
+    assert last[0] == "3 files could not be used:"
+    assert last[1].startswith(f"  {photos / 'bomb.png'}: 20000x20000 pixels; at most")
+    assert last[2].startswith(f"  {photos / 'cut.png'}: cut short or damaged")
+    assert last[3].startswith(f"  {photos / 'text.jpg'}: not a picture of a kind")
+    assert "3 photos explained" in done.stdout
+    assert "bomb.png" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+
+def test_every_kind_of_picture_is_read(explain: Run, tmp_path: Path):
+    folder = tmp_path / "kinds"
+    folder.mkdir()
+    colour = Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    colour.save(folder / "turned.jpg", exif=exif)
+    colour.convert("CMYK").save(folder / "cmyk.jpg")
+    colour.convert("L").save(folder / "grey.png")
+    colour.convert("RGBA").save(folder / "alpha.png")
+    colour.convert("P").save(folder / "palette.png")
+    colour.save(folder / "web.webp")
+    colour.save(folder / "moving.gif", save_all=True, append_images=[colour.rotate(90)])
+    deep = np.arange(30 * 40, dtype=np.uint16).reshape(30, 40) * 50
+    Image.fromarray(deep).save(folder / "deep.png")
+    done = explain(folder)
+    assert done.exit_code == 0, done.output
+    sizes = {Path(entry["image"]).name: entry["size"] for entry in entries(tmp_path)}
+    assert sizes.pop("turned.jpg") == [30, 40]
+    assert list(sizes.values()) == [[40, 30]] * 7
+
+
+def test_classes_whose_names_hold_commas_can_be_named(explain: Run, photos: Path, tmp_path: Path):
+    done = explain(photos / "0.png", "--classes", "tabby, tabby cat,LYNX,1,tabby")
+    assert done.exit_code == 0, done.output
+    assert [one["index"] for one in entries(tmp_path)[0]["classes"]] == [0, 2, 1]
+
+
+def test_second_run_says_what_was_there(explain: Run, photos: Path):
+    explain(photos / "0.png")
+    assert "3 photos explained (1 of them in an earlier run)" in explain(photos).stdout
+    assert "3 photos explained (3 of them in an earlier run)" in explain(photos).stdout
+    assert "3 photos explained in" in explain(photos, "--overwrite").stdout
+
+
+def test_strange_names_are_shown_as_they_are(explain: Run, photos: Path, tmp_path: Path):
+    for name in ("a <b>&amp;.png", "[red]x[red].png", "猫 と 犬.png", "%20;'\".png"):
+        shutil.copy(photos / "0.png", photos / name)
+    (photos / "[bold]bad<i>.png").write_bytes(b"")
+    done = explain(photos)
+    assert done.exit_code == 2
+    assert "[bold]bad<i>.png: the file is empty" in done.stderr
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "a &lt;b&gt;&amp;amp;.png" in page
+    assert "<b>&amp;.png" not in page
+    assert "猫 と 犬.png" in page
+    assert "[red]x[red].png" in page
+    for entry in entries(tmp_path):
+        for panel in entry["panels"]:
+            assert decode_image(tmp_path / "out" / panel["png"]).width > 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--precision", "bf16"),
+        ("--batch-size", "2"),
+        ("--batch-size", "auto"),
+        ("--layer", "1,3"),
+        ("--layer", "1,3", "--fuse", "mean"),
+        ("--smooth",),
+        ("--alpha-by-value", "--colour-map", "viridis"),
+        ("--device", "cpu"),
+        ("--resize", "pad", "--mean", "0.5", "--std", "0.25"),
+    ],
+    ids=" ".join,
+)
+def test_option_works(words: tuple[str, ...], explain: Run, photos: Path):
+    done = explain(photos, *words)
+    assert done.exit_code == 0, done.output
+    assert "3 photos explained" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--method", "grad-cm"), "no method 'grad-cm'; closest: 'grad-cam'; known: cam,"),
+        (("--method", ","), "no method asked for"),
+        (("--classes", "dog"), "no class 'dog' in"),
+        (("--classes", "7"), "no class 7 in"),
+        (("--classes", "top9"), "top9 asked for"),
+        (("--classes", ","), "no class asked for"),
+        (("--layer", "block"), "no layer 'block' in Classifier"),
+        (("--layer", "5"), "layer 'network.5'"),
+        (("--colour-map", "rainbow"), "no colour map 'rainbow'"),
+        (("--precision", "int8"), "no precision 'int8'; "),
+        (("--device", "tpu"), "no device 'tpu'; "),
+        (("--batch-size", "many"), "--batch-size is a number from 1, or auto, not 'many'"),
+        (("--workers", "0"), "workers is at least 1, not 0"),
+        (("--fuse", "mean"), "fuse='mean' joins the maps of several layers"),
+        (("--size", "big"), "--size takes numbers, not 'big'"),
+        (("--model-arg", "outputs"), "'outputs' is not key=value"),
+        (("no/such/photo.png",), "no file or folder 'no/such/photo.png'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
+)
+def test_mistake_is_one_line_on_standard_error(
+    words: tuple[str, ...], message: str, explain: Run, photos: Path, tmp_path: Path
+):
+    done = explain(photos, *words)
+    assert done.exit_code == 1
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert message in line
+    assert done.stderr.rstrip().endswith(line)
+    assert "Traceback" not in done.output
+    assert not (tmp_path / "out" / "record.json").exists()
+
+
+def test_a_method_that_the_model_cannot_serve_is_one_line(explain: Run, photos: Path):
+    done = explain(photos, "--method", "cam", "--model-arg", "head=false")
+    assert done.exit_code == 1
+    assert "error: cam needs logits that are linear" in done.stderr
+    assert "use hires-cam or grad-cam" in done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_one_line(
+    type_in: Run, model: str, photos: Path, tmp_path: Path
+):
+    target = tmp_path / "names.txt" / "out"
+    done = type_in("explain", photos, "--model", model, "--size", "24", "--out", target)
+    assert done.exit_code == 1
+    assert f"error: cannot write {target}" in done.stderr
+
+
+def test_folders_in_folders_are_searched_when_asked(explain: Run, photos: Path):
+    (photos / "inner").mkdir()
+    (photos / "0.png").rename(photos / "inner" / "0.png")
+    assert "2 photos explained" in explain(photos).stdout
+    assert "3 photos explained" in explain(photos, "--recursive").stdout
+    assert "3 photos explained" in explain(f"{photos}/**/*.png").stdout
+
+
+def test_an_interruption_ends_with_status_130(
+    explain: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("figureground.studies.explain_photos", stop)
+    done = explain(photos)
+    assert done.exit_code == 130
+    assert "interrupted; what is finished is kept" in done.stderr

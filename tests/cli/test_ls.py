@@ -1,0 +1,58 @@
+"""``figureground ls``: methods, models and layers."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from typer.testing import Result
+
+from figureground.methods import METHODS
+
+Run = Callable[..., Result]
+
+
+def rows(done: Result) -> list[list[str]]:
+    return [line.split() for line in done.stdout.splitlines()]
+
+
+def test_methods_are_listed_in_full(type_in: Run):
+    found = {row[0]: row[1:3] for row in rows(type_in("ls", "methods"))[1:]}
+    assert list(found) == list(METHODS)
+    for name, method in METHODS.items():
+        assert found[name] == [
+            "yes" if flag else "no" for flag in (method.class_specific, method.signed)
+        ]
+
+
+def test_models_are_listed_by_pattern(type_in: Run):
+    done = type_in("ls", "models", "torchvision:squeezenet*")
+    assert done.stdout.split() == ["torchvision:squeezenet1_0", "torchvision:squeezenet1_1"]
+
+
+def test_a_long_list_of_models_is_cut_and_says_so(type_in: Run):
+    done = type_in("ls", "models")
+    assert len(done.stdout.splitlines()) == 200
+    assert "in all; narrow the list" in done.stderr
+
+
+def test_layers_are_listed_with_the_default(type_in: Run, model: str):
+    table = rows(type_in("ls", "layers", model, "--size", "24x32"))
+    assert table[1][:4] == ["0", "Conv2d", "6", "24×32"]
+    assert [row[0] for row in table if row[-1] == "default"] == ["3"]
+
+
+def test_layers_of_what_is_asked(type_in: Run):
+    done = type_in("ls", "layers")
+    assert done.exit_code == 1
+    assert "say of which model" in done.stderr
+
+
+def test_an_unknown_list_is_refused(type_in: Run):
+    done = type_in("ls", "metods")
+    assert done.exit_code == 1
+    assert "no list 'metods'; closest: 'methods'; known: layers, methods, models" in done.stderr
+
+
+def test_layers_need_no_weights(type_in: Run, tmp_path: Path):
+    done = type_in("ls", "layers", "torchvision:squeezenet1_1", "--size", "64")
+    assert done.exit_code == 0, done.output
+    assert "features.12" in done.stdout

@@ -1,0 +1,61 @@
+"""The command itself: version, help, and what it waits for."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from typer.testing import Result
+
+from figureground import __version__
+
+Run = Callable[..., Result]
+
+
+def test_version_is_said(type_in: Run):
+    done = type_in("--version")
+    assert done.exit_code == 0
+    assert done.stdout == f"figureground {__version__}\n"
+
+
+def test_no_words_show_the_help(type_in: Run):
+    done = type_in()
+    for verb in ("explain", "ls", "doctor", "demo"):
+        assert f" {verb} " in done.output
+
+
+@pytest.mark.parametrize("verb", [(), ("explain",), ("ls",), ("doctor",), ("demo",)])
+def test_help_explains_every_option(verb: tuple[str, ...], type_in: Run):
+    done = type_in(*verb, "--help")
+    assert done.exit_code == 0
+    assert "Usage: figureground" in done.stdout
+
+
+def test_an_unknown_verb_is_a_usage_error(type_in: Run):
+    done = type_in("explane")
+    assert done.exit_code == 2
+    assert "explane" in done.stderr
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["explain", "--help"]])
+def test_help_does_not_wait_for_torch(words: list[str]):
+    code = (
+        "import sys\n"
+        "from figureground.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'torch', 'timm', 'numpy', 'PIL', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_bug_is_not_hidden(type_in: Run, monkeypatch: pytest.MonkeyPatch):
+    def bug(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("figureground.models.list_models", bug)
+    assert isinstance(type_in("ls", "models").exception, RuntimeError)
