@@ -30,7 +30,18 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ROOMS = ("base", "capture", "data", "maps", "methods", "metrics", "models", "reports", "studies")
+_ROOMS = (
+    "base",
+    "capture",
+    "data",
+    "maps",
+    "methods",
+    "metrics",
+    "models",
+    "reports",
+    "studies",
+    "training",
+)
 
 
 def __getattr__(name: str) -> object:

@@ -147,7 +147,7 @@ def test_option_works(words: tuple[str, ...], explain: Run, photos: Path):
         (("--batch-size", "many"), "--batch-size is a number from 1, or auto, not 'many'"),
         (("--workers", "0"), "workers is at least 1, not 0"),
         (("--fuse", "mean"), "fuse='mean' joins the maps of several layers"),
-        (("--size", "big"), "--size takes numbers, not 'big'"),
+        (("--size", "big"), "--size takes numbers such as 224 or 224x320, not 'big'"),
         (("--model-arg", "outputs"), "'outputs' is not key=value"),
         (("no/such/photo.png",), "no file or folder 'no/such/photo.png'"),
     ],

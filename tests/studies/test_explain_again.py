@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from figureground.base.errors import DataError, HeadError, LayerError
+from figureground.base.record import write_atomically
 from figureground.models import Classifier
-from figureground.studies import ExplainOptions, explain_photos, writer
-from figureground.studies.options import Drawing
+from figureground.studies import ExplainOptions, explain_photos
+from figureground.studies.options import ClassChoice, Drawing
 
 Write = Callable[..., list[Path]]
 Make = Callable[..., Classifier]
@@ -106,7 +107,8 @@ def test_names_of_classes_and_their_numbers_are_the_same_job(
     classifier: Classifier, write_photos: Write, out: Path, spy: Spy
 ):
     paths = write_photos(1)
-    for classes in (["tabby", 1, 0], [0, 1], "top2"):
+    several: list[ClassChoice] = [["tabby", 1, 0], [0, 1], "top2"]
+    for classes in several:
         explain_photos(classifier, paths, out=out, options=replace(OPTIONS, classes=classes))
     assert spy.photos == 2
 
@@ -160,7 +162,8 @@ def test_a_run_that_comes_to_nothing_leaves_the_results_of_the_last_one(
     make_classifier: Make, write_photos: Write, out: Path
 ):
     classifier = make_classifier()
-    classifier.network.extend([torch.nn.Tanh(), torch.nn.Linear(4, 4)])  # no linear head any more
+    head = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.Tanh(), torch.nn.Linear(4, 4))
+    classifier.network.set_submodule("6", head)  # linear no more
     paths = write_photos(2)
     explain_photos(classifier, paths, out=out, options=OPTIONS)
     before = {path: path.read_bytes() for path in sorted(out.rglob("*")) if path.is_file()}
@@ -212,14 +215,14 @@ def test_a_full_disk_stops_the_job_and_what_is_finished_stays(
     classifier: Classifier, write_photos: Write, out: Path, spy: Spy, monkeypatch
 ):
     paths = write_photos(6)
-    write = writer.write_atomically
+    write = write_atomically
 
     def full(path: Path, content: bytes) -> Path:
         if path.name.startswith("3-"):
             raise DataError(f"cannot write {path}: No space left on device")
         return write(path, content)
 
-    monkeypatch.setattr(writer, "write_atomically", full)
+    monkeypatch.setattr("figureground.studies.writer.write_atomically", full)
     with pytest.raises(DataError, match="No space left"):
         explain_photos(classifier, paths, out=out, options=OPTIONS)
     kept = [Path(entry["image"]) for entry in entries(out)]

@@ -210,7 +210,7 @@ def test_a_blank_map_is_counted_and_has_neither_box_nor_colour(
     classifier: Classifier, write_photos: Write, out: Path
 ):
     with torch.no_grad():
-        classifier.network[2].bias.fill_(-100.0)  # nothing is ever active after the ReLU
+        list(classifier.parameters())[3].fill_(-100.0)  # nothing is ever active after the ReLU
     record = explain_photos(classifier, write_photos(2), out=out, options=OPTIONS)
     assert record.blank_maps == 6
     for panel in entries(out)[0]["panels"]:

@@ -23,6 +23,7 @@ def test_photos_come_in_order_as_the_network_wants_them(
     found = list(load_photos(paths, classifier.preprocessing, workers=3, ahead=4))
     assert [one.path for one in found] == paths
     for one in found:
+        assert isinstance(one, Photo)
         expected, view = classifier.preprocessing.view(decode_image(one.path))
         assert torch.equal(one.pixels, expected)
         assert one.view == view

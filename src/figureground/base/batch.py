@@ -30,6 +30,13 @@ class Geometry:
         """Of some of the pictures."""
         return Geometry(self.top[rows], self.left[rows], self.mirrored[rows], self.pad)
 
+    def to(self, device: torch.device) -> "Geometry":
+        """The same on a device."""
+        top, left, mirrored = (
+            tensor.to(device, non_blocking=True) for tensor in (self.top, self.left, self.mirrored)
+        )
+        return Geometry(top, left, mirrored, self.pad)
+
 
 @dataclass(frozen=True)
 class Batch:

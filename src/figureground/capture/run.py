@@ -118,7 +118,8 @@ def replay(
 
     def exchange(_module: nn.Module, _inputs: tuple[Any, ...], out: Any) -> Any:  # noqa: ANN401
         raw = first_tensor(out)
-        return None if raw is None else with_first_tensor(out, grid.from_grid(maps, raw))
+        # a copy: what follows may write in place (a DenseNet's last ReLU), into the caller's maps
+        return None if raw is None else with_first_tensor(out, grid.from_grid(maps.clone(), raw))
 
     module = model.get_submodule(layer.name)
     with (

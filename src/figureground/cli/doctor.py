@@ -51,9 +51,9 @@ def _describe(classifier: "Classifier") -> None:
     names = classifier.class_names
     count = classifier.num_classes
     shown = f"{count}, names not known; results show numbers" if names is None else _some(names)
-    size = sum(value.numel() for value in classifier.parameters()) / 1e6
+    size = sum(value.numel() for value in classifier.parameters())
     lines = {
-        "model": f"{classifier.name}, {size:.1f} million parameters",
+        "model": f"{classifier.name}, {size:,} parameters",
         "input": f"{p.size[0]}×{p.size[1]}, {p.resize}, crop fraction {p.crop_fraction:.3g}, {p.interpolation}",
         "normalised": f"mean {p.mean}, std {p.std}",
         "classes": shown,

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 from figureground import __version__
 from figureground.base.errors import FigureGroundError
-from figureground.cli import demo, doctor, explain, ls
+from figureground.cli import background, cp, demo, doctor, evaluate, explain, ls, train
 from figureground.cli.console import complain, say
 
 _ERROR, _INTERRUPTED = 1, 130
@@ -39,9 +39,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("explain")(explain.explain)
+app.command("train")(train.train)
 app.command("ls")(ls.ls)
+app.command("cp")(cp.cp)
+app.add_typer(evaluate.app, name="evaluate")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+app.add_typer(background.app, name="background")
 
 
 def main() -> None:

@@ -107,8 +107,11 @@ def chosen_model(
     Returns:
         The classifier.
     """
-    from figureground.models import load_classifier  # noqa: PLC0415 - torch is slow to import
+    from figureground.base.seeds import seed_everything  # noqa: PLC0415 - torch is slow to import
+    from figureground.models import load_classifier  # noqa: PLC0415
 
+    # weights drawn at random shall be the same in the next run, which may go on with this one's results
+    seed_everything(0)
     fields = {key: _field(key, word) for key, word in preprocessing.items() if word is not None}
     if "resize" in fields:
         # who says how to resize means the whole photo; a zoo's crop fraction belongs to the zoo's own way
@@ -163,9 +166,13 @@ def _field(key: str, word: str) -> Any:  # noqa: ANN401 - depends on the field
     if key == "resize":
         return word
     try:
-        numbers = [float(part) for part in word.lower().replace("x", ",").split(",")]
+        if key == "size":
+            sides = [int(part) for part in word.lower().replace("x", ",").split(",")]
+            height, width = sides * 2 if len(sides) == 1 else sides
+            return height, width
+        numbers = [float(part) for part in word.split(",")]
     except ValueError:
-        raise OptionError(f"--{key} takes numbers, not '{word}'") from None
-    if key == "size":
-        return (int(numbers[0]), int(numbers[-1]))
+        example = "224 or 224x320" if key == "size" else "0.5"
+        option = key.replace("_", "-")
+        raise OptionError(f"--{option} takes numbers such as {example}, not '{word}'") from None
     return numbers[0] if len(numbers) == 1 else tuple(numbers)

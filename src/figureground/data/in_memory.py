@@ -46,8 +46,7 @@ def in_memory(
         tensor([[[[1, 2],
                   [5, 6]]]], dtype=torch.uint8)
     """
-    if fit not in _FITS:
-        raise unknown_option("fit", fit, _FITS)
+    _check_fit(fit)
     if isinstance(data.images, Tensor) and tuple(data.images.shape[2:]) == size:
         return data
     kept: list[int] = []
@@ -76,6 +75,11 @@ def in_memory(
         groups=None if data.groups is None else data.groups[rows],
         notes=(*data.notes, *notes),
     )
+
+
+def _check_fit(fit: str) -> None:
+    if fit not in _FITS:
+        raise unknown_option("fit", fit, _FITS)
 
 
 def _decoded(

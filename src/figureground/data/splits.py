@@ -72,7 +72,7 @@ def few_shot(
 
     Example:
         >>> few_shot(torch.tensor([0, 0, 0, 1, 1, 1]), per_class=1, seed=0)
-        tensor([0, 3])
+        tensor([2, 4])
     """
     if (per_class is None) == (fraction is None):
         raise OptionError("give one of per_class and fraction")
@@ -118,7 +118,7 @@ def split_groups(
 
     Example:
         >>> split_groups(["a", "b", "a", "c"], (0.5, 0.5), seed=0)
-        (tensor([0, 2]), tensor([1, 3]))
+        (tensor([1, 3]), tensor([0, 2]))
     """
     ends = _ends(fractions)
     if not groups or (strata is not None and len(strata) != len(groups)):

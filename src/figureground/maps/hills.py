@@ -81,15 +81,14 @@ def find_hills(
     narrow = int(heights.max()) < 1 << (32 - bits) if bits < 32 else False
     keys = np.zeros(size, np.uint32 if narrow else np.uint64)
     _order_cells(np.ascontiguousarray(heights), keys, bits)
-    higher = np.zeros(size, np.int32)
+    higher = np.zeros(size, np.uint32)
     _climb(keys, higher, (height, width, (1 << bits) - 1, connectivity == 8))
-    hill = np.zeros(size, np.int32)
-    number = _number_hills(higher, hill, (height, width))
-    passes = np.zeros(size, np.bool_)
-    steps = (1, row, row - 1, row + 1)[: connectivity // 2]
-    for step in steps:
-        _mark_passes((hill, keys, passes), step, (height, width))
-    return Hills(grid, hill, number, np.flatnonzero(passes), (height, width), connectivity)
+    hill = np.zeros(size, np.uint32)
+    number = _number_hills(higher, hill)
+    passes = np.zeros(size + 7 & ~7, np.uint8)
+    steps = np.array([1, row, row - 1, row + 1])
+    _mark_passes((hill, keys, passes), row, steps[: connectivity // 2])
+    return Hills(grid, hill, number, _marked(passes), (height, width), connectivity)
 
 
 @compiled
@@ -158,46 +157,58 @@ def _climb(keys: np.ndarray, higher: np.ndarray, ground: tuple[int, int, int, bo
 
 
 @compiled
-def _number_hills(higher: np.ndarray, hill: np.ndarray, shape: tuple[int, int]) -> int:
-    """Number the summits in reading order, hand the numbers down, and say how many there are."""
+def _number_hills(higher: np.ndarray, hill: np.ndarray) -> int:
+    """Lead every cell to its summit, number the summits in reading order and say how many there are."""
+    winding = np.uint32(1)
+    while winding:
+        winding = _skip(higher, (0, 1)) and _skip(higher, (len(higher) - 1, -1))
     number = 0
-    row = shape[1] + 1
-    first, last = row + 1, (shape[0] + 1) * row
-    for cell in range(first, last):
-        up = higher[cell]
-        if up == cell:
+    for cell in range(1, len(higher)):
+        if higher[cell] == cell:
             number += 1
             hill[cell] = number
-        else:
-            hill[cell] = hill[up]
-    for cell in range(last - 1, first - 1, -1):
-        if hill[cell] == 0:
-            hill[cell] = hill[higher[cell]]
-    # most cells are done; the others lie on winding ways
-    for cell in range(first, last):
-        if hill[cell] == 0 and higher[cell] != 0:
-            end = higher[cell]
-            while hill[end] == 0:
-                end = higher[end]
-            down = cell
-            while hill[down] == 0:
-                hill[down] = hill[end]
-                down = higher[down]
+    for cell in range(len(higher)):
+        hill[cell] = hill[higher[cell]]
     return number
 
 
 @compiled
-def _mark_passes(
-    grids: tuple[np.ndarray, np.ndarray, np.ndarray], step: int, shape: tuple[int, int]
-) -> None:
-    """Mark the lower one of each two cells a step apart that are on two hills."""
+def _skip(higher: np.ndarray, way: tuple[int, int]) -> int:
+    """Lead each cell where its next one leads, one after the other; 0 when nothing changes."""
+    start, step = way
+    changed = np.uint32(0)
+    for number in range(len(higher)):
+        cell = np.uint32(start + step * number)
+        further = higher[higher[cell]]
+        changed |= higher[cell] ^ further
+        higher[cell] = further
+    return changed
+
+
+@compiled
+def _mark_passes(grids: tuple[np.ndarray, np.ndarray, np.ndarray], row: int, steps: np.ndarray) -> None:
+    """Mark the lower one of each two neighbours that are on two hills."""
     hill, keys, passes = grids
-    row = shape[1] + 1
-    end = (shape[0] + 1) * row
-    here, there = hill[row : end], hill[row + step : end + step]
-    low, high = keys[row : end], keys[row + step : end + step]
-    first, second = passes[row : end], passes[row + step : end + step]
-    for cell in range(end - row):
-        first[cell] |= (here[cell] != there[cell]) & (low[cell] < high[cell])
-    for cell in range(end - row):
-        second[cell] |= (here[cell] != there[cell]) & (low[cell] > high[cell])
+    for start in range(row, len(hill) - 2 * row, row):
+        here, low, one = hill[start:], keys[start:], passes[start:]
+        for step in steps:
+            there, high, other = hill[start + step :], keys[start + step :], passes[start + step :]
+            for x in range(row):
+                one[x] |= (here[x] != there[x]) & (low[x] < high[x])
+            for x in range(row):
+                other[x] |= (here[x] != there[x]) & (low[x] > high[x])
+
+
+@compiled
+def _marked(passes: np.ndarray) -> np.ndarray:
+    """Positions of the marks, of which there are few: eight are looked at together."""
+    words = passes.view(np.uint64)
+    found = np.empty(len(passes), np.int64)
+    number = 0
+    for word in range(len(words)):
+        if words[word]:
+            for cell in range(8 * word, 8 * word + 8):
+                if passes[cell]:
+                    found[number] = cell
+                    number += 1
+    return found[:number].copy()

@@ -11,8 +11,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from figureground.base.errors import MapError, OptionError, unknown_option
-from figureground.maps.components import Components, components_above
-from figureground.maps.contours import largest_outlines
+from figureground.maps.hills import find_hills
+from figureground.maps.levels import MapLevels, map_levels
+from figureground.maps.regions import every_region, largest_outlines, largest_regions
 
 AREAS = ("polygon", "pixels")
 CONVENTIONS = ("clova", "inclusive", "half-open")
@@ -42,16 +43,6 @@ class ThresholdBoxes:
             Boxes xyxy.
         """
         return self.boxes[self.threshold == position]
-
-
-@dataclass(frozen=True, eq=False)
-class _Levels:
-    """A map in whole numbers: thresholds exceeded, finer heights, and the level asked for each threshold."""
-
-    counts: np.ndarray
-    heights: np.ndarray
-    distinct: int
-    which: np.ndarray
 
 
 def boxes_from_map(
@@ -100,13 +91,17 @@ def boxes_from_map(
     """
     _check_options(area, convention, (connectivity, multi))
     values = _values(one_map, convention)
-    levels = _levels(values, _shares(thresholds), clova=convention == "clova")
+    levels = map_levels(values, _shares(thresholds), clova=convention == "clova")
     if multi:
-        threshold, inclusive = _all_contours(levels, connectivity)
-    else:
-        threshold, inclusive = _largest(levels, area, connectivity)
+        threshold, inclusive = _all_contours(levels)
+        return _spread(_in_convention(inclusive, convention, values.shape), threshold, levels)
+    hills = find_hills(levels.counts, levels.heights, connectivity=connectivity)
+    largest = largest_outlines if area == "polygon" else largest_regions
+    inclusive = largest(hills, levels.distinct)
     boxes = _in_convention(inclusive, convention, values.shape)
-    return _spread(boxes, threshold, levels)
+    boxes[inclusive[:, 0] < 0] = 0
+    position = np.arange(len(levels.which))
+    return ThresholdBoxes(torch.from_numpy(boxes[levels.which]), torch.from_numpy(position))
 
 
 def _check_options(area: str, convention: str, others: tuple[int, bool]) -> None:
@@ -144,68 +139,16 @@ def _shares(thresholds: Shares) -> np.ndarray:
     return shares
 
 
-def _levels(values: np.ndarray, shares: np.ndarray, *, clova: bool) -> _Levels:
-    """Count how many distinct thresholds each pixel exceeds."""
-    if clova:
-        scaled = values * values.dtype.type(255)
-        grey = scaled.astype(np.uint8)
-        distinct, which = np.unique((shares * grey.max()).astype(np.int64), return_inverse=True)
-        table = np.searchsorted(distinct, np.arange(256), side="left").astype(np.uint8)
-        return _Levels(np.take(table, grey), (scaled * 256).astype(np.uint32), len(distinct), which)
-    top = max(values.max(), values.dtype.type(0))
-    distinct, which = np.unique(shares.astype(values.dtype) * top, return_inverse=True)
-    counts = np.searchsorted(distinct, values, side="left").astype(np.uint32)
-    fine = np.clip(values, 0, None) * (len(distinct) * 256 / max(float(top), 1e-30))
-    heights = counts << np.uint32(8) | (fine.astype(np.uint32) & np.uint32(255))
-    kind = np.uint8 if len(distinct) < 256 else np.uint32
-    return _Levels(counts.astype(kind), heights, len(distinct), which)
-
-
-def _largest(levels: _Levels, area: str, connectivity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Threshold and inclusive box of the largest region of each threshold that has one."""
-    regions = components_above(
-        levels.counts,
-        levels.heights,
-        levels.distinct,
-        connectivity=connectivity,
-        areas=area == "polygon",
-    )
-    if area == "polygon":
-        rows = largest_outlines(regions, levels.counts)
-    else:
-        order = np.lexsort((-regions.first, regions.size, regions.threshold))
-        rows = order[_last_of_each(regions.threshold[order])]
-    return regions.threshold[rows], regions.box[rows]
-
-
-def _last_of_each(sorted_values: np.ndarray) -> np.ndarray:
-    """Positions of the last of each run of equal values."""
-    return np.flatnonzero(
-        np.append(
-            sorted_values[1:] != sorted_values[:-1], np.ones(min(1, len(sorted_values)), bool)
-        )
-    )
-
-
-def _all_contours(levels: _Levels, connectivity: int) -> tuple[np.ndarray, np.ndarray]:
+def _all_contours(levels: MapLevels) -> tuple[np.ndarray, np.ndarray]:
     """Threshold and inclusive box of every region, then of every hole with the pixels round it."""
-    distinct = levels.distinct
-    outer = components_above(levels.counts, levels.heights, distinct, connectivity=connectivity)
-    lowest = levels.heights.max() - levels.heights
-    below = levels.counts.dtype.type(distinct) - levels.counts
-    inner = _inside(components_above(below, lowest, distinct, connectivity=4), below.shape)
-    threshold = np.concatenate([outer.threshold, distinct - 1 - inner.threshold])
-    box = np.concatenate([outer.box, inner.box + np.array([-1, -1, 1, 1])])
-    order = np.argsort(threshold, kind="stable")
-    return threshold[order], box[order]
-
-
-def _inside(regions: Components, shape: tuple[int, ...]) -> Components:
-    """Only the regions that do not touch the border: of what is below a threshold, the holes."""
-    x0, y0, x1, y1 = regions.box.T
-    keep = (x0 > 0) & (y0 > 0) & (x1 < shape[1] - 1) & (y1 < shape[0] - 1)
-    columns = (regions.threshold, regions.box, regions.first, regions.size, regions.holes)
-    return Components(*(column[keep] for column in columns))
+    distinct, ground = levels.distinct, levels.upside_down()
+    height, width = levels.counts.shape
+    outer = every_region(find_hills(levels.counts, levels.heights), distinct)
+    low = find_hills(ground.counts, ground.heights, connectivity=4)
+    threshold, box = every_region(low, distinct)
+    inside = (box[:, :2] > 0).all(1) & (box[:, 2:] < (width - 1, height - 1)).all(1)
+    threshold = np.concatenate([outer[0], distinct - 1 - threshold[inside]])
+    return threshold, np.concatenate([outer[1], box[inside] + (-1, -1, 1, 1)])
 
 
 def _in_convention(inclusive: np.ndarray, convention: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -218,7 +161,7 @@ def _in_convention(inclusive: np.ndarray, convention: str, shape: tuple[int, ...
     return boxes.astype(np.float32)
 
 
-def _spread(boxes: np.ndarray, threshold: np.ndarray, levels: _Levels) -> ThresholdBoxes:
+def _spread(boxes: np.ndarray, threshold: np.ndarray, levels: MapLevels) -> ThresholdBoxes:
     """From distinct levels back to the thresholds asked for; the empty box where there is none."""
     number = np.bincount(threshold, minlength=levels.distinct)
     absent = np.flatnonzero(number == 0)

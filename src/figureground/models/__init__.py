@@ -3,21 +3,35 @@
 __all__ = [
     "CifarResNet",
     "Classifier",
+    "ConstantBackground",
     "LeNetGAP",
     "Preprocessing",
+    "SmallResNet",
+    "SpinalHead",
+    "SpinalStyle",
     "View",
+    "add_background_output",
     "list_models",
     "load_classifier",
     "load_weights",
     "read_class_names",
+    "replace_head",
 ]
 
 from figureground.models.cifar_resnet import CifarResNet
 from figureground.models.class_names import read_class_names
 from figureground.models.classifier import Classifier
+from figureground.models.heads import (
+    ConstantBackground,
+    SpinalHead,
+    SpinalStyle,
+    add_background_output,
+    replace_head,
+)
 from figureground.models.lenet_gap import LeNetGAP
 from figureground.models.loading import load_classifier
 from figureground.models.preprocessing import Preprocessing
+from figureground.models.small_resnet import SmallResNet
 from figureground.models.view import View
 from figureground.models.weights import load_weights
 from figureground.models.zoo import list_models

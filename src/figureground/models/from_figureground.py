@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
+from torchvision.models import AlexNet_Weights
 
 from figureground.base.errors import ModelError, OptionError, unknown_option
 from figureground.models.cifar_resnet import CifarResNet
+from figureground.models.gap_networks import alexnet_gap, googlenet_gap, vgg16_gap
 from figureground.models.lenet_gap import LeNetGAP
 from figureground.models.preprocessing import Preprocessing
+from figureground.models.small_resnet import SmallResNet
 from figureground.models.source import Found, Wanted
 
 _CIFAR_NAMES = (
@@ -27,6 +30,22 @@ _CIFAR = Preprocessing(
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
 )
+_STL_NAMES = (
+    *("airplane", "bird", "car", "cat", "deer"),
+    *("dog", "horse", "monkey", "ship", "truck"),
+)
+_STL = _CIFAR.changed({"size": (96, 96)})
+_IMAGENET_NAMES = tuple(AlexNet_Weights.DEFAULT.meta["categories"])
+_IMAGENET = Preprocessing(
+    size=(224, 224),
+    resize="crop",
+    crop_fraction=0.875,
+    interpolation="bilinear",
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+)
+# what torchvision's GoogLeNet makes of pictures normalised as above, before its first layer
+_HALVES = _IMAGENET.changed({"mean": (0.5,) * 3, "std": (0.5,) * 3})
 _DIGITS = Preprocessing(
     size=(100, 100),
     resize="stretch",
@@ -59,6 +78,10 @@ NETWORKS = {
     "cifar-resnet44": Network(partial(CifarResNet, 44), _CIFAR, _CIFAR_NAMES),
     "cifar-resnet56": Network(partial(CifarResNet, 56), _CIFAR, _CIFAR_NAMES),
     "cifar-resnet110": Network(partial(CifarResNet, 110), _CIFAR, _CIFAR_NAMES),
+    "small-resnet": Network(SmallResNet, _STL, _STL_NAMES),
+    "alexnet-gap": Network(alexnet_gap, _IMAGENET, _IMAGENET_NAMES),
+    "vgg16-gap": Network(vgg16_gap, _IMAGENET, _IMAGENET_NAMES),
+    "googlenet-gap": Network(googlenet_gap, _HALVES, _IMAGENET_NAMES),
 }
 
 
@@ -67,7 +90,8 @@ def build(name: str, wanted: Wanted) -> Found:
 
     Args:
         name: A key of ``NETWORKS``.
-        wanted: Not ``trained``, as no weights can be fetched; ``arguments`` may be ``num_classes`` and ``channels``.
+        wanted: Not ``trained``, as no weights can be fetched; ``arguments`` may be ``num_classes``, ``channels``
+            and what else the network's own function takes.
 
     Returns:
         The network, its preprocessing, and class names where the number of classes is its data set's.

@@ -118,7 +118,7 @@ def _train(
     """The smallest honest loop: AdamW, one cycle, cross-entropy, nothing chosen by looking at the test digits."""
     images, labels = _tensors(clutter)
     steps = samples // _BATCH
-    network: nn.Module = classifier.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    network: nn.Module = classifier.to(memory_format=torch.channels_last).train()
     optimiser = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=1e-4)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, _LEARNING_RATE, total_steps=steps)
     draw = generator(seed)
@@ -128,7 +128,7 @@ def _train(
             logits = network(_unit(images[rows]))
         loss = F.cross_entropy(logits.float(), labels[rows])
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         watch("training", (step + 1) * _BATCH, steps * _BATCH)
@@ -140,7 +140,7 @@ def _accuracy(classifier: Classifier, clutter: Clutter) -> float:
     images, labels = _tensors(clutter)
     hits = [
         classifier(_unit(x)).argmax(1) == y
-        for x, y in zip(images.split(256), labels.split(256), strict=True)
+        for x, y in zip(torch.split(images, 256), torch.split(labels, 256), strict=True)
     ]
     return float(torch.cat(hits).float().mean())
 

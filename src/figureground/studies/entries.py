@@ -18,8 +18,8 @@ class Entries:
     """``entries.jsonl`` of a folder.
 
     Lines of other jobs, of incomplete photos and of photos that have changed are dropped, and their files
-    deleted, when ``begin`` is called with the first results at hand: a run that comes to nothing leaves the folder as it was.
-    Lines of photos that this run was not asked for are kept.
+    deleted, when ``begin`` is called with the first results at hand: a run that comes to nothing leaves
+    the folder as it was. Lines of photos that this run was not asked for are kept.
 
     Args:
         folder: The job's folder; made where absent.

@@ -110,6 +110,7 @@ def _explain_all(
 ) -> list[Failure]:
     """Decode, explain and write, each ahead of the next; the photos that could not be used."""
     entries, writer = sink
+    classifier = cast("Classifier", explainer.model)
     device = _device(options.device)
     size = options.batch_size or default_batch_size(device)
     explain = BatchExplainer(explainer, options.methods, job.classes, most=size)
@@ -117,8 +118,8 @@ def _explain_all(
     done, total = entries.asked - len(todo), entries.asked
     watch(done, total)
     failed: list[Failure] = []
-    photos = load_photos(todo, explainer.model.preprocessing, workers=_workers(options))
-    with placed(explainer.model, device), closing(photos):
+    photos = load_photos(todo, classifier.preprocessing, workers=_workers(options))
+    with placed(classifier, device), closing(photos):
         try:
             for batch, failures in batched(photos, size):
                 for part, explanation in explain(batch):

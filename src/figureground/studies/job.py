@@ -83,4 +83,4 @@ def _weights(classifier: Classifier) -> list[tuple[str, tuple[int, ...], int]]:
 
 def _checksum(value: torch.Tensor) -> int:
     plain = value.detach().cpu().contiguous().flatten()
-    return zlib.crc32(plain.view(torch.uint8).numpy())
+    return zlib.crc32(plain.view(torch.uint8).numpy().data)

@@ -74,16 +74,18 @@ def stacks_of(explanation: Explanation) -> list[Stack]:
     """
     stacks = []
     for method, found in explanation.maps.items():
-        specific = explanation.methods[method].class_specific
+        facts = explanation.methods[method]
+        specific = facts.class_specific
         if not isinstance(found, Tensor):
             stacks += [
                 Stack(method, _plain(layer), maps, specific, _problems(explanation, method, layer))
                 for layer, maps in found.items()
             ]
-        elif len(explanation.layers) == 1:
+        elif len(explanation.layers) == 1 or not facts.per_layer:
             layer = explanation.layers[0].name
+            label = _plain(layer) if facts.per_layer else "all layers"
             problems = _problems(explanation, method, layer)
-            stacks.append(Stack(method, _plain(layer), found, specific, problems))
+            stacks.append(Stack(method, label, found, specific, problems))
         else:
             names = " + ".join(_plain(one.name) for one in explanation.layers)
             fused = {(one.image, one.class_position): one.message for one in diagnose(found)}

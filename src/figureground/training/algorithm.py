@@ -2,14 +2,14 @@
 
 __all__ = ["Algorithm", "Losses"]
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from figureground.base.batch import Batch
-
-if TYPE_CHECKING:
-    from figureground.training.run import Run
+from figureground.base.paper import Paper
+from figureground.training.recipe import RecipePart
+from figureground.training.run import Run
 
 Losses = dict[str, Tensor]
 
@@ -19,32 +19,61 @@ class Algorithm:
 
     Algorithms are a list and do not know one another. An algorithm owns its extra heads (``modules``), so
     that the network stays an ordinary classifier.
+
+    Attributes:
+        name: As recipes write it.
+        paper: Where it comes from; None for this base.
+        Options: What a recipe may say.
+
+    Args:
+        options: Read from the recipe.
+        num_classes: Classes of the data, without a background class.
     """
 
-    def modules(self) -> dict[str, nn.Module]:
-        """Extra modules whose parameters are trained and kept with the run."""
+    name: ClassVar[str] = "none"
+    paper: ClassVar[Paper | None] = None
+    Options: ClassVar[type[RecipePart]] = RecipePart
+
+    def __init__(self, options: RecipePart, num_classes: int) -> None:
+        self.options = options
+        self.num_classes = num_classes
+
+    @property
+    def extra_outputs(self) -> int:
+        """Outputs that the network must have beyond the classes."""
+        return 0
+
+    def modules(self, network: nn.Module) -> dict[str, nn.Module]:  # noqa: ARG002
+        """Extra modules whose parameters are trained and kept with the run.
+
+        Args:
+            network: The classifier that they will stand beside.
+
+        Returns:
+            Name -> module; call them as ``run.heads[name]``, which works with several processes too.
+        """
         return {}
 
     def state(self) -> dict[str, Any]:
-        """What must be kept to resume, beyond the modules."""
+        """What must be kept to resume, beyond the modules: tensors, numbers and words."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take back what ``state`` gave."""
 
-    def prepare(self, run: "Run") -> None:
-        """Before the first step: the model is built, the optimiser is not."""
+    def prepare(self, run: Run) -> None:
+        """Before the first step, also of a resumed run: network, heads and optimiser are made."""
 
-    def change_batch(self, batch: Batch, run: "Run") -> Batch:  # noqa: ARG002
+    def change_batch(self, batch: Batch, run: Run) -> Batch:  # noqa: ARG002
         """Before the network sees a batch."""
         return batch
 
-    def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: "Run") -> Losses:  # noqa: ARG002, PLR0917
+    def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: ARG002, PLR0917
         """Before the named terms are summed and logged."""
         return losses
 
-    def after_step(self, run: "Run") -> None:
-        """After the parameters have changed."""
+    def after_step(self, run: Run) -> None:
+        """After a batch, and after the parameters have changed where they did."""
 
-    def after_epoch(self, run: "Run") -> None:
+    def after_epoch(self, run: Run) -> None:
         """After the last step of an epoch, before validation."""

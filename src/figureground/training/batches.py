@@ -23,14 +23,17 @@ class Batches:
     together see what one sees.
 
     Args:
-        images: ``(M, C, H, W)`` uint8, on the device where training runs.
-        labels: ``(M,)`` int64.
+        images: ``(M, C, H, W)`` uint8, on the device where training runs, or in the CPU's memory where they do not fit.
+        labels: ``(M,)`` int64, beside them.
         size: Pictures of a global batch; the last, incomplete one of an epoch is left out.
         seed: Of order and cuts.
         pad: Of the random cuts; 0 for none.
         mirror: Whether half of the pictures are mirrored.
         rank: Number of this process.
         world: How many processes there are; divides ``size``.
+        accumulate: Batches of one optimiser step; an epoch has a whole number of such steps.
+        device: Where batches go; None leaves them where the pictures are.
+        channels_last: Whether the colours of a pixel lie side by side in memory.
 
     Raises:
         OptionError: The data are fewer than one batch, or processes do not divide it.
@@ -44,18 +47,26 @@ class Batches:
     mirror: bool = False
     rank: int = 0
     world: int = 1
+    accumulate: int = 1
+    device: torch.device | None = None
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.labels) < self.size:
+        if len(self.labels) < self.size * self.accumulate:
             raise OptionError(
-                f"a batch of {self.size} pictures was asked for; there are {len(self.labels)}"
+                f"a step of {self.size * self.accumulate} pictures was asked for; there are {len(self.labels)}"
             )
         if self.size % self.world:
             raise OptionError(f"{self.world} processes cannot share batches of {self.size} evenly")
 
     def __len__(self) -> int:
         """Steps of an epoch."""
-        return len(self.labels) // self.size
+        return len(self.labels) // (self.size * self.accumulate) * self.accumulate
+
+    @property
+    def target(self) -> torch.device:
+        """Where batches go."""
+        return self.labels.device if self.device is None else self.device
 
     def epoch(self, number: int, start: int = 0) -> Iterator[Batch]:
         """The batches of an epoch.
@@ -68,22 +79,60 @@ class Batches:
             This process's share of each global batch.
         """
         order = torch.randperm(len(self.labels), generator=stream(self.seed, "order", number))
-        share = self.size // self.world
-        mine = slice(self.rank * share, (self.rank + 1) * share)
+        order = order.to(self.labels.device)
         for step in range(start, len(self)):
-            rows = order[step * self.size : (step + 1) * self.size][mine].to(self.labels.device)
-            geometry = self._geometry(number, step, mine)
-            images = self.images[rows]
-            images = images if geometry is None else apply_geometry(images, geometry)
-            yield Batch(images.float().div_(255), self.labels[rows], rows, geometry)
+            rows = order[step * self.size : (step + 1) * self.size][self.share(self.size)]
+            geometry = self.cuts(self.size, "cuts", number, step)
+            yield self.made(self.images[rows], self.labels[rows], rows=rows, geometry=geometry)
 
-    def _geometry(self, epoch: int, step: int, mine: slice) -> Geometry | None:
+    def share(self, count: int) -> slice:
+        """This process's share of so many global pictures.
+
+        Args:
+            count: A multiple of ``world``.
+
+        Returns:
+            Which of them.
+        """
+        share = count // self.world
+        return slice(self.rank * share, (self.rank + 1) * share)
+
+    def cuts(self, count: int, purpose: str, *place: int) -> Geometry | None:
+        """This process's share of random cuts for so many global pictures.
+
+        Args:
+            count: A multiple of ``world``.
+            purpose: Keeps cuts of different pictures independent.
+            place: Epoch, step and the like.
+
+        Returns:
+            The cuts, on the device where batches go; None where pictures stay as they are.
+        """
         if not self.pad and not self.mirror:
             return None
-        drawn = draw_geometry(
-            self.size,
-            pad=self.pad,
-            mirror=self.mirror,
-            generator=stream(self.seed, "cuts", epoch, step),
+        numbers = stream(self.seed, purpose, *place)
+        drawn = draw_geometry(count, pad=self.pad, mirror=self.mirror, generator=numbers)
+        return drawn.part(self.share(count)).to(self.target)
+
+    def made(
+        self, images: Tensor, labels: Tensor, *, rows: Tensor, geometry: Geometry | None
+    ) -> Batch:
+        """A batch of stored pictures.
+
+        Args:
+            images: ``(N, C, H, W)`` uint8.
+            labels: ``(N,)``.
+            rows: ``(N,)``.
+            geometry: How they are cut.
+
+        Returns:
+            The batch, where batches go.
+        """
+        pixels, labels, rows = (
+            tensor.to(self.target, non_blocking=True) for tensor in (images, labels, rows)
         )
-        return drawn.part(mine)
+        pixels = pixels if geometry is None else apply_geometry(pixels, geometry)
+        layout = torch.channels_last if self.channels_last else torch.contiguous_format
+        return Batch(
+            pixels.to(torch.float32, memory_format=layout).div_(255), labels, rows, geometry
+        )

@@ -3,6 +3,7 @@
 __all__ = ["load_checkpoint", "save_checkpoint", "save_weights"]
 
 import io
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,13 @@ from figureground.base.errors import DataError
 from figureground.base.record import write_atomically
 from figureground.training.run import Run
 
-_COUNTERS = ("epoch", "step_in_epoch", "step", "best")
+_COUNTERS = ("epoch", "step_in_epoch", "step", "best", "seconds")
 
 
 def save_checkpoint(run: Run) -> Path:
     """Write ``resume.pt``: weights, heads, optimiser, schedule, algorithms, counters.
 
-    The old file stays until the new one is whole. Randomness needs no place in it: it depends on seed, epoch and step alone.
+    The old file stays until the new one is whole; where it cannot be written, an error says so. Randomness needs no place in it: it depends on seed, epoch and step alone.
 
     Args:
         run: The run; every process calls, the first one writes.
@@ -49,7 +50,7 @@ def load_checkpoint(run: Run) -> None:
     path = run.folder / "resume.pt"
     try:
         state = torch.load(path, map_location=run.device, weights_only=True)
-    except (OSError, RuntimeError, EOFError) as error:
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise DataError(f"cannot resume from {path}: {error}") from error
     if state["recipe"] != run.recipe.model_dump_json():
         raise DataError(

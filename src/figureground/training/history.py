@@ -3,8 +3,10 @@
 __all__ = ["History"]
 
 import csv
+import io
 from pathlib import Path
 
+from figureground.base.errors import DataError
 from figureground.base.record import write_atomically
 
 _COLUMNS = ("step", "epoch", "split", "name", "value")
@@ -28,16 +30,19 @@ class History:
             epoch: Of the epoch under way.
             split: ``train`` or ``val``.
             values: Name -> number.
+
+        Raises:
+            DataError: The folder cannot be written to, or the disk is full.
         """
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = not self.path.exists()
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            if fresh:
-                writer.writerow(_COLUMNS)
-            writer.writerows(
-                (step, epoch, split, name, repr(value)) for name, value in values.items()
-            )
+        rows = [(step, epoch, split, name, repr(value)) for name, value in values.items()]
+        text = io.StringIO(newline="")
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            csv.writer(text, lineterminator="\n").writerows(rows if self.path.exists() else [_COLUMNS, *rows])
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                file.write(text.getvalue())
+        except OSError as error:
+            raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
 
     def cut_after(self, step: int) -> None:
         """Forget what came after a step: a resumed run will write it again.

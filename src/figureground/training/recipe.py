@@ -6,65 +6,83 @@ __all__ = [
     "ModelSpec",
     "OptimiserSpec",
     "Recipe",
+    "RecipePart",
     "ScheduleSpec",
     "changed",
+    "checked",
     "read_recipe",
+    "write_recipe",
 ]
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
 
 from figureground.base.errors import DataError, OptionError, unknown_option
+from figureground.base.record import write_atomically
+
+Checked = TypeVar("Checked", bound=BaseModel)
 
 
-class _Part(BaseModel):
-    """Unknown keys are errors; a recipe does not change once it is read."""
+class RecipePart(BaseModel):
+    """Base of every part: unknown keys are errors, and a recipe does not change once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class DataSpec(_Part):
-    """Which pictures. ``name`` is an entry of the data registry; ``root`` a file or folder where it needs one."""
+class DataSpec(RecipePart):
+    """Which pictures: fields of ``load_dataset`` and its options.
+
+    Without a ``seed`` the run's own decides division and generation. ``limit`` keeps that many training pictures, the same
+    share of every class.
+    """
 
     name: str
     root: str | None = None
-    arguments: dict[str, Any] = Field(default_factory=dict)
+    seed: int | None = None
     val_fraction: float = Field(0.1, gt=0, lt=1)
+    download: StrictBool = False
+    count: int | None = Field(None, ge=1)
+    background: StrictBool = False
     limit: int | None = Field(None, ge=1)
 
 
-class ModelSpec(_Part):
-    """Which network; as for ``load_classifier``. Without ``weights`` and ``pretrained`` it starts untrained."""
+class ModelSpec(RecipePart):
+    """Which network; as for ``load_classifier``. Without ``weights`` and ``pretrained`` it starts untrained.
+
+    ``head`` puts a new ``linear`` or ``spinal`` head on it; a head is replaced anyway where trained weights come with other
+    classes.
+    """
 
     name: str
     weights: str | None = None
-    pretrained: bool = False
+    pretrained: StrictBool = False
+    head: Literal["own", "linear", "spinal"] = "own"
     arguments: dict[str, Any] = Field(default_factory=dict)
     preprocessing: dict[str, Any] = Field(default_factory=dict)
 
 
-class AugmentationSpec(_Part):
+class AugmentationSpec(RecipePart):
     """Random cuts out of the picture padded by ``pad`` pixels, and mirror images."""
 
     pad: int = Field(0, ge=0)
-    mirror: bool = False
+    mirror: StrictBool = False
 
 
-class OptimiserSpec(_Part):
+class OptimiserSpec(RecipePart):
     """``sgd`` or ``adamw``."""
 
     kind: str = "sgd"
     lr: float = Field(0.1, gt=0)
     momentum: float = Field(0.9, ge=0, lt=1)
     weight_decay: float = Field(5e-4, ge=0)
-    nesterov: bool = False
+    nesterov: StrictBool = False
 
 
-class ScheduleSpec(_Part):
+class ScheduleSpec(RecipePart):
     """``constant``, ``cosine``, ``one-cycle``, or ``steps``: factor ``gamma`` at each milestone, a fraction of the run."""
 
     kind: str = "cosine"
@@ -73,12 +91,12 @@ class ScheduleSpec(_Part):
     gamma: float = Field(0.1, gt=0)
 
 
-class Recipe(_Part):
+class Recipe(RecipePart):
     """A training run.
 
     ``accumulate`` steps share one optimiser step; ``ema`` is the decay of an averaged copy of the weights (None
-    for none); ``checkpoint_every`` counts steps (0 for the ends of epochs only); ``algorithms`` is a list of
-    one-key mappings, name to options.
+    for none); ``checkpoint_every`` counts steps (0 for the ends of epochs only) and is a multiple of ``accumulate``;
+    ``algorithms`` is a list of one-key mappings, name to options. ``precision`` in half, bf16, needs no loss scaling.
     """
 
     name: str
@@ -86,7 +104,8 @@ class Recipe(_Part):
     epochs: int = Field(gt=0)
     batch_size: int = Field(128, gt=0)
     accumulate: int = Field(1, gt=0)
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    channels_last: StrictBool = False
     data: DataSpec
     model: ModelSpec
     augmentation: AugmentationSpec = AugmentationSpec()
@@ -96,6 +115,18 @@ class Recipe(_Part):
     ema: float | None = Field(None, gt=0, lt=1)
     checkpoint_every: int = Field(0, ge=0)
     algorithms: tuple[dict[str, dict[str, Any]], ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "Recipe":
+        """Refuse what could not be resumed exactly, and algorithms without one name."""
+        if self.checkpoint_every % self.accumulate:
+            raise ValueError(
+                f"checkpoint_every ({self.checkpoint_every}) is not a multiple of accumulate ({self.accumulate}): "
+                "the gradients gathered so far would be lost"
+            )
+        if any(len(entry) != 1 for entry in self.algorithms):
+            raise ValueError("each entry of algorithms is one name with its options")
+        return self
 
 
 def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:
@@ -149,10 +180,41 @@ def changed(
     merged = {**content}
     for change in changes:
         _set(merged, change)
+    return checked(Recipe, merged, source=source)
+
+
+def checked(model: type[Checked], content: Any, *, source: str) -> Checked:  # noqa: ANN401 - a file may hold anything
+    """Plain data as this part of a recipe.
+
+    Args:
+        model: The part.
+        content: Plain data.
+        source: For messages.
+
+    Returns:
+        The part.
+
+    Raises:
+        OptionError: A key that does not exist (with the closest one), or a value that does not fit.
+    """
     try:
-        return Recipe.model_validate(merged)
+        return model.model_validate(content)
     except ValidationError as error:
-        raise OptionError(_refusal(error, source)) from None
+        raise OptionError(_refusal(error, model, source)) from None
+
+
+def write_recipe(recipe: Recipe, path: Path) -> Path:
+    """Write a recipe with every default spelled out; reading it back gives an equal one.
+
+    Args:
+        recipe: The recipe.
+        path: A YAML file.
+
+    Returns:
+        The file.
+    """
+    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return write_atomically(path, text.encode())
 
 
 def _set(content: dict[str, Any], change: str) -> None:
@@ -172,14 +234,17 @@ def _set(content: dict[str, Any], change: str) -> None:
         raise OptionError(f"the value in '{change}' is not YAML: {error}") from error
 
 
-def _refusal(error: ValidationError, source: str) -> str:
+def _refusal(error: ValidationError, model: type[BaseModel], source: str) -> str:
     """The first thing that is wrong, in words."""
     first = error.errors()[0]
     place = ".".join(str(key) for key in first["loc"])
     if first["type"] == "extra_forbidden":
-        parent: type[BaseModel] = Recipe
+        parent = model
         for key in first["loc"][:-1]:
-            inner = parent.model_fields[str(key)].annotation
+            field = parent.model_fields.get(str(key))
+            inner = None if field is None else field.annotation
             parent = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else parent
         return f"{source}: {unknown_option('key', first['loc'][-1], parent.model_fields)}"
+    if first["type"] == "value_error":
+        return f"{source}: {first['msg'].removeprefix('Value error, ')}"
     return f"{source}: {place}: {first['msg']} (given: {first['input']!r})"

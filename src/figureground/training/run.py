@@ -1,10 +1,12 @@
 """A training run: what the loop and the algorithms share."""
 
-__all__ = ["Run"]
+__all__ = ["Run", "launched"]
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -13,7 +15,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from figureground.training.algorithm import Algorithm
 from figureground.training.batches import Batches
 from figureground.training.history import History
 from figureground.training.recipe import Recipe
@@ -29,18 +30,20 @@ class Run:
         fabric: Devices, precision and processes.
         folder: Where it is kept.
         network: The classifier that is trained, unwrapped.
-        extras: Heads of algorithms.
+        extras: Heads of algorithms, unwrapped.
         model: The classifier as Fabric wraps it; what the loop calls.
+        heads: Heads as Fabric wraps them; what algorithms call.
         optimiser: Changes the classifier and the heads.
         schedule: Of its learning rate.
-        algorithms: Told of every moment.
+        algorithms: Each an ``Algorithm``, told of every moment.
         batches: Training batches.
         history: The log.
         average: Exponential moving average of the classifier; None without one.
         epoch: Number of the epoch under way, from 0.
-        step_in_epoch: Steps of it that are done.
-        step: Steps that are done in all.
+        step_in_epoch: Batches of it that are done.
+        step: Batches that are done in all.
         best: Best validation accuracy so far.
+        seconds: Spent in training steps, validation and saving left out.
     """
 
     recipe: Recipe
@@ -49,9 +52,10 @@ class Run:
     network: nn.Module
     extras: nn.ModuleDict
     model: nn.Module
+    heads: dict[str, nn.Module]
     optimiser: Optimizer
     schedule: LRScheduler
-    algorithms: Sequence[Algorithm]
+    algorithms: Sequence[Any]  # of Algorithm, which knows Run: naming it here would close a circle
     batches: Batches
     history: History
     average: AveragedModel | None = None
@@ -59,7 +63,8 @@ class Run:
     step_in_epoch: int = 0
     step: int = 0
     best: float = -1.0
-    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+    clock: float = field(default=0.0, repr=False)
 
     @classmethod
     def start(
@@ -70,9 +75,9 @@ class Run:
         *,
         fabric: Fabric,
         folder: Path,
-        algorithms: Sequence[Algorithm] = (),
+        algorithms: Sequence[Any] = (),
     ) -> "Run":
-        """A run before its first step: algorithms prepared, optimiser and schedule made, everything on its device.
+        """A run before its first step: everything made and on its device, algorithms prepared.
 
         Args:
             recipe: What decides it.
@@ -80,35 +85,29 @@ class Run:
             batches: Training batches.
             fabric: Devices, precision and processes; launched.
             folder: Where it is kept.
-            algorithms: In the order in which they are told of each moment.
+            algorithms: Each an ``Algorithm``, in the order in which they are told of each moment.
 
         Returns:
             The run.
         """
-        network = fabric.to_device(network)
+        layout = torch.channels_last if recipe.channels_last else torch.preserve_format
+        network = fabric.to_device(network.to(memory_format=layout))
         extras = nn.ModuleDict(
-            {
-                f"{i}/{key}".replace(".", "_"): module
-                for i, a in enumerate(algorithms)
-                for key, module in a.modules().items()
-            }
+            {name: head for one in algorithms for name, head in one.modules(network).items()}
         )
         extras = fabric.to_device(extras)
         parameters = [p for p in (*network.parameters(), *extras.parameters()) if p.requires_grad]
         optimiser = make_optimiser(parameters, recipe.optimiser)
-        total = recipe.epochs * len(batches) // recipe.accumulate
-        schedule = make_schedule(optimiser, recipe.schedule, total)
-        model, wrapped = fabric.setup(network, optimiser)
-        for name, module in extras.items():
-            extras[name] = fabric.setup_module(module)
+        steps = recipe.epochs * len(batches) // recipe.accumulate
+        schedule = make_schedule(optimiser, recipe.schedule, steps)
         average = None
         if recipe.ema is not None:
-            average = AveragedModel(
-                network, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True
-            )
+            blend = get_ema_multi_avg_fn(recipe.ema)
+            average = AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
+        model, wrapped = fabric.setup(network, optimiser)
         run = cls(
-            recipe, fabric, folder, network, extras, model, wrapped, schedule, algorithms, batches,
-            History(folder / "history.csv"), average,
+            recipe, fabric, folder, network, extras, model, _wrapped(extras, fabric), wrapped, schedule, algorithms,
+            batches, History(folder / "history.csv"), average,
         )  # fmt: skip
         for algorithm in algorithms:
             algorithm.prepare(run)
@@ -130,10 +129,49 @@ class Run:
         return self.fabric.device
 
     def losses_of(self, outputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy over labelled pictures, before algorithms change it."""
-        smoothing = self.recipe.label_smoothing
+        """Cross-entropy over labelled pictures, before algorithms change it.
+
+        Args:
+            outputs: Logits ``(N, L)``.
+            labels: ``(N,)``; -1 is left out.
+
+        Returns:
+            One named term, the mean over the labelled pictures; 0 without any.
+        """
         labelled = (labels >= 0).sum().clamp_min(1)  # no branch: it would wait for the device
         loss = nn.functional.cross_entropy(
-            outputs, labels, ignore_index=-1, label_smoothing=smoothing, reduction="sum"
+            outputs,
+            labels,
+            ignore_index=-1,
+            label_smoothing=self.recipe.label_smoothing,
+            reduction="sum",
         )
         return {"cross_entropy": loss / labelled}
+
+
+def launched(*, precision: str, accelerator: str = "auto") -> Fabric:
+    """Devices and processes: one device, or what ``fabric run`` or ``torchrun`` started this process for.
+
+    Args:
+        precision: As in a recipe.
+        accelerator: ``auto``, ``cpu``, ``cuda``, ``mps``; ``fabric run`` decides for itself.
+
+    Returns:
+        The launched engine.
+    """
+    settings: dict[str, Any] = {"precision": precision}
+    if "LT_CLI_USED" not in os.environ:
+        started = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
+        kind = "ddp" if started else "auto"
+        settings |= {"accelerator": accelerator, "devices": started or 1, "strategy": kind}
+    fabric = Fabric(**settings)
+    fabric.launch()
+    return fabric
+
+
+def _wrapped(extras: nn.ModuleDict, fabric: Fabric) -> dict[str, nn.Module]:
+    """Each head as the engine runs it; one without trainable weights stays as it is."""
+    return {
+        name: fabric.setup_module(head) if any(p.requires_grad for p in head.parameters()) else head
+        for name, head in extras.items()
+    }

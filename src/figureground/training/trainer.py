@@ -1,7 +1,9 @@
 """The loop, all of it, in plain sight."""
 
-__all__ = ["Validation", "fit", "validate"]
+__all__ = ["Validation", "Watch", "fit", "validate"]
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,10 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from figureground.base.batch import Batch
+from figureground.base.errors import OptionError
 from figureground.training.checkpoint import save_checkpoint, save_weights
 from figureground.training.run import Run
+from figureground.training.streams import borrowed_numbers, set_numbers
 
 Watch = Callable[[Run, dict[str, float]], None]
+"""Called after every batch; with numbers where some were logged, so that it does not wait for the device."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,7 @@ class Validation:
     """Pictures that choose between checkpoints; never a test set.
 
     Args:
-        images: ``(M, C, H, W)`` uint8, on the device.
+        images: ``(M, C, H, W)`` uint8.
         labels: ``(M,)`` int64.
         num_classes: Logits beyond these (a background class) are dropped before choosing.
     """
@@ -34,39 +40,41 @@ def fit(run: Run, validation: Validation | None = None, watch: Watch | None = No
     """Train from where the run stands to its last epoch.
 
     Leaves ``last.safetensors``, ``best.safetensors`` (by validation accuracy), ``resume.pt`` and
-    ``history.csv`` in the run's folder.
+    ``history.csv`` in the run's folder. Torch's global numbers are borrowed and given back.
 
     Args:
         run: The run.
         validation: Measured after every epoch.
-        watch: Told of the losses after every step.
+        watch: Told after every batch.
     """
-    for epoch in range(run.epoch, run.recipe.epochs):
-        run.model.train()
-        for original in run.batches.epoch(epoch, run.step_in_epoch):
-            batch = original
-            for algorithm in run.algorithms:
-                batch = algorithm.change_batch(batch, run)
-            run.step_in_epoch += 1
-            is_last = run.step_in_epoch % run.recipe.accumulate == 0
-            with run.fabric.no_backward_sync(run.model, enabled=not is_last):
-                outputs = run.model(batch.images)
-                losses = run.losses_of(outputs, batch.labels)
+    with borrowed_numbers(run.device):
+        for epoch in range(run.epoch, run.recipe.epochs):
+            run.model.train()
+            run.clock = time.perf_counter()
+            for original in run.batches.epoch(epoch, run.step_in_epoch):
+                # dropout draws from torch's global numbers: they too depend on the place in the run alone
+                set_numbers(run.device, run.recipe.seed, "step", run.step, run.fabric.global_rank)
+                batch = original
                 for algorithm in run.algorithms:
-                    losses = algorithm.change_losses(losses, outputs, batch, run)
-                run.fabric.backward(
-                    torch.stack(list(losses.values())).sum() / run.recipe.accumulate
-                )
-            if is_last:
-                _change_parameters(run)
-            run.step += 1
+                    batch = algorithm.change_batch(batch, run)
+                is_last = (run.step_in_epoch + 1) % run.recipe.accumulate == 0
+                with run.fabric.no_backward_sync(run.model, enabled=not is_last):
+                    outputs = run.model(batch.images)
+                    losses = run.losses_of(outputs, batch.labels)
+                    for algorithm in run.algorithms:
+                        losses = algorithm.change_losses(losses, outputs, batch, run)
+                    total = torch.stack(list(losses.values())).sum()
+                    run.fabric.backward(total / run.recipe.accumulate)
+                if is_last:
+                    _change_parameters(run)
+                run.step_in_epoch, run.step = run.step_in_epoch + 1, run.step + 1
+                for algorithm in run.algorithms:
+                    algorithm.after_step(run)
+                _after_step(run, losses, shown=(outputs, batch), watch=watch)
+            run.epoch, run.step_in_epoch = epoch + 1, 0
             for algorithm in run.algorithms:
-                algorithm.after_step(run)
-            _after_step(run, losses, watch)
-        run.epoch, run.step_in_epoch = epoch + 1, 0
-        for algorithm in run.algorithms:
-            algorithm.after_epoch(run)
-        _after_epoch(run, validation)
+                algorithm.after_epoch(run)
+            _after_epoch(run, validation)
 
 
 @torch.inference_mode()
@@ -76,25 +84,30 @@ def validate(
     """Accuracy and loss over the known classes.
 
     Args:
-        model: Images in [0, 1] to logits.
+        model: Images in [0, 1] to logits; left in the mode in which it came.
         validation: What on.
         batch_size: Pictures at a time.
 
     Returns:
         ``accuracy`` (0 to 1) and ``loss`` (nats).
     """
+    device = next((p.device for p in model.parameters()), validation.images.device)
     training = model.training
     model.eval()
-    parts = zip(
-        validation.images.split(batch_size), validation.labels.split(batch_size), strict=True
-    )
-    correct, loss = 0.0, 0.0
-    for images, labels in parts:
-        logits = model(images.float().div(255))[:, : validation.num_classes].float()
-        correct += float((logits.argmax(1) == labels).sum())
-        loss += float(F.cross_entropy(logits, labels, reduction="sum"))
+    hits, losses = [], []
+    for rows in torch.arange(len(validation.labels)).split(batch_size):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        labels = validation.labels[part].to(device)
+        images = validation.images[part].to(device)
+        logits = model(images.float().div_(255))[:, : validation.num_classes].float()
+        hits.append((logits.argmax(1) == labels).sum())
+        losses.append(F.cross_entropy(logits, labels, reduction="sum"))
     model.train(training)
-    return {"accuracy": correct / len(validation.labels), "loss": loss / len(validation.labels)}
+    count = len(validation.labels)
+    return {
+        "accuracy": float(torch.stack(hits).sum()) / count,
+        "loss": float(torch.stack(losses).sum()) / count,
+    }
 
 
 def _change_parameters(run: Run) -> None:
@@ -105,18 +118,48 @@ def _change_parameters(run: Run) -> None:
         run.average.update_parameters(run.network)
 
 
-def _after_step(run: Run, losses: dict[str, Tensor], watch: Watch | None) -> None:
-    every = run.recipe.checkpoint_every
+def _after_step(
+    run: Run,
+    losses: dict[str, Tensor],
+    *,
+    shown: tuple[Tensor, Batch],
+    watch: Watch | None,
+) -> None:
     values: dict[str, float] = {}
-    if watch is not None or run.step % _LOG_EVERY == 0:
+    if run.step % _LOG_EVERY == 0:
         values = {name: float(loss.detach()) for name, loss in losses.items()}
-    if run.step % _LOG_EVERY == 0 and run.fabric.is_global_zero:
-        rate = {"learning_rate": run.optimiser.param_groups[0]["lr"]}
-        run.history.add(run.step, run.epoch, split="train", values=values | rate)
+        _check_finite(values, run)
+        values |= {
+            "accuracy": _accuracy(*shown),
+            "learning_rate": run.optimiser.param_groups[0]["lr"],
+        }
+        if run.fabric.is_global_zero:
+            run.history.add(run.step, run.epoch, split="train", values=values)
+    now = time.perf_counter()
+    run.seconds, run.clock = run.seconds + now - run.clock, now
     if watch is not None:
         watch(run, values)
+    every = run.recipe.checkpoint_every
     if every and run.step % every == 0:
         save_checkpoint(run)
+        run.clock = time.perf_counter()
+
+
+def _check_finite(values: dict[str, float], run: Run) -> None:
+    """Stop before hours are spent on a network of NaNs; what was saved stays."""
+    wrong = [name for name, value in values.items() if not math.isfinite(value)]
+    if wrong:
+        raise OptionError(
+            f"the loss {wrong[0]} is {values[wrong[0]]} at step {run.step}: training has diverged; "
+            f"try a smaller optimiser.lr than {run.recipe.optimiser.lr:g}, or a longer schedule.warm_up"
+        )
+
+
+def _accuracy(outputs: Tensor, batch: Batch) -> float:
+    """Share of the batch's labelled pictures that are right; 0 without any."""
+    labelled = batch.labels >= 0
+    right = (outputs.argmax(1) == batch.labels) & labelled
+    return float(right.sum() / labelled.sum().clamp_min(1))
 
 
 def _after_epoch(run: Run, validation: Validation | None) -> None:

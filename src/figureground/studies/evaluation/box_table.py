@@ -1,4 +1,4 @@
-"""Overlap with the true boxes at all thresholds, for the largest region and for all contours, from one pass."""
+"""Overlap with the true boxes at all thresholds, for the largest region and for all contours."""
 
 __all__ = ["BOX_RULES", "BoxTable", "box_table"]
 
@@ -11,8 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from figureground.base.errors import unknown_option
-from figureground.maps.components import components_above
-from figureground.maps.contours import largest_outlines
+from figureground.maps.boxes import boxes_from_map
 from figureground.metrics.localisation.best_overlap import (
     CLOVA,
     CLOVA_V2,
@@ -52,8 +51,8 @@ def box_table(
 ) -> BoxTable:
     """Both tables of a stack of maps.
 
-    Equal to ``best_overlaps`` with both rules. For ``clova`` the regions are found once for both, and holes
-    are looked for only where the count of regions and holes says that there are some: half the time.
+    Equal to ``best_overlaps`` with both rules. For ``clova`` the boxes of a map that comes several times in a
+    row, as a baseline does, are cut once.
 
     Args:
         maps: In [0, 1], at the size that the boxes refer to.
@@ -97,51 +96,27 @@ def box_table(
 
 @dataclass(frozen=True, eq=False)
 class _Cut:
-    """All boxes of a map, sorted by nothing: their levels, which are the largest regions, and each share's level."""
+    """The box of the largest region at each threshold, and all contours' boxes with their thresholds."""
 
-    boxes: np.ndarray
-    level: np.ndarray
     largest: np.ndarray
-    which: np.ndarray
+    boxes: np.ndarray
+    threshold: np.ndarray
 
 
 def _cut(one_map: np.ndarray, shares: np.ndarray) -> _Cut:
     """The published rule: 256 levels, strictly above, 8 neighbours, holes are contours too."""
-    scaled = one_map * one_map.dtype.type(255)
-    grey = scaled.astype(np.uint8)
-    levels, which = np.unique((shares * grey.max()).astype(np.int64), return_inverse=True)
-    table = np.searchsorted(levels, np.arange(256), side="left").astype(np.uint8)
-    counts, heights = np.take(table, grey), (scaled * 256).astype(np.uint32)
-    outer = components_above(counts, heights, len(levels), areas=True)
-    largest = largest_outlines(outer, counts)
-    level, boxes = outer.threshold, outer.box
-    if outer.holes.any():
-        more_levels, more_boxes = _holes(counts, heights, len(levels))
-        level, boxes = np.concatenate([level, more_levels]), np.concatenate([boxes, more_boxes])
-    limit = np.array([grey.shape[1], grey.shape[0]] * 2) - 1
-    generous = np.minimum(boxes + np.array([0, 0, 1, 1]), limit).astype(np.float64)
-    return _Cut(generous, level, largest, which)
+    largest = boxes_from_map(one_map, shares)
+    every = boxes_from_map(one_map, shares, multi=True)
+    boxes = [some.boxes.numpy().astype(np.float64) for some in (largest, every)]
+    return _Cut(*boxes, every.threshold.numpy())
 
 
 def _best(cut: _Cut, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Best overlap at each threshold: of the largest region, and of all contours."""
-    overlap = _overlaps(cut.boxes, truth)
-    # where no region is left the box is 0 0 0 0
-    single = np.full(cut.which.max() + 1, _overlaps(np.zeros((1, 4)), truth)[0])
-    single[cut.level[cut.largest]] = overlap[cut.largest]
+    single = _overlaps(cut.largest, truth)
     multi = single.copy()
-    np.maximum.at(multi, cut.level, overlap)
-    return single[cut.which], multi[cut.which]
-
-
-def _holes(counts: np.ndarray, heights: np.ndarray, levels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Threshold and inclusive box of every hole, with the pixels round it."""
-    below = counts.dtype.type(levels) - counts
-    ground = components_above(below, heights.max() - heights, levels, connectivity=4)
-    x0, y0, x1, y1 = ground.box.T
-    inside = (x0 > 0) & (y0 > 0) & (x1 < counts.shape[1] - 1) & (y1 < counts.shape[0] - 1)
-    box = ground.box[inside] + np.array([-1, -1, 1, 1])
-    return levels - 1 - ground.threshold[inside], box
+    np.maximum.at(multi, cut.threshold, _overlaps(cut.boxes, truth))
+    return single, multi
 
 
 def _overlaps(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:

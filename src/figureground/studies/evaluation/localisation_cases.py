@@ -19,7 +19,7 @@ from figureground.metrics.localisation.overlap import iou
 from figureground.studies.evaluation.box_table import BOX_RULES
 from figureground.studies.evaluation.post_processing import PostProcessing
 from figureground.studies.evaluation.sets import EvaluationBatch, EvaluationSet
-from figureground.studies.evaluation.sources import MapSource
+from figureground.studies.evaluation.sources import MapBatch, MapSource
 
 _TRUE, _FOUND = "#ffd400", "#00b8d9"
 _SIDE = 200
@@ -108,17 +108,14 @@ def draw_cases(
     rows = sorted({row for some in wanted.values() for _, row in some})
     drawn: dict[tuple[str, int], Case] = {}
     for batch in pictures.batches(_BATCH, rows):
-        found = source(batch) if len(batch) else None
-        for method, some in wanted.items() if found is not None else ():
-            here = [
-                (kind, batch.rows.tolist().index(row))
-                for kind, row in some
-                if row in batch.rows.tolist()
-            ]
-            maps = found.maps[method].cpu()
-            for kind, at in here:
-                case = _case(method, maps[at : at + 1], batch=batch.part([at]), drawing=drawing)
-                drawn[method, int(batch.rows[at])] = replace(case, kind=kind)
+        found = source(batch) if len(batch) else MapBatch({})
+        at_of = {row: at for at, row in enumerate(batch.rows.tolist())}
+        for method, raw in found.maps.items():
+            for kind, row in wanted.get(method, ()):
+                if row in at_of:
+                    one, at = batch.part([at_of[row]]), at_of[row]
+                    case = _case(method, raw[at : at + 1].cpu(), batch=one, drawing=drawing)
+                    drawn[method, row] = replace(case, kind=kind)
     return [
         drawn[method, row]
         for method, some in wanted.items()

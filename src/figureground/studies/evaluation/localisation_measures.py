@@ -145,10 +145,7 @@ def _packed(table: np.ndarray, overlaps: Sequence[float]) -> np.ndarray:
 def _peak_and_mass(
     maps: np.ndarray, boxes: Sequence[Tensor], tolerance: float
 ) -> tuple[list[bool], list[float]]:
-    """``pointing_game`` and ``energy_pointing_game`` of maps known to be in [0, 1] and not constant.
-
-    The same values at a tenth of the time, most of which went into checks that these maps have passed.
-    """
+    """``pointing_game`` and ``energy_pointing_game``, without the checks that these maps have passed."""
     near, share = [], []
     for one_map, true in zip(maps, boxes, strict=True):
         corners = true.cpu().double().numpy()

@@ -1,11 +1,10 @@
 """Do the maps find the object? Boxes, peak and mass of every method, with thresholds chosen on pictures set aside."""
 
-__all__ = ["LocalisationOptions", "LocalisationRecord", "study_localisation"]
+__all__ = ["study_localisation"]
 
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,27 +23,20 @@ from figureground.studies.evaluation.localisation_cases import (
     draw_cases,
     worst_and_best,
 )
-from figureground.studies.evaluation.localisation_measures import (
-    LocalisationGrid,
-    localisation_columns,
-    true_ranks,
+from figureground.studies.evaluation.localisation_measures import localisation_columns, true_ranks
+from figureground.studies.evaluation.localisation_options import (
+    LocalisationOptions,
+    LocalisationRecord,
 )
-from figureground.studies.evaluation.localisation_tables import (
+from figureground.studies.evaluation.localisation_results import (
     Parts,
     RowResult,
-    localisation_tables,
-    pixel_tables,
     row_result,
     split_parts,
 )
-from figureground.studies.evaluation.measure_record import (
-    Curves,
-    MeasureRecord,
-    counted,
-    model_facts,
-)
+from figureground.studies.evaluation.localisation_tables import localisation_tables, pixel_tables
+from figureground.studies.evaluation.measure_record import Curves, counted, model_facts
 from figureground.studies.evaluation.other_sources import BaselineMaps, SeveralSources
-from figureground.studies.evaluation.post_processing import PostProcessing
 from figureground.studies.evaluation.sets import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.sources import MapBatch, MapSource
 from figureground.studies.progress import Watch, unwatched
@@ -56,42 +48,6 @@ _CENTRE_NOTE = (
     "read every row against the baselines: where a centred box does as well, "
     "the pictures say little about the maps"
 )
-
-
-@dataclass(frozen=True)
-class LocalisationOptions:
-    """What is measured and how.
-
-    Args:
-        post: From raw maps to maps that are boxed.
-        grid: Thresholds, overlaps, box rule, pointing tolerance.
-        validation_share: Share of the pictures on which thresholds are chosen; they are not reported.
-        seed: Of that division and of the resampling.
-        reference: Every other row is compared with this one, pair by pair; the first one where None.
-        cases: How many of the worst and of the best pictures of each method are drawn.
-        batch_size: Pictures at a time.
-        overwrite: Measure again what an earlier run measured.
-    """
-
-    post: PostProcessing = field(default_factory=PostProcessing)
-    grid: LocalisationGrid = field(default_factory=LocalisationGrid)
-    validation_share: float = 0.2
-    seed: int = 0
-    reference: str | None = None
-    cases: int = 3
-    batch_size: int = 16
-    overwrite: bool = False
-
-
-@dataclass(frozen=True)
-class LocalisationRecord(MeasureRecord):
-    """A finished study; saved as ``record.json``, last, beside ``per_image.npz``.
-
-    Args:
-        cases: The worst and best pictures of each method.
-    """
-
-    cases: tuple[Case, ...] = ()
 
 
 def study_localisation(

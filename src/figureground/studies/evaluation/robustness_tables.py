@@ -17,6 +17,9 @@ from figureground.studies.evaluation.summaries import interval_cells, mean_of
 Table = Mapping[str, np.ndarray]
 _HIT = 0.5
 _SUBSETS = ("all", "misclassified clean", "flipped by the attack")
+_LOCALISED = (
+    "share with IoU ≥ 0.5 at the threshold chosen on clean maps of the validation part and frozen."
+)
 _PLACES = (("pointing", "pointing"), ("energy", "energy in the box"))
 _LIKENESS = (("pearson", "Pearson"), ("ssim", "SSIM"))
 
@@ -120,37 +123,34 @@ class AttackTables:
         Returns:
             Tables as records hold them.
         """
-        wide = [self.localisation(name) for name in _SUBSETS]
-        return (self.attacks(), *wide, self.falls(), self.thresholds_chosen(), self.everything())
+        narrow = [self.localisation(name) for name in _SUBSETS[1:]]
+        return (self.attacks(), *narrow, self.falls(), self.thresholds_chosen(), self.everything())
 
     def attacks(self) -> dict[str, object]:
-        """What each attack did to the predictions and the pixels."""
-        part = ~self.validation
-        clean, label = (self.table[key][part] for key in ("clean/predicted", "label"))
-        lines: list[list[object]] = [["clean", _mean(clean == label), None, None, None, len(label)]]
-        for case in self.cases:
-            after, far, steps = (
-                self.table[f"{case}/{key}"][part]
-                for key in ("predicted", "perturbation", "iterations")
-            )
-            walked = _mean(steps) if (steps >= 0).all() else None
-            lines.append(
-                [case, _mean(after == label), _mean(after != clean), _mean(far), walked, len(label)]
-            )
-        columns = ["attack", "accuracy", "flipped", "ρ", "iterations", "images"]
-        caption = "Flipped: the prediction changed. ρ: mean length of the change over the length of the picture (L2)."
-        return _table(("Attacks", caption), columns, lines)
+        """What each attack did to the predictions, the pixels and the boxes of all pictures."""
+        lines = [
+            [case, *self._outcome(case), *self._shares(case, ~self.validation)]
+            for case in ("clean", *self.cases)
+        ]
+        columns = ["attack", "images", "accuracy", "flipped", "ρ", "iterations", *self.rows]
+        caption = (
+            "Flipped: the prediction changed. ρ: mean length of the change over the length of the picture (L2). "
+            f"Under each method, of all pictures: {_LOCALISED}"
+        )
+        return _table(("Attacks and localisation", caption), columns, lines)
 
     def localisation(self, subset: str) -> dict[str, object]:
         """Attacks × methods: share of pictures whose box is right, for one kind of picture."""
-        lines = []
-        for case in ("clean", *self.cases):
-            part = self.subset(case, subset)
-            if part.any():
-                shares = [_mean(self.hits(case, row)[part]) for row in self.rows]
-                lines.append([case, int(part.sum()), *shares])
-        caption = "Share with IoU ≥ 0.5 at the threshold chosen on clean maps of the validation part and frozen."
-        return _table((f"Localisation, {subset}", caption), ["attack", "images", *self.rows], lines)
+        parts = {case: self.subset(case, subset) for case in ("clean", *self.cases)}
+        lines = [
+            [case, int(part.sum()), *self._shares(case, part)]
+            for case, part in parts.items()
+            if part.any()
+        ]
+        columns = ["attack", "images", *self.rows]
+        return _table(
+            (f"Localisation, {subset}", _LOCALISED[0].upper() + _LOCALISED[1:]), columns, lines
+        )
 
     def falls(self) -> dict[str, object]:
         """How much localisation changes from the clean to the attacked picture, pair by pair."""
@@ -196,6 +196,27 @@ class AttackTables:
         columns += [title for _, title in (*_PLACES, *_LIKENESS)]
         caption = "Pearson and SSIM compare the map of the clean with that of the attacked picture; 1 is unmoved."
         return _table(("Robustness", caption), columns, lines)
+
+    def _outcome(self, case: str) -> list[object]:
+        """Images, accuracy, share flipped, size of the change and iterations of one attack."""
+        part = ~self.validation
+        clean, label, after = (
+            self.table[key][part] for key in ("clean/predicted", "label", f"{case}/predicted")
+        )
+        first = [len(label), _mean(after == label)]
+        if case == "clean":
+            return [*first, None, None, None]
+        far, steps = (self.table[f"{case}/{key}"][part] for key in ("perturbation", "iterations"))
+        return [
+            *first,
+            _mean(after != clean),
+            _mean(far),
+            _mean(steps) if (steps >= 0).all() else None,
+        ]
+
+    def _shares(self, case: str, part: np.ndarray) -> list[object]:
+        """Localisation of every method on some pictures."""
+        return [_mean(self.hits(case, row)[part]) for row in self.rows]
 
     def _cells(self, case: str, row: str, part: np.ndarray) -> list[object]:
         """Localisation, pointing, energy and likeness on some pictures."""

@@ -4,7 +4,7 @@ __all__ = ["ExplainerMaps", "MapBatch", "MapSource", "MethodSpecs"]
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -38,6 +38,7 @@ class MapBatch:
     ready: frozenset[str] = frozenset()
 
 
+@runtime_checkable
 class MapSource(Protocol):
     """Anything that has maps of pictures."""
 

@@ -1,0 +1,39 @@
+"""Many small pictures on one page, to be looked at."""
+
+__all__ = ["contact_sheet"]
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw
+
+from figureground.data.background.source import Picture
+
+_LINE = 14  # pixels of a line of text
+
+
+def contact_sheet(rows: Sequence[tuple[str, Sequence[Picture]]], *, side: int = 72) -> bytes:
+    """Rows of pictures, each under its title.
+
+    Args:
+        rows: Title and pictures.
+        side: Of the square that each picture is fitted into, pixels.
+
+    Returns:
+        A PNG file.
+    """
+    widest = max((len(pictures) for _, pictures in rows), default=0)
+    width = max(480, widest * (side + 2))
+    sheet = Image.new("RGB", (width, max(1, len(rows)) * (side + _LINE + 6)), "white")
+    pen = ImageDraw.Draw(sheet)
+    for number, (title, pictures) in enumerate(rows):
+        top = number * (side + _LINE + 6)
+        pen.text((2, top), title.encode("ascii", "replace").decode(), fill="black")
+        for column, picture in enumerate(pictures):
+            small = Image.fromarray(picture)
+            scale = side / max(small.size)
+            size = (max(1, round(small.width * scale)), max(1, round(small.height * scale)))
+            sheet.paste(small.resize(size), (column * (side + 2), top + _LINE))
+    content = io.BytesIO()
+    sheet.save(content, "PNG")
+    return content.getvalue()

@@ -1,0 +1,210 @@
+"""A pool of background pictures on disk: chosen, screened, divided, written, accounted for."""
+
+__all__ = ["PoolOptions", "build_pool"]
+
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from figureground.base.errors import DataError, ImageError, OptionError
+from figureground.base.record import provenance, write_atomically, write_json
+from figureground.data.background.fetching import Watch, fetched
+from figureground.data.background.pool_record import (
+    POOL_PARTS,
+    PoolEntry,
+    PoolRecord,
+    SourceCount,
+)
+from figureground.data.background.pool_report import write_report
+from figureground.data.background.screening import Dropped, ScreenReport
+from figureground.data.background.source import BackgroundSource, Concat, Picture
+from figureground.data.splits import few_shot, split_groups
+
+_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class PoolOptions:
+    """How a pool is written.
+
+    Args:
+        fractions: Shares of train, val and test; an original and all that was made from it stay in one.
+        count: How many pictures to take of those that passed; None for all.
+        seed: Which are taken, and how they are divided.
+        longest: Longest side in pixels; larger pictures are made smaller. None keeps their sizes.
+        overwrite: Replace a finished pool.
+        workers: Threads that decode, and as many that write.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    count: int | None = None
+    seed: int = 0
+    longest: int | None = None
+    overwrite: bool = False
+    workers: int = 4
+
+    def __post_init__(self) -> None:
+        if (self.count is not None and self.count < 1) or (
+            self.longest is not None and self.longest < 1
+        ):
+            raise OptionError(f"count {self.count} and longest {self.longest} are at least 1")
+        if min(self.fractions) < 0 or abs(sum(self.fractions) - 1) > 1e-6:
+            raise OptionError(f"fractions are at least 0 and sum to 1, not {self.fractions}")
+
+
+_DEFAULT = PoolOptions()
+
+
+def build_pool(
+    mix: Concat,
+    folder: Path | str,
+    *,
+    screened: ScreenReport | None = None,
+    target: BackgroundSource | None = None,
+    options: PoolOptions = _DEFAULT,
+    watch: Watch | None = None,
+) -> PoolRecord:
+    """A folder with the pictures of a pool in ``train/``, ``val/`` and ``test/``, and an account of it.
+
+    The account is ``report.md`` with two pages of pictures (``pictures.png``: what is in the pool,
+    ``dropped.png``: what was left out), and ``record.json``, written last.
+
+    Args:
+        mix: The sources; each is divided into the parts by itself.
+        folder: Where; made where absent.
+        screened: Which pictures passed; None takes all.
+        target: What was screened against, to show matches beside what they match.
+        options: Shares, count, size.
+        watch: Told of progress, stage ``writing``.
+
+    Returns:
+        The record, as written.
+
+    Raises:
+        DataError: Nothing is left to write, or a finished pool is there.
+        OptionError: More is asked for than there is.
+    """
+    place = Path(folder)
+    if (place / "record.json").exists() and not options.overwrite:
+        raise DataError(f"a finished pool is in {place}; it is replaced with overwrite=True")
+    (place / "record.json").unlink(missing_ok=True)
+    passed = list(range(len(mix)) if screened is None else screened.kept)
+    rows = _chosen(passed, options)
+    parts = _parts(mix, rows, options)
+    pictures, failed = _write(mix, place, parts, options=options, watch=watch)
+    report = screened or ScreenReport(tuple(passed), (), 0)
+    record = PoolRecord(
+        provenance(seeds=(options.seed,)),
+        options.fractions,
+        _counts(mix, pictures),
+        (*report.dropped, *failed),
+        len(passed) - len(rows),
+        report.targets,
+        report.unreadable_targets,
+        tuple(pictures[row] for row in sorted(pictures)),
+    )
+    _remove_old(place, record)
+    write_report(place, record, mix=mix, rows=sorted(pictures), target=target)
+    write_json(place / "record.json", record)
+    return record
+
+
+def _chosen(passed: list[int], options: PoolOptions) -> list[int]:
+    """Rows to write."""
+    if not passed:
+        raise DataError("no background picture is left to write")
+    if options.count is None:
+        return passed
+    if options.count > len(passed):
+        raise OptionError(f"{options.count} pictures are asked for; {len(passed)} passed")
+    some = few_shot(
+        torch.zeros(len(passed), dtype=torch.int64), per_class=options.count, seed=options.seed
+    )
+    return [passed[at] for at in some.tolist()]
+
+
+def _parts(mix: Concat, rows: Sequence[int], options: PoolOptions) -> dict[int, PoolEntry]:
+    """Row -> what it will be called, its group and part."""
+    groups = [mix.group(row) for row in rows]
+    strata = [mix.place(row)[0] for row in rows]
+    divided = split_groups(groups, options.fractions, strata=strata, seed=options.seed)
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    part_of = {
+        int(at): part for part, chosen in zip(POOL_PARTS, divided, strict=True) for at in chosen
+    }
+    return {
+        row: PoolEntry(
+            f"{part_of[at]}/{row:06d}.png",
+            mix.sources[strata[at]].name,
+            numbers[groups[at]],
+            part_of[at],
+        )
+        for at, row in enumerate(rows)
+    }
+
+
+def _write(
+    mix: Concat,
+    place: Path,
+    entries: dict[int, PoolEntry],
+    *,
+    options: PoolOptions,
+    watch: Watch | None,
+) -> tuple[dict[int, PoolEntry], list[Dropped]]:
+    """Write the pictures; those written, and those that could not be decoded."""
+    written: dict[int, PoolEntry] = {}
+    failed: list[Dropped] = []
+    with ThreadPoolExecutor(options.workers) as pool:
+        jobs = []
+        for done, (row, picture) in enumerate(fetched(mix, entries, workers=options.workers), 1):
+            if isinstance(picture, ImageError):
+                failed.append(Dropped(row, "unreadable", str(picture)))
+                continue
+            written[row] = entries[row]
+            path = place / entries[row].file
+            jobs.append(pool.submit(_save, picture, path, longest=options.longest))
+            if len(jobs) >= _AT_ONCE:
+                jobs.pop(0).result()
+            if watch is not None:
+                watch("writing", done, len(entries))
+        for job in jobs:
+            job.result()
+    return written, failed
+
+
+def _save(picture: Picture, path: Path, *, longest: int | None) -> None:
+    """One PNG file."""
+    image = Image.fromarray(np.ascontiguousarray(picture))
+    if longest is not None and max(image.size) > longest:
+        image.thumbnail((longest, longest), Image.Resampling.BOX)
+    content = io.BytesIO()
+    image.save(content, "PNG", compress_level=1)
+    write_atomically(path, content.getvalue())
+
+
+def _counts(mix: Concat, pictures: dict[int, PoolEntry]) -> tuple[SourceCount, ...]:
+    """What became of each source."""
+    places = [mix.place(row)[0] for row in pictures]
+    return tuple(
+        SourceCount(source.name, dict(source.provenance), len(source), places.count(number))
+        for number, source in enumerate(mix.sources)
+    )
+
+
+def _remove_old(place: Path, record: PoolRecord) -> None:
+    """Pictures of an earlier, unfinished or replaced pool that this one does not hold."""
+    current = {place / entry.file for entry in record.pictures}
+    numbered = "[0-9]" * 6 + ".png"
+    for path in chain.from_iterable((place / part).glob(numbered) for part in POOL_PARTS):
+        if path not in current:
+            path.unlink()

@@ -1,0 +1,213 @@
+"""Which background pictures are pictures of the target data after all, and what was done about it."""
+
+__all__ = ["Dropped", "ScreenOptions", "ScreenReport", "screen"]
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from jaxtyping import Float
+
+from figureground.base.errors import OptionError, ShapeError
+from figureground.data.background.copies import Copy, find_copies
+from figureground.data.background.fetching import Watch
+from figureground.data.background.fingerprints import HASH_BITS, Fingerprints, fingerprints
+from figureground.data.background.source import BackgroundSource
+
+Reason: TypeAlias = Literal["exact", "near", "derived", "repeated", "confident", "unreadable"]
+
+_DUPLICATES = {"exact", "near", "derived", "repeated"}
+
+
+@dataclass(frozen=True)
+class ScreenOptions:
+    """When a background picture counts as one of the target's.
+
+    Args:
+        max_hamming: Bits of 64 in which the hashes of two pictures may differ.
+        min_correlation: Least correlation of their thumbnails, so that a hash alone condemns nobody.
+        max_confidence: Largest confidence of a target class (where confidences are given).
+        workers: Threads that decode.
+
+    Raises:
+        OptionError: A value is out of range.
+    """
+
+    max_hamming: int = 4
+    min_correlation: float = 0.9
+    max_confidence: float = 0.5
+    workers: int = 4
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_hamming < HASH_BITS // 2:
+            raise OptionError(f"max_hamming lies in 0 to 31, not {self.max_hamming}")
+        if not (-1 <= self.min_correlation <= 1 and 0 <= self.max_confidence <= 1):
+            raise OptionError(
+                f"min_correlation {self.min_correlation} or max_confidence {self.max_confidence} "
+                "is out of range"
+            )
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A background picture that was left out.
+
+    Args:
+        row: Which.
+        reason: ``exact`` (the same pixels as a target picture), ``near`` (its layout and colours),
+            ``derived`` (made from the same original as one of those), ``repeated`` (the same pixels as an earlier background picture), ``confident``,
+            ``unreadable``.
+        detail: In words.
+        match: The target picture, or the earlier background picture; None where there is none.
+    """
+
+    row: int
+    reason: Reason
+    detail: str
+    match: int | None = None
+
+
+@dataclass(frozen=True)
+class ScreenReport:
+    """What stays, and what was left out and why.
+
+    Args:
+        kept: Rows that stay.
+        dropped: All others, by row.
+        targets: How many target pictures they were compared with.
+        unreadable_targets: Target pictures that could not be decoded, and so not compared with.
+    """
+
+    kept: tuple[int, ...]
+    dropped: tuple[Dropped, ...]
+    targets: int
+    unreadable_targets: tuple[str, ...] = ()
+
+    def counts(self) -> dict[str, int]:
+        """How many were left out for each reason."""
+        return dict(Counter(one.reason for one in self.dropped))
+
+    @property
+    def dropped_duplicates(self) -> tuple[Dropped, ...]:
+        """Those that are pictures of the target, or of the pool itself."""
+        return tuple(one for one in self.dropped if one.reason in _DUPLICATES)
+
+    @property
+    def dropped_confident(self) -> tuple[Dropped, ...]:
+        """Those that a classifier takes for one of the classes."""
+        return tuple(one for one in self.dropped if one.reason == "confident")
+
+
+_DEFAULT = ScreenOptions()
+
+
+def screen(
+    source: BackgroundSource,
+    target: BackgroundSource | None = None,
+    *,
+    confidences: Float[np.ndarray, " N"] | None = None,
+    options: ScreenOptions = _DEFAULT,
+    watch: Watch | None = None,
+) -> ScreenReport:
+    """Compare every background picture with every target picture; nothing is left out unsaid.
+
+    Found are copies of a target picture: exact, resized, recompressed, with other contrast,
+    mirrored left to right, inverted; and with a copy all that was made from it. **Not** found are crops of target pictures, turned copies,
+    and other pictures of the same kind of thing: for the last, look at the pool, or give
+    confidences. Those drop the hardest and most useful backgrounds too, so they are optional.
+
+    Args:
+        source: Background pictures.
+        target: Pictures of the classes, training and test; None compares the background with itself
+            only.
+        confidences: Of each background picture, the largest probability of a target class, from any
+            classifier.
+        options: Thresholds.
+        watch: Told of progress, stages ``background`` and ``target``.
+
+    Returns:
+        Kept and dropped rows; kept and dropped together are all.
+
+    Raises:
+        ShapeError: There is not one confidence for each picture.
+
+    References:
+        Outlier exposure (arXiv:1812.04606) removes pictures of the classes from its outliers; the
+        background of arXiv:2305.03238 was chosen by eye.
+    """
+    if confidences is not None and len(confidences) != len(source):
+        raise ShapeError(f"{len(source)} pictures but {len(confidences)} confidences")
+    ours = fingerprints(source, stage="background", watch=watch, workers=options.workers)
+    dropped: dict[int, Dropped] = {
+        row: Dropped(row, "unreadable", reason) for row, reason in ours.unreadable
+    }
+    compared, unreadable = 0, ()
+    if target is not None:
+        theirs = fingerprints(target, stage="target", watch=watch, workers=options.workers)
+        compared, unreadable = len(theirs.rows), theirs.unreadable
+        for copy in find_copies(
+            ours,
+            theirs,
+            max_hamming=options.max_hamming,
+            min_correlation=options.min_correlation,
+        ):
+            dropped.setdefault(copy.row, _copied(copy))
+    for one in _derived(source, dropped):
+        dropped.setdefault(one.row, one)
+    for one in [*_repeated(ours), *_confident(confidences, options.max_confidence)]:
+        dropped.setdefault(one.row, one)
+    return ScreenReport(
+        tuple(row for row in range(len(source)) if row not in dropped),
+        tuple(dropped[row] for row in sorted(dropped)),
+        compared,
+        tuple(reason for _, reason in unreadable),
+    )
+
+
+def _copied(copy: Copy) -> Dropped:
+    """Why a copy is left out."""
+    if copy.exact:
+        return Dropped(copy.row, "exact", f"the pixels of target picture {copy.match}", copy.match)
+    how = f", {copy.how}" if copy.how else ""
+    detail = (
+        f"target picture {copy.match}{how}: {copy.bits} of 64 bits differ, "
+        f"thumbnails correlate {copy.correlation:.2f}"
+    )
+    return Dropped(copy.row, "near", detail, copy.match)
+
+
+def _derived(source: BackgroundSource, dropped: dict[int, Dropped]) -> list[Dropped]:
+    """What was cut or made from an original that is a target picture: crops are not recognised."""
+    originals: dict[str, Dropped] = {}
+    for one in dropped.values():
+        if one.reason in {"exact", "near"}:
+            originals.setdefault(source.group(one.row), one)
+    if not originals:
+        return []
+    groups = [source.group(row) for row in range(len(source))]
+    return [
+        Dropped(row, "derived", f"of one original with picture {first.row}, left out", first.match)
+        for row, group in enumerate(groups)
+        if row not in dropped and (first := originals.get(group)) is not None
+    ]
+
+
+def _repeated(ours: Fingerprints) -> Iterator[Dropped]:
+    """All but the first of equal pictures."""
+    first: dict[int, int] = {}
+    for digest, row in zip(ours.digests.tolist(), ours.rows.tolist(), strict=True):
+        earlier = first.setdefault(digest, row)
+        if earlier != row:
+            yield Dropped(row, "repeated", f"the pixels of background picture {earlier}", earlier)
+
+
+def _confident(confidences: np.ndarray | None, most: float) -> Iterator[Dropped]:
+    """Those that a classifier is sure of."""
+    if confidences is None:
+        return
+    for row in np.flatnonzero(~(confidences <= most)).tolist():
+        yield Dropped(
+            row, "confident", f"a class with confidence {confidences[row]:.2f}, above {most:g}"
+        )

@@ -1,0 +1,191 @@
+"""The data sets, and their parts."""
+
+__all__ = ["DATASETS", "DatasetEntry", "load_dataset"]
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from figureground.base.errors import DataError, unknown_option
+from figureground.data.labeled import LabeledImages
+from figureground.data.loaders.cluttered import cluttered_digits, cluttered_mnist
+from figureground.data.loaders.from_packs import mnist, pack
+from figureground.data.loaders.from_torchvision import caltech, cifar, flowers102, stl10
+from figureground.data.loaders.image_folder import cinic10, image_folder
+from figureground.data.loaders.options import LoadOptions
+from figureground.data.packs import shared_folder
+from figureground.data.splits import split
+
+_PARTS = ("train", "val", "test")
+_DEFAULTS = LoadOptions()
+_TEST_SHARE = 0.2  # of a set without an official test part
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A data set: what it is, how it is officially divided, how to load a part.
+
+    Args:
+        description: One line.
+        parts: Its official parts; ``("all",)`` where there are none.
+        load: ``load(root, part, options)``.
+        unknown: Options that mean nothing for it.
+    """
+
+    description: str
+    parts: tuple[str, ...]
+    load: Callable[[Path | None, str, LoadOptions], LabeledImages]
+    unknown: tuple[str, ...] = ("count", "background")
+
+
+def load_dataset(
+    name: str, root: Path | str | None = None, *, part: str, options: LoadOptions = _DEFAULTS
+) -> LabeledImages:
+    """One part of a data set.
+
+    Where there is no official validation part, ``val`` is ``options.val_fraction`` of the official
+    training part, and ``train`` the rest, divided by class with ``options.seed``. Where there is no
+    official test part either, ``test`` is a fifth of all, divided off first.
+
+    Args:
+        name: One of `DATASETS`; case does not matter.
+        root: Where the set is, or goes when it is downloaded; packs are found in the shared folder
+            without it.
+        part: ``train``, ``val`` or ``test``.
+        options: Seeds, shares, downloads.
+
+    Returns:
+        The pictures of that part.
+
+    Raises:
+        OptionError: There is no such set or part, or the set has no such option.
+        DataError: The set is not there or cannot be read.
+    """
+    entry = _entry(name)
+    _check_part(part)
+    options.refuse(name, *entry.unknown)
+    place = None if root is None else Path(root)
+    if part in entry.parts and (part == "test" or "val" in entry.parts):
+        return entry.load(place, part, options)
+    if entry.parts == ("all",):
+        return _divided(entry.load(place, "all", options), part, options)
+    official = entry.load(place, "train", options)
+    shares = (1 - options.val_fraction, options.val_fraction)
+    return official.subset(split(official.labels, shares, seed=options.seed)[_PARTS.index(part)])
+
+
+def _entry(name: str) -> DatasetEntry:
+    """The set of this name."""
+    if name.lower() not in DATASETS:
+        raise unknown_option("data set", name, DATASETS)
+    return DATASETS[name.lower()]
+
+
+def _check_part(part: str) -> None:
+    if part not in _PARTS:
+        raise unknown_option("part", part, _PARTS)
+
+
+def _divided(data: LabeledImages, part: str, options: LoadOptions) -> LabeledImages:
+    """A part of a set that nobody divided. The test does not change with the share of validation."""
+    rest, test = split(data.labels, (1 - _TEST_SHARE, _TEST_SHARE), seed=options.seed)
+    if part == "test":
+        return data.subset(test)
+    left = data.subset(rest)
+    shares = (1 - options.val_fraction, options.val_fraction)
+    return left.subset(split(left.labels, shares, seed=options.seed + 1)[_PARTS.index(part)])
+
+
+def _needed(root: Path | None, name: str) -> Path:
+    if root is None:
+        raise DataError(f"say where the set '{name}' is, or where it goes")
+    return root
+
+
+def _pack_file(root: Path | None, name: str) -> Path:
+    """The pack in this folder or in the shared one, or the file that was named."""
+    if root is None:
+        shared = shared_folder()
+        if shared is None:
+            raise DataError(f"say where {name} is; there is no shared folder")
+        root = shared / "packs"
+    return root / name if root.is_dir() else root
+
+
+def _cifar(classes: int) -> Callable[[Path | None, str, LoadOptions], LabeledImages]:
+    def load(root: Path | None, part: str, options: LoadOptions) -> LabeledImages:
+        place = _needed(root, f"cifar{classes}")
+        return cifar(place, train=part == "train", classes=classes, download=options.download)
+
+    return load
+
+
+def _stl10(root: Path | None, part: str, options: LoadOptions) -> LabeledImages:
+    return stl10(_needed(root, "stl10"), train=part == "train", download=options.download)
+
+
+def _flowers(root: Path | None, part: str, options: LoadOptions) -> LabeledImages:
+    return flowers102(_needed(root, "flowers102"), part, download=options.download)
+
+
+def _caltech(name: str) -> Callable[[Path | None, str, LoadOptions], LabeledImages]:
+    def load(root: Path | None, _part: str, options: LoadOptions) -> LabeledImages:
+        place = _needed(root, name)
+        return caltech(name, place, download=options.download, background=options.background)
+
+    return load
+
+
+def _folder(root: Path | None, _part: str, _options: LoadOptions) -> LabeledImages:
+    return image_folder(_needed(root, "folder"))
+
+
+def _cinic(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
+    return cinic10(_needed(root, "cinic10"), part)
+
+
+def _cifar_jpeg(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
+    return pack(_pack_file(root, "cifar10_jpeg.npz"), train=part == "train")
+
+
+def _tiny(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
+    files = {"train": "tiny_imagenet_train25k.npz", "test": "tiny_imagenet_val5k.npz"}
+    return pack(_pack_file(root, files[part]))
+
+
+def _textures(root: Path | None, _part: str, _options: LoadOptions) -> LabeledImages:
+    return pack(_pack_file(root, "dtd10.npz"))
+
+
+def _mnist(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
+    return mnist(_pack_file(root, "mnist.npz"), train=part == "train")
+
+
+def _clutter(_root: Path | None, part: str, options: LoadOptions) -> LabeledImages:
+    return cluttered_digits(part, options)
+
+
+def _clutter_mnist(root: Path | None, part: str, options: LoadOptions) -> LabeledImages:
+    return cluttered_mnist(_pack_file(root, "mnist.npz"), part, options)
+
+
+_LOCAL = ("download", "count", "background")
+_MADE = ("download", "val_fraction")
+_TWO = ("train", "test")
+
+DATASETS: dict[str, DatasetEntry] = {
+    "stl10": DatasetEntry("10 classes, 96x96", _TWO, _stl10),
+    "cifar10": DatasetEntry("10 classes, 32x32", _TWO, _cifar(10)),
+    "cifar100": DatasetEntry("100 classes, 32x32", _TWO, _cifar(100)),
+    "flowers102": DatasetEntry("102 flowers, photos", _PARTS, _flowers),
+    "caltech101": DatasetEntry("101 classes, photos", ("all",), _caltech("caltech101"), ("count",)),
+    "caltech256": DatasetEntry("256 classes, photos", ("all",), _caltech("caltech256"), ("count",)),
+    "cinic10": DatasetEntry("10 classes, 32x32, a folder", _PARTS, _cinic, _LOCAL),
+    "folder": DatasetEntry("a folder of class folders", ("all",), _folder, _LOCAL),
+    "cifar10-jpeg": DatasetEntry("CIFAR-10-JPEG75, a pack", _TWO, _cifar_jpeg, _LOCAL),
+    "tiny-imagenet": DatasetEntry("200 classes, 64x64, boxes, packs", _TWO, _tiny, _LOCAL),
+    "dtd10": DatasetEntry("10 textures, photos, a pack", ("all",), _textures, _LOCAL),
+    "mnist": DatasetEntry("digits, 28x28, a pack", _TWO, _mnist, _LOCAL),
+    "cluttered-digits": DatasetEntry("scikit-learn's digits, 48x48", _PARTS, _clutter, _MADE),
+    "cluttered-mnist": DatasetEntry("MNIST, 100x100", _PARTS, _clutter_mnist, _MADE),
+}

@@ -1,0 +1,93 @@
+"""A folder with a folder for each class, numbered so that ``2`` comes before ``10``."""
+
+__all__ = ["cinic10", "image_folder"]
+
+from pathlib import Path
+
+import torch
+
+from figureground.base.errors import DataError
+from figureground.data.finding import find_images, natural_key
+from figureground.data.labeled import LabeledImages, LazyPictures
+
+_CINIC_PARTS = {"train": "train", "val": "valid", "test": "test"}
+
+
+def image_folder(root: Path | str, *, background: str | None = "background") -> LabeledImages:
+    """The pictures in the class folders of a folder.
+
+    Classes are numbered in natural order (``2`` before ``10``), and the background folder, wherever
+    its name would sort, has the last label, K.
+
+    Args:
+        root: Holds a folder for each class; folders inside these are searched too.
+        background: Name of the folder of background pictures, in any case; there need not be one.
+
+    Returns:
+        The pictures, decoded when asked for. A note says so where torchvision's ``ImageFolder``,
+        which sorts names as strings, would number them otherwise.
+
+    Raises:
+        DataError: There are no class folders, or one of them holds no picture.
+    """
+    place = Path(root)
+    if not place.is_dir():
+        raise DataError(f"no folder {place}")
+    visible = [
+        path for path in place.iterdir() if path.is_dir() and not path.name.startswith((".", "_"))
+    ]
+    folders = sorted(visible, key=natural_key)
+    grounds = [path for path in folders if background and path.name.lower() == background.lower()]
+    classes = [path for path in folders if path not in grounds]
+    if not classes:
+        raise DataError(
+            f"{place} holds no class folders; each class has its own folder of pictures"
+        )
+    paths: list[Path] = []
+    labels: list[int] = []
+    for label, folder in enumerate([*classes, *grounds[:1]]):
+        found = find_images(folder, recursive=True)
+        paths += found
+        labels += [label] * len(found)
+    names = tuple(path.name for path in classes)
+    return LabeledImages(
+        LazyPictures.of_files(paths), torch.tensor(labels), names, notes=_notes(classes, grounds)
+    )
+
+
+def cinic10(root: Path | str, part: str) -> LabeledImages:
+    """CINIC-10 as its archive unpacks.
+
+    Args:
+        root: Holds ``train``, ``valid`` and ``test``.
+        part: ``train``, ``val`` or ``test``.
+
+    Returns:
+        90,000 pictures of 32x32 pixels in 10 classes, where complete.
+
+    Raises:
+        DataError: The folder is not there.
+
+    References:
+        L. N. Darlow, E. J. Crowley, A. Antoniou, A. Storkey (2018). CINIC-10 is not ImageNet or
+        CIFAR-10. arXiv:1810.03505.
+    """
+    place = Path(root) / _CINIC_PARTS[part]
+    if not place.is_dir():
+        raise DataError(f"no folder {place}; CINIC-10 unpacks to train, valid and test")
+    return image_folder(place)
+
+
+def _notes(classes: list[Path], grounds: list[Path]) -> tuple[str, ...]:
+    """Where numbers differ from those of torchvision's ImageFolder."""
+    ours = [path.name for path in (*classes, *grounds)]
+    theirs = sorted(ours)
+    if ours == theirs:
+        return ()
+    first = next(at for at, name in enumerate(ours) if name != theirs[at])
+    note = (
+        f"classes are numbered in natural order with background last: label {first} is "
+        f"'{ours[first]}'; torchvision's ImageFolder, which sorts names as strings, gives {first} to "
+        f"'{theirs[first]}', so a network trained with it has other labels"
+    )
+    return (note,)

@@ -1,0 +1,101 @@
+"""What may be said about loading a data set."""
+
+__all__ = ["LoadOptions", "checked_flag", "official_errors"]
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+from figureground.base.errors import DataError, OptionError
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """Options of `load_dataset`; one that a set does not know is refused, not ignored.
+
+    Args:
+        seed: For the split into train and validation, and for what is generated.
+        val_fraction: Share of the official training part that becomes ``val``, where there is no
+            official one.
+        download: Fetch the set from its official address when it is not there.
+        count: How many pictures to generate (cluttered sets).
+        background: Add the set's own background pictures under label K (Caltech's clutter category;
+            clutter without a digit, as many as an average class).
+
+    Raises:
+        OptionError: A value is of the wrong type or out of range.
+    """
+
+    seed: int = 0
+    val_fraction: float = 0.1
+    download: bool = False
+    count: int | None = None
+    background: bool = False
+
+    def __post_init__(self) -> None:
+        checked_flag("download", self.download)
+        checked_flag("background", self.background)
+        if not 0 < self.val_fraction < 1:
+            raise OptionError(f"val_fraction lies between 0 and 1, not {self.val_fraction}")
+        if self.count is not None and self.count < 1:
+            raise OptionError(f"count is {self.count}; at least 1 is needed")
+
+    def refuse(self, dataset: str, *unknown: str) -> None:
+        """Make sure that options which mean nothing for a set were left alone.
+
+        Args:
+            dataset: The set.
+            unknown: Names of such options.
+
+        Raises:
+            OptionError: One of them was set.
+        """
+        for field in fields(self):
+            if field.name in unknown and getattr(self, field.name) != field.default:
+                raise OptionError(f"the set '{dataset}' has no option '{field.name}'")
+
+
+def checked_flag(name: str, value: object) -> bool:
+    """A real truth value.
+
+    ``"False"`` is a true value in Python: published results were measured on training pictures
+    because of ``train='False'``.
+
+    Args:
+        name: Of the option.
+        value: What came.
+
+    Returns:
+        It.
+
+    Raises:
+        OptionError: It is not ``True`` or ``False``.
+
+    Example:
+        >>> checked_flag("train", False)
+        False
+    """
+    if not isinstance(value, bool):
+        raise OptionError(f"{name} is True or False, not {type(value).__name__} {value!r}")
+    return value
+
+
+@contextmanager
+def official_errors(name: str, *, download: bool) -> Iterator[None]:
+    """What torchvision raises for an absent or damaged set, as our error with a way out.
+
+    Args:
+        name: The set.
+        download: Whether that was already tried.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        DataError: In place of what torchvision raised.
+    """
+    try:
+        yield
+    except (RuntimeError, OSError, ValueError) as error:
+        way = "" if download else "; it is fetched from its official address with download=True"
+        raise DataError(f"cannot load the set '{name}': {error}{way}") from error

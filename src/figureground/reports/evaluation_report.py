@@ -1,0 +1,125 @@
+"""One page for a finished evaluation, and its tables as Markdown and CSV, from ``record.json`` alone."""
+
+__all__ = ["write_evaluation_report"]
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from figureground.base.errors import DataError
+from figureground.base.record import read_json, write_atomically
+from figureground.reports.figures import line_chart_svg, svg_data_uri
+from figureground.reports.tables import Table, as_csv, as_markdown, cell_text, checked_table
+
+_SCHEMA = 1
+_TITLES = {
+    "localisation": "Do the maps find the object?",
+    "faithfulness": "Do the maps show what the model uses?",
+    "robustness": "Do the maps stay when the picture is attacked?",
+    "uncertainty": "How sure are the maps?",
+}
+_PICTURE = re.compile(r"data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+")
+
+
+def write_evaluation_report(folder: Path) -> Path:
+    """Write ``report.html``, ``tables.md`` and ``tables/*.csv`` beside the record of an evaluation.
+
+    The page holds its styles and pictures and asks nothing from the network; it has no script.
+
+    Args:
+        folder: Holds ``record.json`` (``schema`` 1).
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        DataError: The record is missing, is not JSON, has another schema or a malformed table; or the
+            page cannot be written.
+    """
+    record = read_json(folder / "record.json")
+    if not isinstance(record, Mapping) or record.get("schema") != _SCHEMA:
+        given = record.get("schema") if isinstance(record, Mapping) else None
+        raise DataError(
+            f"{folder / 'record.json'}: schema {given}; this version reads schema {_SCHEMA}"
+        )
+    tables = [checked_table(table) for table in record.get("tables") or []]
+    _write_tables(folder, tables)
+    page = _environment().get_template("evaluation.html.j2").render(**_page(record, tables))
+    return write_atomically(folder / "report.html", page.encode("utf-8", errors="replace"))
+
+
+def _write_tables(folder: Path, tables: list[Table]) -> None:
+    """All tables in one Markdown file, and each as CSV, numbered in order."""
+    text = "\n".join(as_markdown(table) for table in tables)
+    write_atomically(folder / "tables.md", text.encode())
+    for number, table in enumerate(tables, start=1):
+        name = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")[:60] or "table"
+        write_atomically(folder / "tables" / f"{number:02d}-{name}.csv", as_csv(table).encode())
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("figureground.reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = cell_text
+    return environment
+
+
+def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
+    """What the template asks for."""
+    kind = str(record.get("kind") or "")
+    names = ("model", "methods", "options", "problems", "provenance")
+    return {
+        **{name: record.get(name) or {} for name in names},
+        "title": _TITLES.get(kind, kind or "Evaluation"),
+        "data": record.get("data") or "",
+        "images": record.get("images"),
+        "seconds": record.get("seconds"),
+        "notes": record.get("notes") or [],
+        "examples": record.get("examples_of_problems") or [],
+        "tables": tables,
+        "charts": [_chart(curves) for curves in record.get("curves") or []],
+        "cases": _cases(record.get("cases") or []),
+        "style": (files("figureground.reports") / "templates" / "report.css").read_text(encoding="utf-8"),
+    }  # fmt: skip
+
+
+def _chart(curves: Mapping[str, Any]) -> dict[str, str]:
+    """A chart as a picture; words where it holds nothing to draw."""
+    title, caption = str(curves.get("title") or ""), str(curves.get("caption") or "")
+    series = {
+        str(name): [(point[0], point[1]) for point in points]
+        for name, points in (curves.get("series") or {}).items()
+    }
+    try:
+        svg = line_chart_svg(
+            series,
+            title=title,
+            x_label=str(curves.get("x_label") or ""),
+            y_label=str(curves.get("y_label") or ""),
+        )
+    except DataError as error:
+        return {"title": title, "caption": f"{caption} ({error})", "picture": ""}
+    return {"title": title, "caption": caption, "picture": svg_data_uri(svg)}
+
+
+def _cases(cases: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Cases by method and kind, in the record's order; a picture that is no data address is left out."""
+    groups = groupby(cases, key=lambda case: (str(case.get("method")), str(case.get("kind"))))
+    return [
+        {"method": method, "kind": kind, "cases": [_shown(case) for case in group]}
+        for (method, kind), group in groups
+    ]
+
+
+def _shown(case: Mapping[str, Any]) -> dict[str, Any]:
+    picture = str(case.get("picture") or "")
+    return {**case, "picture": picture if _PICTURE.fullmatch(picture) else ""}

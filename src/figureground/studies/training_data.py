@@ -1,0 +1,121 @@
+"""The pictures of a recipe: a training and a validation part, fixed by the seed; the test part is never opened."""
+
+__all__ = ["TrainingData", "training_data"]
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from figureground.base.errors import OptionError
+from figureground.data.in_memory import in_memory
+from figureground.data.labeled import LabeledImages
+from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.data.splits import few_shot
+from figureground.models import Preprocessing
+from figureground.training.recipe import DataSpec
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Pictures to learn from, and pictures to choose by.
+
+    Args:
+        train: May hold backgrounds, labelled K.
+        val: Of the known classes only.
+    """
+
+    train: LabeledImages
+    val: LabeledImages
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the known classes."""
+        return self.train.class_names
+
+    @property
+    def backgrounds(self) -> int:
+        """How many training pictures are background."""
+        return self.train.background_count
+
+    @property
+    def images(self) -> Tensor:
+        """Training pictures ``(M, C, H, W)`` uint8; after ``fitted``."""
+        return _pixels(self.train)
+
+    @property
+    def labels(self) -> Tensor:
+        """Training labels ``(M,)``."""
+        return self.train.labels
+
+    @property
+    def val_images(self) -> Tensor:
+        """Validation pictures ``(V, C, H, W)`` uint8; after ``fitted``."""
+        return _pixels(self.val)
+
+    @property
+    def val_labels(self) -> Tensor:
+        """Validation labels ``(V,)``."""
+        return self.val.labels
+
+    def fitted(self, preprocessing: Preprocessing) -> "TrainingData":
+        """The same in memory, as the network takes them.
+
+        Args:
+            preprocessing: Of the network.
+
+        Returns:
+            Pictures of its size.
+
+        Raises:
+            OptionError: They have another number of colours than it wants.
+        """
+        fit = "stretch" if preprocessing.resize == "stretch" else "crop"
+        size = preprocessing.size
+        parts = [in_memory(part, size, fit=fit) for part in (self.train, self.val)]
+        channels = _pixels(parts[0]).shape[1]
+        if channels != preprocessing.channels:
+            raise OptionError(
+                f"the pictures have {channels} channel{'s' if channels > 1 else ''}, the network takes "
+                f"{preprocessing.channels}; set model.arguments.channels={channels} where it can be built so"
+            )
+        return TrainingData(*parts)
+
+    def facts(self) -> dict[str, Any]:
+        """What a record keeps of them."""
+        return {
+            "train": len(self.train),
+            "val": len(self.val),
+            "backgrounds": self.backgrounds,
+            "class_names": list(self.class_names),
+            "class_counts": self.train.class_counts(),
+            "notes": [*self.train.notes, *self.val.notes],
+        }
+
+
+def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
+    """Training and validation part of a data set.
+
+    Args:
+        spec: Which, and how divided.
+        seed: For what ``spec`` leaves open.
+
+    Returns:
+        Both parts.
+    """
+    own = seed if spec.seed is None else spec.seed
+    options = LoadOptions(own, spec.val_fraction, spec.download, spec.count, spec.background)
+    train = load_dataset(spec.name, spec.root, part="train", options=options)
+    # generated sets: as many validation pictures as the set has by itself, not as many as were asked for training
+    val = load_dataset(spec.name, spec.root, part="val", options=replace(options, count=None))
+    if spec.limit is not None and spec.limit < len(train):
+        train = train.subset(few_shot(train.labels, fraction=spec.limit / len(train), seed=own))
+    known = torch.nonzero((val.labels >= 0) & (val.labels < val.num_classes)).flatten()
+    return TrainingData(train, val.subset(known))
+
+
+def _pixels(data: LabeledImages) -> Tensor:
+    if not isinstance(data.images, Tensor):
+        raise OptionError("pictures of different sizes: bring them into memory first")
+    return data.images

@@ -1,0 +1,58 @@
+"""One folder for each training algorithm: its card, its plain pieces, and what it does at the five moments."""
+
+__all__ = ["ALGORITHMS", "make_algorithms", "resolved"]
+
+from typing import Any
+
+from figureground.base.errors import unknown_option
+from figureground.training.algorithm import Algorithm
+from figureground.training.algorithms.background_class.algorithm import BackgroundClass
+from figureground.training.algorithms.rotation import Rotation
+from figureground.training.recipe import Recipe, RecipePart, checked
+
+ALGORITHMS: dict[str, type[Algorithm]] = {
+    "background-class": BackgroundClass,
+    "rotation": Rotation,
+}
+
+
+def make_algorithms(recipe: Recipe, num_classes: int) -> list[Algorithm]:
+    """The algorithms of a recipe, in its order.
+
+    Args:
+        recipe: The recipe.
+        num_classes: Classes of the data, without a background class.
+
+    Returns:
+        The algorithms.
+    """
+    return [
+        ALGORITHMS[name](_options(name, options), num_classes)
+        for entry in recipe.algorithms
+        for name, options in entry.items()
+    ]
+
+
+def resolved(recipe: Recipe) -> Recipe:
+    """The recipe with every option of its algorithms checked and spelled out.
+
+    Args:
+        recipe: As read.
+
+    Returns:
+        The full recipe.
+    """
+    entries: list[dict[str, dict[str, Any]]] = [
+        {name: _options(name, options).model_dump(mode="json")}
+        for entry in recipe.algorithms
+        for name, options in entry.items()
+    ]
+    return checked(
+        Recipe, recipe.model_dump(mode="json") | {"algorithms": entries}, source=recipe.name
+    )
+
+
+def _options(name: str, given: dict[str, Any]) -> RecipePart:
+    if name not in ALGORITHMS:
+        raise unknown_option("algorithm", name, ALGORITHMS)
+    return checked(ALGORITHMS[name].Options, given, source=name)

@@ -1,0 +1,225 @@
+"""Mix backgrounds into every batch and train on them: as a class of their own, or as a rival method would."""
+
+__all__ = ["BackgroundClass", "BackgroundClassOptions"]
+
+from typing import Any, Literal
+
+import torch
+from jaxtyping import UInt8
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from figureground.base.batch import Batch
+from figureground.base.errors import OptionError
+from figureground.base.paper import Paper
+from figureground.models.heads import ConstantBackground
+from figureground.training.algorithm import Algorithm, Losses
+from figureground.training.algorithms.background_class.losses import (
+    BackgroundClassLoss,
+    GroupedLoss,
+)
+from figureground.training.algorithms.background_class.pool import load_pool
+from figureground.training.algorithms.background_class.rival_losses import (
+    EnergyMarginLoss,
+    UniformOELoss,
+)
+from figureground.training.recipe import DataSpec, RecipePart
+from figureground.training.run import Run
+from figureground.training.streams import stream
+
+_CONSTANT = "background_class_constant"
+
+
+class BackgroundClassOptions(RecipePart):
+    """What a recipe may say about backgrounds.
+
+    ``pools`` are folders or data sets; without any, the backgrounds that the training data bring along are all there are.
+    Each batch gets ``ratio`` backgrounds for every picture of it, or so many that they are ``fraction`` of the whole;
+    without both, so many that an epoch shows as many as the pool holds (the paper's union). ``objective`` is
+    ``background-class``, or a rival that sees the same pictures: ``uniform`` (outlier exposure), ``energy`` (margins),
+    ``constant`` (a background logit that does not look at the picture). ``lam`` weighs the backgrounds; without it each
+    objective has its own default.
+    """
+
+    pools: tuple[str | DataSpec, ...] = ()
+    ratio: float | None = Field(None, gt=0)
+    fraction: float | None = Field(None, gt=0, lt=1)
+    objective: Literal["background-class", "uniform", "energy", "constant"] = "background-class"
+    weight: Literal["union", "per_group"] = "union"
+    lam: float | None = Field(None, ge=0)
+    margin_in: float = -25.0
+    margin_out: float = -7.0
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "BackgroundClassOptions":
+        """Refuse options that would be without effect."""
+        if self.ratio is not None and self.fraction is not None:
+            raise ValueError("give ratio or fraction of the backgrounds, not both")
+        if not self.pools and (self.ratio or self.fraction):
+            raise ValueError("a ratio or fraction of backgrounds needs pools")
+        return self
+
+    def per_batch(self, size: int, *, pool: int, pictures: int) -> int:
+        """How many backgrounds a batch gets.
+
+        Args:
+            size: Pictures of the batch before.
+            pool: How many backgrounds there are.
+            pictures: How many training pictures there are.
+
+        Returns:
+            At least 1.
+
+        Example:
+            >>> BackgroundClassOptions(pools=("pool",), fraction=0.25).per_batch(96, pool=9, pictures=960)
+            32
+            >>> BackgroundClassOptions(pools=("pool",)).per_batch(96, pool=100, pictures=960)
+            10
+        """
+        ratio = self.ratio
+        if ratio is None:
+            share = self.fraction
+            ratio = pool / pictures if share is None else share / (1 - share)
+        return max(1, round(size * ratio))
+
+
+class BackgroundClass(Algorithm):
+    """Backgrounds in every batch, and an output of their own.
+
+    Which backgrounds a batch gets, and how they are cut, depends on the seed and the step alone; the pool is gone through
+    in a random order, again and again. They are appended, so that the other pictures of a batch are those of plain training.
+
+    Args:
+        options: See ``BackgroundClassOptions``.
+        num_classes: K.
+        pool: ``(P, C, H, W)`` uint8 of the training pictures' shape; loaded from ``options.pools`` where omitted.
+    """
+
+    name = "background-class"
+    paper = Paper(
+        "Kabir",
+        "Reduction of class activation uncertainty with background information",
+        2023,
+        "arXiv:2305.03238",
+    )
+    Options = BackgroundClassOptions
+
+    def __init__(
+        self,
+        options: BackgroundClassOptions,
+        num_classes: int,
+        pool: UInt8[Tensor, "P C H W"] | None = None,
+    ) -> None:
+        super().__init__(options, num_classes)
+        self.chosen = options
+        self.pool = pool
+        self.per_batch = 0
+        self._order: tuple[int, Tensor] | None = None
+
+    @property
+    def extra_outputs(self) -> int:
+        """1 for a background class, 0 for its rivals."""
+        return int(self.chosen.objective == "background-class")
+
+    def modules(self, network: nn.Module) -> dict[str, nn.Module]:  # noqa: ARG002 - any network
+        """The constant logit, where that is the objective."""
+        return {_CONSTANT: ConstantBackground()} if self.chosen.objective == "constant" else {}
+
+    def prepare(self, run: Run) -> None:
+        """Load the pool, and decide how many backgrounds a batch gets.
+
+        Args:
+            run: The run.
+
+        Raises:
+            OptionError: Processes do not divide them evenly.
+        """
+        smoothing = run.recipe.label_smoothing
+        self.loss = _loss(self.chosen, self.num_classes, smoothing).to(run.device)
+        batches = run.batches
+        shape = (batches.images.shape[1], batches.images.shape[2], batches.images.shape[3])
+        if self.pool is None and self.chosen.pools:
+            self.pool = load_pool(self.chosen.pools, shape=shape, seed=run.recipe.seed)
+        if self.pool is None:
+            return
+        self.pool = self.pool.to(batches.labels.device)
+        self.per_batch = self.chosen.per_batch(
+            batches.size, pool=len(self.pool), pictures=len(batches.labels)
+        )
+        if self.per_batch % batches.world:
+            raise OptionError(
+                f"{batches.world} processes cannot share {self.per_batch} backgrounds a batch evenly"
+            )
+
+    def change_batch(self, batch: Batch, run: Run) -> Batch:
+        """The batch with its backgrounds after it.
+
+        Args:
+            batch: Of the data.
+            run: The run.
+
+        Returns:
+            The longer batch. Backgrounds have label K, or -1 where the network has no output for them.
+        """
+        label = self.num_classes if self.extra_outputs else -1
+        if not self.extra_outputs:
+            # the data may bring backgrounds of their own
+            labels = batch.labels.masked_fill(batch.labels == self.num_classes, -1)
+            batch = Batch(batch.images, labels, batch.rows, batch.geometry)
+        if self.pool is None:
+            return batch
+        rows = self._rows(run)
+        images = self.pool[rows.to(self.pool.device)]
+        added = run.batches.made(
+            images,
+            torch.full_like(rows, label),
+            rows=torch.full_like(rows, -1),
+            geometry=run.batches.cuts(self.per_batch, "background cuts", run.step),
+        )
+        return batch.joined(added)
+
+    def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: PLR0917
+        """The objective in the place of the plain cross-entropy.
+
+        Args:
+            losses: Named terms so far.
+            outputs: Logits of the network.
+            batch: With its backgrounds.
+            run: The run.
+
+        Returns:
+            The terms.
+        """
+        if _CONSTANT in run.heads:
+            outputs = run.heads[_CONSTANT](outputs)
+        others = {name: loss for name, loss in losses.items() if name != "cross_entropy"}
+        return {self.chosen.objective.replace("-", "_"): self.loss(outputs, batch.labels)} | others
+
+    def _rows(self, run: Run) -> Tensor:
+        """This process's share of the backgrounds of this step: the next ones of an endless series of shuffled pools."""
+        assert self.pool is not None  # noqa: S101 - the caller has looked
+        first = run.step * self.per_batch
+        rows = [self._row(place, run.recipe.seed) for place in range(first, first + self.per_batch)]
+        return torch.tensor(rows)[run.batches.share(self.per_batch)]
+
+    def _row(self, place: int, seed: int) -> int:
+        assert self.pool is not None  # noqa: S101 - the caller has looked
+        number, within = divmod(place, len(self.pool))
+        if self._order is None or self._order[0] != number:
+            numbers = stream(seed, "background order", number)
+            self._order = (number, torch.randperm(len(self.pool), generator=numbers))
+        return int(self._order[1][within])
+
+
+def _loss(options: BackgroundClassOptions, num_classes: int, smoothing: float) -> GroupedLoss:
+    """The objective as a plain loss."""
+    lam: dict[str, Any] = {} if options.lam is None else {"lam": options.lam}
+    if options.objective in {"background-class", "constant"}:
+        return BackgroundClassLoss(
+            num_classes, weight=options.weight, label_smoothing=smoothing, **lam
+        )
+    if smoothing:
+        raise OptionError(f"the objective '{options.objective}' knows no label smoothing")
+    if options.objective == "uniform":
+        return UniformOELoss(num_classes, **lam)
+    return EnergyMarginLoss(num_classes, m_in=options.margin_in, m_out=options.margin_out, **lam)

@@ -1,0 +1,79 @@
+"""Pictures without any of the known objects, brought to the size and colours of the training pictures."""
+
+__all__ = ["load_pool"]
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import UInt8
+from torch import Tensor
+
+from figureground.base.errors import DataError
+from figureground.data.finding import find_images
+from figureground.data.in_memory import in_memory
+from figureground.data.labeled import LabeledImages, LazyPictures
+from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.training.recipe import DataSpec
+
+
+def load_pool(
+    sources: Sequence[str | DataSpec], *, shape: tuple[int, int, int], seed: int
+) -> UInt8[Tensor, "P C H W"]:
+    """Background pictures from folders and data sets, one after the other.
+
+    Args:
+        sources: Folders, searched with their subfolders, as ``figureground background build`` leaves them; or data sets,
+            of whose training part the background pictures are taken, or all where none are marked.
+        shape: Channels, height and width of the training pictures. Pictures are scaled until they cover it and cut.
+        seed: For data sets that give none of their own.
+
+    Returns:
+        All pictures; colours become grey by the weights of ITU-R 601, grey becomes three equal channels.
+
+    Raises:
+        DataError: A source has no pictures.
+    """
+    channels, *size = shape
+    parts = []
+    for source in sources:
+        data = _folder(source) if isinstance(source, str) else _data_set(source, seed)
+        images = in_memory(data, (size[0], size[1])).images
+        assert isinstance(images, Tensor)  # noqa: S101 - in_memory made it
+        parts.append(_with_channels(images, channels))
+    return torch.cat(parts)
+
+
+def _folder(place: str) -> LabeledImages:
+    """Every picture below a folder."""
+    paths = find_images([place], recursive=True)
+    if not paths:
+        raise DataError(f"the background pool {place} holds no pictures")
+    unlabelled = torch.full((len(paths),), -1)
+    return LabeledImages(LazyPictures.of_files(paths), unlabelled, ())
+
+
+def _data_set(spec: DataSpec, seed: int) -> LabeledImages:
+    """The backgrounds of a data set's training part, or all of it where none are marked."""
+    options = LoadOptions(
+        seed=seed if spec.seed is None else spec.seed,
+        val_fraction=spec.val_fraction,
+        download=spec.download,
+        count=spec.count,
+        background=spec.background,
+    )
+    data = load_dataset(spec.name, spec.root, part="train", options=options)
+    rows = torch.arange(len(data))
+    if data.background_count:
+        rows = rows[data.labels == data.background_index]
+    return data.subset(rows[: spec.limit])
+
+
+def _with_channels(images: Tensor, channels: int) -> Tensor:
+    """Grey or colour, as the training pictures are."""
+    if images.shape[1] == channels:
+        return images
+    if channels == 1:
+        weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
+        grey = [(part * weights).sum(1, keepdim=True).round().byte() for part in images.split(1024)]
+        return torch.cat(grey)
+    return images.expand(-1, channels, -1, -1)
