@@ -89,3 +89,9 @@ def test_provenance_names_command_versions_and_seeds():
     assert found.versions["torch"][0].isdigit()
     assert "cores" in found.machine
     assert provenance().command
+
+
+def test_a_line_that_cannot_be_written_is_a_data_error(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(DataError, match="cannot write"):
+        append_line(tmp_path / "file" / "lines.jsonl", {"a": 1})

@@ -47,9 +47,9 @@ def test_layers_of_what_is_asked(type_in: Run):
 
 
 def test_an_unknown_list_is_refused(type_in: Run):
-    done = type_in("ls", "metods")
+    done = type_in("ls", "method")
     assert done.exit_code == 1
-    assert "no list 'metods'; closest: 'methods'; known: layers, methods, models" in done.stderr
+    assert "no list 'method'; closest: 'methods'; known: layers, methods, models" in done.stderr
 
 
 def test_layers_need_no_weights(type_in: Run, tmp_path: Path):

@@ -32,9 +32,9 @@ def test_help_explains_every_option(verb: tuple[str, ...], type_in: Run):
 
 
 def test_an_unknown_verb_is_a_usage_error(type_in: Run):
-    done = type_in("explane")
+    done = type_in("exp")
     assert done.exit_code == 2
-    assert "explane" in done.stderr
+    assert "exp" in done.stderr
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["explain", "--help"]])

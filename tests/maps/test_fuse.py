@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from figureground.base.errors import MapError, OptionError, ShapeError
+from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import generator
 from figureground.maps.fuse import FUSIONS, fuse_maps
 from figureground.maps.resize import resize
@@ -68,6 +68,10 @@ def test_stacks_of_different_batches_are_refused():
         fuse_maps([torch.rand(2, 3, 3), torch.rand(1, 3, 3)])
 
 
-def test_broken_map_is_refused():
-    with pytest.raises(MapError, match="NaN or infinity"):
-        fuse_maps([torch.full((1, 2, 2), float("nan"))])
+def test_a_broken_map_spoils_its_own_image_and_no_other():
+    good = torch.rand(2, 3, 3, generator=torch.Generator().manual_seed(0))
+    broken = good.clone()
+    broken[0, 1, 1] = float("nan")
+    fused = fuse_maps([good, broken])
+    assert fused[0].isnan().all()
+    torch.testing.assert_close(fused[1], fuse_maps([good, good])[1])

@@ -10,7 +10,7 @@ def test_ours_come_first_and_every_source_that_can_be_listed_is_there():
 
 
 def test_a_part_of_a_name_is_enough_and_case_does_not_matter():
-    assert list_models("LENET-gap") == ["figureground:lenet-gap"]
+    assert list_models("CIFAR-resnet2") == ["figureground:cifar-resnet20"]
     assert "timm:resnet18" in list_models("resnet18")
     assert "torchvision:resnet18" in list_models("resnet18")
     assert list_models("no such model") == []

@@ -96,12 +96,18 @@ def append_line(path: Path | str, content: Any) -> None:  # noqa: ANN401 - anyth
     Args:
         path: The file; made with its folder where absent.
         content: What to write.
+
+    Raises:
+        DataError: The file cannot be written to, or the disk is full.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(_plain(content), ensure_ascii=False, allow_nan=False) + "\n"
-    with target.open("a", encoding="utf-8") as file:
-        file.write(line)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("a", encoding="utf-8") as file:
+            file.write(line)
+    except OSError as error:
+        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
 
 
 def read_json(path: Path | str) -> Any:  # noqa: ANN401 - anything that JSON can hold

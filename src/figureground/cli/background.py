@@ -12,7 +12,8 @@ from figureground.base.errors import OptionError
 from figureground.cli.console import complain, out, progress_bar, say
 
 if TYPE_CHECKING:
-    from figureground.studies.background_pool import PoolRecord, PoolRequest
+    from figureground.data.background import PoolRecord
+    from figureground.studies.background_pool import PoolRequest
 
 app = typer.Typer(help="Pools of background pictures.", no_args_is_help=True)
 _SOURCES, _CHOICE, _OUTPUT = "Where from", "What is kept", "Output"

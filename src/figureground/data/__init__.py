@@ -1,7 +1,8 @@
-"""Pictures in: finding and decoding photos, digits in clutter, packs, annotations."""
+"""Pictures in: finding and decoding photos, digits in clutter, packs, annotations, data sets by name."""
 
 __all__ = [
     "ANNOTATION_FORMATS",
+    "DATASETS",
     "IMAGE_EXTENSIONS",
     "AnnotatedImage",
     "AnnotatedImages",
@@ -9,20 +10,29 @@ __all__ = [
     "Clutter",
     "ClutterSpec",
     "DigitSplit",
+    "LabeledImages",
+    "LazyPictures",
+    "LoadOptions",
     "Mnist",
     "PhotoPack",
     "Problem",
     "clutter_only",
     "decode_image",
     "decode_mask",
+    "few_shot",
     "find_images",
+    "image_folder",
     "image_size",
+    "in_memory",
+    "load_dataset",
     "load_mnist",
     "make_clutter",
     "read_annotations",
     "shared_folder",
     "sklearn_digits",
+    "split",
     "split_digits",
+    "split_groups",
 ]
 
 from figureground.data.annotations import (
@@ -36,5 +46,9 @@ from figureground.data.annotations import (
 from figureground.data.clutter import Clutter, ClutterSpec, clutter_only, make_clutter
 from figureground.data.digits import DigitSplit, sklearn_digits, split_digits
 from figureground.data.finding import IMAGE_EXTENSIONS, find_images
+from figureground.data.in_memory import in_memory
+from figureground.data.labeled import LabeledImages, LazyPictures
+from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
 from figureground.data.packs import Mnist, PhotoPack, load_mnist, shared_folder
 from figureground.data.photos import decode_image, decode_mask, image_size
+from figureground.data.splits import few_shot, split, split_groups

@@ -87,10 +87,10 @@ class LabeledImages:
     """
 
     images: UInt8[Tensor, "N C H W"] | LazyPictures
-    labels: Int[Tensor, " N"]
+    labels: Int[Tensor, " L"]
     class_names: tuple[str, ...]
     boxes: tuple[Float[Tensor, "_ 4"], ...] | None = None
-    groups: Int[Tensor, " N"] | None = None
+    groups: Int[Tensor, " G"] | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -150,11 +150,11 @@ class LabeledImages:
         Returns:
             Those pictures.
         """
-        images = self.images.subset(rows) if isinstance(self.images, LazyPictures) else None
+        held = self.images
         chosen: list[int] = rows.tolist()
         return replace(
             self,
-            images=self.images[rows] if images is None else images,  # type: ignore[index]
+            images=held.subset(rows) if isinstance(held, LazyPictures) else held[rows],
             labels=self.labels[rows],
             boxes=None if self.boxes is None else tuple(self.boxes[row] for row in chosen),
             groups=None if self.groups is None else self.groups[rows],

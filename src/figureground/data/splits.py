@@ -153,7 +153,7 @@ def _shuffled_classes(labels: Tensor, seed: int) -> list[Tensor]:
     """For each label its rows in the order of their hashes."""
     order = torch.from_numpy(np.argsort(_mixed(len(labels), seed), kind="stable"))
     shuffled = labels[order]
-    return [order[shuffled == label] for label in labels.unique()]
+    return [order[shuffled == label] for label in torch.unique(labels).tolist()]
 
 
 def _mixed(count: int, seed: int) -> np.ndarray:

@@ -4,7 +4,7 @@ __all__ = ["compiled"]
 
 import inspect
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from numba import njit
 
@@ -36,7 +36,7 @@ def compiled(loops: _Loops) -> _Loops:
     """
     plain = inspect.unwrap(loops)  # tests wrap every function in a check of its annotations
     try:
-        done: _Loops = njit(cache=True, nogil=True, error_model="numpy")(plain)
+        done = njit(cache=True, nogil=True, error_model="numpy")(plain)
     except RuntimeError:  # nowhere to keep it
         done = njit(nogil=True, error_model="numpy")(plain)
-    return done
+    return cast("_Loops", done)

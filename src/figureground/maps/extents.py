@@ -98,9 +98,7 @@ def _profiles(
 
 
 @compiled
-def _advance(
-    highest: np.ndarray, place: tuple[np.ndarray, np.ndarray], table: np.ndarray
-) -> int:
+def _advance(highest: np.ndarray, place: tuple[np.ndarray, np.ndarray], table: np.ndarray) -> int:
     """Write level, hill, side and signed position of each advance, and say how many there are."""
     offset, reach = place
     number = 0

@@ -23,14 +23,14 @@ class Land(NamedTuple):
 class Rise(NamedTuple):
     """What comes up as the level falls, highest first, and for each level how many have come up there.
 
-    Advances are rows of hill, side and how far it reaches there; passes and cells are positions in the land.
+    Advances are rows of hill, side and how far it reaches there; saddles and cells are positions in the land.
     """
 
     advances: np.ndarray
     order: np.ndarray
     advances_until: np.ndarray
-    passes: np.ndarray
-    passes_until: np.ndarray
+    saddles: np.ndarray
+    saddles_until: np.ndarray
     cells: np.ndarray
     cells_until: np.ndarray
 
@@ -158,9 +158,9 @@ def _fall(land: Land, rise: Rise, now: tuple[int, _Regions]) -> None:
     start = rise.cells_until[level + 1] if last else 0
     for at in range(start, rise.cells_until[level]):
         regions.size[_region(regions.parent, land.hill[rise.cells[at]])] += 1
-    start = rise.passes_until[level + 1] if last else 0
-    for at in range(start, rise.passes_until[level]):
-        _join(land, regions, (rise.passes[at], level))
+    start = rise.saddles_until[level + 1] if last else 0
+    for at in range(start, rise.saddles_until[level]):
+        _join(land, regions, (rise.saddles[at], level))
     _forget_joined(regions)
 
 

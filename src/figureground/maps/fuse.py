@@ -26,12 +26,11 @@ def fuse_maps(stacks: Sequence[Float[Tensor, "... _ _"]], *, how: str = "mean") 
         how: ``mean``, ``max`` or ``product``.
 
     Returns:
-        Fused maps in [0, 1], ``(..., h, w)`` at the largest size; not stretched to reach 1 again.
+        Fused maps in [0, 1] (NaN where a layer's map holds NaN or infinity), ``(..., h, w)`` at the largest size; not stretched to reach 1 again.
 
     Raises:
         OptionError: ``how`` is unknown.
         ShapeError: No stacks, or their leading axes differ.
-        MapError: A map holds NaN or infinity.
 
     Example:
         >>> coarse = torch.tensor([[2.0]]) * torch.eye(2)
@@ -47,8 +46,9 @@ def fuse_maps(stacks: Sequence[Float[Tensor, "... _ _"]], *, how: str = "mean") 
         raise ShapeError(f"stacks to fuse differ in their leading axes: {sorted(leading)}")
     largest = max((stack.shape[-2:] for stack in stacks), key=lambda size: size[0] * size[1])
     size = (largest[0], largest[1])
-    scaled = [resize(normalise(stack, relu=True), size) for stack in stacks]
-    return fusion(torch.stack(scaled))
+    scaled = [resize(normalise(stack, relu=True, on_blank="zeros"), size) for stack in stacks]
+    finite = torch.stack([stack.isfinite().all(-1).all(-1) for stack in stacks]).all(0)
+    return torch.where(finite[..., None, None], fusion(torch.stack(scaled)), torch.nan)
 
 
 def _chosen(how: str) -> Callable[[Tensor], Tensor]:

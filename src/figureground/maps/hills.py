@@ -1,8 +1,9 @@
 """The hills of a map: the pixels that climb to the same summit when each steps to its highest neighbour.
 
-Above any threshold each hill is connected, and two hills can touch only at pixels that have a higher
-neighbour on another hill. So the connected regions at all thresholds follow from the hills and these few
-*passes*, without looking at every pixel for every threshold.
+Above any threshold each hill is connected. As the threshold falls, regions can join only at a *saddle*, a pixel
+whose higher neighbours are in more than one piece: elsewhere what a new pixel touches is one region
+already. So the regions at all thresholds follow from the hills and the few saddles between them, without
+looking at every pixel for every threshold.
 """
 
 __all__ = ["Hills", "falling", "find_hills"]
@@ -10,7 +11,7 @@ __all__ = ["Hills", "falling", "find_hills"]
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Int, Integer
+from jaxtyping import Int, Integer, UInt32
 
 from figureground.base.errors import unknown_option
 from figureground.maps.compiled import compiled
@@ -27,15 +28,15 @@ class Hills:
         counts: How many thresholds each cell exceeds, (cells,); 0 on the border.
         hill: Which hill a cell belongs to, from 1, (cells,); 0 on the border.
         number: How many hills there are.
-        passes: Cells with a higher neighbour on another hill, in reading order, (P,).
+        saddles: Cells whose higher neighbours are in more than one piece, in reading order, (S,).
         shape: Height and width of the map.
         connectivity: 4 or 8 neighbours.
     """
 
     counts: Integer[np.ndarray, " cells"]
-    hill: Int[np.ndarray, " cells"]
+    hill: UInt32[np.ndarray, " cells"]
     number: int
-    passes: Int[np.ndarray, " P"]
+    saddles: Int[np.ndarray, " S"]
     shape: tuple[int, int]
     connectivity: int
 
@@ -70,25 +71,24 @@ def find_hills(
         >>> find_hills(counts, counts).number
         2
     """
-    if connectivity not in {4, 8}:
-        raise unknown_option("connectivity", connectivity, ["4", "8"])
+    _check(connectivity)
     height, width = counts.shape
     row = width + 1
     size = (height + 2) * row + 1
-    grid = np.zeros(size, counts.dtype)
+    # two kinds of counts only: each kind is machine code of its own
+    grid = np.zeros(size, np.uint8 if counts.dtype == np.uint8 else np.uint32)
     grid[:-1].reshape(-1, row)[1:-1, 1:] = counts
     bits = size.bit_length()
     narrow = int(heights.max()) < 1 << (32 - bits) if bits < 32 else False
     keys = np.zeros(size, np.uint32 if narrow else np.uint64)
-    _order_cells(np.ascontiguousarray(heights), keys, bits)
+    _order_cells(np.ascontiguousarray(heights, dtype=np.uint32), keys, bits)
     higher = np.zeros(size, np.uint32)
     _climb(keys, higher, (height, width, (1 << bits) - 1, connectivity == 8))
     hill = np.zeros(size, np.uint32)
     number = _number_hills(higher, hill)
-    passes = np.zeros(size + 7 & ~7, np.uint8)
-    steps = np.array([1, row, row - 1, row + 1])
-    _mark_passes((hill, keys, passes), row, steps[: connectivity // 2])
-    return Hills(grid, hill, number, _marked(passes), (height, width), connectivity)
+    marks = np.zeros(size + 7 & ~7, np.uint8)
+    _mark_saddles(keys, marks, (row, connectivity == 8))
+    return Hills(grid, hill, number, _marked(marks), (height, width), connectivity)
 
 
 @compiled
@@ -127,6 +127,12 @@ def falling(
     return order, until
 
 
+def _check(connectivity: int) -> None:
+    """Refuse any other number of neighbours than 4 or 8."""
+    if connectivity not in {4, 8}:
+        raise unknown_option("connectivity", connectivity, ["4", "8"])
+
+
 @compiled
 def _order_cells(heights: np.ndarray, keys: np.ndarray, bits: int) -> None:
     """A strict order of the cells: height first, then position; the position in the low bits."""
@@ -149,17 +155,17 @@ def _climb(keys: np.ndarray, higher: np.ndarray, ground: tuple[int, int, int, bo
         middle = keys[y * row : y * row + width + 2]
         below = keys[(y + 1) * row : (y + 1) * row + width + 2]
         for x in range(width + 2):
-            column[x] = max(max(above[x], middle[x]), below[x])
+            column[x] = max(above[x], middle[x], below[x])
         side = column if corners else middle
         best = higher[y * row + 1 : y * row + 1 + width]
         for x in range(width):
-            best[x] = max(max(side[x], side[x + 2]), column[x + 1]) & position
+            best[x] = max(side[x], side[x + 2], column[x + 1]) & position
 
 
 @compiled
 def _number_hills(higher: np.ndarray, hill: np.ndarray) -> int:
     """Lead every cell to its summit, number the summits in reading order and say how many there are."""
-    winding = np.uint32(1)
+    winding = True
     while winding:
         winding = _skip(higher, (0, 1)) and _skip(higher, (len(higher) - 1, -1))
     number = 0
@@ -173,8 +179,8 @@ def _number_hills(higher: np.ndarray, hill: np.ndarray) -> int:
 
 
 @compiled
-def _skip(higher: np.ndarray, way: tuple[int, int]) -> int:
-    """Lead each cell where its next one leads, one after the other; 0 when nothing changes."""
+def _skip(higher: np.ndarray, way: tuple[int, int]) -> bool:
+    """Lead each cell where its next one leads, one after the other, and say whether that changed any."""
     start, step = way
     changed = np.uint32(0)
     for number in range(len(higher)):
@@ -182,33 +188,48 @@ def _skip(higher: np.ndarray, way: tuple[int, int]) -> int:
         further = higher[higher[cell]]
         changed |= higher[cell] ^ further
         higher[cell] = further
-    return changed
+    return changed != np.uint32(0)
 
 
 @compiled
-def _mark_passes(grids: tuple[np.ndarray, np.ndarray, np.ndarray], row: int, steps: np.ndarray) -> None:
-    """Mark the lower one of each two neighbours that are on two hills."""
-    hill, keys, passes = grids
-    for start in range(row, len(hill) - 2 * row, row):
-        here, low, one = hill[start:], keys[start:], passes[start:]
-        for step in steps:
-            there, high, other = hill[start + step :], keys[start + step :], passes[start + step :]
-            for x in range(row):
-                one[x] |= (here[x] != there[x]) & (low[x] < high[x])
-            for x in range(row):
-                other[x] |= (here[x] != there[x]) & (low[x] > high[x])
+def _mark_saddles(keys: np.ndarray, marks: np.ndarray, ground: tuple[int, bool]) -> None:
+    """Mark the cells whose higher neighbours are in more than one piece."""
+    row, corners = ground
+    for start in range(row + 1, len(keys) - row - 1, row):
+        own, mark = keys[start:], marks[start:]
+        above, below, left = keys[start - row :], keys[start + row :], keys[start - 1 :]
+        above_left, below_left = keys[start - row - 1 :], keys[start + row - 1 :]
+        for x in range(row - 1):
+            # bits 0, 2, 4, 6 are north, east, south, west
+            sides = (
+                (above[x] > own[x])
+                | (left[x + 2] > own[x]) << 2
+                | (below[x] > own[x]) << 4
+                | (left[x] > own[x]) << 6
+            )
+            between = (
+                (above[x + 1] > own[x]) << 1
+                | (below[x + 1] > own[x]) << 3
+                | (below_left[x] > own[x]) << 5
+                | (above_left[x] > own[x]) << 7
+            )
+            both = sides << 1 & (sides >> 1 | sides << 7)
+            # two sides touch at their corner; without corners, only through the pixel there
+            ring = (sides | between | both) if corners else (sides | between & both)
+            begins = ring & ~(ring << 1 | ring >> 7) & 255
+            mark[x] = begins & (begins - 1) != 0
 
 
 @compiled
-def _marked(passes: np.ndarray) -> np.ndarray:
+def _marked(marks: np.ndarray) -> np.ndarray:
     """Positions of the marks, of which there are few: eight are looked at together."""
-    words = passes.view(np.uint64)
-    found = np.empty(len(passes), np.int64)
+    words = marks.view(np.uint64)
+    found = np.empty(len(marks), np.int64)
     number = 0
     for word in range(len(words)):
         if words[word]:
             for cell in range(8 * word, 8 * word + 8):
-                if passes[cell]:
+                if marks[cell]:
                     found[number] = cell
                     number += 1
     return found[:number].copy()

@@ -55,7 +55,9 @@ def map_levels(
         The levels.
 
     Example:
-        >>> map_levels(np.array([[0.2, 0.6, 1.0]]), np.array([0.5, 0.0]), clova=False).counts.tolist()
+        >>> map_levels(
+        ...     np.array([[0.2, 0.6, 1.0]]), np.array([0.5, 0.0]), clova=False
+        ... ).counts.tolist()
         [[1, 2, 2]]
     """
     if not clova:

@@ -91,9 +91,9 @@ def _land(hills: Hills) -> Land:
 
 
 def _rise(hills: Hills, thresholds: int, *, sizes: bool = False) -> Rise:
-    """Advances, passes and (for sizes) all cells, sorted by the level at which they come up."""
+    """Advances, saddles and (for sizes) all cells, sorted by the level at which they come up."""
     moves = advances(hills)
     order, until = falling(moves[:, 0], thresholds)
-    passes, passes_until = falling(hills.counts[hills.passes], thresholds)
+    saddles, saddles_until = falling(hills.counts[hills.saddles], thresholds)
     cells, cells_until = falling(hills.counts if sizes else hills.counts[:0], thresholds)
-    return Rise(moves, order, until, hills.passes[passes], passes_until, cells, cells_until)
+    return Rise(moves, order, until, hills.saddles[saddles], saddles_until, cells, cells_until)

@@ -147,7 +147,9 @@ class Explanation:
         if self.classes is None:
             return f"target {position}"
         index = int(self.classes[image, position])
-        return self.class_name(index) if self.class_name is not None else str(index)
+        if self.class_name is None or self.logits.shape[1] == 1:  # one logit stands for two classes
+            return str(index)
+        return self.class_name(index)
 
     def save(self, folder: Path | str) -> Path:
         """Write overlays (PNG), raw maps (``maps.npz``) and, last, ``record.json``.
@@ -174,7 +176,7 @@ class Explanation:
                 pictures.append(f"{name}.png")
                 write_atomically(target / pictures[-1], _png(painted[image, position]))
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        np.savez_compressed(buffer, **arrays)
         write_atomically(target / "maps.npz", buffer.getvalue())
         write_json(target / "record.json", self._record(pictures))
         return target

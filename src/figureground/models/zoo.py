@@ -17,8 +17,8 @@ def list_models(pattern: str | None = None) -> list[str]:
         Names for ``load_classifier``. Models on the Hugging Face hub and in files are not listed.
 
     Example:
-        >>> list_models("lenet-gap")
-        ['figureground:lenet-gap']
+        >>> list_models("figureground:*-gap")[:2]
+        ['figureground:lenet-gap', 'figureground:alexnet-gap']
     """
     kinds = sorted(SOURCES, key=lambda kind: kind != "figureground")
     names = [f"{kind}:{name}" for kind in kinds for name in source(kind).names()]

@@ -111,10 +111,7 @@ class Entries:
             "job": self._job.digest,
             **line,
         }
-        try:
-            append_line(self._file, entry)
-        except OSError as error:
-            raise DataError(f"cannot write {self._file}: {error.strerror or error}") from error
+        append_line(self._file, entry)
         self._note(entry)
 
     def _check_folder(self) -> None:

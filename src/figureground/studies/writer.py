@@ -29,7 +29,7 @@ Finished: TypeAlias = tuple[Path, dict[str, Any]]
 """A photo whose files are complete, and its line."""
 
 _PAINTED_AT_ONCE = 16  # photos
-_MOST_WAITING = 2**28  # bytes of pictures not yet written
+_MOST_WAITING = 2**26  # bytes of pictures not yet written
 
 
 class Writer:

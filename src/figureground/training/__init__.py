@@ -1,8 +1,31 @@
 """Train a classifier: a visible loop, and algorithms that are told of five moments."""
 
-__all__ = ["Algorithm", "Batches", "Recipe", "Run", "Validation", "fit", "read_recipe", "validate"]
+__all__ = [
+    "Algorithm",
+    "BackgroundClassLoss",
+    "BackgroundClassifier",
+    "Batches",
+    "EnergyMarginLoss",
+    "EntropicOpenSetLoss",
+    "ObjectosphereLoss",
+    "Recipe",
+    "Run",
+    "UniformOELoss",
+    "Validation",
+    "fit",
+    "read_recipe",
+    "validate",
+]
 
 from figureground.training.algorithm import Algorithm
+from figureground.training.algorithms.background_class import (
+    BackgroundClassifier,
+    BackgroundClassLoss,
+    EnergyMarginLoss,
+    EntropicOpenSetLoss,
+    ObjectosphereLoss,
+    UniformOELoss,
+)
 from figureground.training.batches import Batches
 from figureground.training.recipe import Recipe, read_recipe
 from figureground.training.run import Run

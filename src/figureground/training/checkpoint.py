@@ -50,7 +50,7 @@ def load_checkpoint(run: Run) -> None:
     path = run.folder / "resume.pt"
     try:
         state = torch.load(path, map_location=run.device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
         raise DataError(f"cannot resume from {path}: {error}") from error
     if state["recipe"] != run.recipe.model_dump_json():
         raise DataError(

@@ -85,7 +85,7 @@ def test_style_vgg_is_random_in_training_and_style_resnet_never():
     assert not torch.equal(vgg(rows), vgg(rows))
     assert torch.equal(resnet(rows), resnet(rows))
     assert torch.equal(vgg.eval()(rows), vgg(rows))
-    kinds = [type(module) for module in vgg.hidden[0]]  # type: ignore[arg-type]
+    kinds = [type(module) for module in vgg.hidden[0].children()]
     assert kinds == [nn.Dropout, nn.Linear, nn.BatchNorm1d, nn.ReLU]
     assert vgg.style.dropout == 0.5
 
@@ -101,7 +101,7 @@ def test_weights_survive_saving_and_the_parts_are_not_among_them():
 def test_what_cannot_be_is_refused():
     for wrong in ({"width": 0}, {"layers": 0}, {"splits": 0}):
         with pytest.raises(OptionError, match=f"{next(iter(wrong))} must be at least 1, got 0"):
-            SpinalHead(4, 2, **wrong)
+            SpinalHead(4, 2, **wrong)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="cannot cut 2 features into 3 parts"):
         SpinalHead(2, 2, splits=3)
     with pytest.raises(OptionError, match="closest: 'resnet'"):

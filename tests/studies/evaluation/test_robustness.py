@@ -122,9 +122,12 @@ def test_pictures_without_boxes_have_predictions_and_no_localisation(
     record = study_robustness(
         classifier, pictures, out=out, options=replace(OPTIONS, attacks=("fgsm:0.1",))
     )
-    (_, _, *rest), _ = record.tables[0]["rows"]  # type: ignore[misc]
-    assert rest[0] is not None
-    assert rest[-3:] == [None, None, None]
+    rows = record.tables[0]["rows"]
+    assert isinstance(rows, list)
+    name, images, accuracy, *_ = rows[0]
+    assert (name, images) == ("clean", 4)
+    assert 0 <= accuracy <= 1
+    assert rows[0][-3:] == [None, None, None]
 
 
 def test_a_picture_without_a_label_is_refused(

@@ -38,8 +38,7 @@ def test_threshold_comes_from_the_validation_part_and_is_kept_where_another_woul
     assert found.validation.sum() == 1
     assert found.chosen["m"].threshold == 0.4
     assert found.hits("clean", "m").tolist() == [0, 0, 0, 0, 1]
-    (row,) = found.thresholds_chosen()["rows"]  # type: ignore[misc]
-    assert row == ["m", 0.4, 1.0, 0.0, 1.0]
+    assert found.thresholds_chosen()["rows"] == [["m", 0.4, 1.0, 0.0, 1.0]]
 
 
 def test_reported_pictures_are_never_those_of_the_validation_part():
@@ -51,9 +50,10 @@ def test_reported_pictures_are_never_those_of_the_validation_part():
 
 def test_attack_line_holds_accuracy_flips_size_and_localisation():
     found = with_validation(0)
-    clean, hit = found.attacks()["rows"]  # type: ignore[misc]
-    assert clean == ["clean", 4, 0.75, None, None, None, 0.75]
-    assert hit == ["hit", 4, 0.0, 0.75, 0.25, None, 0.5]
+    assert found.attacks()["rows"] == [
+        ["clean", 4, 0.75, None, None, None, 0.75],
+        ["hit", 4, 0.0, 0.75, 0.25, None, 0.5],
+    ]
 
 
 def test_change_of_localisation_pairs_pictures():

@@ -63,7 +63,7 @@ def test_a_sibling_with_the_same_weights_is_perfectly_stable_and_another_is_not(
     assert (found[1] > 0.01).all()
 
 
-def test_a_constant_picture_seen_in_views_is_no_reason_for_instability_under_flips(
+def test_maps_of_flips_and_crops_differ_but_not_wildly(
     classifier: Classifier, pictures: EvaluationSet, out: Path
 ):
     study_uncertainty(classifier, pictures, out=out, options=OPTIONS)

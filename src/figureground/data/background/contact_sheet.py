@@ -23,7 +23,8 @@ def contact_sheet(rows: Sequence[tuple[str, Sequence[Picture]]], *, side: int = 
         A PNG file.
     """
     widest = max((len(pictures) for _, pictures in rows), default=0)
-    width = max(480, widest * (side + 2))
+    longest = max((len(title) for title, _ in rows), default=0)
+    width = max(7 * longest, widest * (side + 2), 1)
     sheet = Image.new("RGB", (width, max(1, len(rows)) * (side + _LINE + 6)), "white")
     pen = ImageDraw.Draw(sheet)
     for number, (title, pictures) in enumerate(rows):

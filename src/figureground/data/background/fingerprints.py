@@ -95,7 +95,7 @@ def _digest(picture: Picture) -> int:
     """64 bits of size and pixels."""
     content = np.ascontiguousarray(picture)
     salt = ",".join(map(str, content.shape)).encode()
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8, key=salt).digest(), "little")
+    return int.from_bytes(hashlib.blake2b(content.data, digest_size=8, key=salt).digest(), "little")
 
 
 def _layout(picture: Picture) -> tuple[np.uint64, bool, np.ndarray]:

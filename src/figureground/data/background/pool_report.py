@@ -14,7 +14,7 @@ from figureground.data.background.pool_record import PoolRecord
 from figureground.data.background.screening import Dropped
 from figureground.data.background.source import BackgroundSource, Concat, Picture
 
-_SHOWN, _LISTED = 12, 200
+_SHOWN, _PAIRS, _LISTED = 12, 10, 200
 _REASONS = {
     "exact": "the same pixels as a target picture",
     "near": "a copy of a target picture (resized, recompressed, mirrored, inverted)",
@@ -114,10 +114,12 @@ def _samples(mix: Concat, rows: Sequence[int]) -> list[tuple[str, list[Picture]]
 def _pairs(
     dropped: Sequence[Dropped], mix: Concat, target: BackgroundSource | None
 ) -> list[tuple[str, list[Picture]]]:
-    """Left-out pictures, each beside what it was found to be."""
+    """Some left-out pictures for each reason, each beside what it was found to be."""
     pairs: list[tuple[str, list[Picture]]] = []
+    shown: Counter[str] = Counter()
     for one in dropped:
-        if one.reason == "unreadable" or len(pairs) == 2 * _SHOWN:
+        shown[one.reason] += 1
+        if one.reason == "unreadable" or shown[one.reason] > _PAIRS:
             continue
         pictures = [mix[one.row]]
         other = mix if one.reason == "repeated" else target

@@ -4,6 +4,7 @@ __all__ = ["RatioChoice", "choose_ratio", "with_background"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -116,19 +117,21 @@ def with_background(
 def _as_labeled(source: BackgroundSource, data: LabeledImages) -> LabeledImages:
     """The background with label K, in the data's number of colours."""
     grey = isinstance(data.images, Tensor) and data.images.shape[1] == 1
-
-    def decode(row: int) -> Image.Image:
-        picture = Image.fromarray(np.ascontiguousarray(source[row]))
-        return picture.convert("L") if grey else picture
-
     labels = torch.full((len(source),), data.background_index)
-    return LabeledImages(LazyPictures(decode, len(source)), labels, data.class_names)
+    pictures = LazyPictures(partial(_decode, source, grey), len(source))
+    return LabeledImages(pictures, labels, data.class_names)
+
+
+def _decode(source: BackgroundSource, grey: bool, row: int) -> Image.Image:  # noqa: FBT001 - by partial
+    picture = Image.fromarray(np.ascontiguousarray(source[row]))
+    return picture.convert("L") if grey else picture
 
 
 def _chained(images: LazyPictures, ground: LabeledImages) -> LazyPictures:
     """The one, then the other."""
-    first = len(images)
-    return LazyPictures(
-        lambda row: images[row] if row < first else ground.picture(row - first),
-        first + len(ground),
-    )
+    # no closure: workers of a DataLoader may have to be sent it
+    return LazyPictures(partial(_either, images, ground), len(images) + len(ground))
+
+
+def _either(images: LazyPictures, ground: LabeledImages, row: int) -> Image.Image:
+    return images[row] if row < len(images) else ground.picture(row - len(images))

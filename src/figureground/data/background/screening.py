@@ -5,6 +5,7 @@ __all__ = ["Dropped", "ScreenOptions", "ScreenReport", "screen"]
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -57,8 +58,8 @@ class Dropped:
     Args:
         row: Which.
         reason: ``exact`` (the same pixels as a target picture), ``near`` (its layout and colours),
-            ``derived`` (made from the same original as one of those), ``repeated`` (the same pixels as an earlier background picture), ``confident``,
-            ``unreadable``.
+            ``derived`` (made from the same original as one of those), ``repeated`` (the same
+            pixels as an earlier background picture), ``confident``, ``unreadable``.
         detail: In words.
         match: The target picture, or the earlier background picture; None where there is none.
     """
@@ -114,9 +115,10 @@ def screen(
     """Compare every background picture with every target picture; nothing is left out unsaid.
 
     Found are copies of a target picture: exact, resized, recompressed, with other contrast,
-    mirrored left to right, inverted; and with a copy all that was made from it. **Not** found are crops of target pictures, turned copies,
-    and other pictures of the same kind of thing: for the last, look at the pool, or give
-    confidences. Those drop the hardest and most useful backgrounds too, so they are optional.
+    mirrored left to right, inverted; and with a copy goes all that was made from it. **Not** found
+    are crops of target pictures, turned copies, and other pictures of the same kind of thing: for
+    the last, look at the pool, or give confidences. Those drop the hardest and most useful
+    backgrounds too, so they are optional.
 
     Args:
         source: Background pictures.
@@ -143,7 +145,8 @@ def screen(
     dropped: dict[int, Dropped] = {
         row: Dropped(row, "unreadable", reason) for row, reason in ours.unreadable
     }
-    compared, unreadable = 0, ()
+    compared = 0
+    unreadable: tuple[tuple[int, str], ...] = ()
     if target is not None:
         theirs = fingerprints(target, stage="target", watch=watch, workers=options.workers)
         compared, unreadable = len(theirs.rows), theirs.unreadable
@@ -153,7 +156,7 @@ def screen(
             max_hamming=options.max_hamming,
             min_correlation=options.min_correlation,
         ):
-            dropped.setdefault(copy.row, _copied(copy))
+            dropped.setdefault(copy.row, _copied(copy, target))
     for one in _derived(source, dropped):
         dropped.setdefault(one.row, one)
     for one in [*_repeated(ours), *_confident(confidences, options.max_confidence)]:
@@ -166,16 +169,14 @@ def screen(
     )
 
 
-def _copied(copy: Copy) -> Dropped:
+def _copied(copy: Copy, target: BackgroundSource) -> Dropped:
     """Why a copy is left out."""
+    name = f"target picture {copy.match} ({Path(target.group(copy.match)).name})"
     if copy.exact:
-        return Dropped(copy.row, "exact", f"the pixels of target picture {copy.match}", copy.match)
+        return Dropped(copy.row, "exact", f"the pixels of {name}", copy.match)
     how = f", {copy.how}" if copy.how else ""
-    detail = (
-        f"target picture {copy.match}{how}: {copy.bits} of 64 bits differ, "
-        f"thumbnails correlate {copy.correlation:.2f}"
-    )
-    return Dropped(copy.row, "near", detail, copy.match)
+    alike = f"{copy.bits} of 64 bits differ, thumbnails correlate {copy.correlation:.2f}"
+    return Dropped(copy.row, "near", f"{name}{how}: {alike}", copy.match)
 
 
 def _derived(source: BackgroundSource, dropped: dict[int, Dropped]) -> list[Dropped]:

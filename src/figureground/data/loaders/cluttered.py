@@ -10,7 +10,7 @@ import torch
 from figureground.data.clutter import Clutter, ClutterSpec, clutter_only, make_clutter
 from figureground.data.digits import sklearn_digits, split_digits
 from figureground.data.labeled import LabeledImages
-from figureground.data.loaders.options import LoadOptions
+from figureground.data.loaders.load_options import LoadOptions
 from figureground.data.packs import load_mnist
 
 _PARTS = ("train", "val", "test")

@@ -9,10 +9,10 @@ from pathlib import Path
 from figureground.base.errors import DataError, unknown_option
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders.cluttered import cluttered_digits, cluttered_mnist
-from figureground.data.loaders.from_packs import mnist, pack
-from figureground.data.loaders.from_torchvision import caltech, cifar, flowers102, stl10
 from figureground.data.loaders.image_folder import cinic10, image_folder
-from figureground.data.loaders.options import LoadOptions
+from figureground.data.loaders.load_options import LoadOptions
+from figureground.data.loaders.packed_sets import mnist, pack
+from figureground.data.loaders.torchvision_sets import caltech, cifar, flowers102, stl10
 from figureground.data.packs import shared_folder
 from figureground.data.splits import split
 

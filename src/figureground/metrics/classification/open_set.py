@@ -158,9 +158,10 @@ def _curve(in_scores: Tensor, correct: Tensor, out_scores: Tensor) -> tuple[Tens
         if len(scores) == 0 or scores.isnan().any():
             raise ShapeError("both groups need scores, and none may be NaN")
     known, unknown = in_scores.detach().double(), out_scores.detach().double().to(in_scores.device)
-    thresholds = torch.cat([known, unknown]).unique()
+    thresholds = torch.cat([known, unknown]).sort().values  # a repeated one adds no area
     right = known[correct].sort().values
-    rate = torch.searchsorted(right, thresholds, right=True) / len(known)
-    accepted = torch.searchsorted(unknown.sort().values, thresholds, right=True) / len(unknown)
-    start = rate.new_zeros(1, dtype=torch.float64)
-    return torch.cat([start, rate.double()]), torch.cat([start, accepted.double()])
+    # double before the division: 2 of 40 must not come out above 0.05
+    rate = torch.searchsorted(right, thresholds, right=True).double() / len(known)
+    passed = torch.searchsorted(unknown.sort().values, thresholds, right=True).double()
+    start = rate.new_zeros(1)
+    return torch.cat([start, rate]), torch.cat([start, passed / len(unknown)])

@@ -39,7 +39,7 @@ def add_background_output(
     if not isinstance(linear, nn.Linear):
         raise HeadError(f"a background output needs a linear layer, got {type(linear).__name__}")
     _check_init(init)
-    old = {"weight": linear.weight, "bias": linear.bias}
+    old: dict[str, Tensor | None] = {"weight": linear.weight, "bias": linear.bias}
     bound = linear.in_features**-0.5
     rows = {
         name: torch.cat([value, _new_row(value, init, bound=bound, generator=generator)])

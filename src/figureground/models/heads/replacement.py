@@ -73,13 +73,9 @@ def replace_head(
 
 def _place(network: nn.Module) -> str:
     """Dotted name of the last linear layer or 1 × 1 convolution."""
-    told = (getattr(network, "pretrained_cfg", None) or {}).get("classifier")
-    if isinstance(told, list | tuple) and len(told) > 1:
-        raise HeadError(f"{type(network).__name__} has {len(told)} heads ({', '.join(told)})")
-    places = [told[0] if isinstance(told, list | tuple) else told, *_PLACES]
     modules = dict(network.named_modules())
-    for place in places:
-        inside = [] if place is None else [n for n in modules if f"{n}.".startswith(f"{place}.")]
+    for place in (*_told_place(network), *_PLACES):
+        inside = [name for name in modules if f"{name}.".startswith(f"{place}.")]
         spinal = [name for name in inside if isinstance(modules[name], SpinalHead)]
         found = spinal or [name for name in inside if _classifies(modules[name])]
         if found:
@@ -89,6 +85,18 @@ def _place(network: nn.Module) -> str:
     raise HeadError(
         f"no head found in {type(network).__name__}; say which layer to replace with at='NAME'"
     )
+
+
+def _told_place(network: nn.Module) -> tuple[str, ...]:
+    """Where timm says that the classifier is, or nothing."""
+    told = (getattr(network, "pretrained_cfg", None) or {}).get("classifier") or ()
+    places = (told,) if isinstance(told, str) else tuple(told)
+    parts = ((name.split("."), module) for name, module in network.named_modules())
+    if len(places) == 1 and any("head_dist" in p and _classifies(m) for p, m in parts):
+        places = (*places, "head_dist")
+    if len(places) > 1:
+        raise HeadError(f"{type(network).__name__} has {len(places)} heads ({', '.join(places)})")
+    return places
 
 
 def _classifies(module: nn.Module) -> bool:
@@ -131,7 +139,7 @@ def _fresh(
         return _HEADS[head](*sizes) if isinstance(head, str) else head(*sizes)
     if head != "linear":
         raise HeadError("a convolution that classifies can only be replaced by head='linear'")
-    return nn.Conv2d(*sizes, 1, old.stride, old.padding, bias=old.bias is not None)
+    return nn.Conv2d(*sizes, 1, bias=old.bias is not None)
 
 
 def _tell(network: nn.Module, num_outputs: int) -> None:

@@ -6,18 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from figureground.base.errors import unknown_option
-from figureground.maps.boxes import boxes_from_map
-from figureground.metrics.localisation.best_overlap import (
-    CLOVA,
-    CLOVA_V2,
-    BoxRule,
-    best_overlaps,
-)
+from figureground.maps.boxes import ThresholdBoxes, boxes_from_map
+from figureground.metrics.localisation.best_overlap import CLOVA, CLOVA_V2, BoxRule
 
 BOX_RULES: dict[str, tuple[BoxRule, BoxRule]] = {
     "clova": (CLOVA, CLOVA_V2),
@@ -69,6 +63,7 @@ def box_table(
         OptionError: The rule is unknown.
 
     Example:
+        >>> import torch
         >>> one_map = torch.zeros(1, 6, 8)
         >>> one_map[0, 1:4, 2:6] = 1
         >>> box = [torch.tensor([[2.0, 1, 6, 4]])]
@@ -77,52 +72,33 @@ def box_table(
     """  # noqa: DOC501 - unknown_option makes an OptionError
     if rule not in BOX_RULES:
         raise unknown_option("box rule", rule, BOX_RULES)
-    inclusive = [some.cpu().double() - torch.tensor([0.0, 0, 1, 1]) for some in boxes]
-    if rule != "clova":
-        tables = [
-            best_overlaps(maps, inclusive, thresholds=shares, rule=one) for one in BOX_RULES[rule]
-        ]
-        return BoxTable(*(table.numpy() for table in tables))
     arrays = maps.cpu().numpy()
     table = np.zeros((2, len(arrays), len(shares)), np.float32)
-    cut: _Cut | None = None
-    for at, truth in enumerate(inclusive):
-        # baselines are the same map for every picture: its regions are found once
-        if cut is None or not np.array_equal(arrays[at], arrays[at - 1]):
-            cut = _cut(arrays[at], shares)
-        table[:, at] = _best(cut, truth.numpy())
+    cuts: list[ThresholdBoxes] = []
+    for at, true in enumerate(boxes):
+        # baselines are the same map for every picture: its boxes are cut once
+        if not cuts or not np.array_equal(arrays[at], arrays[at - 1]):
+            cuts = [_cut(arrays[at], shares, one) for one in BOX_RULES[rule]]
+        truth = true.cpu().double().numpy() - np.array([0, 0, 1, 1])
+        table[:, at] = [_best(cut, truth, len(shares)) for cut in cuts]
     return BoxTable(table[0], table[1])
 
 
-@dataclass(frozen=True, eq=False)
-class _Cut:
-    """The box of the largest region at each threshold, and all contours' boxes with their thresholds."""
-
-    largest: np.ndarray
-    boxes: np.ndarray
-    threshold: np.ndarray
+def _cut(one_map: np.ndarray, shares: np.ndarray, rule: BoxRule) -> ThresholdBoxes:
+    """Boxes of one map at all thresholds."""
+    return boxes_from_map(
+        one_map, shares, multi=rule.multi, area=rule.area, convention=rule.convention
+    )
 
 
-def _cut(one_map: np.ndarray, shares: np.ndarray) -> _Cut:
-    """The published rule: 256 levels, strictly above, 8 neighbours, holes are contours too."""
-    largest = boxes_from_map(one_map, shares)
-    every = boxes_from_map(one_map, shares, multi=True)
-    boxes = [some.boxes.numpy().astype(np.float64) for some in (largest, every)]
-    return _Cut(*boxes, every.threshold.numpy())
-
-
-def _best(cut: _Cut, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Best overlap at each threshold: of the largest region, and of all contours."""
-    single = _overlaps(cut.largest, truth)
-    multi = single.copy()
-    np.maximum.at(multi, cut.threshold, _overlaps(cut.boxes, truth))
-    return single, multi
-
-
-def _overlaps(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Best intersection over union of each box with a true one, in inclusive pixels."""
-    low = np.maximum(boxes[:, None, :2], truth[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], truth[None, :, 2:])
+def _best(cut: ThresholdBoxes, truth: np.ndarray, count: int) -> np.ndarray:
+    """Best overlap at each threshold, (T,), in inclusive pixels."""
+    found = cut.boxes.numpy().astype(np.float64)
+    low = np.maximum(found[:, None, :2], truth[None, :, :2])
+    high = np.minimum(found[:, None, 2:], truth[None, :, 2:])
     shared = np.maximum(high - low + 1, 0).prod(-1)
-    areas = [(some[:, 2:] - some[:, :2] + 1).prod(-1) for some in (boxes, truth)]
-    return np.asarray((shared / (areas[0][:, None] + areas[1][None] - shared)).max(1))
+    areas = [(some[:, 2:] - some[:, :2] + 1).prod(-1) for some in (found, truth)]
+    overlap = (shared / (areas[0][:, None] + areas[1][None] - shared)).max(1)
+    best = np.zeros(count)
+    np.maximum.at(best, cut.threshold.numpy(), overlap)
+    return best

@@ -139,7 +139,7 @@ class _Faithfulness:
         self._classifier = classifier
         self._score = scored(classifier, options.precision)
         self.batch_size, self.overwrite = options.batch_size, options.overwrite
-        self.seeds = (options.seed, options.depth.seed)
+        self.seeds: tuple[int, ...] = (options.seed, options.depth.seed)
         self.rows = tuple(self.facts)
         self._reference = options.reference or self.rows[0]
         if self._reference not in self.rows:

@@ -60,7 +60,8 @@ class Kept:
             True where they need not be computed again.
         """
         try:
-            with np.load(self._path(batch), allow_pickle=False) as arrays:
+            # opened here, because np.load leaves a file open that is no archive
+            with self._path(batch).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return str(arrays[_JOB]) == self._job
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return False
@@ -149,7 +150,7 @@ def _write(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)

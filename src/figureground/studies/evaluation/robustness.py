@@ -102,7 +102,7 @@ class _Robustness:
         self._cases = attack_cases(options.attacks, options.strengths)
         self._score = scored(classifier)
         self.batch_size, self.overwrite = options.batch_size, options.overwrite
-        self.seeds = (options.seed,)
+        self.seeds: tuple[int, ...] = (options.seed,)
 
     @property
     def facts(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -45,7 +45,7 @@ class EvaluationBatch:
     names: tuple[str, ...]
     images: Images
     labels: Labels
-    boxes: tuple[Boxes, ...]
+    boxes: tuple[Float[Tensor, "_ 4"], ...]
     masks: UInt8[Tensor, "N H W"] | None
     views: tuple[View, ...]
     problems: tuple[SetProblem, ...] = ()

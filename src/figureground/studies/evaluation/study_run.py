@@ -4,7 +4,7 @@ __all__ = ["Study", "run_study"]
 
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -26,6 +26,7 @@ Table = dict[str, np.ndarray]
 """Column -> values over all pictures."""
 
 
+@runtime_checkable
 class Study(Protocol):
     """What differs from study to study."""
 

@@ -142,7 +142,7 @@ class _Uncertainty:
             raise OptionError("dff makes a map per concept, not one that could be measured")
         self._network = AskedNetwork(Explainer(classifier), self._methods, options.relu)
         self.batch_size, self.overwrite = options.batch_size, options.overwrite
-        self.seeds = (options.seed,)
+        self.seeds: tuple[int, ...] = (options.seed,)
         self.rows = tuple(self._methods)
         self._reference = options.reference or self.rows[0]
         if self._reference not in self.rows:
@@ -228,10 +228,17 @@ class _Uncertainty:
         words = ("Parameter randomisation", "layers shuffled, from the top", "Spearman correlation")
         return (Curves(*words, shown, "a fall is good"),)
 
-    def notes(self, _table: Table) -> tuple[str, ...]:
+    def notes(self, table: Table) -> tuple[str, ...]:
         """How to read, and what could not be measured."""
         lacking = [words for key, words in _LACKING.items() if not self._runs[key]]
-        return (*lacking, _NOTE)
+        lost = [
+            row
+            for row in self.rows
+            if self._runs["instability dropout"]
+            and np.isnan(table[f"{row}/instability dropout"]).all()
+        ]
+        masked = [f"with dropout in it the head is not of the kind that {', '.join(lost)} needs"]
+        return (*lacking, *(masked if lost else ()), _NOTE)
 
     def _classes(self, images: Tensor, number: int) -> Tensor:
         """The three best classes and another one drawn at random, ``(N, 4)``, or fewer where there are fewer."""

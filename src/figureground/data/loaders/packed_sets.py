@@ -8,7 +8,7 @@ import torch
 
 from figureground.base.errors import DataError
 from figureground.data.labeled import LabeledImages, LazyPictures
-from figureground.data.loaders.options import checked_flag
+from figureground.data.loaders.load_options import checked_flag
 from figureground.data.packs import PhotoPack, load_mnist
 
 

@@ -11,7 +11,7 @@ import torch
 from figureground.base.errors import DataError
 from figureground.data.labeled import LabeledImages, LazyPictures
 from figureground.data.loaders.image_folder import image_folder
-from figureground.data.loaders.options import checked_flag, official_errors
+from figureground.data.loaders.load_options import checked_flag, official_errors
 
 # class name, folder of pictures, folder of background
 _CALTECH = {

@@ -1,0 +1,105 @@
+"""Cost of ``figureground evaluate localisation`` over decoding and forward passes, and whether its memory stays flat.
+
+Run: OMP_NUM_THREADS=1 python benchmarks/evaluate.py
+"""
+
+__all__ = ["main"]
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from timing import machine, print_table
+
+import figureground as fg
+from figureground.data import shared_folder
+from figureground.models import Classifier
+from figureground.studies.evaluation.items import SetOptions
+from figureground.studies.evaluation.localise import study_localisation
+from figureground.studies.evaluation.sets import EvaluationSet, open_evaluation_set
+from figureground.studies.evaluation.sources import ExplainerMaps
+
+_PHOTOS = int(os.environ.get("FIGUREGROUND_BENCH_PHOTOS", "650"))
+_ROUNDS = int(os.environ.get("FIGUREGROUND_BENCH_ROUNDS", "3"))
+_METHODS = ("cam", "grad-cam", "grad-cam++", "cnn-fixations", "eigen-cam")
+_BATCH = 16
+
+
+def main() -> None:
+    """Measure and print; needs the shared data."""
+    shared = shared_folder()
+    if shared is None:
+        print(
+            "evaluate: the shared data is absent (FIGUREGROUND_SHARED); nothing measured",
+            file=sys.stderr,
+        )
+        return
+    classifier = _classifier(shared)
+    pack = shared / "packs" / "ilsvrc_val650.npz"
+    pictures = open_evaluation_set(pack, classifier, SetOptions(limit=_PHOTOS))
+    some = open_evaluation_set(pack, classifier, SetOptions(limit=64))
+    with tempfile.TemporaryDirectory() as folder:
+        _plain(classifier, some)
+        _study(classifier, some, Path(folder, "warm"))
+        early = _peak_megabytes()
+        rounds = []
+        for number in range(_ROUNDS):
+            plain = _plain(classifier, pictures)
+            rounds.append((*plain, *_study(classifier, pictures, Path(folder, f"out{number}"))))
+        late = _peak_megabytes()
+    rows = [
+        [str(number), f"{wall:.1f}", f"{ours:.1f}", f"{ours / wall:.2f}", f"{our_cpu / cpu:.2f}"]
+        for number, (wall, cpu, ours, our_cpu) in enumerate(rounds)
+    ]
+    title = f"evaluate localisation: {_PHOTOS} photos, MobileNetV2, {len(_METHODS)} methods, 4 baselines ({machine()})"
+    print_table(
+        title,
+        ["round", "decoding + forward, s", "evaluate, s", "ratio", "ratio of processor time"],
+        rows,
+    )
+    print(f"\npeak memory after 64 photos {early:.0f} MB, after {_ROUNDS * _PHOTOS} {late:.0f} MB")
+
+
+def _classifier(shared: Path) -> Classifier:
+    return fg.load_classifier(
+        "timm:mobilenetv2_100",
+        weights=shared / "weights" / "mobilenetv2_100_imagenet1001.safetensors",
+        arguments={"num_classes": 1001, "pad_type": "same"},
+        preprocessing={
+            "size": 224,
+            "resize": "stretch",
+            "crop_fraction": 1.0,
+            "mean": 0.5,
+            "std": 0.5,
+        },
+    ).to(memory_format=torch.channels_last)
+
+
+@torch.inference_mode()
+def _plain(classifier: Classifier, pictures: EvaluationSet) -> tuple[float, float]:
+    """Wall-clock and processor seconds of decoding, resizing and running: nothing else."""
+    began = time.perf_counter(), time.process_time()
+    for batch in pictures.batches(_BATCH):
+        classifier(batch.images.contiguous(memory_format=torch.channels_last))
+    return time.perf_counter() - began[0], time.process_time() - began[1]
+
+
+def _study(classifier: Classifier, pictures: EvaluationSet, out: Path) -> tuple[float, float]:
+    """The same of the whole study: maps, boxes, tables, curves, cases, record."""
+    began = time.perf_counter(), time.process_time()
+    study_localisation(
+        pictures, ExplainerMaps(classifier, _METHODS), out=out, classifier=classifier
+    )
+    return time.perf_counter() - began[0], time.process_time() - began[1]
+
+
+def _peak_megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""``figureground evaluate localisation`` as its user meets it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import Result
+
+from figureground.base.errors import OptionError
+from figureground.cli.evaluate_options import chosen_methods
+from figureground.methods import EigenCAM
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def boxes(photos: Path) -> Path:
+    """A box for each photo."""
+    rows = [f"{number}.png,{number},{5 + number},4,{25 + number},20" for number in range(3)]
+    (photos / "boxes.csv").write_text("path,label,x0,y0,x1,y1\n" + "\n".join(rows) + "\n")
+    return photos
+
+
+@pytest.fixture
+def localise(type_in: Run, boxes: Path, tmp_path: Path) -> Run:
+    """Runs the command on the photos, with coarse thresholds."""
+
+    def run(*words: object) -> Result:
+        common = ("--step", "0.1", "--size", "24x32", "--validation-share", "0.34")
+        return type_in("evaluate", "localisation", boxes, "-o", tmp_path / "out", *common, *words)
+
+    return run
+
+
+def test_photos_with_boxes_become_tables_and_a_page(localise: Run, model: str, tmp_path: Path):
+    done = localise("-m", model, "--methods", "cam,eigen-cam(center=true)")
+    assert done.exit_code == 0, done.output
+    assert "| eigen-cam(center=true) |" in done.stdout
+    assert "| whole-image |" in done.stdout
+    assert str(tmp_path / "out" / "report.html") in done.stdout
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    assert record["methods"]["eigen-cam(center=true)"].startswith("EigenCAM(center=True")
+    assert (tmp_path / "out" / "tables.md").read_text().count("###") == len(record["tables"])
+
+
+def test_maps_of_anybody_need_no_model(localise: Run, tmp_path: Path):
+    maps = tmp_path / "theirs"
+    maps.mkdir()
+    for number in range(3):
+        np.save(maps / f"{number}.npy", np.random.default_rng(number).random((6, 8)))
+    done = localise("--maps", maps)
+    assert done.exit_code == 0, done.output
+    assert "| theirs |" in done.stdout
+
+
+def test_missing_maps_are_counted_and_end_with_status_2(localise: Run, tmp_path: Path):
+    maps = tmp_path / "theirs"
+    maps.mkdir()
+    np.save(maps / "1.npy", np.eye(5))
+    done = localise("--maps", maps)
+    assert done.exit_code == 2
+    assert "problems: map-missing 2" in done.stderr
+
+
+def test_clutter_needs_no_data(type_in: Run, tmp_path: Path):
+    common = ("--random", "--count", "6", "--step", "0.25", "--box-rule", "pixels", "--no-relu")
+    done = type_in(
+        "evaluate", "localisation", "clutter", "-m", "figureground:lenet-gap", "--methods", "cam",
+        "-o", tmp_path / "out", *common,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    assert record["options"]["post-processing"] == "no ReLU, bilinear to the view, min-max"
+    assert record["images"] == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--methods", "cam"), "nothing to measure"),
+        (("--box-rule", "tight", "--maps", "photos"), "no folder of maps"),
+        (("--normalise", "none"), "no normalisation 'none'"),
+        (("--map-resize", "best"), "no way to resize 'best'"),
+    ],
+)
+def test_what_cannot_be_is_an_error_in_one_line(
+    localise: Run, words: tuple[str, ...], message: str
+):
+    done = localise(*words)
+    assert done.exit_code == 1
+    assert message in done.stderr
+
+
+def test_methods_are_read_with_their_options():
+    found = chosen_methods(" GradCAM++ ,eigen-cam(center=true, sign=raw),eigen-cam")
+    assert list(found) == ["grad-cam++", "eigen-cam(center=true, sign=raw)", "eigen-cam"]
+    assert found["eigen-cam(center=true, sign=raw)"] == EigenCAM(center=True, sign="raw")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("cam,cam", "'cam' is asked for twice"),
+        ("eigen-cam(centre=true)", "eigen-cam cannot be made with centre=true"),
+        ("eigen-cam(center=true", "cannot read the methods"),
+        ("", "no method asked for"),
+        ("cma", "no method 'cma'; closest: 'cam'"),
+    ],
+)
+def test_methods_that_cannot_be_read_say_why(text: str, message: str):
+    with pytest.raises(OptionError) as caught:
+        chosen_methods(text)
+    assert message in str(caught.value)

@@ -1,0 +1,67 @@
+"""Pictures to be background, in memory and on disk."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+class Given:
+    """Pictures as they are, each its own group unless told otherwise."""
+
+    provenance = {"rule": "given"}  # noqa: RUF012 - never written to
+
+    def __init__(
+        self,
+        pictures: Sequence[np.ndarray],
+        groups: Sequence[str] | None = None,
+        name: str = "given",
+    ) -> None:
+        self.pictures, self.groups, self.name = list(pictures), groups, name
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.pictures[index]
+
+    def group(self, index: int) -> str:
+        return self.groups[index] if self.groups else f"{self.name} {index}"
+
+
+def scene(seed: int, height: int = 40, width: int = 50) -> np.ndarray:
+    """A picture with the falling spectrum of photographs, in colour."""
+    draw = np.random.default_rng(seed)
+    frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(width), np.fft.fftfreq(height))) + 0.02
+    waves = np.fft.fft2(draw.standard_normal((3, height, width))) / frequency
+    field = np.fft.ifft2(waves).real
+    field += 0.5 * field.mean(axis=0)
+    low, high = field.min(), field.max()
+    return ((field - low) / (high - low) * 255).astype(np.uint8).transpose(1, 2, 0).copy()
+
+
+@pytest.fixture
+def given() -> type[Given]:
+    """Makes a source of arrays."""
+    return Given
+
+
+@pytest.fixture
+def scenes() -> Callable[..., list[np.ndarray]]:
+    """Makes pictures that resemble photographs, one for each seed."""
+    return lambda seeds, height=40, width=50: [scene(seed, height, width) for seed in seeds]
+
+
+@pytest.fixture
+def save() -> Callable[[Path, Sequence[np.ndarray]], Path]:
+    """Writes pictures as 0.png, 1.png, ..., and gives the folder."""
+
+    def write(folder: Path, pictures: Sequence[np.ndarray]) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        for row, picture in enumerate(pictures):
+            Image.fromarray(picture).save(folder / f"{row}.png")
+        return folder
+
+    return write

@@ -1,0 +1,114 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from figureground.base.errors import DataError
+from figureground.reports.evaluation_report import write_evaluation_report
+
+DOT = "data:image/png;base64,iVBORw0KGgo="
+
+
+def make_record(folder: Path, **changes: object) -> None:
+    table = {
+        "title": "Localisation, %",
+        "caption": "Per cent.",
+        "columns": ["method", "box acc"],
+        "rows": [["cam", 51.25], ["<i>theirs</i>", None]],
+    }
+    case = {"method": "cam", "kind": "worst", "name": "a.png", "label": "<b>", "overlap": 0.25}
+    record = {
+        "schema": 1,
+        "kind": "localisation",
+        "data": "some pictures",
+        "images": 1200,
+        "seconds": 3.5,
+        "methods": {"cam": "CAM(), true class"},
+        "options": {"post-processing": "no ReLU"},
+        "problems": {"map-missing": 2},
+        "examples_of_problems": ["a.png: no <file>"],
+        "notes": ["read the baselines"],
+        "tables": [table],
+        "curves": [
+            {"title": "Curve", "x_label": "x", "y_label": "y", "series": {"cam": [[0, 1], [1, 2]]}}
+        ],
+        "cases": [case | {"picture": DOT}, case | {"picture": "https://example.org/a.png"}],
+    } | changes
+    (folder / "record.json").write_text(json.dumps(record))
+
+
+class Page(HTMLParser):
+    """Tags and addresses of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
+
+
+def test_the_page_shows_tables_curves_cases_and_problems(tmp_path: Path):
+    make_record(tmp_path)
+    text = write_evaluation_report(tmp_path).read_text()
+    for part in (
+        "Do the maps find the object?",
+        "1,200",
+        "51.25",
+        "no ReLU",
+        "map-missing",
+        "read the baselines",
+    ):
+        assert part in text
+    page = Page(text)
+    assert page.tags.count("table") == 1
+    assert sum(address.startswith("data:image/svg+xml") for address in page.addresses) == 1
+    assert page.addresses.count(DOT) == 1
+
+
+def test_nothing_is_asked_of_the_network_and_no_script_runs(tmp_path: Path):
+    make_record(tmp_path)
+    page = Page(write_evaluation_report(tmp_path).read_text())
+    assert all(address.startswith(("data:", "#")) for address in page.addresses)
+    assert "script" not in page.tags
+
+
+def test_words_of_the_record_are_no_markup(tmp_path: Path):
+    make_record(tmp_path)
+    text = write_evaluation_report(tmp_path).read_text()
+    assert "&lt;i&gt;theirs" in text
+    assert not re.search(r"<i>|<b></b>|no <file>", text)
+
+
+def test_tables_lie_beside_the_page_in_full_precision(tmp_path: Path):
+    make_record(tmp_path)
+    write_evaluation_report(tmp_path)
+    (file,) = (tmp_path / "tables").iterdir()
+    assert file.name == "01-localisation.csv"
+    assert file.read_text() == "method,box acc\ncam,51.25\n<i>theirs</i>,\n"
+    assert "| cam | 51.25 |" in (tmp_path / "tables.md").read_text()
+
+
+def test_a_chart_without_points_says_so(tmp_path: Path):
+    make_record(tmp_path, curves=[{"title": "Empty", "series": {}}])
+    assert "no finite point to draw" in write_evaluation_report(tmp_path).read_text()
+
+
+def test_records_of_the_other_studies_need_no_cases(tmp_path: Path):
+    make_record(tmp_path, kind="faithfulness", cases=None)
+    text = write_evaluation_report(tmp_path).read_text()
+    assert "Do the maps show what the model uses?" in text
+    assert "Worst and best" not in text
+
+
+def test_another_schema_and_a_missing_record_are_refused(tmp_path: Path):
+    with pytest.raises(DataError, match="cannot read"):
+        write_evaluation_report(tmp_path)
+    make_record(tmp_path, schema=2)
+    with pytest.raises(DataError, match="schema 2; this version reads schema 1"):
+        write_evaluation_report(tmp_path)

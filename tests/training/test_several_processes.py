@@ -1,0 +1,78 @@
+"""What only whole processes show: a kill in the middle of an epoch, and two that share the work."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+SCRIPT = '''
+import os, signal, sys
+from pathlib import Path
+import torch
+from torch import nn
+from figureground.training import Batches, Run, Validation, fit
+from figureground.training.checkpoint import load_checkpoint
+from figureground.training.recipe import changed
+from figureground.training.run import launched
+from figureground.training.algorithms.background_class.algorithm import BackgroundClass, BackgroundClassOptions
+
+folder, kill_at = Path(sys.argv[1]), int(sys.argv[2])
+numbers = torch.Generator().manual_seed(0)
+images = torch.randint(0, 256, (48, 1, 6, 6), generator=numbers, dtype=torch.uint8)
+labels = torch.randint(0, 3, (48,), generator=numbers)
+pool = torch.randint(0, 256, (10, 1, 6, 6), generator=numbers, dtype=torch.uint8)
+recipe = changed({"name": "t", "epochs": 2, "batch_size": 8, "checkpoint_every": 2, "ema": 0.5,
+                  "data": {"name": "x"}, "model": {"name": "y"}})
+torch.manual_seed(1)
+network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 4))
+fabric = launched(precision="32-true", accelerator="cpu")
+batches = Batches(images, labels, 8, 0, pad=1, mirror=True, rank=fabric.global_rank, world=fabric.world_size)
+mixing = BackgroundClass(BackgroundClassOptions(pools=("given",), ratio=0.5), 3, pool)
+run = Run.start(recipe, network, batches, fabric=fabric, folder=folder, algorithms=[mixing])
+if (folder / "resume.pt").exists():
+    load_checkpoint(run)
+def watch(run, values):
+    if run.step == kill_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+fit(run, Validation(images, labels, 3), watch)
+'''
+
+
+def trained(folder: Path, *, kill_at: int = 0, processes: int = 1) -> int:
+    """Train in a process of its own, or several."""
+    script = folder.parent / "job.py"
+    script.write_text(SCRIPT)
+    several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    command = [sys.executable, *(several if processes > 1 else []), str(script), str(folder), str(kill_at)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode in {0, -signal.SIGKILL}, done.stderr[-3000:]
+    return done.returncode
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_in_the_middle_of_an_epoch_ends_with_the_same_weights(tmp_path):
+    assert trained(tmp_path / "whole") == 0
+    assert trained(tmp_path / "killed", kill_at=9) == -signal.SIGKILL
+    assert not (tmp_path / "killed" / "last.safetensors").read_bytes() == (
+        tmp_path / "whole" / "last.safetensors"
+    ).read_bytes()
+    assert trained(tmp_path / "killed") == 0
+    for name in ("last.safetensors", "best.safetensors", "history.csv"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_on_the_same_global_batch(tmp_path):
+    trained(tmp_path / "one")
+    trained(tmp_path / "two", processes=2)
+    one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    for name, weight in one.items():
+        torch.testing.assert_close(two[name], weight, atol=1e-5, rtol=0)

@@ -1,0 +1,199 @@
+"""The loop against a hand-written one; accumulation, averaging, what algorithms are told, what is logged."""
+
+import ast
+import copy
+import inspect
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from figureground.base.errors import OptionError
+from figureground.training import Validation, fit, trainer, validate
+from figureground.training.algorithm import Algorithm
+from figureground.training.recipe import RecipePart
+
+
+def by_hand(network, images, labels, *, steps, size, lr):
+    """Plain SGD over given rows, written without the engine."""
+    for rows in steps:
+        loss = F.cross_entropy(network(images[rows].float() / 255), labels[rows])
+        gradients = torch.autograd.grad(loss, list(network.parameters()))
+        with torch.no_grad():
+            for weight, gradient in zip(network.parameters(), gradients, strict=True):
+                weight -= lr * gradient
+    return network
+
+
+def plain(recipe, **changes):
+    optimiser = {"lr": 0.3, "momentum": 0.0, "weight_decay": 0.0}
+    return recipe(**{"optimiser": optimiser, "schedule": {"kind": "constant"}} | changes)
+
+
+def rows_of(run, epochs):
+    return [batch.rows for epoch in range(epochs) for batch in run.batches.epoch(epoch)]
+
+
+def assert_same(one, other, tolerance=0.0):
+    for a, b in zip(one.state_dict().values(), other.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, atol=tolerance, rtol=tolerance)
+
+
+def test_fit_equals_a_hand_written_loop(start, recipe, network, pictures, tmp_path):
+    run = start(plain(recipe), network(), tmp_path)
+    wanted = by_hand(network(), *pictures, steps=rows_of(run, 2), size=8, lr=0.3)
+    fit(run)
+    assert_same(run.network, wanted, 1e-6)
+    assert (run.epoch, run.step, run.step_in_epoch) == (2, 8, 0)
+    assert run.progress == 1
+
+
+def test_accumulated_steps_equal_the_large_batch(start, recipe, network, tmp_path):
+    large = start(plain(recipe, batch_size=16), network(), tmp_path / "large")
+    small = start(plain(recipe, batch_size=4, accumulate=4), network(), tmp_path / "small")
+    fit(large)
+    fit(small)
+    assert small.step == 4 * large.step
+    assert_same(small.network, large.network, 1e-6)
+
+
+def test_the_average_is_the_exponential_one(start, recipe, network, tmp_path):
+    run = start(plain(recipe, ema=0.75), network(), tmp_path)
+    seen = []
+    fit(run, watch=lambda run, _: seen.append(copy.deepcopy(run.network[-1].weight.detach())))
+    wanted = seen[0]
+    for weight in seen[1:]:
+        wanted = 0.75 * wanted + 0.25 * weight
+    torch.testing.assert_close(run.trained[-1].weight, wanted)
+    assert not torch.allclose(run.trained[-1].weight, run.network[-1].weight)
+
+
+def test_dropout_depends_on_the_place_alone_and_the_callers_numbers_are_left_alone(
+    start, recipe, network, tmp_path
+):
+    first = start(recipe(), network(dropout=0.5), tmp_path / "a")
+    torch.rand(3)
+    before = torch.get_rng_state()
+    fit(first)
+    assert torch.equal(before, torch.get_rng_state())
+    torch.rand(5)
+    second = start(recipe(), network(dropout=0.5), tmp_path / "b")
+    fit(second)
+    assert_same(first.network, second.network)
+    other = start(recipe(seed=1), network(dropout=0.5), tmp_path / "c")
+    fit(other)
+    assert not torch.equal(first.network[-1].weight, other.network[-1].weight)
+
+
+class Diary(Algorithm):
+    """Writes down what it is told, and adds a term."""
+
+    name = "diary"
+
+    def __init__(self):
+        super().__init__(RecipePart(), 3)
+        self.told = []
+
+    def prepare(self, run):
+        self.told.append("prepare")
+
+    def change_batch(self, batch, run):
+        self.told.append("batch")
+        return batch
+
+    def change_losses(self, losses, outputs, batch, run):
+        self.told.append("losses")
+        return losses | {"size": outputs.square().mean()}
+
+    def after_step(self, run):
+        self.told.append(f"step {run.step}")
+
+    def after_epoch(self, run):
+        self.told.append(f"epoch {run.epoch}")
+
+
+def test_an_algorithm_is_told_of_five_moments_in_their_order(start, recipe, network, tmp_path):
+    diary = Diary()
+    fit(start(recipe(epochs=1, batch_size=16), network(), tmp_path, algorithms=[diary]))
+    assert diary.told == [
+        *("prepare", "batch", "losses", "step 1", "batch", "losses", "step 2"),
+        "epoch 1",
+    ]
+
+
+def test_a_term_that_an_algorithm_adds_is_learnt_and_logged(
+    start, recipe, network, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trainer, "_LOG_EVERY", 4)
+    run = start(recipe(), network(), tmp_path / "a", algorithms=[Diary()])
+    fit(run)
+    assert {row["name"] for row in run.history.rows()} == {
+        *("cross_entropy", "size", "accuracy", "learning_rate"),
+    }
+    without = start(recipe(), network(), tmp_path / "b")
+    fit(without)
+    assert not torch.equal(run.network[-1].weight, without.network[-1].weight)
+
+
+def test_unlabelled_pictures_cost_nothing(start, recipe, network, tmp_path):
+    run = start(recipe(), network(), tmp_path)
+    outputs = torch.tensor([[2.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
+    some = run.losses_of(outputs, torch.tensor([0, -1]))["cross_entropy"]
+    assert float(some) == pytest.approx(math.log(math.exp(2) + 2) - 2)
+    assert float(run.losses_of(outputs, torch.tensor([-1, -1]))["cross_entropy"]) == 0
+
+
+def test_validation_drops_the_background_output_and_keeps_the_mode():
+    images = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8).view(2, 1, 1, 2)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2, 3, bias=False)).train()
+    with torch.no_grad():
+        model[1].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]))
+    found = validate(model, Validation(images, torch.tensor([1, 1]), 2), batch_size=1)
+    assert found["accuracy"] == 0.5
+    right, wrong = math.log(1 + math.exp(-1)), math.log(1 + math.exp(1))
+    assert found["loss"] == pytest.approx((right + wrong) / 2, abs=1e-6)
+    assert model.training
+
+
+def test_the_best_weights_are_those_of_the_best_epoch(
+    start, recipe, network, pictures, tmp_path, monkeypatch
+):
+    marks = iter([0.5, 0.9, 0.7])
+    monkeypatch.setattr(trainer, "validate", lambda *_: {"accuracy": next(marks)})
+    run = start(recipe(epochs=3), network(), tmp_path)
+    seen = []
+
+    class Keep(Algorithm):
+        def after_epoch(self, run):
+            seen.append((tmp_path / "last.safetensors").exists())
+
+    run.algorithms = [Keep(RecipePart(), 3)]
+    fit(run, Validation(*pictures, 3))
+    assert run.best == 0.9
+    assert (tmp_path / "best.safetensors").read_bytes() != (tmp_path / "last.safetensors").read_bytes()
+    assert seen == [False, True, True]
+
+
+def test_a_loss_that_is_no_number_stops_the_run(start, recipe, network, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "_LOG_EVERY", 1)
+    broken = network()
+    torch.nn.init.constant_(broken[-1].bias, math.nan)
+    run = start(recipe(), broken, tmp_path)
+    with pytest.raises(OptionError, match=r"cross_entropy is nan at step 1.*smaller optimiser\.lr than 0\.1"):
+        fit(run)
+    assert not (tmp_path / "resume.pt").exists()
+
+
+def test_the_loop_fits_on_a_page():
+    function = ast.parse(inspect.getsource(trainer.fit)).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    body = function.body[1:]
+    assert (body[-1].end_lineno or 0) - body[0].lineno + 1 <= 40
+
+
+def test_nothing_that_trains_takes_a_test_set():
+    from figureground.studies.train import train  # noqa: PLC0415
+
+    names = {*inspect.signature(fit).parameters, *inspect.signature(train).parameters}
+    assert not [name for name in names if "test" in name]
