@@ -236,9 +236,13 @@ def test_a_full_disk_stops_the_job_and_what_is_finished_stays(
 def test_a_full_disk_under_the_diary_is_our_error(
     classifier: Classifier, write_photos: Write, out: Path, monkeypatch
 ):
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+    usual = Path.open
 
-    monkeypatch.setattr("figureground.studies.entries.append_line", full)
+    def full(path: Path, mode: str = "r", **options: object) -> object:
+        if mode == "a":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return usual(path, mode, **options)
+
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(DataError, match=r"cannot write .*entries\.jsonl: No space left"):
         explain_photos(classifier, write_photos(2), out=out, options=OPTIONS)

@@ -26,7 +26,8 @@ def fuse_maps(stacks: Sequence[Float[Tensor, "... _ _"]], *, how: str = "mean") 
         how: ``mean``, ``max`` or ``product``.
 
     Returns:
-        Fused maps in [0, 1] (NaN where a layer's map holds NaN or infinity), ``(..., h, w)`` at the largest size; not stretched to reach 1 again.
+        Fused maps in [0, 1], ``(..., h, w)`` at the largest size, not stretched to reach 1 again; NaN where a
+        layer's map holds NaN or infinity.
 
     Raises:
         OptionError: ``how`` is unknown.
