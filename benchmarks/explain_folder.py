@@ -48,7 +48,8 @@ def main() -> None:
     title = f"explain: {_PHOTOS} JPEG photos, MobileNetV2, {' and '.join(_METHODS)}, overlays and report ({machine()})"
     print_table(title, ["round", "decoding + forward, s", "explain, s", "ratio"], rows)
     print(
-        f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB; results {size:.0f} MB per run"
+        f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB; "
+        f"results {size:.0f} MB per run"
     )
 
 
