@@ -26,23 +26,25 @@ def marked(width, height, box):
 def test_box_still_surrounds_what_it_surrounded(fit):
     box = (16, 8, 24, 20)
     made = in_memory(one(marked(40, 24, box), box), (12, 12), fit=fit)
-    rows, columns = np.nonzero(made.images[0, 0].numpy() > 127)
+    rows, columns = np.nonzero(made.pixels[0, 0].numpy() > 127)
     seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    assert made.boxes is not None
     np.testing.assert_allclose(made.boxes[0][0].numpy(), seen, atol=0.51)
 
 
 def test_crop_shows_the_middle_and_cuts_boxes_to_it():
     picture = marked(40, 20, (0, 0, 10, 20))
     made = in_memory(one(picture, [[0, 0, 10, 20], [5, 0, 20, 20]]), (20, 20))
-    assert not made.images.any()  # the white quarter lies left of the middle square
+    assert not made.pixels.any()  # the white quarter lies left of the middle square
+    assert made.boxes is not None
     assert made.boxes[0].tolist() == [[0, 0, 10, 20]]  # the first box is gone, the second is cut
 
 
 def test_resizing_averages_over_all_pixels():
     board = np.indices((32, 32)).sum(axis=0) % 2 * np.uint8(254)
     made = in_memory(one(Image.fromarray(board.astype(np.uint8)), []), (4, 4))
-    assert made.images.shape == (1, 1, 4, 4)
-    np.testing.assert_allclose(made.images.numpy(), 127, atol=3)
+    assert made.pixels.shape == (1, 1, 4, 4)
+    np.testing.assert_allclose(made.pixels.numpy(), 127, atol=3)
 
 
 def test_what_has_the_size_is_returned_as_it_is():
@@ -60,8 +62,9 @@ def test_bad_picture_is_left_out_and_named(tmp_path):
                          groups=groups)  # fmt: skip
     made = in_memory(data, (4, 4))
     assert made.labels.tolist() == [0, 2]
+    assert made.groups is not None
     assert made.groups.tolist() == [4, 6]
-    assert made.images[:, 0, 0, 0].tolist() == [0, 2]
+    assert made.pixels[:, 0, 0, 0].tolist() == [0, 2]
     assert "1.png" in made.notes[0]
     paths[0].unlink()
     paths[2].unlink()

@@ -238,7 +238,7 @@ def test_a_full_disk_under_the_diary_is_our_error(
 ):
     usual = Path.open
 
-    def full(path: Path, mode: str = "r", **options: object) -> object:
+    def full(path: Path, mode: str = "r", **options: Any) -> object:
         if mode == "a":
             raise OSError(errno.ENOSPC, "No space left on device")
         return usual(path, mode, **options)

@@ -25,7 +25,11 @@ TINY = {
         "preprocessing": {"size": [12, 12]},
     },
     "algorithms": [
-        {"background-class": {"pools": [{"name": "cluttered-digits", "count": 20, "background": True}]}}
+        {
+            "background-class": {
+                "pools": [{"name": "cluttered-digits", "count": 20, "background": True}]
+            }
+        }
     ],
 }
 
@@ -97,7 +101,9 @@ def test_backgrounds_that_nobody_wants_are_refused(tmp_path: Path):
 
 
 def test_colours_that_the_network_does_not_take_are_refused(tmp_path: Path):
-    with pytest.raises(OptionError, match=r"the pictures have 1 channel, .*model\.arguments\.channels=1"):
+    with pytest.raises(
+        OptionError, match=r"the pictures have 1 channel, .*model\.arguments\.channels=1"
+    ):
         train(tiny("model.arguments={}"), tmp_path, accelerator="cpu")
 
 

@@ -55,9 +55,7 @@ def fabric() -> Fabric:
 
 
 @pytest.fixture
-def start(
-    pictures: tuple[torch.Tensor, torch.Tensor], fabric: Fabric
-) -> Callable[..., Run]:
+def start(pictures: tuple[torch.Tensor, torch.Tensor], fabric: Fabric) -> Callable[..., Run]:
     def make(
         recipe: Recipe,
         network: nn.Module,

@@ -51,7 +51,11 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(
     stop, start, recipe, network, pictures, tmp_path
 ):
     full = recipe(
-        epochs=3, ema=0.9, checkpoint_every=2, accumulate=2, schedule={"kind": "one-cycle", "warm_up": 0.2}
+        epochs=3,
+        ema=0.9,
+        checkpoint_every=2,
+        accumulate=2,
+        schedule={"kind": "one-cycle", "warm_up": 0.2},
     )
 
     def begin(folder):
@@ -60,7 +64,7 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(
         algorithms = [Counting()]
         return start(full, net, tmp_path / folder, algorithms=algorithms, pad=1, mirror=True)
 
-    held = Validation(*pictures, 3)
+    held = Validation(pictures[0], pictures[1], 3)
     whole = begin("whole")
     fit(whole, held)
     with pytest.raises(Stopped):
@@ -71,7 +75,9 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(
         assert 0 < again.step <= stop
     fit(again, held)
     for name in ("best.safetensors", "last.safetensors", "history.csv"):
-        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+        assert (tmp_path / "parts" / name).read_bytes() == (
+            tmp_path / "whole" / name
+        ).read_bytes(), name
     assert again.algorithms[0].count == whole.algorithms[0].count == 12
     for one, other in zip(again.extras.parameters(), whole.extras.parameters(), strict=True):
         assert torch.equal(one, other)

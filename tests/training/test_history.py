@@ -12,7 +12,12 @@ def test_numbers_come_back_exactly(tmp_path):
     history.add(3, 0, split="train", values={"loss": 0.1 + 0.2, "accuracy": 1.0})
     first, second = history.rows()
     assert float(first["value"]) == 0.1 + 0.2
-    assert (second["step"], second["epoch"], second["split"], second["name"]) == ("3", "0", "train", "accuracy")
+    assert (second["step"], second["epoch"], second["split"], second["name"]) == (
+        "3",
+        "0",
+        "train",
+        "accuracy",
+    )
 
 
 def test_what_came_after_a_step_is_forgotten_and_half_a_line_too(tmp_path):

@@ -47,7 +47,9 @@ def test_a_word_or_number_in_the_place_of_a_truth_value_is_refused(change: str):
 
 def test_changes_reach_inner_keys_and_leave_the_given_data_alone():
     content = SMALL | {"optimiser": {"lr": 0.5}}
-    recipe = changed(content, ["optimiser.momentum=0.1", "schedule.kind=constant", "optimiser.lr=1e-3"])
+    recipe = changed(
+        content, ["optimiser.momentum=0.1", "schedule.kind=constant", "optimiser.lr=1e-3"]
+    )
     assert (recipe.optimiser.lr, recipe.optimiser.momentum) == (0.001, 0.1)
     assert recipe.schedule.kind == "constant"
     assert content["optimiser"] == {"lr": 0.5}

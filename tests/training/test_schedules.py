@@ -54,7 +54,12 @@ def test_optimisers_have_the_numbers_of_the_recipe():
     sgd = make_optimiser([torch.nn.Parameter(torch.zeros(1))], spec)
     assert isinstance(sgd, torch.optim.SGD)
     group = sgd.param_groups[0]
-    assert [group[key] for key in ("lr", "momentum", "weight_decay", "nesterov")] == [0.3, 0.8, 0.01, True]
+    assert [group[key] for key in ("lr", "momentum", "weight_decay", "nesterov")] == [
+        0.3,
+        0.8,
+        0.01,
+        True,
+    ]
     spec = OptimiserSpec(kind="adamw", lr=0.3, weight_decay=0.02)
     adamw = make_optimiser([torch.nn.Parameter(torch.zeros(1))], spec)
     assert isinstance(adamw, torch.optim.AdamW)

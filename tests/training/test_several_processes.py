@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-SCRIPT = '''
+SCRIPT = """
 import os, signal, sys
 from pathlib import Path
 import torch
@@ -40,7 +40,7 @@ def watch(run, values):
     if run.step == kill_at:
         os.kill(os.getpid(), signal.SIGKILL)
 fit(run, Validation(images, labels, 3), watch)
-'''
+"""
 
 
 def trained(folder: Path, *, kill_at: int = 0, processes: int = 1) -> int:
@@ -48,9 +48,19 @@ def trained(folder: Path, *, kill_at: int = 0, processes: int = 1) -> int:
     script = folder.parent / "job.py"
     script.write_text(SCRIPT)
     several = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(several if processes > 1 else []), str(script), str(folder), str(kill_at)]
+    command = [
+        sys.executable,
+        *(several if processes > 1 else []),
+        str(script),
+        str(folder),
+        str(kill_at),
+    ]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     assert done.returncode in {0, -signal.SIGKILL}, done.stderr[-3000:]
     return done.returncode
@@ -60,9 +70,8 @@ def trained(folder: Path, *, kill_at: int = 0, processes: int = 1) -> int:
 def test_a_run_that_was_killed_in_the_middle_of_an_epoch_ends_with_the_same_weights(tmp_path):
     assert trained(tmp_path / "whole") == 0
     assert trained(tmp_path / "killed", kill_at=9) == -signal.SIGKILL
-    assert not (tmp_path / "killed" / "last.safetensors").read_bytes() == (
-        tmp_path / "whole" / "last.safetensors"
-    ).read_bytes()
+    whole, killed = (tmp_path / name / "last.safetensors" for name in ("whole", "killed"))
+    assert killed.read_bytes() != whole.read_bytes()
     assert trained(tmp_path / "killed") == 0
     for name in ("last.safetensors", "best.safetensors", "history.csv"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -14,5 +14,7 @@ def test_a_name_and_a_file_both_lead_to_a_recipe(tmp_path):
 
 
 def test_a_misspelled_name_is_refused_with_the_closest():
-    with pytest.raises(OptionError, match="no recipe 'background-clas'; closest: 'background-class'"):
+    with pytest.raises(
+        OptionError, match="no recipe 'background-clas'; closest: 'background-class'"
+    ):
         recipe_path("background-clas")

@@ -1,7 +1,6 @@
 """The loop against a hand-written one; accumulation, averaging, what algorithms are told, what is logged."""
 
 import ast
-import copy
 import inspect
 import math
 
@@ -22,7 +21,7 @@ def by_hand(network, images, labels, *, steps, size, lr):
         gradients = torch.autograd.grad(loss, list(network.parameters()))
         with torch.no_grad():
             for weight, gradient in zip(network.parameters(), gradients, strict=True):
-                weight -= lr * gradient
+                weight.sub_(lr * gradient)
     return network
 
 
@@ -61,10 +60,13 @@ def test_accumulated_steps_equal_the_large_batch(start, recipe, network, tmp_pat
 def test_the_average_is_the_exponential_one(start, recipe, network, tmp_path):
     run = start(plain(recipe, ema=0.75), network(), tmp_path)
     seen = []
-    fit(run, watch=lambda run, _: seen.append(copy.deepcopy(run.network[-1].weight.detach())))
+    fit(
+        run,
+        watch=lambda run, _: seen.append(run.network.get_parameter("6.weight").detach().clone()),
+    )
     wanted = seen[0]
-    for weight in seen[1:]:
-        wanted = 0.75 * wanted + 0.25 * weight
+    for following in seen[1:]:
+        wanted = 0.75 * wanted + 0.25 * following
     torch.testing.assert_close(run.trained[-1].weight, wanted)
     assert not torch.allclose(run.trained[-1].weight, run.network[-1].weight)
 
@@ -148,7 +150,7 @@ def test_validation_drops_the_background_output_and_keeps_the_mode():
     images = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8).view(2, 1, 1, 2)
     model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(2, 3, bias=False)).train()
     with torch.no_grad():
-        model[1].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]))
+        model.get_parameter("1.weight").copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [9.0, 9.0]]))
     found = validate(model, Validation(images, torch.tensor([1, 1]), 2), batch_size=1)
     assert found["accuracy"] == 0.5
     right, wrong = math.log(1 + math.exp(-1)), math.log(1 + math.exp(1))
@@ -169,9 +171,11 @@ def test_the_best_weights_are_those_of_the_best_epoch(
             seen.append((tmp_path / "last.safetensors").exists())
 
     run.algorithms = [Keep(RecipePart(), 3)]
-    fit(run, Validation(*pictures, 3))
+    fit(run, Validation(pictures[0], pictures[1], 3))
     assert run.best == 0.9
-    assert (tmp_path / "best.safetensors").read_bytes() != (tmp_path / "last.safetensors").read_bytes()
+    assert (tmp_path / "best.safetensors").read_bytes() != (
+        tmp_path / "last.safetensors"
+    ).read_bytes()
     assert seen == [False, True, True]
 
 
@@ -180,7 +184,9 @@ def test_a_loss_that_is_no_number_stops_the_run(start, recipe, network, tmp_path
     broken = network()
     torch.nn.init.constant_(broken[-1].bias, math.nan)
     run = start(recipe(), broken, tmp_path)
-    with pytest.raises(OptionError, match=r"cross_entropy is nan at step 1.*smaller optimiser\.lr than 0\.1"):
+    with pytest.raises(
+        OptionError, match=r"cross_entropy is nan at step 1.*smaller optimiser\.lr than 0\.1"
+    ):
         fit(run)
     assert not (tmp_path / "resume.pt").exists()
 

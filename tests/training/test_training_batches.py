@@ -8,7 +8,7 @@ from figureground.training import Batches
 
 
 def epoch(pictures, number=0, start=0, **settings):
-    return list(Batches(*pictures, 8, 5, **settings).epoch(number, start))
+    return list(Batches(pictures[0], pictures[1], 8, 5, **settings).epoch(number, start))
 
 
 def test_an_epoch_shows_every_picture_once_in_another_order(pictures):
@@ -47,12 +47,12 @@ def test_colours_lie_side_by_side_when_asked_for(pictures):
 
 
 def test_an_epoch_is_a_whole_number_of_optimiser_steps(pictures):
-    assert len(Batches(*pictures, 8, 0, accumulate=3)) == 3
-    assert len(Batches(*pictures, 5, 0)) == 6
+    assert len(Batches(pictures[0], pictures[1], 8, 0, accumulate=3)) == 3
+    assert len(Batches(pictures[0], pictures[1], 5, 0)) == 6
 
 
 def test_too_few_pictures_and_uneven_shares_are_refused(pictures):
     with pytest.raises(OptionError, match="a step of 64 pictures was asked for; there are 32"):
-        Batches(*pictures, 16, 0, accumulate=4)
+        Batches(pictures[0], pictures[1], 16, 0, accumulate=4)
     with pytest.raises(OptionError, match="3 processes cannot share batches of 8"):
-        Batches(*pictures, 8, 0, world=3)
+        Batches(pictures[0], pictures[1], 8, 0, world=3)

@@ -1,5 +1,7 @@
 """The classifier of a recipe has the outputs that data and algorithms need."""
 
+from typing import Any
+
 import torch
 
 from figureground.models import SpinalHead
@@ -7,7 +9,7 @@ from figureground.training.network import make_classifier
 from figureground.training.recipe import ModelSpec
 
 NAMES = ("a", "b", "c")
-LENET = {"name": "figureground:lenet-gap", "arguments": {"channels": 1}}
+LENET: dict[str, Any] = {"name": "figureground:lenet-gap", "arguments": {"channels": 1}}
 
 
 def test_it_has_an_output_for_each_class_and_one_for_the_background():
@@ -31,5 +33,6 @@ def test_trained_weights_below_a_replaced_head_are_kept(tmp_path):
     first = make_classifier(ModelSpec(**LENET), [str(n) for n in range(10)])
     torch.save(first.network.state_dict(), tmp_path / "w.pt")
     second = make_classifier(ModelSpec(**LENET, weights=str(tmp_path / "w.pt")), NAMES)
-    assert torch.equal(first.network.conv1.weight, second.network.conv1.weight)
+    one, other = (found.get_parameter("network.conv1.weight") for found in (first, second))
+    assert torch.equal(one, other)
     assert second(torch.zeros(1, 1, 12, 12)).shape == (1, 3)

@@ -44,7 +44,7 @@ def train(
     """Train a classifier, choosing between checkpoints by validation pictures only.
 
     Several processes: fabric run --accelerator=cuda --devices=4 $(which figureground) train RECIPE --out FOLDER.
-    """
+    """  # noqa: DOC501 - it is the text of --help
     from figureground.studies.train import train as run_training  # noqa: PLC0415 - torch is slow to import
     from figureground.training.recipe import read_recipe  # noqa: PLC0415
     from figureground.training.shipped import recipe_path  # noqa: PLC0415
@@ -52,7 +52,9 @@ def train(
     stored = Path(recipe) / "recipe.yaml"
     if resume:
         if changes or out_folder:
-            raise OptionError("a resumed run keeps its recipe and its folder: no --set and no --out")
+            raise OptionError(
+                "a resumed run keeps its recipe and its folder: no --set and no --out"
+            )
         chosen, folder = read_recipe(stored), Path(recipe)
     else:
         path = stored if stored.is_file() else recipe_path(recipe)
@@ -93,7 +95,9 @@ class _Watch:
 def _tell(record: "TrainRecord", folder: Path) -> None:
     """What came out, and where it is."""
     speed = record.pictures / max(record.seconds, 1e-9)
-    say(f"{record.steps} steps, {record.pictures} pictures in {record.seconds:.1f} s of training ({speed:.0f} images/s)")
+    say(
+        f"{record.steps} steps, {record.pictures} pictures in {record.seconds:.1f} s of training ({speed:.0f} images/s)"
+    )
     last = f"{record.last['accuracy']:.2%}, loss {record.last['loss']:.4f}"
     say(f"validation accuracy: best {record.best:.2%}, last {last} ({record.data['val']} pictures)")
     for note in record.data["notes"]:

@@ -13,7 +13,7 @@ from jaxtyping import Float, Int, UInt8
 from PIL import Image
 from torch import Tensor
 
-from figureground.base.errors import ShapeError
+from figureground.base.errors import DataError, ShapeError
 from figureground.data.photos import decode_image
 
 
@@ -134,6 +134,19 @@ class LabeledImages:
     def is_lazy(self) -> bool:
         """Whether pictures are decoded when asked for."""
         return isinstance(self.images, LazyPictures)
+
+    @property
+    def pixels(self) -> UInt8[Tensor, "N C H W"]:
+        """The pictures that are in memory.
+
+        Raises:
+            DataError: They are not; `in_memory` decodes them.
+        """
+        if isinstance(self.images, LazyPictures):
+            raise DataError(
+                "these pictures are decoded when asked for; in_memory(data, size) keeps them"
+            )
+        return self.images
 
     def class_counts(self) -> list[int]:
         """How many pictures each of the K classes has."""

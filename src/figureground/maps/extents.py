@@ -33,15 +33,25 @@ def advances(hills: Hills) -> Int[np.ndarray, "A 4"]:
         >>> advances(find_hills(counts, counts)).tolist()
         [[2, 1, 0, 0], [2, 1, 1, 0], [1, 1, 2, 1], [2, 1, 2, 0], [2, 1, 3, 0]]
     """
-    runs = _runs(hills.hill, hills.shape)
-    reach = _reach(runs, hills.number)
-    spans = (reach[:, 2:] - reach[:, :2] + 1).ravel()
-    spans[:2] = 0
+    return _advances(hills.hill, hills.counts, (*hills.shape, hills.number))
+
+
+@compiled
+def _advances(hill: np.ndarray, counts: np.ndarray, ground: tuple[int, int, int]) -> np.ndarray:
+    """The rows of ``advances``."""
+    height, width, number = ground
+    runs = _runs(hill, (height, width))
+    reach = _reach(runs, number)
     # where in one long array the columns and the rows of a hill begin, less its first column or row
-    offset = (np.cumsum(spans) - spans).reshape(-1, 2) - reach[:, :2]
-    highest = np.zeros(spans.sum(), hills.counts.dtype)
-    _profiles(runs, hills.counts, (highest, offset, hills.row))
-    table = np.empty((2 * len(highest), 4), np.int32)
+    offset = np.zeros((number + 1, 2), np.int64)
+    total = 0
+    for one in range(1, number + 1):
+        for axis in range(2):
+            offset[one, axis] = total - reach[one, axis]
+            total += reach[one, axis + 2] - reach[one, axis] + 1
+    highest = np.zeros(total, counts.dtype)
+    _profiles(runs, counts, (highest, offset, width + 1))
+    table = np.empty((2 * total, 4), np.int32)
     return table[: _advance(highest, (offset, reach), table)]
 
 

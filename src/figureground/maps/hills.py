@@ -81,14 +81,9 @@ def find_hills(
     bits = size.bit_length()
     narrow = int(heights.max()) < 1 << (32 - bits) if bits < 32 else False
     keys = np.zeros(size, np.uint32 if narrow else np.uint64)
-    _order_cells(np.ascontiguousarray(heights, dtype=np.uint32), keys, bits)
-    higher = np.zeros(size, np.uint32)
-    _climb(keys, higher, (height, width, (1 << bits) - 1, connectivity == 8))
-    hill = np.zeros(size, np.uint32)
-    number = _number_hills(higher, hill)
-    marks = np.zeros(size + 7 & ~7, np.uint8)
-    _mark_saddles(keys, marks, (row, connectivity == 8))
-    return Hills(grid, hill, number, _marked(marks), (height, width), connectivity)
+    whole = np.ascontiguousarray(heights, dtype=np.uint32)
+    hill, number, saddles = _map_out(whole, keys, (bits, connectivity == 8))
+    return Hills(grid, hill, number, saddles, (height, width), connectivity)
 
 
 @compiled
@@ -131,6 +126,23 @@ def _check(connectivity: int) -> None:
     """Refuse any other number of neighbours than 4 or 8."""
     if connectivity not in {4, 8}:
         raise unknown_option("connectivity", connectivity, ["4", "8"])
+
+
+@compiled
+def _map_out(
+    heights: np.ndarray, keys: np.ndarray, form: tuple[int, bool]
+) -> tuple[np.ndarray, int, np.ndarray]:
+    """The hill of each cell, the number of hills, and the saddles."""
+    bits, corners = form
+    height, width = heights.shape
+    _order_cells(heights, keys, bits)
+    higher = np.zeros(len(keys), np.uint32)
+    _climb(keys, higher, (height, width, (1 << bits) - 1, corners))
+    hill = np.zeros(len(keys), np.uint32)
+    number = _number_hills(higher, hill)
+    marks = np.zeros((len(keys) + 7) // 8 * 8, np.uint8)
+    _mark_saddles(keys, marks, (width + 1, corners))
+    return hill, number, _marked(marks)
 
 
 @compiled

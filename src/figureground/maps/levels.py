@@ -62,15 +62,11 @@ def map_levels(
     """
     if not clova:
         return _exact(values, shares)
-    grey = np.uint8(values.max() * values.dtype.type(255))
-    level = (shares * grey).astype(np.intp)
-    rank = np.cumsum(np.bincount(level, minlength=256) > 0)
-    # the thresholds below a grey level are those that are counted at the level before it
-    table = np.append(0, rank[:255]).astype(np.uint8)
-    counts = np.empty(values.shape, np.uint8)
-    heights = np.empty(values.shape, np.uint32)
-    _cut(values, (table, 1 << _fine_bits(values.size, 255)), (counts, heights))
-    return MapLevels(counts, heights, int(rank[255]), rank[level] - 1)
+    whole = np.ascontiguousarray(values)
+    top = int(values.max() * values.dtype.type(255))
+    scale = (top, 1 << _fine_bits(values.size, 255))
+    counts, heights, distinct, which = _cut(whole, shares, scale)
+    return MapLevels(counts, heights, distinct, which)
 
 
 def _fine_bits(cells: int, levels: int) -> int:
@@ -93,14 +89,24 @@ def _exact(values: np.ndarray, shares: np.ndarray) -> MapLevels:
 
 @compiled
 def _cut(
-    values: np.ndarray, scale: tuple[np.ndarray, int], out: tuple[np.ndarray, np.ndarray]
-) -> None:
-    """Write counts by a table of 256 grey levels, and grey levels to a fraction."""
-    table, fine = scale
-    counts, heights = out
+    values: np.ndarray, shares: np.ndarray, scale: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
+    """Counts, heights, number of distinct thresholds, and which each one is, of a map cut to 256 levels."""
+    top, fine = scale
     kind = values.dtype.type
+    levels = (shares * top).astype(np.int64)
+    asked = np.zeros(256, np.uint8)
+    for level in levels:
+        asked[level] = 1
+    below = np.zeros(257, np.int64)  # how many distinct thresholds are below each grey level
+    for grey in range(256):
+        below[grey + 1] = below[grey] + asked[grey]
+    table = below.astype(np.uint8)
+    counts = np.empty(values.shape, np.uint8)
+    heights = np.empty(values.shape, np.uint32)
     for y in range(values.shape[0]):
         for x in range(values.shape[1]):
             heights[y, x] = np.uint32(values[y, x] * kind(255) * kind(fine))
         for x in range(values.shape[1]):
             counts[y, x] = table[np.uint8(values[y, x] * kind(255))]
+    return counts, heights, below[256], below[levels]

@@ -122,7 +122,7 @@ def _check_options(area: str, convention: str, others: tuple[int, bool]) -> None
 def _values(one_map: Tensor | np.ndarray, convention: str) -> np.ndarray:
     """The map as float32 or float64 numbers that can be boxed."""
     array = one_map.detach().cpu().numpy() if isinstance(one_map, Tensor) else one_map
-    values = array if array.dtype in {np.dtype("f4"), np.dtype("f8")} else array.astype(np.float32)
+    values = array if array.dtype.char in "fd" else array.astype(np.float32)
     low, high = (values.min(), values.max()) if values.size else (np.nan, np.nan)
     if not (np.isfinite(low) and np.isfinite(high)):
         raise MapError(f"no boxes: the map of shape {array.shape} is empty or not finite")
@@ -134,7 +134,7 @@ def _values(one_map: Tensor | np.ndarray, convention: str) -> np.ndarray:
 def _shares(thresholds: Shares) -> np.ndarray:
     """The thresholds as float64 numbers in [0, 1]."""
     shares = np.asarray(thresholds, dtype=np.float64)
-    if shares.ndim != 1 or shares.size == 0 or not ((shares >= 0) & (shares <= 1)).all():
+    if shares.ndim != 1 or shares.size == 0 or not (shares.min() >= 0 and shares.max() <= 1):
         raise OptionError("thresholds must be a list of numbers in [0, 1]")
     return shares
 

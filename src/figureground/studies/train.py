@@ -1,4 +1,4 @@
-"""Train a classifier by a recipe: from its data to a folder with everything that it takes to use, judge or repeat it."""
+"""Train a classifier by a recipe, into a folder with all that it takes to use, judge or repeat it."""
 
 __all__ = ["TrainRecord", "TrainWatch", "train"]
 
@@ -168,9 +168,7 @@ def _placed(batches: Batches, device: torch.device) -> Batches:
 
 def _record(run: Run, data: TrainingData, held: Validation) -> TrainRecord:
     last = validate(run.trained, held)
-    trained: Sequence[torch.nn.Parameter] = [
-        p for p in run.network.parameters() if p.requires_grad
-    ]
+    trained: Sequence[torch.nn.Parameter] = [p for p in run.network.parameters() if p.requires_grad]
     return TrainRecord(
         recipe=run.recipe.model_dump(mode="json"),
         data=data.facts(),

@@ -31,8 +31,7 @@ def load_trained(folder: Path | str, which: str = "best") -> Classifier:
         DataError: The folder holds no run that came so far.
     """
     place = Path(folder)
-    if which not in _WHICH:
-        raise unknown_option("weights of a run", which, _WHICH)
+    _check(which)
     weights = place / f"{which}.safetensors"
     if not weights.is_file():
         raise DataError(f"{place} holds no {weights.name}: no epoch of a run has ended there")
@@ -44,3 +43,8 @@ def load_trained(folder: Path | str, which: str = "best") -> Classifier:
         classifier = make_classifier(bare, names, background=extra == 1)
     load_weights(classifier.network, weights)
     return classifier.eval()
+
+
+def _check(which: str) -> None:
+    if which not in _WHICH:
+        raise unknown_option("weights of a run", which, _WHICH)

@@ -1,6 +1,7 @@
 """Train a classifier: a visible loop, and algorithms that are told of five moments."""
 
 __all__ = [
+    "ALGORITHMS",
     "Algorithm",
     "BackgroundClassLoss",
     "BackgroundClassifier",
@@ -13,11 +14,14 @@ __all__ = [
     "UniformOELoss",
     "Validation",
     "fit",
+    "launched",
+    "make_algorithms",
     "read_recipe",
     "validate",
 ]
 
 from figureground.training.algorithm import Algorithm
+from figureground.training.algorithms import ALGORITHMS, make_algorithms
 from figureground.training.algorithms.background_class import (
     BackgroundClassifier,
     BackgroundClassLoss,
@@ -28,5 +32,5 @@ from figureground.training.algorithms.background_class import (
 )
 from figureground.training.batches import Batches
 from figureground.training.recipe import Recipe, read_recipe
-from figureground.training.run import Run
+from figureground.training.run import Run, launched
 from figureground.training.trainer import Validation, fit, validate

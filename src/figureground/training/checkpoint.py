@@ -21,7 +21,8 @@ _COUNTERS = ("epoch", "step_in_epoch", "step", "best", "seconds")
 def save_checkpoint(run: Run) -> Path:
     """Write ``resume.pt``: weights, heads, optimiser, schedule, algorithms, counters.
 
-    The old file stays until the new one is whole; where it cannot be written, an error says so. Randomness needs no place in it: it depends on seed, epoch and step alone.
+    The old file stays until the new one is whole; where that cannot be written, an error says so. Randomness needs no
+    place in it: it depends on seed, epoch and step alone.
 
     Args:
         run: The run; every process calls, the first one writes.
@@ -50,7 +51,14 @@ def load_checkpoint(run: Run) -> None:
     path = run.folder / "resume.pt"
     try:
         state = torch.load(path, map_location=run.device, weights_only=True)
-    except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        LookupError,
+        ValueError,
+        pickle.UnpicklingError,
+    ) as error:
         raise DataError(f"cannot resume from {path}: {error}") from error
     if state["recipe"] != run.recipe.model_dump_json():
         raise DataError(

@@ -38,7 +38,9 @@ class History:
         text = io.StringIO(newline="")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            csv.writer(text, lineterminator="\n").writerows(rows if self.path.exists() else [_COLUMNS, *rows])
+            csv.writer(text, lineterminator="\n").writerows(
+                rows if self.path.exists() else [_COLUMNS, *rows]
+            )
             with self.path.open("a", newline="", encoding="utf-8") as file:
                 file.write(text.getvalue())
         except OSError as error:

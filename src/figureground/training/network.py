@@ -48,4 +48,6 @@ def make_classifier(
 
 def _tuples(fields: dict[str, Any]) -> dict[str, Any]:
     """YAML's lists as the tuples that preprocessing holds."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+    }

@@ -36,25 +36,25 @@ class RecipePart(BaseModel):
 class DataSpec(RecipePart):
     """Which pictures: fields of ``load_dataset`` and its options.
 
-    Without a ``seed`` the run's own decides division and generation. ``limit`` keeps that many training pictures, the same
-    share of every class.
+    Without a ``seed`` the run's own decides division and generation. ``limit`` keeps about that many training
+    pictures, the same share of every class.
     """
 
     name: str
     root: str | None = None
     seed: int | None = None
-    val_fraction: float = Field(0.1, gt=0, lt=1)
+    val_fraction: float = Field(default=0.1, gt=0, lt=1)
     download: StrictBool = False
-    count: int | None = Field(None, ge=1)
+    count: int | None = Field(default=None, ge=1)
     background: StrictBool = False
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
 
 
 class ModelSpec(RecipePart):
     """Which network; as for ``load_classifier``. Without ``weights`` and ``pretrained`` it starts untrained.
 
-    ``head`` puts a new ``linear`` or ``spinal`` head on it; a head is replaced anyway where trained weights come with other
-    classes.
+    ``head`` puts a new ``linear`` or ``spinal`` head on it; a head is replaced anyway where trained weights come with
+    another number of classes.
     """
 
     name: str
@@ -68,7 +68,7 @@ class ModelSpec(RecipePart):
 class AugmentationSpec(RecipePart):
     """Random cuts out of the picture padded by ``pad`` pixels, and mirror images."""
 
-    pad: int = Field(0, ge=0)
+    pad: int = Field(default=0, ge=0)
     mirror: StrictBool = False
 
 
@@ -76,19 +76,19 @@ class OptimiserSpec(RecipePart):
     """``sgd`` or ``adamw``."""
 
     kind: str = "sgd"
-    lr: float = Field(0.1, gt=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(5e-4, ge=0)
+    lr: float = Field(default=0.1, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0)
     nesterov: StrictBool = False
 
 
 class ScheduleSpec(RecipePart):
-    """``constant``, ``cosine``, ``one-cycle``, or ``steps``: factor ``gamma`` at each milestone, a fraction of the run."""
+    """``constant``, ``cosine``, ``one-cycle``, or ``steps``: factor ``gamma`` at milestones, fractions of the run."""
 
     kind: str = "cosine"
-    warm_up: float = Field(0.0, ge=0, lt=1)
+    warm_up: float = Field(default=0.0, ge=0, lt=1)
     milestones: tuple[float, ...] = (0.5, 0.75)
-    gamma: float = Field(0.1, gt=0)
+    gamma: float = Field(default=0.1, gt=0)
 
 
 class Recipe(RecipePart):
@@ -102,8 +102,8 @@ class Recipe(RecipePart):
     name: str
     seed: int = 0
     epochs: int = Field(gt=0)
-    batch_size: int = Field(128, gt=0)
-    accumulate: int = Field(1, gt=0)
+    batch_size: int = Field(default=128, gt=0)
+    accumulate: int = Field(default=1, gt=0)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: StrictBool = False
     data: DataSpec
@@ -111,9 +111,9 @@ class Recipe(RecipePart):
     augmentation: AugmentationSpec = AugmentationSpec()
     optimiser: OptimiserSpec = OptimiserSpec()
     schedule: ScheduleSpec = ScheduleSpec()
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    ema: float | None = Field(None, gt=0, lt=1)
-    checkpoint_every: int = Field(0, ge=0)
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    checkpoint_every: int = Field(default=0, ge=0)
     algorithms: tuple[dict[str, dict[str, Any]], ...] = ()
 
     @model_validator(mode="after")

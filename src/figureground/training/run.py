@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from lightning.fabric import Fabric
+from lightning.fabric.wrappers import _FabricModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -51,7 +52,7 @@ class Run:
     folder: Path
     network: nn.Module
     extras: nn.ModuleDict
-    model: nn.Module
+    model: _FabricModule
     heads: dict[str, nn.Module]
     optimiser: Optimizer
     schedule: LRScheduler
@@ -95,14 +96,14 @@ class Run:
         extras = nn.ModuleDict(
             {name: head for one in algorithms for name, head in one.modules(network).items()}
         )
-        extras = fabric.to_device(extras)
+        fabric.to_device(extras)
         parameters = [p for p in (*network.parameters(), *extras.parameters()) if p.requires_grad]
         optimiser = make_optimiser(parameters, recipe.optimiser)
         steps = recipe.epochs * len(batches) // recipe.accumulate
         schedule = make_schedule(optimiser, recipe.schedule, steps)
         average = None
         if recipe.ema is not None:
-            blend = get_ema_multi_avg_fn(recipe.ema)
+            blend = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
             average = AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
         model, wrapped = fabric.setup(network, optimiser)
         run = cls(

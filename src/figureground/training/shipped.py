@@ -26,14 +26,13 @@ def recipe_path(name_or_path: str) -> Path:
         name_or_path: A file, or the name of one that comes with figureground.
 
     Returns:
-        The file.
-
-    Raises:
-        OptionError: Neither; the message names the closest.
+        The file; an error that names the closest recipe where it is neither.
     """
     path = Path(name_or_path)
-    if path.is_file():
-        return path
+    return path if path.is_file() else _shipped(name_or_path)
+
+
+def _shipped(name_or_path: str) -> Path:
     known = shipped_recipes()
     if name_or_path not in known:
         raise unknown_option("recipe", name_or_path, known)

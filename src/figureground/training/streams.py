@@ -43,7 +43,9 @@ def borrowed_numbers(device: torch.device) -> Iterator[None]:
 
 
 def set_numbers(device: torch.device, seed: int, purpose: str, *place: int) -> None:
-    """Put torch's global numbers, which dropout and initial weights draw from, to this place. Within ``borrowed_numbers``.
+    """Put torch's global numbers, which dropout and initial weights draw from, to a place.
+
+    Within ``borrowed_numbers`` only, so that the caller's come back.
 
     Args:
         device: Whose numbers are set besides the CPU's.

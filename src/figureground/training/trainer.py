@@ -95,7 +95,7 @@ def validate(
     training = model.training
     model.eval()
     hits, losses = [], []
-    for rows in torch.arange(len(validation.labels)).split(batch_size):
+    for rows in torch.split(torch.arange(len(validation.labels)), batch_size):
         part = slice(int(rows[0]), int(rows[-1]) + 1)
         labels = validation.labels[part].to(device)
         images = validation.images[part].to(device)

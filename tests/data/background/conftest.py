@@ -7,28 +7,28 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from figureground.base.errors import ImageError
+
 
 class Given:
-    """Pictures as they are, each its own group unless told otherwise."""
-
-    provenance = {"rule": "given"}  # noqa: RUF012 - never written to
+    """Pictures as they are, each its own group; one of them may be bad."""
 
     def __init__(
-        self,
-        pictures: Sequence[np.ndarray],
-        groups: Sequence[str] | None = None,
-        name: str = "given",
+        self, pictures: Sequence[np.ndarray], *, name: str = "given", bad: int | None = None
     ) -> None:
-        self.pictures, self.groups, self.name = list(pictures), groups, name
+        self.pictures, self.name, self.bad = list(pictures), name, bad
+        self.provenance = {"rule": "given"}
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def __getitem__(self, index: int) -> np.ndarray:
+        if index == self.bad:
+            raise ImageError(f"{self.name}-{index}.png", "cut short")
         return self.pictures[index]
 
     def group(self, index: int) -> str:
-        return self.groups[index] if self.groups else f"{self.name} {index}"
+        return f"{self.name} {index}"
 
 
 def scene(seed: int, height: int = 40, width: int = 50) -> np.ndarray:

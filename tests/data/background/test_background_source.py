@@ -32,7 +32,7 @@ def every_source(scenes, save, tmp_path):
     folder = Folder(save(tmp_path / "some", scenes(range(3))))
     return [
         folder,
-        Monochrome(levels=(0, 9), size=4),
+        Monochrome(levels=(0, 9), side=4),
         Invert(folder),
         GridCrops(folder, grids=(CropGrid(16, None),), whole=8),
         OutsideBox.of_labeled(data, name="boxed"),
@@ -49,7 +49,7 @@ def test_every_source_keeps_the_contract(every_source):
         assert isinstance(source, BackgroundSource)
         assert source.name
         assert source.provenance
-        pictures = list(source)
+        pictures = [source[index] for index in range(len(source))]
         assert len(pictures) == len(source) > 0
         for index, picture in enumerate(pictures):
             assert picture.dtype == np.uint8

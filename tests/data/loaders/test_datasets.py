@@ -1,5 +1,7 @@
 """One door to all sets: unknown names, parts and options are refused before anything is read."""
 
+from dataclasses import replace
+
 import pytest
 
 from figureground.base.errors import OptionError
@@ -19,6 +21,6 @@ def test_every_set_refuses_the_options_it_does_not_know(name, tmp_path):
     assert DATASETS[name].description
     assert DATASETS[name].unknown
     for option in DATASETS[name].unknown:
-        options = LoadOptions(**{option: values[option]})
+        options = replace(LoadOptions(), **{option: values[option]})  # type: ignore[arg-type]
         with pytest.raises(OptionError, match=f"'{name}' has no option '{option}'"):
             load_dataset(name, tmp_path, part="train", options=options)

@@ -52,6 +52,7 @@ def test_what_the_pack_does_not_hold_is_refused(tmp_path):
 def test_undivided_pack_has_boxes(tmp_path):
     boxes = np.tile(np.array([0, 1, 2, 2], np.int16), (6, 1))
     data = pack(make(tmp_path, **LABELS, box=boxes))
+    assert data.boxes is not None
     assert data.boxes[5].tolist() == [[0, 1, 3, 3]]
     assert data.class_names == ("0", "1")
 
@@ -60,7 +61,7 @@ def test_mnist_is_divided_by_its_flags(tmp_path):
     images = np.arange(5, dtype=np.uint8)[:, None, None].repeat(28, 1).repeat(28, 2)
     test = np.array([1, 0, 0, 0, 1], bool)
     np.savez(tmp_path / "mnist.npz", images=images, labels=np.arange(5), test=test)
-    assert mnist(tmp_path / "mnist.npz", train=True).images[:, 0, 3, 3].tolist() == [1, 2, 3]
+    assert mnist(tmp_path / "mnist.npz", train=True).pixels[:, 0, 3, 3].tolist() == [1, 2, 3]
     assert load_dataset("mnist", tmp_path, part="test").labels.tolist() == [0, 4]
     with pytest.raises(OptionError, match="train is True or False, not int 1"):
         unwrap(mnist)(tmp_path / "mnist.npz", train=1)

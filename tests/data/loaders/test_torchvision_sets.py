@@ -28,9 +28,9 @@ class Cifar:
 def test_cifar_keeps_rows_columns_and_colours_apart(monkeypatch, tmp_path):
     monkeypatch.setattr(torchvision.datasets, "CIFAR10", Cifar)
     data = cifar(tmp_path, train=False)
-    assert data.images.shape == (20, 3, 32, 32)
-    assert data.images[7, 0, 1, 2] == 7
-    assert data.images.sum() == sum(range(20))
+    assert data.pixels.shape == (20, 3, 32, 32)
+    assert data.pixels[7, 0, 1, 2] == 7
+    assert data.pixels.sum() == sum(range(20))
     assert data.labels.tolist() == [row % 10 for row in range(20)]
 
 
@@ -40,7 +40,7 @@ def test_validation_comes_from_the_training_part_only(monkeypatch, tmp_path):
     train, val, test = (
         load_dataset("CIFAR10", tmp_path, part=part, options=options) for part in ("train", "val", "test")
     )  # fmt: skip
-    numbers = [data.images[:, 0, 1, 2].tolist() for data in (train, val)]
+    numbers = [data.pixels[:, 0, 1, 2].tolist() for data in (train, val)]
     assert sorted(numbers[0] + numbers[1]) == list(range(100))
     assert val.class_counts() == [2] * 10
     assert len(test) == 20
@@ -78,7 +78,7 @@ def test_stl10_and_flowers_come_with_their_labels(monkeypatch, tmp_path):
     data = stl10(tmp_path, train=False)
     assert data.labels.dtype == torch.int64
     assert data.labels.tolist() == [1, 0]
-    assert (data.images == 4).all()
+    assert (data.pixels == 4).all()
     Image.new("RGB", (5, 4), (200, 0, 0)).save(tmp_path / "image.jpg")
     assert [flowers102(tmp_path, part).labels.tolist() for part in ("train", "val", "test")] == [
         [0],

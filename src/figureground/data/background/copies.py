@@ -11,6 +11,7 @@ from figureground.data.background.fingerprints import HASH_BITS, MIRRORED, Finge
 
 _PAIRS_AT_ONCE = 2**22
 _THUMBNAILS_AT_ONCE = 2**13
+_BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 _LEVELS = 2  # grey levels by which two pictures of one colour may differ
 
 
@@ -103,7 +104,7 @@ def _near(
 def _likeness(
     ours: Fingerprints, theirs: Fingerprints, pairs: np.ndarray, *, mirrored: bool
 ) -> np.ndarray:
-    """Correlation of the thumbnails of each pair, over places and colours."""
+    """Correlation of the thumbnails of each pair, in brightness."""
     alike = np.empty(len(pairs))
     for start in range(0, len(pairs), _THUMBNAILS_AT_ONCE):
         part = slice(start, start + _THUMBNAILS_AT_ONCE)
@@ -116,8 +117,8 @@ def _likeness(
 
 
 def _centred(thumbnails: np.ndarray) -> np.ndarray:
-    """One row each, without the mean."""
-    rows = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    """Brightness, one row each, without the mean; a grey copy is a copy."""
+    rows = (thumbnails @ _BRIGHTNESS).reshape(len(thumbnails), -1)
     centred: np.ndarray = rows - rows.mean(axis=1, keepdims=True)
     return centred
 

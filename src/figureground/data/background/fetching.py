@@ -3,7 +3,7 @@
 __all__ = ["Watch", "fetched"]
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ Watch: TypeAlias = Callable[[str, int, int], None]
 
 def fetched(
     source: BackgroundSource, rows: Iterable[int], *, workers: int = 4
-) -> Iterator[tuple[int, Picture | ImageError]]:
+) -> Generator[tuple[int, Picture | ImageError], None, None]:
     """Each picture, or why it cannot be had; at most four per worker are held.
 
     Args:

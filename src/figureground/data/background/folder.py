@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from figureground.base.errors import DataError, unknown_option
-from figureground.data.background.source import Picture, checked_index
+from figureground.data.background.source import InOrder, Picture, checked_index
 from figureground.data.finding import find_images
 from figureground.data.photos import decode_image, image_size
 
 _ORDERS = ("natural", "string")
 
 
-class Folder:
+class Folder(InOrder):
     """The pictures of a folder, each an original.
 
     Args:

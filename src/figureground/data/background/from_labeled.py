@@ -10,11 +10,11 @@ from jaxtyping import Int
 from torch import Tensor
 
 from figureground.base.errors import OptionError, unknown_option
-from figureground.data.background.source import BackgroundSource, Picture, checked_index
+from figureground.data.background.source import BackgroundSource, InOrder, Picture, checked_index
 from figureground.data.labeled import LabeledImages
 
 
-class FromLabeled:
+class FromLabeled(InOrder):
     """Pictures of a data set, without their labels.
 
     Args:
@@ -75,7 +75,7 @@ class HeldOutClasses(FromLabeled):
         self.provenance = {"data set": name, "rule": f"classes {words}"}
 
 
-class PatchShuffle:
+class PatchShuffle(InOrder):
     """Pictures cut into a grid of patches that change places: local texture without the object.
 
     Args:

@@ -12,14 +12,14 @@ from PIL import Image
 
 from figureground.base.errors import OptionError
 from figureground.data.annotations import AnnotatedImages
-from figureground.data.background.source import Picture, checked_index
+from figureground.data.background.source import InOrder, Picture, checked_index
 from figureground.data.labeled import LabeledImages
 from figureground.data.photos import decode_image, image_size
 
-_Square = tuple[int, int, int, int]  # row, x, y, side
+_Square = tuple[int, int, int, int]  # row, x, y, side)
 
 
-class OutsideBox:
+class OutsideBox(InOrder):
     """Square tiles from the strips left of, right of, above and below all boxes of a picture.
 
     A strip is as wide as the space between the boxes' common hull and the picture's edge and is

@@ -11,6 +11,7 @@ import numpy as np
 
 from figureground.data.background.source import (
     BackgroundSource,
+    InOrder,
     Picture,
     checked_index,
     size_of,
@@ -18,12 +19,12 @@ from figureground.data.background.source import (
 
 
 @dataclass(frozen=True)
-class Monochrome:
+class Monochrome(InOrder):
     """Pictures of one colour: every combination of the levels in red, green and blue.
 
     Args:
         levels: Of each colour; the six of the paper give 216 pictures.
-        size: Side in pixels.
+        side: In pixels.
 
     References:
         Kabir (2023). Reduction of Class Activation Uncertainty with Background Information.
@@ -35,7 +36,7 @@ class Monochrome:
     """
 
     levels: tuple[int, ...] = (0, 50, 100, 150, 200, 250)
-    size: int = 50
+    side: int = 50
     name: str = "monochrome"
 
     @cached_property
@@ -52,7 +53,7 @@ class Monochrome:
 
     def __getitem__(self, index: int) -> Picture:
         colour = self._colours[checked_index(index, len(self))]
-        return np.full((self.size, self.size, 3), colour, np.uint8)
+        return np.full((self.side, self.side, 3), colour, np.uint8)
 
     def group(self, index: int) -> str:
         """The colour.
@@ -67,7 +68,7 @@ class Monochrome:
 
 
 @dataclass(frozen=True)
-class Invert:
+class Invert(InOrder):
     """Each picture of a source with dark and light exchanged, ``255 - x``.
 
     Args:

@@ -10,7 +10,7 @@ import numpy as np
 from figureground.base.errors import DataError, unknown_option
 from figureground.base.record import Provenance, read_json
 from figureground.data.background.screening import Dropped
-from figureground.data.background.source import Picture, checked_index
+from figureground.data.background.source import InOrder, Picture, checked_index
 from figureground.data.photos import decode_image
 
 POOL_PARTS = ("train", "val", "test")
@@ -82,7 +82,7 @@ class PoolRecord:
         return {part: parts.count(part) for part in POOL_PARTS}
 
 
-class PoolPart:
+class PoolPart(InOrder):
     """One part of a pool on disk, as a source.
 
     Args:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from figureground.base.errors import OptionError, unknown_option
-from figureground.data.background.source import Picture, checked_index
+from figureground.data.background.source import InOrder, Picture, checked_index
 from figureground.data.clutter import ClutterSpec, clutter_only
 
 _Field = Float[np.ndarray, "S S"]
@@ -60,7 +60,7 @@ PROCEDURES: dict[str, Callable[[np.random.Generator, int], _Field]] = {
 }
 
 
-class Procedural:
+class Procedural(InOrder):
     """Fields of numbers between two random colours; the kinds take turns.
 
     Picture i depends on the seed, on i and on the kinds only.
@@ -114,7 +114,7 @@ class Procedural:
         return f"procedural {self._seed} {checked_index(index, len(self))}"
 
 
-class ClutterOnly:
+class ClutterOnly(InOrder):
     """Pieces of digits without a digit, for the cluttered sets; see `clutter_only`.
 
     Args:

@@ -100,8 +100,7 @@ def with_background(
     if isinstance(data.images, Tensor):
         height, width = data.images.shape[2:]
         ground = in_memory(ground, (height, width))
-        assert isinstance(ground.images, Tensor)  # noqa: S101 - that is what in_memory is for
-        images: Tensor | LazyPictures = torch.cat([data.images, ground.images])
+        images: Tensor | LazyPictures = torch.cat([data.images, ground.pixels])
     else:
         images = _chained(data.images, ground)
     return replace(

@@ -114,7 +114,7 @@ def screen(
 ) -> ScreenReport:
     """Compare every background picture with every target picture; nothing is left out unsaid.
 
-    Found are copies of a target picture: exact, resized, recompressed, with other contrast,
+    Found are copies of a target picture: exact, resized, recompressed, with other contrast, grey,
     mirrored left to right, inverted; and with a copy goes all that was made from it. **Not** found
     are crops of target pictures, turned copies, and other pictures of the same kind of thing: for
     the last, look at the pool, or give confidences. Those drop the hardest and most useful

@@ -1,9 +1,9 @@
 """What a source of background pictures is, and several as one."""
 
-__all__ = ["BackgroundSource", "Concat", "Picture", "checked_index", "size_of"]
+__all__ = ["BackgroundSource", "Concat", "InOrder", "Picture", "checked_index", "size_of"]
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -48,7 +48,15 @@ class BackgroundSource(Protocol):
         """
 
 
-class Concat:
+class InOrder:
+    """Lets one loop over a source."""
+
+    def __iter__(self: BackgroundSource) -> Iterator[Picture]:
+        """The pictures from first to last."""
+        return (self[index] for index in range(len(self)))
+
+
+class Concat(InOrder):
     """Several sources, one after the other; groups that two of them share stay one group.
 
     Args:

@@ -4,6 +4,7 @@ __all__ = ["LocalisationOptions", "LocalisationRecord"]
 
 from dataclasses import dataclass, field
 
+from figureground.base.errors import OptionError
 from figureground.studies.evaluation.localisation_cases import Case
 from figureground.studies.evaluation.localisation_measures import LocalisationGrid
 from figureground.studies.evaluation.measure_record import MeasureRecord
@@ -23,6 +24,9 @@ class LocalisationOptions:
         cases: How many of the worst and of the best pictures of each method are drawn.
         batch_size: Pictures at a time.
         overwrite: Measure again what an earlier run measured.
+
+    Raises:
+        OptionError: The share is not between 0 and 1, or there is less than one picture at a time.
     """
 
     post: PostProcessing = field(default_factory=PostProcessing)
@@ -33,6 +37,13 @@ class LocalisationOptions:
     cases: int = 3
     batch_size: int = 16
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 < self.validation_share < 1:
+            share = self.validation_share
+            raise OptionError(f"the validation share must lie between 0 and 1, got {share}")
+        if self.batch_size < 1 or self.cases < 0:
+            raise OptionError(f"{self.batch_size} pictures at a time, {self.cases} cases: too few")
 
 
 @dataclass(frozen=True)

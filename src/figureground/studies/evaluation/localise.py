@@ -4,18 +4,15 @@ __all__ = ["study_localisation"]
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import nn
 
 from figureground.base.errors import unknown_option
 from figureground.base.record import provenance, write_json
 from figureground.models import Classifier
-from figureground.studies.evaluation.batch_job import Measured, job_digest, measure_batches
-from figureground.studies.evaluation.items import SetProblem
+from figureground.studies.evaluation.batch_job import job_digest
 from figureground.studies.evaluation.kept import Kept
 from figureground.studies.evaluation.localisation_cases import (
     Case,
@@ -23,7 +20,7 @@ from figureground.studies.evaluation.localisation_cases import (
     draw_cases,
     worst_and_best,
 )
-from figureground.studies.evaluation.localisation_measures import localisation_columns, true_ranks
+from figureground.studies.evaluation.localisation_batches import measure_localisation
 from figureground.studies.evaluation.localisation_options import (
     LocalisationOptions,
     LocalisationRecord,
@@ -37,13 +34,11 @@ from figureground.studies.evaluation.localisation_results import (
 from figureground.studies.evaluation.localisation_tables import localisation_tables, pixel_tables
 from figureground.studies.evaluation.measure_record import Curves, counted, model_facts
 from figureground.studies.evaluation.other_sources import BaselineMaps, SeveralSources
-from figureground.studies.evaluation.sets import EvaluationBatch, EvaluationSet
-from figureground.studies.evaluation.sources import MapBatch, MapSource
+from figureground.studies.evaluation.sets import EvaluationSet
+from figureground.studies.evaluation.sources import MapSource
 from figureground.studies.progress import Watch, unwatched
 
 _BASELINES = ("centred-box", "whole-image", "centre-gaussian", "brightness")
-_THREADS = 2
-_POINTLESS = frozenset({"whole-image"})
 _CENTRE_NOTE = (
     "read every row against the baselines: where a centred box does as well, "
     "the pictures say little about the maps"
@@ -83,8 +78,8 @@ def study_localisation(
     study = _Localisation(pictures, source, options or LocalisationOptions())
     kept = Kept(out, study.digest(classifier), overwrite=study.options.overwrite)
     (out / "record.json").unlink(missing_ok=True)
-    table = measure_batches(
-        pictures, study.measure, kept=kept, batch_size=study.options.batch_size, watch=watch
+    table = measure_localisation(
+        pictures, study.source, kept=kept, options=study.options, watch=watch
     )
     kept.join(out / "per_image.npz")
     problems, examples = counted([*pictures.problems, *kept.problems()])
@@ -149,24 +144,6 @@ class _Localisation:
             "test part": f"{len(parts.test)} pictures",
         }
 
-    def measure(self, batch: EvaluationBatch, _number: int) -> Measured:
-        """Columns of every row; pictures that cannot be judged are noted and marked."""
-        keep, problems = self._judged(batch)
-        found = self.source(batch.part(keep)) if keep else None
-        columns = {"judged": np.isin(np.arange(len(batch)), keep), "rank": np.full(len(batch), -1)}
-        if found is not None:
-            columns["rank"][keep] = true_ranks(found.logits, batch.labels[keep])
-            problems += found.problems
-        # rows are independent, and most of the work leaves the interpreter's lock
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="boxes") as pool:
-            jobs = {
-                row: pool.submit(self._measure_row, row, found, batch=batch, keep=keep)
-                for row in self.source.rows
-            }
-            for row, job in jobs.items():
-                columns |= {f"{row}/{key}": values for key, values in job.result().items()}
-        return columns, problems
-
     def results(self, table: Mapping[str, np.ndarray]) -> tuple[dict[str, RowResult], Parts]:
         """Thresholds from one part, numbers from the other."""
         parts = split_parts(
@@ -228,32 +205,3 @@ class _Localisation:
         words = str if classifier is None else classifier.class_name
         drawing = Drawing(self.options.post, thresholds, self.options.grid.rule, words)
         return tuple(draw_cases(self._pictures, self._given, wanted, drawing=drawing))
-
-    def _judged(self, batch: EvaluationBatch) -> tuple[list[int], tuple[SetProblem, ...]]:
-        """Positions of the pictures that can be judged, and why the others cannot."""
-        keep, problems = [], []
-        for at, name in enumerate(batch.names):
-            if not len(batch.boxes[at]):
-                problems.append(SetProblem("not-judged", name, "left out of the numbers: no box"))
-            elif self.source.needs_labels and batch.labels[at] < 0:
-                reason = "left out of the numbers: no label, and the true class was asked for"
-                problems.append(SetProblem("not-judged", name, reason))
-            else:
-                keep.append(at)
-        return keep, tuple(problems)
-
-    def _measure_row(
-        self, row: str, found: MapBatch | None, *, batch: EvaluationBatch, keep: list[int]
-    ) -> dict[str, np.ndarray]:
-        """Columns of one row; pictures that are not judged have a blank map."""
-        size = self._pictures.view_size
-        maps, blank = torch.zeros(len(batch), *size), torch.ones(len(batch), dtype=torch.bool)
-        if found is not None:
-            raw, ready = found.maps[row].cpu(), row in found.ready
-            shown, empty = self.options.post(raw, size, ready=ready)
-            if len(keep) == len(batch):
-                maps, blank = shown, empty
-            else:
-                maps[keep], blank[keep] = shown, empty
-        points = row not in _POINTLESS
-        return localisation_columns((maps, blank), batch, grid=self.options.grid, points=points)

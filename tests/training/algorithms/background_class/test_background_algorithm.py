@@ -131,7 +131,7 @@ def test_backgrounds_that_the_data_bring_are_unlabelled_for_a_rival(begun, recip
 
 def test_a_pool_must_be_shared_evenly(start, recipe, network, pictures, tmp_path):
     run = start(recipe(), network(4), tmp_path)
-    run.batches = Batches(*pictures, 8, 0, world=2)
+    run.batches = Batches(pictures[0], pictures[1], 8, 0, world=2)
     with pytest.raises(OptionError, match="2 processes cannot share 3 backgrounds a batch"):
         BackgroundClass(options(ratio=0.375), 3, POOL).prepare(run)
 

@@ -26,13 +26,17 @@ def test_the_term_is_the_cross_entropy_of_the_turns(start, recipe, network, tmp_
     algorithm = Rotation(RotationOptions(lam=2.0), 3)
     run = start(recipe(), network(), tmp_path, algorithms=[algorithm])
     batch = next(run.batches.epoch(0))
-    found = algorithm.change_losses({"cross_entropy": torch.tensor(1.0)}, torch.zeros(8, 3), batch, run)
+    found = algorithm.change_losses(
+        {"cross_entropy": torch.tensor(1.0)}, torch.zeros(8, 3), batch, run
+    )
     assert found["cross_entropy"] == 1
     quarters = torch.randint(4, (8,), generator=stream(0, "turns", 0, 0)).tolist()
     assert len(set(quarters)) > 1
     pictures = [torch.rot90(one, k, (1, 2)) for one, k in zip(batch.images, quarters, strict=True)]
     features = run.network[:-1](torch.stack(pictures))
-    log_share = (features @ run.extras["rotation"].weight.T + run.extras["rotation"].bias).log_softmax(1)
+    log_share = (
+        features @ run.extras["rotation"].weight.T + run.extras["rotation"].bias
+    ).log_softmax(1)
     wanted = -sum(log_share[n, k] for n, k in enumerate(quarters)) / 8
     torch.testing.assert_close(found["rotation"], 2 * wanted)
     weight = run.network[0].weight

@@ -33,20 +33,20 @@ _CONSTANT = "background_class_constant"
 class BackgroundClassOptions(RecipePart):
     """What a recipe may say about backgrounds.
 
-    ``pools`` are folders or data sets; without any, the backgrounds that the training data bring along are all there are.
-    Each batch gets ``ratio`` backgrounds for every picture of it, or so many that they are ``fraction`` of the whole;
-    without both, so many that an epoch shows as many as the pool holds (the paper's union). ``objective`` is
+    ``pools`` are folders or data sets; without any, the backgrounds that the training data bring along are all
+    there are. Each batch gets ``ratio`` backgrounds for every picture of it, or so many that they are ``fraction`` of
+    the whole; without both, so many that an epoch shows as many as the pool holds (the paper's union). ``objective`` is
     ``background-class``, or a rival that sees the same pictures: ``uniform`` (outlier exposure), ``energy`` (margins),
     ``constant`` (a background logit that does not look at the picture). ``lam`` weighs the backgrounds; without it each
     objective has its own default.
     """
 
     pools: tuple[str | DataSpec, ...] = ()
-    ratio: float | None = Field(None, gt=0)
-    fraction: float | None = Field(None, gt=0, lt=1)
+    ratio: float | None = Field(default=None, gt=0)
+    fraction: float | None = Field(default=None, gt=0, lt=1)
     objective: Literal["background-class", "uniform", "energy", "constant"] = "background-class"
     weight: Literal["union", "per_group"] = "union"
-    lam: float | None = Field(None, ge=0)
+    lam: float | None = Field(default=None, ge=0)
     margin_in: float = -25.0
     margin_out: float = -7.0
 
@@ -71,7 +71,9 @@ class BackgroundClassOptions(RecipePart):
             At least 1.
 
         Example:
-            >>> BackgroundClassOptions(pools=("pool",), fraction=0.25).per_batch(96, pool=9, pictures=960)
+            >>> BackgroundClassOptions(pools=("pool",), fraction=0.25).per_batch(
+            ...     96, pool=9, pictures=960
+            ... )
             32
             >>> BackgroundClassOptions(pools=("pool",)).per_batch(96, pool=100, pictures=960)
             10
@@ -86,8 +88,9 @@ class BackgroundClassOptions(RecipePart):
 class BackgroundClass(Algorithm):
     """Backgrounds in every batch, and an output of their own.
 
-    Which backgrounds a batch gets, and how they are cut, depends on the seed and the step alone; the pool is gone through
-    in a random order, again and again. They are appended, so that the other pictures of a batch are those of plain training.
+    Which backgrounds a batch gets, and how they are cut, depends on the seed and the step alone; the pool is gone
+    through in a random order, again and again. They are appended, so that the other pictures of a batch are those of
+    plain training.
 
     Args:
         options: See ``BackgroundClassOptions``.
@@ -196,7 +199,7 @@ class BackgroundClass(Algorithm):
         return {self.chosen.objective.replace("-", "_"): self.loss(outputs, batch.labels)} | others
 
     def _rows(self, run: Run) -> Tensor:
-        """This process's share of the backgrounds of this step: the next ones of an endless series of shuffled pools."""
+        """This process's share of this step's backgrounds: the next ones of an endless series of shuffled pools."""
         assert self.pool is not None  # noqa: S101 - the caller has looked
         first = run.step * self.per_batch
         rows = [self._row(place, run.recipe.seed) for place in range(first, first + self.per_batch)]

@@ -22,8 +22,8 @@ def load_pool(
     """Background pictures from folders and data sets, one after the other.
 
     Args:
-        sources: Folders, searched with their subfolders, as ``figureground background build`` leaves them; or data sets,
-            of whose training part the background pictures are taken, or all where none are marked.
+        sources: Folders, searched with their subfolders, as ``figureground background build`` leaves them; or data
+            sets, of whose training part the background pictures are taken, or all where none are marked.
         shape: Channels, height and width of the training pictures. Pictures are scaled until they cover it and cut.
         seed: For data sets that give none of their own.
 
@@ -74,6 +74,9 @@ def _with_channels(images: Tensor, channels: int) -> Tensor:
         return images
     if channels == 1:
         weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
-        grey = [(part * weights).sum(1, keepdim=True).round().byte() for part in images.split(1024)]
+        grey = [
+            (part * weights).sum(1, keepdim=True).round().byte()
+            for part in torch.split(images, 1024)
+        ]
         return torch.cat(grey)
     return images.expand(-1, channels, -1, -1)

@@ -25,7 +25,7 @@ _HEAD = "rotation"
 class RotationOptions(RecipePart):
     """``lam`` weighs the auxiliary loss."""
 
-    lam: float = Field(0.5, ge=0)
+    lam: float = Field(default=0.5, ge=0)
 
 
 class Rotation(Algorithm):

@@ -1,0 +1,111 @@
+"""From words to a pool."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from figureground.base.errors import DataError, OptionError
+from figureground.data.background import PoolOptions
+from figureground.studies.background_pool import (
+    PoolRequest,
+    make_background_pool,
+    picture_source,
+)
+
+
+def scribble(folder, count, seed=0, size=(48, 40)):
+    folder.mkdir(parents=True, exist_ok=True)
+    for row in range(count):
+        pixels = np.random.default_rng((seed, row)).integers(0, 256, (6, 7, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize(size).save(folder / f"{row}.png")
+    return folder
+
+
+def test_everything_asked_for_is_in_the_pool(tmp_path):
+    textures = scribble(tmp_path / "textures", 10)
+    request = PoolRequest(
+        sources=(str(textures), f"patch-shuffle:{textures}"),
+        monochrome=True,
+        procedural=5,
+        clutter=3,
+        grid_crops=True,
+        crop=20,
+        invert=True,
+    )
+    record = make_background_pool(request, tmp_path / "pool")
+    assert [(source.name, source.offered) for source in record.sources] == [
+        ("textures", 10),
+        ("textures, patches shuffled", 10),
+        ("textures, grid crops", 40),
+        ("textures, inverted", 10),
+        ("textures, grid crops, inverted", 40),
+        ("monochrome", 216),
+        ("procedural", 5),
+        ("clutter only", 3),
+    ]
+    assert len(record.pictures) == 334
+
+
+def test_copies_of_the_classes_are_left_out_and_the_ratio_is_kept_in_training(tmp_path):
+    classes = tmp_path / "photos"
+    for name in ("cat", "dog"):
+        scribble(classes / name, 10, seed=len(name) + ord(name[0]))
+    textures = scribble(tmp_path / "textures", 50, seed=9)
+    (textures / "copy.png").write_bytes((classes / "cat" / "3.png").read_bytes())
+    request = PoolRequest(
+        sources=(str(textures),),
+        screen_against=(str(classes),),
+        ratio=1.6,
+        writing=PoolOptions(fractions=(0.5, 0.5, 0.0)),
+    )
+    record = make_background_pool(request, tmp_path / "pool")
+    assert [one.reason for one in record.dropped] == ["exact"]
+    assert "3.png" in record.dropped[0].detail
+    assert record.part_counts() == {"train": 16, "val": 16, "test": 0}  # 1.6 times 10
+    assert record.not_chosen == 50 - 32
+
+
+def test_words_stand_for_sources(tmp_path):
+    classes = tmp_path / "photos"
+    scribble(classes / "cat", 2)
+    scribble(classes / "2:3", 1, seed=5)
+    rows = tmp_path / "boxes.csv"
+    rows.write_text("path,label,x0,y0,x1,y1\nphotos/cat/0.png,cat,20,0,48,90\n")
+    assert len(picture_source(str(classes))) == 3
+    assert len(picture_source(f"folder:{classes}")) == 3
+    assert len(picture_source(f"held-out:{classes}:cat")) == 2
+    assert len(picture_source(str(classes / "2:3"))) == 1  # a colon in a name is no kind
+    boxes = picture_source(f"outside-boxes:{rows}")
+    assert len(boxes) == 2
+    assert boxes.provenance["problems of the annotations"] == "1 clipped-box"
+    with pytest.raises(OptionError, match="write held-out:FOLDER:CLASS"):
+        picture_source("held-out:photos")
+    with pytest.raises(DataError, match="no folder"):
+        picture_source("nosuch:thing")
+
+
+def test_a_data_set_by_name_is_all_its_parts(shared_data):
+    source = picture_source(f"set:dtd10:{shared_data / 'packs'}")
+    assert len(source) == 1200
+    assert [source.group(row) for row in (0, 1199)] == ["dtd10 train 0", "dtd10 test 239"]
+
+
+@pytest.mark.parametrize(
+    ("request_of", "message"),
+    [
+        (lambda textures: PoolRequest(), "at least one source"),
+        (lambda textures: PoolRequest(monochrome=True, grid_crops=True), "are made of folders"),
+        (lambda textures: PoolRequest((textures,), grid_crops=True), "has 512 pixels on each side"),
+        (lambda textures: PoolRequest((textures,), ratio=1.0), "a ratio needs"),
+    ],
+)
+def test_requests_that_contradict_themselves_are_refused(tmp_path, request_of, message):
+    textures = str(scribble(tmp_path / "textures", 2))
+    with pytest.raises(OptionError, match=message):
+        make_background_pool(request_of(textures), tmp_path / "pool")
+
+
+def test_finished_pool_is_kept_before_any_work(tmp_path):
+    make_background_pool(PoolRequest(monochrome=True), tmp_path / "pool")
+    with pytest.raises(DataError, match="a finished pool is in"):
+        make_background_pool(PoolRequest(("nowhere",)), tmp_path / "pool")
