@@ -17,7 +17,7 @@ from figureground.training import Batches, Run, fit
 from figureground.training.recipe import Recipe, changed
 
 _ROUNDS = int(os.environ.get("FIGUREGROUND_BENCH_ROUNDS", "5"))
-_STEPS = int(os.environ.get("FIGUREGROUND_BENCH_STEPS", "20"))
+_STEPS = int(os.environ.get("FIGUREGROUND_BENCH_STEPS", "50"))
 _PAD = 4
 
 

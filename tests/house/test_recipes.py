@@ -5,8 +5,11 @@ from pathlib import Path
 import pytest
 
 from figureground.base.errors import FigureGroundError
+from figureground.data.loaders import DATASETS
+from figureground.models.from_figureground import NETWORKS
 from figureground.training.algorithms import resolved
 from figureground.training.recipe import read_recipe
+from figureground.training.schedules import OPTIMISERS, SCHEDULES
 
 HEADS = ("command:", "hardware:", "data:", "expected:")
 
@@ -48,6 +51,16 @@ model: {name: m}
 def test_every_recipe_parses(root: Path):
     bad = broken_recipes(root / "recipes")
     assert not bad, "\n".join(bad)
+
+
+def test_every_recipe_names_a_data_set_a_network_an_optimiser_and_a_schedule_of_ours(root: Path):
+    for path in (root / "recipes").glob("*.yaml"):
+        recipe = read_recipe(path)
+        assert recipe.data.name in DATASETS, path
+        kind, _, name = recipe.model.name.partition(":")
+        assert kind != "figureground" or name in NETWORKS, path
+        assert recipe.optimiser.kind in OPTIMISERS, path
+        assert recipe.schedule.kind in SCHEDULES, path
 
 
 @pytest.mark.parametrize(

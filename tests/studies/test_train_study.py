@@ -105,6 +105,7 @@ def test_colours_that_the_network_does_not_take_are_refused(tmp_path: Path):
         OptionError, match=r"the pictures have 1 channel, .*model\.arguments\.channels=1"
     ):
         train(tiny("model.arguments={}"), tmp_path, accelerator="cpu")
+    assert not list(tmp_path.iterdir())  # so that the mended command is not refused
 
 
 def test_the_seed_decides_the_parts_and_a_limit_keeps_every_class():

@@ -96,7 +96,7 @@ def build(
             help="Bits of 64 in which a copy may differ.",
             rich_help_panel=_CHOICE,
         ),
-    ] = 4,
+    ] = 8,
     ratio: Annotated[
         float | None,
         typer.Option(

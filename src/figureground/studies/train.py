@@ -16,6 +16,7 @@ from figureground.studies.training_data import TrainingData, training_data
 from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms import make_algorithms, resolved
 from figureground.training.batches import Batches
+from figureground.training.board import tensor_board
 from figureground.training.checkpoint import load_checkpoint
 from figureground.training.network import make_classifier
 from figureground.training.recipe import Recipe, read_recipe, write_recipe
@@ -84,10 +85,8 @@ def train(
         The record.
     """
     recipe = resolved(recipe)
+    _check_folder(recipe, out, resume=resume)
     fabric = launched(precision=recipe.precision, accelerator=accelerator)
-    if fabric.is_global_zero:
-        _open_folder(recipe, out, resume=resume)
-    fabric.barrier()
     with borrowed_numbers(fabric.device):
         set_numbers(fabric.device, recipe.seed, "initial weights")
         data, classifier, algorithms = _made(recipe)
@@ -95,12 +94,14 @@ def train(
         run = Run.start(
             recipe, classifier, _placed(batches, fabric.device), fabric=fabric, folder=out, algorithms=algorithms
         )  # fmt: skip
-    if fabric.is_global_zero:
-        write_json(out / "classes.json", list(data.class_names))
+    fabric.barrier()  # every process has looked into the folder before the first one writes
     if resume and (out / "resume.pt").exists():
         load_checkpoint(run)
-    elif resume and fabric.is_global_zero:
-        run.history.cut_after(0)
+    if fabric.is_global_zero:
+        run.history.cut_after(run.step)
+        run.history.board = tensor_board(out, run.step)
+        write_json(out / "classes.json", list(data.class_names))
+        write_recipe(recipe, out / "recipe.yaml")
     held = Validation(data.val_images, data.val_labels, len(data.class_names))
     fit(run, held, watch)
     record = _record(run, data, held)
@@ -109,8 +110,8 @@ def train(
     return record
 
 
-def _open_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
-    """Store the recipe; a folder with another run in it is left alone."""
+def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
+    """A folder with another run in it is left alone, and one without a run cannot be resumed."""
     stored = out / "recipe.yaml"
     if resume and not stored.exists():
         raise DataError(f"{out} holds no run to resume: there is no {stored.name}")
@@ -120,7 +121,6 @@ def _open_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
         raise OptionError(
             f"{out} already holds a run; go on with it (--resume) or take another folder"
         )
-    write_recipe(recipe, stored)
 
 
 def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:

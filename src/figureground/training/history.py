@@ -8,6 +8,7 @@ from pathlib import Path
 
 from figureground.base.errors import DataError
 from figureground.base.record import write_atomically
+from figureground.training.board import Board
 
 _COLUMNS = ("step", "epoch", "split", "name", "value")
 
@@ -17,10 +18,14 @@ class History:
 
     Args:
         path: The file; begun when the first number comes.
+
+    Attributes:
+        board: Shown every number too, where there is one.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.board: Board | None = None
 
     def add(self, step: int, epoch: int, *, split: str, values: dict[str, float]) -> None:
         """Append numbers.
@@ -45,6 +50,9 @@ class History:
                 file.write(text.getvalue())
         except OSError as error:
             raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
+        for name, value in values.items():
+            if self.board is not None:
+                self.board.add_scalar(f"{split}/{name}", value, step)
 
     def cut_after(self, step: int) -> None:
         """Forget what came after a step: a resumed run will write it again.

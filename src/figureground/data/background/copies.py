@@ -37,7 +37,7 @@ class Copy:
 
 
 def find_copies(
-    ours: Fingerprints, theirs: Fingerprints, *, max_hamming: int = 4, min_correlation: float = 0.9
+    ours: Fingerprints, theirs: Fingerprints, *, max_hamming: int = 8, min_correlation: float = 0.9
 ) -> Iterator[Copy]:
     """For each of ours that is one of theirs, the most like it.
 

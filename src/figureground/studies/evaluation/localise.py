@@ -14,13 +14,13 @@ from figureground.base.record import provenance, write_json
 from figureground.models import Classifier
 from figureground.studies.evaluation.batch_job import job_digest
 from figureground.studies.evaluation.kept import Kept
+from figureground.studies.evaluation.localisation_batches import measure_localisation
 from figureground.studies.evaluation.localisation_cases import (
     Case,
     Drawing,
     draw_cases,
     worst_and_best,
 )
-from figureground.studies.evaluation.localisation_batches import measure_localisation
 from figureground.studies.evaluation.localisation_options import (
     LocalisationOptions,
     LocalisationRecord,
