@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-BENCHMARKS = ("cam_cost", "explain_folder", "boxes")
+BENCHMARKS = ("cam_cost", "explain_folder", "boxes", "evaluate", "train_throughput")
 
 
 def main(words: list[str]) -> None:

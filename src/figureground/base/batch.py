@@ -69,12 +69,12 @@ class Batch:
         geometry = None
         if self.geometry is not None and other.geometry is not None:
             mine, theirs = self.geometry, other.geometry
-            pairs = (
-                (mine.top, theirs.top),
-                (mine.left, theirs.left),
-                (mine.mirrored, theirs.mirrored),
+            geometry = Geometry(
+                torch.cat([mine.top, theirs.top]),
+                torch.cat([mine.left, theirs.left]),
+                torch.cat([mine.mirrored, theirs.mirrored]),
+                mine.pad,
             )
-            geometry = Geometry(*(torch.cat(pair) for pair in pairs), mine.pad)
         return Batch(
             torch.cat([self.images, other.images]),
             torch.cat([self.labels, other.labels]),

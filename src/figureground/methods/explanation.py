@@ -161,7 +161,7 @@ class Explanation:
             The folder; it is complete once it holds ``record.json``.
         """
         target = Path(folder)
-        arrays: dict[str, np.ndarray] = {"logits": self.logits.cpu().numpy()}
+        arrays: dict[str, Any] = {"logits": self.logits.cpu().numpy()}
         pictures: list[str] = []
         for method, layer, maps in self._each():
             arrays[f"{method}/{layer}" if layer else method] = maps.cpu().numpy()

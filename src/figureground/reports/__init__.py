@@ -6,9 +6,11 @@ __all__ = [
     "as_markdown",
     "line_chart_svg",
     "svg_data_uri",
+    "write_evaluation_report",
     "write_explain_report",
 ]
 
+from figureground.reports.evaluation_report import write_evaluation_report
 from figureground.reports.explain_report import write_explain_report
 from figureground.reports.figures import line_chart_svg, svg_data_uri
 from figureground.reports.tables import Table, as_csv, as_markdown

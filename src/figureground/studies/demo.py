@@ -5,6 +5,7 @@ __all__ = ["DemoWatch", "run_demo"]
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -180,7 +181,7 @@ def _map_boxes(maps: Tensor, size: tuple[int, int]) -> Tensor:
     )
 
 
-def _accuracy_table(rows: list[list[str]]) -> dict[str, object]:
+def _accuracy_table(rows: list[list[str]]) -> dict[str, Any]:
     caption = "Digits of the three sets are disjoint; each is drawn into several pictures."
     return {
         "title": "Accuracy",
@@ -190,7 +191,7 @@ def _accuracy_table(rows: list[list[str]]) -> dict[str, object]:
     }
 
 
-def _overlap_table(overlaps: dict[str, Tensor]) -> dict[str, object]:
+def _overlap_table(overlaps: dict[str, Tensor]) -> dict[str, Any]:
     rows = [
         [name, f"{float(iou.mean()):.3f}", f"{float((iou >= _IOU).float().mean()):.1%}"]
         for name, iou in overlaps.items()

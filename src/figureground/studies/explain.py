@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 
@@ -143,9 +143,7 @@ def _workers(options: ExplainOptions) -> int:
     return options.workers or min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
-def _described(
-    explainer: Explainer, entries: Entries, options: ExplainOptions
-) -> dict[str, object]:
+def _described(explainer: Explainer, entries: Entries, options: ExplainOptions) -> dict[str, Any]:
     """The model as the record tells of it; layers of an earlier run where this one had nothing to do."""
     found = entries.layers or [{"name": one.name, "reason": one.reason} for one in explainer.layers]
     return {

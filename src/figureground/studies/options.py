@@ -4,7 +4,7 @@ __all__ = ["ClassChoice", "Drawing", "ExplainOptions", "ExplainRecord", "Truth"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from figureground.base.errors import OptionError, unknown_option
 from figureground.base.record import Provenance
@@ -134,7 +134,7 @@ class ExplainRecord:
         tables: Tables for the page: title, caption, columns, rows.
     """
 
-    model: dict[str, object]
+    model: dict[str, Any]
     methods: dict[str, str]
     images: int
     skipped: int
@@ -144,7 +144,7 @@ class ExplainRecord:
     notes: tuple[str, ...]
     provenance: Provenance
     colour_map: str = "inferno"
-    tables: tuple[dict[str, object], ...] = ()
+    tables: tuple[dict[str, Any], ...] = ()
     schema: int = 1
     kind: str = "explain"
 

@@ -1,6 +1,7 @@
 """The reference table of cluttered digits: the whole path from digits to numbers, at full size."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,7 +42,7 @@ ROWS = {
 
 def v2_without_holes(pictures: EvaluationSet, source: ExplainerMaps, row: str) -> float:
     """MaxBoxAccV2 in per cent by labelling regions threshold by threshold."""
-    best = []
+    best: list[Any] = []
     for batch in pictures.batches(100, range(1000)):
         maps, _ = PostProcessing()(source(batch).maps[row], (100, 100))
         for one_map, boxes in zip(maps.numpy(), batch.boxes, strict=True):
@@ -56,7 +57,7 @@ def v2_without_holes(pictures: EvaluationSet, source: ExplainerMaps, row: str) -
     return 100 * float(np.mean(hits))
 
 
-def numbers(record: object, row: str) -> tuple[float, ...]:
+def numbers(record: Any, row: str) -> tuple[float, ...]:
     """The reference's columns of one row."""
     tables = []
     for table in record.tables[:2]:

@@ -1,5 +1,6 @@
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_clutter_of_test_digits_does_not_change_with_its_length():
 
 
 @pytest.mark.parametrize("wrong", [{"digits": "roman"}, {"count": 0}, {"limit": 0}, {"workers": 0}])
-def test_impossible_options_are_refused(wrong: dict[str, object]):
+def test_impossible_options_are_refused(wrong: dict[str, Any]):
     with pytest.raises(OptionError):
         SetOptions(**wrong)
 

@@ -29,7 +29,7 @@ def make_table(count: int = 60) -> tuple[dict[str, np.ndarray], dict[str, torch.
         np.packbits(some[:, None] >= np.array(GRID.overlaps)[:, None], axis=2)
         for some in (single, multi)
     ]
-    table = {
+    table: dict[str, np.ndarray] = {
         "rank": random.integers(-1, 8, count),
         "m/hits": packed[0],
         "m/hits multi": packed[1],
@@ -52,10 +52,9 @@ def test_thresholds_come_from_the_validation_part_and_numbers_from_the_test_part
         frozen = frozen_accuracy(overlaps["single"][20:], GRID.shares, chosen=chosen)
         assert result.thresholds[overlap] == chosen.threshold
         assert result.measures[f"box {overlap:g}"].mean() == pytest.approx(100 * frozen.accuracy)
-        assert result.oracle[overlap] == (
-            pytest.approx(100 * frozen.oracle_accuracy),
-            frozen.oracle_threshold,
-        )
+        accuracy, threshold = result.oracle[overlap]
+        assert accuracy == pytest.approx(100 * frozen.oracle_accuracy)
+        assert threshold == frozen.oracle_threshold
     oracle_v2 = max_box_acc_v2(overlaps["multi"][20:])[0]
     assert result.oracle_v2 == pytest.approx(100 * oracle_v2)
     assert result.measures["v2"].mean() <= result.oracle_v2 + 1e-9

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -25,12 +27,12 @@ def result(value: float, spread: float = 10.0) -> RowResult:
 
 
 @pytest.fixture
-def tables() -> tuple[dict[str, object], ...]:
+def tables() -> tuple[dict[str, Any], ...]:
     rows = {"a": result(40.0), "b": result(60.0)}
     return localisation_tables(rows, reference="a", grid=GRID, seed=0, words="As it was.")
 
 
-def test_frozen_comes_first_and_the_oracle_is_called_so(tables: tuple[dict[str, object], ...]):
+def test_frozen_comes_first_and_the_oracle_is_called_so(tables: tuple[dict[str, Any], ...]):
     frozen, oracle = tables[:2]
     assert "frozen on the validation part" in str(frozen["title"])
     assert str(oracle["title"]).startswith("Oracle")
@@ -41,14 +43,14 @@ def test_frozen_comes_first_and_the_oracle_is_called_so(tables: tuple[dict[str, 
     assert oracle["rows"][0] == ["a", 41.0, 41.0, 41.0, 42.0, "0.25, 0.25, 0.25"]
 
 
-def test_differences_are_paired_with_the_reference(tables: tuple[dict[str, object], ...]):
+def test_differences_are_paired_with_the_reference(tables: tuple[dict[str, Any], ...]):
     rows = tables[3]["rows"]
     assert {(row[0], row[1]) for row in rows} == {("b", "a")}
     # the two rows differ by exactly 20 on every picture, so the paired interval has no width
     assert all(row[3:6] == [20.0, 20.0, 20.0] and row[-1] is True for row in rows)
 
 
-def test_intervals_hold_the_mean(tables: tuple[dict[str, object], ...]):
+def test_intervals_hold_the_mean(tables: tuple[dict[str, Any], ...]):
     for row in tables[2]["rows"]:
         assert row[3] < row[2] < row[4]
     assert len(tables[2]["rows"]) == 2 * len(KEYS)
@@ -64,7 +66,7 @@ def test_a_measure_that_is_nowhere_defined_is_an_empty_cell():
 def test_pixels_are_a_table_only_where_there_are_masks():
     parts = Parts(np.arange(2), np.arange(2, 6))
     counts = np.zeros((6, 2, 4), np.int32)
-    counts[:, 0, 3], counts[:, 1, 0] = 5, 9  # all object pixels score high, all others low
+    counts[:, 0, 3], counts[:, 1, 0] = 5, 9  # all Any pixels score high, all others low
     (table,) = pixel_tables({"a/pixels": counts}, ["a"], parts, seed=0)
     assert table["rows"] == [["a", 100.0, 100.0, 100.0]]
     assert pixel_tables({}, ["a"], parts, seed=0) == ()

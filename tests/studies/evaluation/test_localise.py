@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def perfect_maps(folder: Path, maps: Path) -> None:
         np.save(maps / f"{Path(name).stem}.npy", one)
 
 
-def cells(record: object, table: int, row: str) -> dict[str, object]:
+def cells(record: Any, table: int, row: str) -> dict[str, Any]:
     """One row of a table by column."""
     found = record.tables[table]
     (line,) = [line for line in found["rows"] if line[0] == row]

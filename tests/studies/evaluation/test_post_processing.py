@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -45,7 +47,7 @@ def test_ready_maps_are_not_scaled():
 @pytest.mark.parametrize(
     "wrong", [{"normalise": "none"}, {"resize": "best"}, {"normalise": "max", "relu": False}]
 )
-def test_what_cannot_be_boxed_is_refused(wrong: dict[str, object]):
+def test_what_cannot_be_boxed_is_refused(wrong: dict[str, Any]):
     with pytest.raises(OptionError):
         PostProcessing(**wrong)
 

@@ -56,6 +56,7 @@ def test_all_methods_take_one_pass_and_options_of_one_method_a_second(
     batch: EvaluationBatch, classifier: Classifier
 ):
     counter = Counting()
+    assert isinstance(classifier.network, nn.Sequential)
     classifier.network.insert(0, counter)
     several = ExplainerMaps(classifier, ["cam", "grad-cam", "grad-cam++", "eigen-cam"])
     several(batch)  # the first call also looks for the layer
@@ -75,7 +76,9 @@ def test_maps_that_show_nothing_are_noted_with_picture_and_row(
     batch: EvaluationBatch, classifier: Classifier
 ):
     with torch.no_grad():
-        classifier.network[-1].weight.zero_()
+        assert isinstance(classifier.network, nn.Sequential)
+        for parameter in classifier.network[-1].parameters():
+            nn.init.zeros_(parameter)
     problems = ExplainerMaps(classifier, ["cam", "eigen-cam"])(batch).problems
     assert [problem.where for problem in problems] == [f"{name}, cam" for name in batch.names]
     assert {problem.kind.partition("-")[0] for problem in problems} == {"map"}

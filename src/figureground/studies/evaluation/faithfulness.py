@@ -5,6 +5,7 @@ __all__ = ["FaithfulnessOptions", "study_faithfulness"]
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -195,7 +196,7 @@ class _Faithfulness:
         names = {f"{row}/same as": np.array([firsts[row]] * len(batch)) for row in firsts}
         return columns | names, problems
 
-    def tables(self, table: Table) -> tuple[dict[str, object], ...]:
+    def tables(self, table: Table) -> tuple[dict[str, Any], ...]:
         """Means, intervals, differences."""
         read, seed = table.__getitem__, self._options.seed
         others = {row: self._reference for row in self.rows if row != self._reference}

@@ -3,6 +3,7 @@
 __all__ = ["localisation_tables", "pixel_tables"]
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from figureground.studies.evaluation.summaries import Column, difference_table, 
 
 def pixel_tables(
     table: Table, rows: Sequence[str], parts: Parts, *, seed: int
-) -> tuple[dict[str, object], ...]:
+) -> tuple[dict[str, Any], ...]:
     """Pixel average precision of every method, where there are masks.
 
     Args:
@@ -50,7 +51,7 @@ def localisation_tables(
     grid: LocalisationGrid,
     seed: int,
     words: str,
-) -> tuple[dict[str, object], ...]:
+) -> tuple[dict[str, Any], ...]:
     """The tables of a record.
 
     Args:
@@ -98,7 +99,7 @@ def _columns(grid: LocalisationGrid) -> list[Column]:
 
 def _frozen_table(
     results: Mapping[str, RowResult], columns: Sequence[Column], words: str
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Means on the test part."""
     body = [
         [
@@ -119,7 +120,7 @@ def _frozen_table(
     return {"title": title, "caption": caption, "columns": names, "rows": body}
 
 
-def _oracle_table(results: Mapping[str, RowResult], grid: LocalisationGrid) -> dict[str, object]:
+def _oracle_table(results: Mapping[str, RowResult], grid: LocalisationGrid) -> dict[str, Any]:
     """Best on the test part itself."""
     body = [
         [

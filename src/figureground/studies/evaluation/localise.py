@@ -5,6 +5,7 @@ __all__ = ["study_localisation"]
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -158,7 +159,7 @@ class _Localisation:
 
     def tables(
         self, table: Mapping[str, np.ndarray], results: Mapping[str, RowResult], parts: Parts
-    ) -> tuple[dict[str, object], ...]:
+    ) -> tuple[dict[str, Any], ...]:
         """What the numbers say."""
         words = f"Maps: {self.options.post}. {len(parts.validation)} validation, {len(parts.test)} test pictures."
         seed = self.options.seed

@@ -5,6 +5,7 @@ __all__ = ["Curves", "MeasureRecord", "counted", "curves_of", "model_facts"]
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class MeasureRecord:
     model: dict[str, str]
     methods: dict[str, str]
     options: dict[str, str]
-    tables: tuple[dict[str, object], ...]
+    tables: tuple[dict[str, Any], ...]
     curves: tuple[Curves, ...]
     problems: dict[str, int]
     examples_of_problems: tuple[str, ...]

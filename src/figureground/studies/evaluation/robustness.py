@@ -5,6 +5,7 @@ __all__ = ["RobustnessOptions", "study_robustness"]
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -144,7 +145,7 @@ class _Robustness:
             columns |= _likeness(case.name, clean, maps)
         return columns, problems
 
-    def tables(self, table: Table) -> tuple[dict[str, object], ...]:
+    def tables(self, table: Table) -> tuple[dict[str, Any], ...]:
         """Attacks, localisation by kind of picture, changes, thresholds, everything."""
         return self._tables(table).all()
 

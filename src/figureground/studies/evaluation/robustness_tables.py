@@ -5,6 +5,7 @@ __all__ = ["AttackTables", "frozen_thresholds"]
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -117,7 +118,7 @@ class AttackTables:
         }
         return chosen[name] & ~self.validation
 
-    def all(self) -> tuple[dict[str, object], ...]:
+    def all(self) -> tuple[dict[str, Any], ...]:
         """Every table of the study.
 
         Returns:
@@ -126,7 +127,7 @@ class AttackTables:
         narrow = [self.localisation(name) for name in _SUBSETS[1:]]
         return (self.attacks(), *narrow, self.falls(), self.thresholds_chosen(), self.everything())
 
-    def attacks(self) -> dict[str, object]:
+    def attacks(self) -> dict[str, Any]:
         """What each attack did to the predictions, the pixels and the boxes of all pictures."""
         lines = [
             [case, *self._outcome(case), *self._shares(case, ~self.validation)]
@@ -139,7 +140,7 @@ class AttackTables:
         )
         return _table(("Attacks and localisation", caption), columns, lines)
 
-    def localisation(self, subset: str) -> dict[str, object]:
+    def localisation(self, subset: str) -> dict[str, Any]:
         """Attacks × methods: share of pictures whose box is right, for one kind of picture."""
         parts = {case: self.subset(case, subset) for case in ("clean", *self.cases)}
         lines = [
@@ -152,7 +153,7 @@ class AttackTables:
             (f"Localisation, {subset}", _LOCALISED[0].upper() + _LOCALISED[1:]), columns, lines
         )
 
-    def falls(self) -> dict[str, object]:
+    def falls(self) -> dict[str, Any]:
         """How much localisation changes from the clean to the attacked picture, pair by pair."""
         lines = []
         for case in self.cases:
@@ -166,7 +167,7 @@ class AttackTables:
         caption = "Localisation on the attacked less that on the clean picture, 95 % bootstrap of the pairs."
         return _table(("Change of localisation", caption), columns, lines)
 
-    def thresholds_chosen(self) -> dict[str, object]:
+    def thresholds_chosen(self) -> dict[str, Any]:
         """The frozen thresholds, and what the best one on the test part would have given."""
         lines = []
         test = ~self.validation
@@ -184,7 +185,7 @@ class AttackTables:
         )
         return _table(("Thresholds", caption), columns, lines)
 
-    def everything(self) -> dict[str, object]:
+    def everything(self) -> dict[str, Any]:
         """Localisation with interval, pointing, energy and likeness of the maps: one line each."""
         lines = []
         for case in ("clean", *self.cases):
@@ -238,7 +239,7 @@ def _mean(values: np.ndarray) -> float | None:
 
 def _table(
     words: tuple[str, str], columns: list[str], rows: Sequence[Sequence[object]]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     title, caption = words
     lines = [list(row) for row in rows]
     return {"title": title, "caption": caption, "columns": columns, "rows": lines}

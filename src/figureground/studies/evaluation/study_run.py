@@ -4,7 +4,7 @@ __all__ = ["Study", "run_study"]
 
 import time
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Study(Protocol):
     def __call__(self, batch: EvaluationBatch, number: int) -> Measured:
         """Per-image numbers of a batch that is not empty."""
 
-    def tables(self, table: Table) -> tuple[dict[str, object], ...]:
+    def tables(self, table: Table) -> tuple[dict[str, Any], ...]:
         """What the numbers say."""
 
     def curves(self, table: Table) -> tuple[Curves, ...]:

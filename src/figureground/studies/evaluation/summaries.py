@@ -11,6 +11,7 @@ __all__ = [
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,7 @@ def mean_of(values: np.ndarray, *, seed: int) -> Interval | None:
 
 def mean_table(
     read: Read, rows: Sequence[str], columns: Sequence[Column], *, title: str, caption: str
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Means only: the table to look at.
 
     Args:
@@ -77,7 +78,7 @@ def mean_table(
 
 def interval_table(
     read: Read, rows: Sequence[str], columns: Sequence[Column], *, title: str, seed: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """One line per method and measure, with the bootstrap interval over images.
 
     Args:
@@ -104,7 +105,7 @@ def interval_table(
 
 def difference_table(
     read: Read, methods: Mapping[str, str], columns: Sequence[Column], *, title: str, seed: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Each method less its reference on the same images.
 
     Args:

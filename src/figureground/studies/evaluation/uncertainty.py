@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -196,7 +197,7 @@ class _Uncertainty:
             }
         return columns, ()
 
-    def tables(self, table: Table) -> tuple[dict[str, object], ...]:
+    def tables(self, table: Table) -> tuple[dict[str, Any], ...]:
         """Spread and instability; sanity checks; intervals; differences."""
         read, seed = table.__getitem__, self._options.seed
         sanity = [Column("another class", "another class"), *map(_same_name, self._shuffled)]
