@@ -231,3 +231,21 @@ def test_fixations_fall_on_the_object_more_often_than_chance(shared_data):
         on_object.append(mask[one.yx[:, 0], one.yx[:, 1]].mean().item())
         chance.append(mask.mean().item())
     assert np.mean(on_object) > np.mean(chance) + 0.05
+
+
+def test_layout_of_the_maps_does_not_move_a_fixation():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 6, 1), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 49, 4)
+    )  # fmt: skip
+    images = torch.rand(2, 3, 16, 16)
+    found = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        given = images.contiguous(memory_format=layout)
+        with torch.no_grad(), Tape() as tape:
+            logits = net.to(memory_format=layout)(given)
+        found.append(cnn_fixations(tape, given, logits, classes=torch.tensor([[0, 1], [2, 3]])))
+    for first, second in zip(*found, strict=True):
+        for one, other in zip(first, second, strict=True):
+            assert torch.equal(one.points, other.points)
+            assert len(one.points)

@@ -3,6 +3,7 @@
 __all__ = ["Interval", "McNemar", "bootstrap_interval", "mcnemar", "paired_difference"]
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import generator
 
 _DRAWS_AT_ONCE = 1 << 24
+_KEPT_DRAWS = 1 << 21  # of 8 bytes
 
 
 @dataclass(frozen=True)
@@ -166,11 +168,22 @@ def mcnemar(first: Bool[Tensor, " N"], second: Bool[Tensor, " N"]) -> McNemar:
 
 def _resampled_means(values: Tensor, resamples: int, seed: int) -> Tensor:
     """Means of images drawn with replacement, a bounded number of draws at a time."""
-    source = generator(seed)
     count = len(values)
+    if count * resamples <= _KEPT_DRAWS:
+        # a table of a study has hundreds of intervals over the same images: how often each is drawn is shared
+        return _times_drawn(count, resamples, seed) @ values / count
+    source = generator(seed)
     step = max(1, _DRAWS_AT_ONCE // count)
     means = [
         values[torch.randint(count, (min(step, resamples - at), count), generator=source)].mean(1)
         for at in range(0, resamples, step)
     ]
     return torch.cat(means)
+
+
+@lru_cache(maxsize=4)
+def _times_drawn(count: int, resamples: int, seed: int) -> Tensor:
+    """How often each resample draws each image, ``(resamples, count)``: the same draws as above, counted."""
+    drawn = torch.randint(count, (resamples, count), generator=generator(seed))
+    drawn += torch.arange(resamples)[:, None] * count
+    return torch.bincount(drawn.flatten(), minlength=drawn.numel()).view_as(drawn).double()

@@ -22,7 +22,7 @@ def load_trained(folder: Path | str, which: str = "best") -> Classifier:
 
     Args:
         folder: What ``train`` wrote.
-        which: ``best`` by validation accuracy, or ``last``.
+        which: ``best`` by validation accuracy, ``last``, or ``step-N`` for one of the recipe's ``keep_steps``.
 
     Returns:
         The classifier; a background class, where it has one, is its last output.
@@ -34,7 +34,7 @@ def load_trained(folder: Path | str, which: str = "best") -> Classifier:
     _check(which)
     weights = place / f"{which}.safetensors"
     if not weights.is_file():
-        raise DataError(f"{place} holds no {weights.name}: no epoch of a run has ended there")
+        raise DataError(f"{place} holds no {weights.name}: no run came so far there")
     recipe = read_recipe(place / "recipe.yaml")
     names = read_json(place / "classes.json")
     extra = sum(one.extra_outputs for one in make_algorithms(recipe, len(names)))
@@ -46,5 +46,5 @@ def load_trained(folder: Path | str, which: str = "best") -> Classifier:
 
 
 def _check(which: str) -> None:
-    if which not in _WHICH:
+    if which not in _WHICH and not which.startswith("step-"):
         raise unknown_option("weights of a run", which, _WHICH)

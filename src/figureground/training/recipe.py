@@ -96,7 +96,8 @@ class Recipe(RecipePart):
 
     ``accumulate`` steps share one optimiser step; ``ema`` is the decay of an averaged copy of the weights (None
     for none); ``checkpoint_every`` counts steps (0 for the ends of epochs only) and is a multiple of ``accumulate``;
-    ``algorithms`` is a list of one-key mappings, name to options. ``precision`` in half, bf16, needs no loss scaling.
+    ``keep_steps`` names steps after which the weights are kept beside the others; ``algorithms`` is a list of one-key
+    mappings, name to options. ``precision`` in half, bf16, needs no loss scaling.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Recipe(RecipePart):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     ema: float | None = Field(default=None, gt=0, lt=1)
     checkpoint_every: int = Field(default=0, ge=0)
+    keep_steps: tuple[int, ...] = ()
     algorithms: tuple[dict[str, dict[str, Any]], ...] = ()
 
     @model_validator(mode="after")

@@ -39,8 +39,9 @@ class Validation:
 def fit(run: Run, validation: Validation | None = None, watch: Watch | None = None) -> None:
     """Train from where the run stands to its last epoch.
 
-    Leaves ``last.safetensors``, ``best.safetensors`` (by validation accuracy), ``resume.pt`` and
-    ``history.csv`` in the run's folder. Torch's global numbers are borrowed and given back.
+    Leaves ``last.safetensors``, ``best.safetensors`` (by validation accuracy), ``step-N.safetensors`` for the steps
+    that the recipe names, ``resume.pt`` and ``history.csv`` in the run's folder. Torch's global numbers are borrowed
+    and given back.
 
     Args:
         run: The run.
@@ -140,6 +141,9 @@ def _after_step(
     if watch is not None:
         watch(run, values)
     every = run.recipe.checkpoint_every
+    if run.step in run.recipe.keep_steps and run.fabric.is_global_zero:
+        save_weights(run.trained, run.folder / f"step-{run.step}.safetensors")
+        run.clock = time.perf_counter()
     if every and run.step % every == 0:
         save_checkpoint(run)
         run.clock = time.perf_counter()

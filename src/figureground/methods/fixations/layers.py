@@ -11,11 +11,12 @@ from torch import Tensor
 from figureground.capture.calls import Kind
 from figureground.capture.tape import Step
 from figureground.methods.fixations.points import Points, coordinates, flat, merged, moved
+from figureground.methods.fixations.strongest import strongest_products
 
 Position = Literal["strided", "center", "argmax"]
 
 _ELEMENTS_AT_ONCE = 2**22  # of gathered windows, so that memory stays bounded
-_PRODUCTS_AT_ONCE = 2**18  # of matrix rows, so that they stay in the processor's cache
+_ELEMENTS_IN_CACHE = 2**18  # the same on a processor, so that they stay in its cache
 
 
 def linear(step: Step, points: Points, *, only_largest: bool) -> Points:
@@ -56,7 +57,7 @@ def _weighed(x: Tensor, weight: Tensor, points: Points, *, only_largest: bool) -
     found = []
     for r in torch.unique(row).tolist():
         units, owners = unit[row == r], points.owners[row == r]
-        for part in _chunks(len(units), x.shape[1], at_once=_PRODUCTS_AT_ONCE):
+        for part in _chunks(len(units), x.shape[1], at_once=_ELEMENTS_IN_CACHE):
             contributions = weight[units[part]].mul_(x[r])
             if only_largest:
                 here = Points(contributions.max(1).indices, owners[part])
@@ -82,10 +83,13 @@ def conv(step: Step, points: Points, *, position: Position) -> Points:
     Returns:
         Points of the operand, clipped into it.
     """
+    if _is_matrix(step):
+        return _through_matrix(step, points)
     weight = step.saved[1]
+    at_once = _ELEMENTS_AT_ONCE if weight.is_cuda else _ELEMENTS_IN_CACHE
     found = [
         _convolved(step, Points(points.index[part], points.owners[part]), position)
-        for part in _chunks(len(points.index), weight[0].numel())
+        for part in _chunks(len(points.index), weight[0].numel(), at_once=at_once)
     ]
     return merged(found) if found else points
 
@@ -93,21 +97,49 @@ def conv(step: Step, points: Points, *, position: Position) -> Points:
 def _convolved(step: Step, points: Points, position: Position) -> Points:
     """Back through a convolution, of few enough points for all their windows to be laid out."""
     x, weight = step.saved
-    (groups,) = step.settings["groups"]
     n, unit, *at = coordinates(points.index, step.shape)
-    group = unit // (weight.shape[0] // groups)
+    group = unit // (weight.shape[0] // step.settings["groups"][0])
     window = _convolved_window(step, at)
-    # (P, places, channels of the group)
-    grouped = x.reshape(x.shape[0], groups, -1, *x.shape[2:])
-    products = grouped[n[:, None], group[:, None], :, *window[:2]]
-    products = products * weight[unit].flatten(2).transpose(1, 2) * window.inside[..., None]
-    channel = products.sum(1).max(1).indices
-    place = torch.full_like(channel, _middle(weight))
-    if position == "argmax" or (position == "strided" and max(step.settings["stride"]) > 1):
-        chosen = products.gather(2, channel[:, None, None].expand(-1, products.shape[1], 1))
-        place = _strongest(chosen[..., 0].masked_fill(~window.inside, -torch.inf), place)
+    channel = torch.zeros_like(unit)
+    place = torch.full_like(unit, _middle(weight))
+    moves = position == "argmax" or (position == "strided" and max(step.settings["stride"]) > 1)
+    if moves or weight.shape[1] > 1:  # else there is nothing to choose
+        products = _products(step, (n, unit, group), window)
+        channel = products.sum(1).max(1).indices
+        if moves:
+            chosen = products.gather(2, channel[:, None, None].expand(-1, products.shape[1], 1))
+            place = _strongest(chosen[..., 0].masked_fill_(~window.inside, -torch.inf), place)
     back = [line.gather(1, place[:, None])[:, 0] for line in window[:2]]
-    return moved(points, flat([n, channel + group * (x.shape[1] // groups), *back], x.shape))
+    return moved(points, flat([n, channel + group * weight.shape[1], *back], x.shape))
+
+
+def _products(step: Step, at: tuple[Tensor, Tensor, Tensor], window: "_Window") -> Tensor:
+    """Values times weights ``(P, places, channels of the group)`` for image, unit and group of each point."""
+    x, weight = step.saved
+    n, unit, group = at
+    grouped = x.unflatten(1, (-1, weight.shape[1]))
+    values = grouped[n[:, None], group[:, None], :, *window[:2]]
+    values *= weight.flatten(2).transpose(1, 2).index_select(0, unit)
+    values *= window.inside[..., None]
+    return values
+
+
+def _is_matrix(step: Step) -> bool:
+    """Whether a convolution is a matrix at every position of the map, which lies in memory as the matrix wants it."""
+    x, weight = step.saved
+    alone = weight[0].numel() == x.shape[1] and max(step.settings["stride"]) == 1
+    plain = max(step.settings["padding"]) == 0
+    return alone and plain and x.is_contiguous(memory_format=torch.channels_last)
+
+
+def _through_matrix(step: Step, points: Points) -> Points:
+    """Back through a 1×1 convolution: the same position, the channel with the largest product."""
+    x, weight = step.saved
+    n, unit, row, column = coordinates(points.index, step.shape)
+    position = flat([n, row, column], (x.shape[0], *x.shape[2:]))
+    values = x.permute(0, 2, 3, 1).flatten(0, 2)
+    channel = strongest_products(values, weight.flatten(1), position, units=unit)
+    return moved(points, flat([n, channel, row, column], x.shape))
 
 
 def _strongest(products: Tensor, middle: Tensor) -> Tensor:
@@ -237,7 +269,7 @@ def _averaged_window(step: Step, at: Sequence[Tensor]) -> _Window:
     return window._replace(inside=window.inside & before_end)
 
 
-def _chunks(count: int, elements_each: int, *, at_once: int = _ELEMENTS_AT_ONCE) -> Iterator[slice]:
+def _chunks(count: int, elements_each: int, *, at_once: int) -> Iterator[slice]:
     """Slices of a range such that each stays below the memory limit."""
     size = max(1, at_once // max(1, elements_each))
     return (slice(start, start + size) for start in range(0, count, size))
