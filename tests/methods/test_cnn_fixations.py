@@ -234,11 +234,17 @@ def test_fixations_fall_on_the_object_more_often_than_chance(shared_data):
 
 
 def test_layout_of_the_maps_does_not_move_a_fixation():
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        nn.Conv2d(3, 8, 3, stride=2), nn.ReLU(), nn.Conv2d(8, 6, 1), nn.ReLU(), nn.Flatten(), nn.Linear(6 * 49, 4)
-    )  # fmt: skip
-    images = torch.rand(2, 3, 16, 16)
+    with torch.random.fork_rng():
+        torch.set_rng_state(generator(0).get_state())
+        net = nn.Sequential(
+            nn.Conv2d(3, 8, 3, stride=2),
+            nn.ReLU(),
+            nn.Conv2d(8, 6, 1),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(6 * 49, 4),
+        )
+    images = torch.rand(2, 3, 16, 16, generator=generator(1))
     found = []
     for layout in (torch.contiguous_format, torch.channels_last):
         given = images.contiguous(memory_format=layout)

@@ -45,8 +45,11 @@ def strongest_products(
 
 
 @compiled
-def _strongest(
-    values: np.ndarray, weight: np.ndarray, rows: np.ndarray, units: np.ndarray
+def _strongest(  # noqa: PLR0917 - numba takes no keywords
+    values: np.ndarray,
+    weight: np.ndarray,
+    rows: np.ndarray,
+    units: np.ndarray,
 ) -> np.ndarray:
     """The same, pair by pair."""
     found = np.zeros(len(rows), np.int64)
