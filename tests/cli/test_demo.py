@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import Result
 
-from figureground.data import make_clutter
+from figureground.base.errors import OptionError
+from figureground.data.labeled import LabeledImages
+from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.methods import METHODS
 from figureground.studies import demo
+from figureground.studies.trained import load_trained
 
 Run = Callable[..., Result]
 
@@ -18,21 +22,23 @@ Run = Callable[..., Result]
 def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer pictures of everything."""
 
-    def few(*given: object, count: int, **named: object) -> object:
-        return make_clutter(*given, count=min(count, 600), **named)  # type: ignore[arg-type]
+    def few(name: str, *, part: str, options: LoadOptions) -> LabeledImages:
+        return load_dataset(name, part=part, options=replace(options, count=60))
 
-    monkeypatch.setattr(demo, "make_clutter", few)
+    monkeypatch.setattr(demo, "load_dataset", few)
     monkeypatch.setattr(demo, "_SHOWN", 6)
     monkeypatch.setattr(demo, "_MEASURED", 20)
 
 
-def test_every_method_is_shown_and_measured(type_in: Run, smaller: None, tmp_path: Path):
+def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: None, tmp_path: Path):
     done = type_in("demo", "--samples", "1000", "--out", tmp_path)
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "record.json").read_text())
-    assert record["images"] == 6
-    accuracy, overlap = record["tables"]
-    assert [row[0] for row in accuracy["rows"]] == ["validation digits", "unseen test digits"]
+    assert record["images"] == 7  # one of them clutter without a digit
+    arms, overlap = record["tables"]
+    assert arms["columns"] == ["measure", "plain", "background class"]
+    for name, outputs in (("plain", 10), ("background-class", 11)):
+        assert load_trained(tmp_path / "runs" / name, "last").num_classes == outputs
     measured = [row[0] for row in overlap["rows"]]
     assert measured[: len(METHODS) - 1] == [name for name in METHODS if name != "dff"]
     assert measured[len(METHODS) - 1 :] == [
@@ -43,11 +49,30 @@ def test_every_method_is_shown_and_measured(type_in: Run, smaller: None, tmp_pat
     found = {row[0]: float(row[1]) for row in overlap["rows"]}
     assert found["brightest region of the picture"] > 0.7  # the digit is the brightest thing
     assert found["whole picture"] < found["centred box of half the area"] < 0.5
-    for word in ("Accuracy", "Localisation", "mean IoU", "eigen-cam", "report.html"):
+    for row in overlap["rows"][-3:]:  # they know no network
+        assert row[1:3] == row[3:5]
+    for word in ("background class", "Localisation", "eigen-cam", "report.html"):
         assert word in done.stdout
+    assert "Mixed Precision" not in done.output
     first = json.loads((tmp_path / "entries.jsonl").read_text().splitlines()[0])
     assert {panel["method"] for panel in first["panels"]} == set(METHODS)
     assert first["truth"]["label"] == Path(first["image"]).stem.rpartition("-")[2]
+    page = (tmp_path / "report.html").read_text()
+    assert record["figures"][0]["png"] in page
+    assert "What the two networks look at" in page
+
+
+def test_a_trained_network_is_taken_as_it_is_and_another_seed_is_refused(tmp_path: Path):
+    def asked(seed: int) -> None:
+        demo._trained("plain", tmp_path, seed=seed, samples=128, watch=lambda *_: None)
+
+    asked(0)
+    weights = tmp_path / "runs" / "plain" / "resume.pt"
+    before = weights.stat().st_mtime_ns
+    asked(0)
+    assert weights.stat().st_mtime_ns == before
+    with pytest.raises(OptionError, match="another recipe"):
+        asked(3)
 
 
 def test_too_few_samples_are_refused(type_in: Run):
@@ -58,7 +83,9 @@ def test_too_few_samples_are_refused(type_in: Run):
 def test_a_trained_network_finds_the_digits(type_in: Run, tmp_path: Path):
     done = type_in("demo", "--out", tmp_path)
     assert done.exit_code == 0, done.output
-    accuracy, overlap = json.loads((tmp_path / "record.json").read_text())["tables"]
-    assert all(float(row[1].rstrip("%")) > 90 for row in accuracy["rows"])
+    arms, overlap = json.loads((tmp_path / "record.json").read_text())["tables"]
+    numbers = {row[0]: row[1:] for row in arms["rows"]}
+    for name in ("accuracy, validation digits", "accuracy, unseen digits"):
+        assert all(float(value.rstrip("%")) > 85 for value in numbers[name])
     found = {row[0]: float(row[1]) for row in overlap["rows"]}
     assert found["grad-cam"] > found["centred box of half the area"]

@@ -61,7 +61,7 @@ def build(
         bool,
         typer.Option(
             "--grid-crops",
-            help="Add crops of the folders' large pictures.",
+            help="Add crops of the folders' and sets' large pictures.",
             rich_help_panel=_SOURCES,
         ),
     ] = False,
@@ -71,7 +71,7 @@ def build(
     invert: Annotated[
         bool,
         typer.Option(
-            "--invert", help="Add inverses of folders and crops.", rich_help_panel=_SOURCES
+            "--invert", help="Add inverses of folders, sets and crops.", rich_help_panel=_SOURCES
         ),
     ] = False,
     paper: Annotated[

@@ -17,22 +17,19 @@ def demo(
     ),
     seed: Annotated[int, typer.Option(min=0, help="For data, weights and training.")] = 0,
     samples: Annotated[
-        int, typer.Option(min=1000, help="Training pictures shown to the network.")
+        int, typer.Option(min=1000, help="Training pictures shown to each network.")
     ] = 60_000,
 ) -> None:
-    """Train a small network on digits in clutter, see what it looks at, measure that against the true boxes.
+    """Train a small network on digits in clutter with and without a background class, and compare what they look at.
 
-    Needs no download; some minutes on two cores.
+    Needs no download; some minutes on two cores. A demo that was stopped goes on where it stood.
     """
     from figureground.reports import write_explain_report  # noqa: PLC0415 - torch is slow to import
     from figureground.reports.tables import cell_text, checked_table  # noqa: PLC0415
     from figureground.studies.demo import run_demo  # noqa: PLC0415
 
     with progress_bar() as bar:
-        tasks = {
-            stage: bar.add_task(stage, total=None, visible=False)
-            for stage in ("training", "measuring", "drawing")
-        }
+        tasks = {stage: bar.add_task(stage, total=None, visible=False) for stage in _STAGES}
 
         def watch(stage: str, done: int, total: int) -> None:
             bar.update(tasks[stage], completed=done, total=total, visible=True)
@@ -46,3 +43,6 @@ def demo(
             grid.add_row(*map(cell_text, row))
         out().print(grid, highlight=False)
     say(f"\n{report}")
+
+
+_STAGES = ("training, plain", "training, background class", "measuring", "drawing")

@@ -160,15 +160,22 @@ PICTURE_KINDS: dict[str, Callable[[str], BackgroundSource]] = {
 def _sources(request: PoolRequest) -> list[BackgroundSource]:
     """Everything that was asked for, in a fixed order."""
     given = [picture_source(text) for text in request.sources]
-    folders = [source for source in given if isinstance(source, Folder)]
+    whole = [
+        one
+        for text, one in zip(request.sources, given, strict=True)
+        if isinstance(one, Folder) or text.startswith("set:")
+    ]
+    if (request.grid_crops or request.invert) and not whole:
+        raise OptionError("grid crops and inverses are made of folders and data sets; name one")
+    crops: list[BackgroundSource] = []
     if request.grid_crops:
         grids = (CropGrid(request.crop, None),)
-        crops = [GridCrops(one, grids=grids, whole=None, invert=False) for one in folders]
-        given += [_some_crops(one, request.crop) for one in crops]
-    if request.invert:
-        given += [Invert(one) for one in given if isinstance(one, Folder | GridCrops)]
-    if (request.grid_crops or request.invert) and not folders:
-        raise OptionError("grid crops and inverses are made of folders; name one")
+        crops = [
+            _some_crops(GridCrops(one, grids=grids, whole=None, invert=False), request.crop)
+            for one in whole
+        ]
+    inverses = [Invert(one) for one in (*whole, *crops)] if request.invert else []
+    given += [*crops, *inverses]
     sources = [*_paper(request.paper), *given, *_made(request)]
     if not sources:
         raise OptionError("name at least one source of background pictures")

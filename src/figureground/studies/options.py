@@ -132,6 +132,7 @@ class ExplainRecord:
         provenance: Command, versions, machine.
         colour_map: Of the overlays.
         tables: Tables for the page: title, caption, columns, rows.
+        figures: Pictures for the page: title, caption, png (a data address).
     """
 
     model: dict[str, Any]
@@ -145,6 +146,7 @@ class ExplainRecord:
     provenance: Provenance
     colour_map: str = "inferno"
     tables: tuple[dict[str, Any], ...] = ()
+    figures: tuple[dict[str, str], ...] = ()
     schema: int = 1
     kind: str = "explain"
 

@@ -2,6 +2,7 @@
 
 __all__ = ["Run", "launched"]
 
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -165,8 +166,14 @@ def launched(*, precision: str, accelerator: str = "auto") -> Fabric:
         started = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
         kind = "ddp" if started else "auto"
         settings |= {"accelerator": accelerator, "devices": started or 1, "strategy": kind}
-    fabric = Fabric(**settings)
-    fabric.launch()
+    engine = logging.getLogger("lightning.fabric.utilities.rank_zero")
+    level = engine.level
+    engine.setLevel(logging.WARNING)  # it announces the precision; nothing below the command line prints
+    try:
+        fabric = Fabric(**settings)
+        fabric.launch()
+    finally:
+        engine.setLevel(level)
     return fabric
 
 
