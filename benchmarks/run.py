@@ -6,7 +6,15 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-BENCHMARKS = ("cam_cost", "explain_folder", "boxes", "evaluate", "train_throughput")
+BENCHMARKS = (
+    "cam_cost",
+    "explain_folder",
+    "boxes",
+    "evaluate",
+    "train_throughput",
+    "cam_erasing",
+    "distillation",
+)
 
 
 def main(words: list[str]) -> None:

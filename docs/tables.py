@@ -1,6 +1,6 @@
 """Tables of the README that are made from the code: written anew, or with --check looked at."""
 
-__all__ = ["TABLES", "freshened", "main", "methods_table"]
+__all__ = ["TABLES", "algorithms_table", "freshened", "main", "methods_table"]
 
 import re
 import sys
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from figureground.base.paper import Paper
 from figureground.methods.registry import METHODS
+from figureground.training.algorithms import ALGORITHMS
 
 README = Path(__file__).parents[1] / "README.md"
 
@@ -22,6 +23,18 @@ def methods_table() -> str:
         needs = ", ".join(sorted(method.needs)) or "one forward pass"
         per_class = "yes" if method.class_specific else "no"
         rows.append(f"| `{name}` | {what} | {_cited(method.paper)} | {per_class} | {needs} |")
+    return "\n".join(rows)
+
+
+def algorithms_table() -> str:
+    """One row for each training algorithm: name, what it does, where it comes from, its card."""
+    rows = ["| Name | What it does | Paper | Card |", "| --- | --- | --- | --- |"]
+    for name, algorithm in ALGORITHMS.items():
+        what = (algorithm.__doc__ or "").splitlines()[0].rstrip(".")
+        place = algorithm.__module__.removesuffix(".algorithm").replace(".", "/")
+        paper = algorithm.paper
+        cited = _cited(paper) if paper is not None else "ours"
+        rows.append(f"| `{name}` | {what} | {cited} | [card](src/{place}/README.md) |")
     return "\n".join(rows)
 
 
@@ -55,7 +68,7 @@ def _cited(paper: Paper) -> str:
     return f"[{short}](https://arxiv.org/abs/{number[1]})" if number else short
 
 
-TABLES = {"methods": methods_table}
+TABLES = {"methods": methods_table, "algorithms": algorithms_table}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

@@ -2,15 +2,14 @@
 
 Backgrounds: a pool of textures, their crops and plain colours, screened against the classes' pictures::
 
-    figureground background build --from set:dtd10 --monochrome --grid-crops --crop 96 --screen-against set:cifar10-jpeg \\
-        --out runs/pool
+    figureground background build --from set:dtd10 --monochrome --grid-crops --crop 96 \\
+        --screen-against set:cifar10-jpeg --out runs/pool
     python experiments/background_class_cifar10.py --pool runs/pool --out runs/background-class
 
-Expected, before any run (as the algorithm's card says): accuracy within 0.3 points of plain training once trained to the end; a
-clear gain for unknown pictures far from the classes, little near them; noise corruptions may do worse. Short training on few
-pictures may gain some accuracy, part of it because more is computed: hence the arm "plain, longer", whose network sees as many
-pictures as that of "background, all" does.
-"""
+Expected, before any run (as the algorithm's card says): accuracy within 0.3 points of plain training once trained
+to the end; a clear gain for unknown pictures far from the classes, little near them; noise corruptions may do
+worse. Short training on few pictures may gain some accuracy, part of it because more is computed: hence the arm
+"plain, longer", whose network sees as many pictures as that of "background, all" does."""
 
 __all__ = ["main"]
 
@@ -31,7 +30,9 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--limit", type=int, default=5000, help="training pictures; 0 for all")
     parser.add_argument("--network", default="figureground:cifar-resnet8")
-    parser.add_argument("--share", type=float, default=0.42, help="backgrounds to a picture, the larger arm")
+    parser.add_argument(
+        "--share", type=float, default=0.42, help="backgrounds to a picture, the larger arm"
+    )
     given = parser.parse_args()
     for seed in range(given.seeds):
         for arm, changes in _arms(given.pool, given.epochs, given.share).items():
@@ -42,7 +43,10 @@ def main() -> None:
             base += [f"data.limit={given.limit}"] if given.limit else []
             recipe = read_recipe(recipe_path("background-class-cifar10"), [*base, *changes])
             record = train(recipe, folder, resume=(folder / "recipe.yaml").exists())
-            print(f"{folder.name}: validation {record.last['accuracy']:.4f}, {record.seconds:.0f} s", flush=True)
+            print(
+                f"{folder.name}: validation {record.last['accuracy']:.4f}, {record.seconds:.0f} s",
+                flush=True,
+            )
 
 
 def _arms(pool: str, epochs: int, share: float) -> dict[str, list[str]]:

@@ -14,7 +14,12 @@ from figureground.cli.main import app
 
 _README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 _PYTHON = re.findall(r"```python\n(.*?)```", _README, re.DOTALL)
-_COMMANDS = re.findall(r"^\$ (figureground .*?)(?:\s+#.*)?$", _README, re.MULTILINE)
+_CONSOLE = [
+    commands
+    for block in re.findall(r"```console\n(.*?)```", _README, re.DOTALL)
+    if (commands := re.findall(r"^\$ (figureground .*?)(?:\s+#.*)?$", block, re.MULTILINE))
+]
+_PIECES, _EXPLAIN = sorted(_PYTHON, key=lambda block: "Explainer" in block)
 _FACTORY = """
 from torch import nn
 
@@ -44,28 +49,32 @@ def there(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("block", _PYTHON, ids=lambda block: block.split("\n")[-2][:30])
-def test_python_block_runs_and_prints_what_its_comments_say(block, there, capsys):
-    exec(block, {})  # noqa: S102 - it is our own README
+def test_first_python_block_runs_and_prints_what_its_comments_say(there, capsys):
+    exec(_EXPLAIN, {})  # noqa: S102 - it is our own README
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] in block  # the layer and why, as the comment quotes it
+    assert printed[0] in _EXPLAIN  # the layer and why, as the comment quotes it
     assert printed[1] == "torch.Size([2, 2, 4, 3])"
     assert printed[2] == "torch.Size([2, 1, 4, 3])"
     assert (there / "out" / "record.json").exists()
 
 
-@pytest.mark.parametrize("command", _COMMANDS)
-def test_command_runs(command, there):
-    words = shlex.split(command)[1:]
-    fetched = any(word.startswith(("timm:", "torchvision:")) for word in words)
-    if fetched and "ls" not in words and "--random" not in words:
-        words.append(
-            "--random"
-        )  # trained weights cannot be fetched here; everything else is as written
-    result = CliRunner().invoke(app, words)
-    assert result.exit_code == 0, result.output
+def test_training_pieces_run(capsys):
+    exec(_PIECES, {})  # noqa: S102 - it is our own README
+    assert capsys.readouterr().out.splitlines() == ["0", "torch.Size([2])"]
+
+
+@pytest.mark.parametrize("commands", _CONSOLE, ids=lambda commands: commands[0].split()[1])
+def test_commands_of_a_block_run_one_after_the_other(commands, there):
+    for command in commands:
+        words = shlex.split(command)[1:]
+        fetched = any(word.startswith(("timm:", "torchvision:")) for word in words)
+        if fetched and "ls" not in words and "--random" not in words:
+            # trained weights cannot be fetched here; everything else is as written
+            words.append("--random")
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 0, f"{command}\n{result.output}"
 
 
 def test_blocks_were_found():
-    assert len(_PYTHON) == 1
-    assert len(_COMMANDS) == 10
+    assert len(_PYTHON) == 2
+    assert [len(commands) for commands in _CONSOLE] == [6, 4, 5]

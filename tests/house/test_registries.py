@@ -12,7 +12,10 @@ import pytest
 from figureground.base.paper import Paper
 
 # One line for each registry: where it is, what it is called, whose table of the README lists it.
-REGISTRIES = {"methods": ("figureground.methods.registry", "METHODS")}
+REGISTRIES = {
+    "methods": ("figureground.methods.registry", "METHODS"),
+    "algorithms": ("figureground.training.algorithms", "ALGORITHMS"),
+}
 
 
 def entries(table: str) -> dict[str, Any]:
@@ -107,6 +110,17 @@ def test_files_of_entries_do_not_import_one_another(table: str):
     assert len(sources) == len(files)
     bad = acquainted(sources)
     assert not bad, "\n".join(bad)
+
+
+def test_every_algorithm_has_a_card_with_what_was_measured(root: Path):
+    for name, algorithm in entries("algorithms").items():
+        file = importlib.util.find_spec(algorithm.__module__)
+        assert file is not None
+        assert file.origin is not None
+        card = Path(file.origin).parent / "README.md"
+        assert card.exists(), f"{name}: no card {card}"
+        text = card.read_text(encoding="utf-8")
+        assert "## Results" in text, f"{name}: the card does not say what was measured"
 
 
 def test_every_registry_has_a_table(tables: ModuleType):

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from figureground.base.errors import OptionError
 from figureground.models import CifarResNet, load_classifier
+from figureground.models.cifar_resnet import _Block
 
 
 def _slow_twin(state: dict[str, Tensor], images: Tensor, blocks: int) -> Tensor:
@@ -55,6 +56,40 @@ def test_logits_equal_the_slow_twin():
 def test_parameters_are_as_many_as_in_the_papers_table_6(depth: int, millions: float):
     count = sum(parameter.numel() for parameter in CifarResNet(depth).parameters())
     assert count / 1e6 == pytest.approx(millions, abs=0.006)
+
+
+def test_a_learnt_shortcut_is_a_convolution_and_its_norm():
+    network = CifarResNet(8, widths=(4, 8, 8, 16), shortcut="convolution").double().eval()
+    blocks = [module for module in network.modules() if isinstance(module, _Block)]
+    assert [block.downsample is not None for block in blocks] == [True, True, True]
+    features = torch.rand(2, 8, 6, 4, dtype=torch.float64)
+    block = blocks[2]
+    assert block.downsample is not None
+    conv, norm = block.downsample
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    thinned = features[:, :, ::2, ::2].permute(0, 2, 3, 1) @ conv.weight[:, :, 0, 0].T
+    shortcut = (thinned / (1 + 1e-5) ** 0.5).permute(0, 3, 1, 2)
+    inner = block.bn2(block.conv2(block.bn1(block.conv1(features)).relu()))
+    torch.testing.assert_close(block(features), (inner + shortcut).relu())
+    assert norm.running_mean.abs().sum() == 0
+
+
+def test_channels_may_grow_without_a_stride():
+    network = CifarResNet(8, widths=(4, 9, 10, 12))
+    assert network(torch.rand(2, 3, 8, 6)).shape == (2, 10)
+    features = torch.rand(2, 4, 3, 5)
+    block = network.get_submodule("layer1.0")
+    assert isinstance(block, _Block)
+    padded = block._shortcut(features)
+    assert torch.equal(padded[:, 2:6], features)
+    assert padded[:, :2].abs().sum() == padded[:, 6:].abs().sum() == 0
+
+
+def test_a_shortcut_that_does_not_exist_is_refused():
+    with pytest.raises(OptionError, match="no shortcut 'conv'; closest: 'convolution'"):
+        CifarResNet(8, shortcut="conv")
 
 
 def test_a_depth_that_cannot_be_is_refused():

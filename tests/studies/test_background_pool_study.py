@@ -94,7 +94,10 @@ def test_a_data_set_by_name_is_all_its_parts(shared_data):
     ("request_of", "message"),
     [
         (lambda textures: PoolRequest(), "at least one source"),
-        (lambda textures: PoolRequest(monochrome=True, grid_crops=True), "are made of folders and data sets"),
+        (
+            lambda textures: PoolRequest(monochrome=True, grid_crops=True),
+            "are made of folders and data sets",
+        ),
         (lambda textures: PoolRequest((textures,), grid_crops=True), "has 512 pixels on each side"),
         (lambda textures: PoolRequest((textures,), ratio=1.0), "a ratio needs"),
     ],

@@ -55,6 +55,32 @@ def test_changes_reach_inner_keys_and_leave_the_given_data_alone():
     assert content["optimiser"] == {"lr": 0.5}
 
 
+def test_a_change_may_begin_with_the_name_of_an_algorithm_of_the_recipe():
+    entries = [{"background-class": {"pools": ["a"]}}, {"rotation": None}]
+    content = SMALL | {"algorithms": entries}
+    recipe = changed(
+        content, ["background-class.ratio=0.1", "rotation.lam=2", "background-class.pools=[b]"]
+    )
+    assert recipe.algorithms == (
+        {"background-class": {"pools": ["b"], "ratio": 0.1}},
+        {"rotation": {"lam": 2}},
+    )
+    assert entries == [{"background-class": {"pools": ["a"]}}, {"rotation": None}]
+    taught = changed(
+        SMALL | {"algorithms": [{"distillation": {}}]},
+        ["distillation.teacher.name=figureground:lenet-gap", "distillation.loss=sp"],
+    )
+    (entry,) = resolved(taught).algorithms
+    assert entry["distillation"]["teacher"]["name"] == "figureground:lenet-gap"
+
+
+def test_an_algorithm_that_the_recipe_does_not_have_is_no_key():
+    with pytest.raises(OptionError, match="no key 'rotation'"):
+        changed(SMALL | {"algorithms": [{"background-class": {}}]}, ["rotation.lam=1"])
+    with pytest.raises(OptionError, match="no key 'distillation'"):
+        changed(SMALL, ["distillation.loss=kd"])
+
+
 def test_a_stored_recipe_reads_back_as_the_same(tmp_path):
     entries = [{"background-class": {"pools": ["pool", {"name": "dtd10"}]}}, {"rotation": {}}]
     given = changed(

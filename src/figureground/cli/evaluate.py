@@ -10,6 +10,7 @@ import typer
 from figureground.base.errors import OptionError
 from figureground.cli import (
     evaluate_faithfulness,
+    evaluate_information,
     evaluate_options as shared,
     evaluate_robustness,
     evaluate_uncertainty,
@@ -33,6 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 app.command("faithfulness")(evaluate_faithfulness.faithfulness)
+app.command("information")(evaluate_information.information)
 app.command("robustness")(evaluate_robustness.robustness)
 app.command("uncertainty")(evaluate_uncertainty.uncertainty)
 

@@ -9,7 +9,18 @@ from typer.core import TyperGroup
 
 from figureground import __version__
 from figureground.base.errors import FigureGroundError
-from figureground.cli import background, cp, demo, doctor, evaluate, explain, ls, train
+from figureground.cli import (
+    background,
+    compare,
+    cp,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    ls,
+    rank,
+    train,
+)
 from figureground.cli.console import complain, say
 
 _ERROR, _INTERRUPTED = 1, 130
@@ -40,6 +51,8 @@ app = typer.Typer(
 )
 app.command("explain")(explain.explain)
 app.command("train")(train.train)
+app.command("rank")(rank.rank)
+app.command("compare")(compare.compare)
 app.command("ls")(ls.ls)
 app.command("cp")(cp.cp)
 app.add_typer(evaluate.app, name="evaluate")

@@ -99,7 +99,17 @@ def _tell(record: "TrainRecord", folder: Path) -> None:
         f"{record.steps} steps, {record.pictures} pictures in {record.seconds:.1f} s of training ({speed:.0f} images/s)"
     )
     last = f"{record.last['accuracy']:.2%}, loss {record.last['loss']:.4f}"
-    say(f"validation accuracy: best {record.best:.2%}, last {last} ({record.data['val']} pictures)")
+    if "mean_ap" in record.last:
+        say(
+            f"validation mean average precision: best {record.best:.2%}, last {record.last['mean_ap']:.2%}"
+        )
+        say(
+            f"validation accuracy: last {last} ({record.data['val']} pictures, backgrounds included)"
+        )
+    else:
+        say(
+            f"validation accuracy: best {record.best:.2%}, last {last} ({record.data['val']} pictures)"
+        )
     for note in record.data["notes"]:
         complain(f"note: {note}")
     say(str(folder / "record.json"))

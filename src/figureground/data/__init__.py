@@ -21,11 +21,13 @@ __all__ = [
     "decode_mask",
     "few_shot",
     "find_images",
+    "first_fraction",
     "image_folder",
     "image_size",
     "in_memory",
     "load_dataset",
     "load_mnist",
+    "make_background_labels",
     "make_clutter",
     "read_annotations",
     "shared_folder",
@@ -33,6 +35,8 @@ __all__ = [
     "split",
     "split_digits",
     "split_groups",
+    "with_rare",
+    "without_classes",
 ]
 
 from figureground.data.annotations import (
@@ -49,6 +53,8 @@ from figureground.data.finding import IMAGE_EXTENSIONS, find_images
 from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages, LazyPictures
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
+from figureground.data.omitting import without_classes
 from figureground.data.packs import Mnist, PhotoPack, load_mnist, shared_folder
 from figureground.data.photos import decode_image, decode_mask, image_size
-from figureground.data.splits import few_shot, split, split_groups
+from figureground.data.rare import make_background_labels, with_rare
+from figureground.data.splits import few_shot, first_fraction, split, split_groups

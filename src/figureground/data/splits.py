@@ -1,6 +1,6 @@
 """Divisions that are fixed by a seed: the same on every machine, whatever the libraries' versions."""
 
-__all__ = ["few_shot", "split", "split_groups"]
+__all__ = ["few_shot", "first_fraction", "split", "split_groups"]
 
 import hashlib
 from collections.abc import Hashable, Sequence
@@ -88,6 +88,30 @@ def few_shot(
             raise OptionError(f"{count} of label {label} are asked for, it has {len(rows)}")
         chosen.append(rows[:count])
     return torch.cat(chosen).sort().values
+
+
+def first_fraction(count: int, fraction: float) -> Int[Tensor, " n"]:
+    """The first rows as they are stored: the few-shot scheme of published experiments, for comparison with them.
+
+    Not stratified, and nothing is drawn: a set that is stored class by class would lose classes.
+
+    Args:
+        count: How many rows there are.
+        fraction: Share of them, in (0, 1], rounded, at least one row.
+
+    Returns:
+        Sorted rows.
+
+    Raises:
+        OptionError: The fraction is out of range.
+
+    Example:
+        >>> first_fraction(10, 0.3)
+        tensor([0, 1, 2])
+    """
+    if not 0 < fraction <= 1:
+        raise OptionError(f"fraction lies in (0, 1], not {fraction}")
+    return torch.arange(max(1, round(fraction * count)))
 
 
 def split_groups(

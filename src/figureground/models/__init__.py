@@ -1,7 +1,12 @@
 """Any image classifier by name, with its own preprocessing and class names; and the papers' small networks."""
 
 __all__ = [
+    "CifarMobileNetV2",
     "CifarResNet",
+    "CifarShuffleNetV1",
+    "CifarShuffleNetV2",
+    "CifarVGG",
+    "CifarWideResNet",
     "Classifier",
     "ConstantBackground",
     "LeNetGAP",
@@ -18,7 +23,14 @@ __all__ = [
     "replace_head",
 ]
 
+from figureground.models.cifar_mobile import (
+    CifarMobileNetV2,
+    CifarShuffleNetV1,
+    CifarShuffleNetV2,
+)
 from figureground.models.cifar_resnet import CifarResNet
+from figureground.models.cifar_vgg import CifarVGG
+from figureground.models.cifar_wide_resnet import CifarWideResNet
 from figureground.models.class_names import read_class_names
 from figureground.models.classifier import Classifier
 from figureground.models.heads import (

@@ -10,7 +10,14 @@ from torch import nn
 from torchvision.models import AlexNet_Weights
 
 from figureground.base.errors import ModelError, OptionError, unknown_option
+from figureground.models.cifar_mobile import (
+    CifarMobileNetV2,
+    CifarShuffleNetV1,
+    CifarShuffleNetV2,
+)
 from figureground.models.cifar_resnet import CifarResNet
+from figureground.models.cifar_vgg import CifarVGG
+from figureground.models.cifar_wide_resnet import CifarWideResNet
 from figureground.models.gap_networks import alexnet_gap, googlenet_gap, vgg16_gap
 from figureground.models.lenet_gap import LeNetGAP
 from figureground.models.preprocessing import Preprocessing
@@ -30,6 +37,9 @@ _CIFAR = Preprocessing(
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
 )
+# the distillation benchmark's own numbers
+_BENCHMARK = _CIFAR.changed({"mean": (0.5071, 0.4867, 0.4408), "std": (0.2675, 0.2565, 0.2761)})
+_WIDE_RESNET = partial(CifarResNet, widths=(32, 64, 128, 256), shortcut="convolution")
 _STL_NAMES = (
     *("airplane", "bird", "car", "cat", "deer"),
     *("dog", "horse", "monkey", "ship", "truck"),
@@ -73,11 +83,23 @@ class Network:
 
 NETWORKS = {
     "lenet-gap": Network(LeNetGAP, _DIGITS, tuple("0123456789")),
+    "cifar-resnet8": Network(partial(CifarResNet, 8), _CIFAR, _CIFAR_NAMES),
     "cifar-resnet20": Network(partial(CifarResNet, 20), _CIFAR, _CIFAR_NAMES),
     "cifar-resnet32": Network(partial(CifarResNet, 32), _CIFAR, _CIFAR_NAMES),
     "cifar-resnet44": Network(partial(CifarResNet, 44), _CIFAR, _CIFAR_NAMES),
     "cifar-resnet56": Network(partial(CifarResNet, 56), _CIFAR, _CIFAR_NAMES),
     "cifar-resnet110": Network(partial(CifarResNet, 110), _CIFAR, _CIFAR_NAMES),
+    "cifar-resnet8x4": Network(partial(_WIDE_RESNET, 8), _BENCHMARK, _CIFAR_NAMES),
+    "cifar-resnet32x4": Network(partial(_WIDE_RESNET, 32), _BENCHMARK, _CIFAR_NAMES),
+    "cifar-wrn-16-1": Network(partial(CifarWideResNet, 16, 1), _BENCHMARK, _CIFAR_NAMES),
+    "cifar-wrn-16-2": Network(partial(CifarWideResNet, 16, 2), _BENCHMARK, _CIFAR_NAMES),
+    "cifar-wrn-40-1": Network(partial(CifarWideResNet, 40, 1), _BENCHMARK, _CIFAR_NAMES),
+    "cifar-wrn-40-2": Network(partial(CifarWideResNet, 40, 2), _BENCHMARK, _CIFAR_NAMES),
+    "cifar-vgg8": Network(partial(CifarVGG, 8), _BENCHMARK, _CIFAR_NAMES),
+    "cifar-vgg13": Network(partial(CifarVGG, 13), _BENCHMARK, _CIFAR_NAMES),
+    "cifar-mobilenetv2": Network(CifarMobileNetV2, _BENCHMARK, _CIFAR_NAMES),
+    "cifar-shufflenetv1": Network(CifarShuffleNetV1, _BENCHMARK, _CIFAR_NAMES),
+    "cifar-shufflenetv2": Network(CifarShuffleNetV2, _BENCHMARK, _CIFAR_NAMES),
     "small-resnet": Network(SmallResNet, _STL, _STL_NAMES),
     "alexnet-gap": Network(alexnet_gap, _IMAGENET, _IMAGENET_NAMES),
     "vgg16-gap": Network(vgg16_gap, _IMAGENET, _IMAGENET_NAMES),

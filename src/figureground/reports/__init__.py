@@ -8,9 +8,11 @@ __all__ = [
     "svg_data_uri",
     "write_evaluation_report",
     "write_explain_report",
+    "write_ranked_sheet",
 ]
 
 from figureground.reports.evaluation_report import write_evaluation_report
 from figureground.reports.explain_report import write_explain_report
 from figureground.reports.figures import line_chart_svg, svg_data_uri
+from figureground.reports.ranked_sheet import write_ranked_sheet
 from figureground.reports.tables import Table, as_csv, as_markdown

@@ -21,6 +21,7 @@ _TITLES = {
     "localisation": "Do the maps find the object?",
     "faithfulness": "Do the maps show what the model uses?",
     "robustness": "Do the maps stay when the picture is attacked?",
+    "information": "What do the answers tell beyond the class?",
     "uncertainty": "How sure are the maps?",
 }
 _PICTURE = re.compile(r"data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+")

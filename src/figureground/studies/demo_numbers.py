@@ -92,9 +92,11 @@ def localisation_table(
     found: list[dict[str, Tensor]] = []
     for number, arm in enumerate(arms):
         before = number * len(digits)
-        guesses = _guesses(
-            arm.classifier, digits, watch=lambda done, before=before: watch(before + done, total)
-        )
+
+        def told(done: int, before: int = before) -> None:
+            watch(before + done, total)
+
+        guesses = _guesses(arm.classifier, digits, watch=told)
         found.append({name: box_iou(guess, boxes).diagonal() for name, guess in guesses.items()})
     caption = (
         "Box round the largest region above 20 % of the map's maximum (after ReLU, bilinear resize), true class, "
@@ -114,7 +116,7 @@ def localisation_table(
 def _numbers(arm: Arm, test: LabeledImages) -> dict[str, str]:
     """Measure -> its value in words."""
     assert isinstance(test.images, Tensor)  # noqa: S101 - generated in memory
-    logits = torch.cat([arm.classifier(_unit(part)) for part in test.images.split(256)])
+    logits = torch.cat([arm.classifier(_unit(part)) for part in torch.split(test.images, 256)])
     known, classes = test.labels < test.num_classes, test.num_classes
     inside, labels = logits[known][:, :classes], test.labels[known]
     has_background = logits.shape[1] > classes

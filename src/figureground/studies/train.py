@@ -39,8 +39,9 @@ class TrainRecord:
         steps: Batches.
         pictures: Of all batches, backgrounds left out.
         seconds: Spent in training steps.
-        best: Validation ``accuracy`` of ``best.safetensors``.
-        last: Validation ``accuracy`` and ``loss`` of ``last.safetensors``, both over the known classes.
+        best: Validation ``accuracy`` of ``best.safetensors``; its ``mean_ap`` where rare classes are sought.
+        last: Validation ``accuracy`` and ``loss`` of ``last.safetensors``, both over the known classes; with rare
+            classes over these and the background, and ``mean_ap``.
         device: Where it ran.
         processes: How many shared the work.
         provenance: Command, versions, seeds.
@@ -102,7 +103,8 @@ def train(
         run.history.board = tensor_board(out, run.step)
         write_json(out / "classes.json", list(data.class_names))
         write_recipe(recipe, out / "recipe.yaml")
-    held = Validation(data.val_images, data.val_labels, len(data.class_names))
+    classes = len(data.class_names)
+    held = Validation(data.val_images, data.val_labels, classes, classes if data.has_rare else 0)
     fit(run, held, watch)
     record = _record(run, data, held)
     if fabric.is_global_zero:
@@ -130,12 +132,14 @@ def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:
     extra = sum(one.extra_outputs for one in algorithms)
     if extra > 1:
         raise OptionError("two algorithms want a background output of their own; one at a time")
-    if data.backgrounds and not any(one.name == "background-class" for one in algorithms):
+    takes_background = data.has_rare or any(one.takes_background for one in algorithms)
+    if data.backgrounds and not takes_background:
         raise OptionError(
             f"{data.backgrounds} training pictures are background, and no algorithm knows what to do with them: "
-            "set data.background=false, or add background-class to the algorithms"
+            "set data.background=false, or add background-class or background-splitting to the algorithms"
         )
-    classifier = make_classifier(recipe.model, data.class_names, background=extra == 1)
+    background = extra == 1 or data.has_rare
+    classifier = make_classifier(recipe.model, data.class_names, background=background)
     return data.fitted(classifier.preprocessing), classifier, algorithms
 
 
@@ -171,7 +175,7 @@ def _record(run: Run, data: TrainingData, held: Validation) -> TrainRecord:
     trained: Sequence[torch.nn.Parameter] = [p for p in run.network.parameters() if p.requires_grad]
     return TrainRecord(
         recipe=run.recipe.model_dump(mode="json"),
-        data=data.facts(),
+        data=_facts(run, data),
         parameters=sum(p.numel() for p in trained),
         steps=run.step,
         pictures=run.step * run.batches.size,
@@ -182,3 +186,11 @@ def _record(run: Run, data: TrainingData, held: Validation) -> TrainRecord:
         processes=run.fabric.world_size,
         provenance=provenance(seeds=(run.recipe.seed,)),
     )
+
+
+def _facts(run: Run, data: TrainingData) -> dict[str, Any]:
+    """What is to be kept of the pictures, and of what the algorithms made of them."""
+    facts = data.facts()
+    told = {one.name: one.facts() for one in run.algorithms if one.facts()}
+    warnings = [str(word) for one in told.values() for word in one.get("warnings", ())]
+    return facts | {"algorithms": told, "notes": [*facts["notes"], *warnings]} if told else facts

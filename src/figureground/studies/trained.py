@@ -38,9 +38,10 @@ def load_trained(folder: Path | str, which: str = "best") -> Classifier:
     recipe = read_recipe(place / "recipe.yaml")
     names = read_json(place / "classes.json")
     extra = sum(one.extra_outputs for one in make_algorithms(recipe, len(names)))
+    background = extra == 1 or bool(recipe.data.rare)
     bare = recipe.model.model_copy(update={"weights": None, "pretrained": False})
     with borrowed_numbers(torch.device("cpu")):
-        classifier = make_classifier(bare, names, background=extra == 1)
+        classifier = make_classifier(bare, names, background=background)
     load_weights(classifier.network, weights)
     return classifier.eval()
 

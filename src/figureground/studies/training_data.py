@@ -12,7 +12,9 @@ from figureground.base.errors import OptionError
 from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import LoadOptions, load_dataset
-from figureground.data.splits import few_shot
+from figureground.data.omitting import without_classes
+from figureground.data.rare import with_rare
+from figureground.data.splits import few_shot, first_fraction
 from figureground.models import Preprocessing
 from figureground.training.recipe import DataSpec
 
@@ -23,11 +25,13 @@ class TrainingData:
 
     Args:
         train: May hold backgrounds, labelled K.
-        val: Of the known classes only.
+        val: Of the known classes only; with backgrounds, labelled K, where rare classes are sought.
+        has_rare: Whether the classes are rare ones in a sea of background.
     """
 
     train: LabeledImages
     val: LabeledImages
+    has_rare: bool = False
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -80,7 +84,7 @@ class TrainingData:
                 f"the pictures have {channels} channel{'s' if channels > 1 else ''}, the network takes "
                 f"{preprocessing.channels}; set model.arguments.channels={channels} where it can be built so"
             )
-        return TrainingData(*parts)
+        return replace(self, train=parts[0], val=parts[1])
 
     def facts(self) -> dict[str, Any]:
         """What a record keeps of them."""
@@ -109,10 +113,23 @@ def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
     train = load_dataset(spec.name, spec.root, part="train", options=options)
     # generated sets: as many validation pictures as the set has by itself, not as many as were asked for training
     val = load_dataset(spec.name, spec.root, part="val", options=replace(options, count=None))
+    if spec.omit:
+        train = without_classes(train, spec.omit)
     if spec.limit is not None and spec.limit < len(train):
-        train = train.subset(few_shot(train.labels, fraction=spec.limit / len(train), seed=own))
-    known = torch.nonzero((val.labels >= 0) & (val.labels < val.num_classes)).flatten()
-    return TrainingData(train, val.subset(known))
+        train = train.subset(_few(train.labels, spec, seed=own))
+    if spec.rare:
+        train, val = with_rare(train, spec.rare), with_rare(val, spec.rare)
+    highest = val.num_classes if spec.rare else val.num_classes - 1
+    known = torch.nonzero((val.labels >= 0) & (val.labels <= highest)).flatten()
+    return TrainingData(train, val.subset(known), bool(spec.rare))
+
+
+def _few(labels: Tensor, spec: DataSpec, *, seed: int) -> Tensor:
+    """Rows of about as many pictures as the limit says."""
+    share = (spec.limit or 0) / len(labels)
+    if spec.limit_scheme == "first":
+        return first_fraction(len(labels), share)
+    return few_shot(labels, fraction=share, seed=seed)
 
 
 def _pixels(data: LabeledImages) -> Tensor:

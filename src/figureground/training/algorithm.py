@@ -24,6 +24,7 @@ class Algorithm:
         name: As recipes write it.
         paper: Where it comes from; None for this base.
         Options: What a recipe may say.
+        takes_background: Whether it knows what to do with training pictures labelled as background.
 
     Args:
         options: Read from the recipe.
@@ -33,6 +34,7 @@ class Algorithm:
     name: ClassVar[str] = "none"
     paper: ClassVar[Paper | None] = None
     Options: ClassVar[type[RecipePart]] = RecipePart
+    takes_background: ClassVar[bool] = False
 
     def __init__(self, options: RecipePart, num_classes: int) -> None:
         self.options = options
@@ -52,6 +54,10 @@ class Algorithm:
         Returns:
             Name -> module; call them as ``run.heads[name]``, which works with several processes too.
         """
+        return {}
+
+    def facts(self) -> dict[str, Any]:
+        """What the run's record shall say of it, once the run is prepared: numbers and words; ``warnings`` are told."""
         return {}
 
     def state(self) -> dict[str, Any]:

@@ -37,7 +37,10 @@ class DataSpec(RecipePart):
     """Which pictures: fields of ``load_dataset`` and its options.
 
     Without a ``seed`` the run's own decides division and generation. ``limit`` keeps about that many training
-    pictures, the same share of every class.
+    pictures, the same share of every class. ``rare`` names the classes that are sought, by name or number; all others
+    become background, a network gets an output for it, the last, and validation keeps the background pictures.
+    ``limit_scheme: first`` keeps the first ones as they are stored instead of equal shares. ``omit`` names classes,
+    by name or number, that are taken out of the training pictures alone.
     """
 
     name: str
@@ -47,7 +50,10 @@ class DataSpec(RecipePart):
     download: StrictBool = False
     count: int | None = Field(default=None, ge=1)
     background: StrictBool = False
+    rare: tuple[str | int, ...] = ()
     limit: int | None = Field(default=None, ge=1)
+    limit_scheme: Literal["stratified", "first"] = "stratified"
+    omit: tuple[str | int, ...] = ()
 
 
 class ModelSpec(RecipePart):
@@ -220,12 +226,12 @@ def write_recipe(recipe: Recipe, path: Path) -> Path:
 
 
 def _set(content: dict[str, Any], change: str) -> None:
-    """Apply one ``a.b=c``; the mappings on the way are copied, not changed."""
+    """Apply one ``a.b=c``; ``algorithm.option=c`` too. The mappings on the way are copied, not changed."""
     path, equals, value = change.partition("=")
     if not equals:
         raise OptionError(f"'{change}' is not key=value")
     *parents, last = path.strip().split(".")
-    place = content
+    place, parents = _algorithm(content, parents)
     for key in parents:
         inner = place.get(key)
         place[key] = dict(inner) if isinstance(inner, dict) else {}
@@ -234,6 +240,19 @@ def _set(content: dict[str, Any], change: str) -> None:
         place[last] = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise OptionError(f"the value in '{change}' is not YAML: {error}") from error
+
+
+def _algorithm(content: dict[str, Any], parents: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The options of the recipe's algorithm that the first key names, and the other keys; else all as it is."""
+    entries = content.get("algorithms")
+    named = [one for one in entries or () if isinstance(one, dict) and {*one} == {*parents[:1]}]
+    if not named or parents[0] in Recipe.model_fields:
+        return content, parents
+    options = dict(named[0][parents[0]] or {})
+    content["algorithms"] = [
+        {parents[0]: options} if one is named[0] else one for one in content["algorithms"]
+    ]
+    return options, parents[1:]
 
 
 def _refusal(error: ValidationError, model: type[BaseModel], source: str) -> str:

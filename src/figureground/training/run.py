@@ -168,7 +168,9 @@ def launched(*, precision: str, accelerator: str = "auto") -> Fabric:
         settings |= {"accelerator": accelerator, "devices": started or 1, "strategy": kind}
     engine = logging.getLogger("lightning.fabric.utilities.rank_zero")
     level = engine.level
-    engine.setLevel(logging.WARNING)  # it announces the precision; nothing below the command line prints
+    engine.setLevel(
+        logging.WARNING
+    )  # it announces the precision; nothing below the command line prints
     try:
         fabric = Fabric(**settings)
         fabric.launch()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from figureground.base.batch import Batch
 from figureground.base.errors import OptionError
+from figureground.metrics.classification.ranking import mean_average_precision
 from figureground.training.checkpoint import save_checkpoint, save_weights
 from figureground.training.run import Run
 from figureground.training.streams import borrowed_numbers, set_numbers
@@ -29,17 +30,21 @@ class Validation:
         images: ``(M, C, H, W)`` uint8.
         labels: ``(M,)`` int64.
         num_classes: Logits beyond these (a background class) are dropped before choosing.
+        rare: How many of the classes, the first ones, are rare ones in a sea of background, which is then a class like
+            others and chosen by mean average precision; 0 for ordinary classes.
     """
 
     images: Tensor
     labels: Tensor
     num_classes: int
+    rare: int = 0
 
 
 def fit(run: Run, validation: Validation | None = None, watch: Watch | None = None) -> None:
     """Train from where the run stands to its last epoch.
 
-    Leaves ``last.safetensors``, ``best.safetensors`` (by validation accuracy), ``step-N.safetensors`` for the steps
+    Leaves ``last.safetensors``, ``best.safetensors`` (by validation accuracy; rare classes, by their mean average
+    precision), ``step-N.safetensors`` for the steps
     that the recipe names, ``resume.pt`` and ``history.csv`` in the run's folder. Torch's global numbers are borrowed
     and given back.
 
@@ -90,24 +95,41 @@ def validate(
         batch_size: Pictures at a time.
 
     Returns:
-        ``accuracy`` (0 to 1) and ``loss`` (nats).
+        ``accuracy`` (0 to 1) and ``loss`` (nats); with rare classes, where any of them is shown, ``mean_ap`` by
+        their probabilities, which decides, and ``mean_ap_logit``.
     """
     device = next((p.device for p in model.parameters()), validation.images.device)
     training = model.training
     model.eval()
-    hits, losses = [], []
+    hits, losses, scored = [], [], []
+    outputs = None if validation.rare else validation.num_classes
     for rows in torch.split(torch.arange(len(validation.labels)), batch_size):
         part = slice(int(rows[0]), int(rows[-1]) + 1)
         labels = validation.labels[part].to(device)
         images = validation.images[part].to(device)
-        logits = model(images.float().div_(255))[:, : validation.num_classes].float()
+        logits = model(images.float().div_(255))[:, :outputs].float()
         hits.append((logits.argmax(1) == labels).sum())
         losses.append(F.cross_entropy(logits, labels, reduction="sum"))
+        scored.append(logits if validation.rare else logits[:0])
     model.train(training)
     count = len(validation.labels)
     return {
         "accuracy": float(torch.stack(hits).sum()) / count,
         "loss": float(torch.stack(losses).sum()) / count,
+    } | _mean_ap(scored, validation)
+
+
+def _mean_ap(scored: list[Tensor], validation: Validation) -> dict[str, float]:
+    """Of the rare classes, by probability and by logit; nothing where none of them is shown or a logit is no number."""
+    if not validation.rare:
+        return {}
+    logits, labels = torch.cat(scored).cpu(), validation.labels.cpu()
+    if logits.isnan().any() or not (labels < validation.rare).any():
+        return {}
+    scores = {"mean_ap": "softmax", "mean_ap_logit": "logit"}
+    return {
+        name: float(mean_average_precision(logits, labels, classes=validation.rare, score=score))
+        for name, score in scores.items()
     }
 
 
@@ -171,8 +193,9 @@ def _after_epoch(run: Run, validation: Validation | None) -> None:
         if validation is not None:
             found = validate(run.trained, validation)
             run.history.add(run.step, run.epoch, split="val", values=found)
-            if found["accuracy"] > run.best:
-                run.best = found["accuracy"]
+            chosen_by = found.get("mean_ap", found["accuracy"])
+            if chosen_by > run.best:
+                run.best = chosen_by
                 save_weights(run.trained, run.folder / "best.safetensors")
         save_weights(run.trained, run.folder / "last.safetensors")
     save_checkpoint(run)

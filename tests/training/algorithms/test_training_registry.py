@@ -11,6 +11,13 @@ from figureground.training import fit
 from figureground.training.algorithms import ALGORITHMS, make_algorithms, resolved
 from figureground.training.checkpoint import load_checkpoint
 
+TEACHER = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
+"""
+
 each = pytest.mark.parametrize("name", ALGORITHMS)
 
 
@@ -24,9 +31,18 @@ def test_an_algorithm_has_its_name_its_paper_and_its_card(name):
     assert "## References" in card
 
 
+def needed(name, folder):
+    """Options without which an algorithm cannot be."""
+    if name != "distillation":
+        return {}
+    (folder / "taught.py").write_text(TEACHER)
+    grey = {"size": [6, 6], "channels": 1, "mean": [0.5], "std": [0.25]}
+    return {"teacher": {"name": f"{folder / 'taught.py'}:make", "preprocessing": grey}}
+
+
 @each
 def test_a_run_with_an_algorithm_is_exactly_resumed(name, start, recipe, network, tmp_path):
-    full = resolved(recipe(algorithms=[{name: {}}], checkpoint_every=5))
+    full = resolved(recipe(algorithms=[{name: needed(name, tmp_path)}], checkpoint_every=5))
 
     class Stopped(Exception):  # noqa: N818 - not an error
         pass

@@ -10,6 +10,8 @@ from figureground.base.errors import DataError, unknown_option
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders.cluttered import cluttered_digits, cluttered_mnist
 from figureground.data.loaders.image_folder import cinic10, image_folder
+from figureground.data.loaders.inaturalist import inaturalist17
+from figureground.data.loaders.labels_file import labels_file
 from figureground.data.loaders.load_options import LoadOptions
 from figureground.data.loaders.packed_sets import mnist, pack
 from figureground.data.loaders.torchvision_sets import caltech, cifar, flowers102, stl10
@@ -140,6 +142,14 @@ def _folder(root: Path | None, _part: str, _options: LoadOptions) -> LabeledImag
     return image_folder(_needed(root, "folder"))
 
 
+def _csv(root: Path | None, _part: str, _options: LoadOptions) -> LabeledImages:
+    return labels_file(_needed(root, "csv"))
+
+
+def _inaturalist(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
+    return inaturalist17(_needed(root, "inaturalist17"), "val" if part == "test" else part)
+
+
 def _cinic(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
     return cinic10(_needed(root, "cinic10"), part)
 
@@ -182,6 +192,9 @@ DATASETS: dict[str, DatasetEntry] = {
     "caltech256": DatasetEntry("256 classes, photos", ("all",), _caltech("caltech256"), ("count",)),
     "cinic10": DatasetEntry("10 classes, 32x32, a folder", _PARTS, _cinic, _LOCAL),
     "folder": DatasetEntry("a folder of class folders", ("all",), _folder, _LOCAL),
+    "csv": DatasetEntry("a CSV file, path,label", ("all",), _csv, _LOCAL),
+    # the competition's test part has no labels: its validation part is the test here, as in the rare-class benchmark
+    "inaturalist17": DatasetEntry("5,089 species, photos", _TWO, _inaturalist, _LOCAL),
     "cifar10-jpeg": DatasetEntry("CIFAR-10-JPEG75, a pack", _TWO, _cifar_jpeg, _LOCAL),
     "tiny-imagenet": DatasetEntry("200 classes, 64x64, boxes, packs", _TWO, _tiny, _LOCAL),
     "dtd10": DatasetEntry("10 textures, photos, a pack", ("all",), _textures, _LOCAL),

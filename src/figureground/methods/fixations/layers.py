@@ -117,7 +117,7 @@ def _products(step: Step, at: tuple[Tensor, Tensor, Tensor], window: "_Window") 
     """Values times weights ``(P, places, channels of the group)`` for image, unit and group of each point."""
     x, weight = step.saved
     n, unit, group = at
-    grouped = x.unflatten(1, (-1, weight.shape[1]))
+    grouped = x.reshape(x.shape[0], -1, weight.shape[1], *x.shape[2:])
     values = grouped[n[:, None], group[:, None], :, *window[:2]]
     values *= weight.flatten(2).transpose(1, 2).index_select(0, unit)
     values *= window.inside[..., None]

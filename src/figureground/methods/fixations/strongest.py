@@ -39,7 +39,7 @@ def strongest_products(
         given = values.detach().numpy(), weight.detach().contiguous().numpy()
         return torch.from_numpy(_strongest(*given, rows.numpy(), units.numpy()))
     size = max(1, _ELEMENTS_AT_ONCE // values.shape[1])
-    parts = zip(rows.split(size), units.split(size), strict=True)
+    parts = zip(torch.split(rows, size), torch.split(units, size), strict=True)
     found = [(values[row] * weight[unit]).max(1).indices for row, unit in parts]
     return torch.cat(found) if found else rows
 

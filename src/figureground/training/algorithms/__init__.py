@@ -7,11 +7,19 @@ from typing import Any
 from figureground.base.errors import unknown_option
 from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms.background_class.algorithm import BackgroundClass
+from figureground.training.algorithms.background_splitting.algorithm import BackgroundSplitting
+from figureground.training.algorithms.cam_erasing.algorithm import CamErasing
+from figureground.training.algorithms.distillation.algorithm import Distillation
+from figureground.training.algorithms.mcmi.algorithm import MCMI
 from figureground.training.algorithms.rotation import Rotation
 from figureground.training.recipe import Recipe, RecipePart, checked
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "background-class": BackgroundClass,
+    "background-splitting": BackgroundSplitting,
+    "cam-erasing": CamErasing,
+    "distillation": Distillation,
+    "mcmi": MCMI,
     "rotation": Rotation,
 }
 

@@ -106,6 +106,7 @@ class BackgroundClass(Algorithm):
         "arXiv:2305.03238",
     )
     Options = BackgroundClassOptions
+    takes_background = True
 
     def __init__(
         self,

@@ -1,0 +1,105 @@
+"""What ``figureground rank`` costs over bare forward passes, and whether its memory stays flat."""
+
+__all__ = ["main"]
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from timing import machine, print_table
+
+import figureground as fg
+from figureground.data import PhotoPack, decode_image, shared_folder
+from figureground.models import Classifier
+from figureground.studies.batches import default_batch_size, placed
+from figureground.studies.ranking import RankOptions, rank_photos
+
+_PHOTOS = int(os.environ.get("FIGUREGROUND_BENCH_PHOTOS", "600"))
+
+
+def main() -> None:
+    """Measure and print; needs the shared data."""
+    shared = shared_folder()
+    if shared is None:
+        print(
+            "rank: the shared data is absent (FIGUREGROUND_SHARED); nothing measured",
+            file=sys.stderr,
+        )
+        return
+    classifier = _classifier(shared)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = _write_photos(shared, Path(folder, "photos"))
+        _rank(classifier, paths[:64], Path(folder, "warm"))
+        early = _peak_megabytes()
+        rows, shares = [], []
+        for number in range(3):
+            bare = _bare(classifier, paths)
+            ours = _rank(classifier, paths, Path(folder, f"out{number}"))
+            shares.append(ours / bare)
+            rows.append([str(number), f"{bare:.1f}", f"{ours:.1f}", f"{ours / bare:.2f}"])
+        late = _peak_megabytes()
+    rows.append(["median", "", "", f"{sorted(shares)[1]:.2f}"])
+    title = f"rank: {_PHOTOS} JPEG photos, MobileNetV2 ({machine()})"
+    print_table(title, ["round", "bare forward, photos/s", "rank, photos/s", "share"], rows)
+    print(f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB")
+
+
+def _classifier(shared: Path) -> Classifier:
+    return fg.load_classifier(
+        "timm:mobilenetv2_100",
+        weights=shared / "weights" / "mobilenetv2_100_imagenet1001.safetensors",
+        arguments={"num_classes": 1001, "pad_type": "same"},
+        preprocessing={
+            "size": 224,
+            "resize": "stretch",
+            "crop_fraction": 1.0,
+            "mean": 0.5,
+            "std": 0.5,
+        },
+    )
+
+
+def _write_photos(shared: Path, folder: Path) -> list[Path]:
+    """The pack's own JPEG files, again and again under other names."""
+    folder.mkdir(parents=True)
+    pack = PhotoPack(shared / "packs" / "ilsvrc_val650.npz")
+    paths = []
+    for row in range(_PHOTOS):
+        paths.append(folder / f"{row:06d}.jpg")
+        paths[-1].write_bytes(pack.encoded(row % len(pack)))
+    return paths
+
+
+def _bare(classifier: Classifier, paths: list[Path]) -> float:
+    """Photos a second of forward passes over pictures that are in memory already."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    size = default_batch_size(device)
+    some = [classifier.preprocessing.view(decode_image(path))[0] for path in paths[:size]]
+    images = torch.stack(some).float().div(255)
+    with placed(classifier, device), torch.inference_mode():
+        images = images.to(device).contiguous(memory_format=torch.channels_last)
+        classifier(images).cpu()
+        began = time.perf_counter()
+        for _ in range(0, len(paths), size):
+            logits = classifier(images)
+        logits.cpu()
+        seconds = time.perf_counter() - began
+    return size * -(-len(paths) // size) / seconds
+
+
+def _rank(classifier: Classifier, paths: list[Path], out: Path) -> float:
+    """Photos a second of scoring, the contact sheet's one photo left out of the count but not of the time."""
+    record = rank_photos(classifier, paths, out=out, options=RankOptions(classes=(1,), top=1))
+    return record.images / record.seconds
+
+
+def _peak_megabytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The tables of `mcmi_distillation.py`, from its lines."""
+
+__all__ = ["printed", "read_lines"]
+
+import json
+from collections import defaultdict
+
+import numpy as np
+import torch
+
+from figureground.metrics.intervals import paired_difference
+
+
+def read_lines(path):
+    """The finished runs."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+
+
+def printed(lines, labels, omitted):
+    """Teachers, students, and where classes were left out, what became of these.
+
+    Args:
+        lines: As written.
+        labels: ``(N,)``, of the test pictures.
+        omitted: Setting -> labels that its students never saw.
+    """
+    arms = defaultdict(dict)
+    for line in lines:
+        arms[line["setting"], line["loss"], line["teacher"]][line["seed"]] = line
+    _teachers({arm[2]: runs for arm, runs in arms.items() if arm[0] == "teacher"})
+    for setting, missing in omitted.items():
+        for loss in ("kd", "sp"):
+            chosen = {arm[2]: r for arm, r in arms.items() if arm[:2] == (setting, loss)}
+            alone = arms.get((setting, "none", "no teacher"))
+            if chosen:
+                chosen |= {"no teacher": alone} if alone else {}
+                _students(f"{setting}, {loss}", chosen, labels, missing=missing)
+
+
+def _teachers(runs):
+    print(
+        "\n### Teachers\n\n| teacher | test % | CMI, nats | entropy, nats |\n| --- | --- | --- | --- |"
+    )
+    for name, seeds in runs.items():
+        mean = {
+            word: np.mean([one[word] for one in seeds.values()])
+            for word in ("test", "cmi", "entropy")
+        }
+        print(f"| {name} | {100 * mean['test']:.2f} | {mean['cmi']:.4f} | {mean['entropy']:.4f} |")
+
+
+def _students(title, runs, labels, *, missing):
+    """Accuracy of each arm, and differences to the control over the same pictures, seeds averaged."""
+    control = runs.get("mcmi 0")
+    heads = ["teacher", "seeds", "validation %", "test %", "kept %"]
+    heads += ["omitted recall %", "omitted precision %"] if missing else []
+    heads += ["test, minus mcmi 0", "test, minus mll", "by seed, minus mcmi 0"]
+    print(f"\n### {title}\n\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
+    weighed = {name: _mean(seeds, "validation") for name, seeds in runs.items() if _weighed(name)}
+    best = max(weighed, key=weighed.__getitem__, default=None)
+    for name, seeds in runs.items():
+        cells = [f"**{name}**" if name == best else name, str(len(seeds))]
+        cells += [f"{100 * _mean(seeds, 'validation'):.2f}", f"{100 * _mean(seeds, 'test'):.2f}"]
+        cells += _by_class(seeds, labels, missing)
+        cells += [_against(seeds, other, labels) for other in (control, runs.get("mll"))]
+        cells.append(_by_seed(seeds, control))
+        print(f"| {' | '.join(cells)} |")
+
+
+def _weighed(name):
+    return name.startswith("mcmi") and name != "mcmi 0"
+
+
+def _mean(seeds, word):
+    return float(np.mean([one[word] for one in seeds.values()]))
+
+
+def _called(line):
+    return np.frombuffer(line["called"].encode(), dtype=np.uint8) - ord("0")
+
+
+def _by_class(seeds, labels, missing):
+    """Accuracy on kept classes; recall and precision of those left out."""
+    called = np.stack([_called(line) for line in seeds.values()])
+    gone = np.isin(labels, missing)
+    right = called == labels
+    found = [f"{100 * right[:, ~gone].mean():.2f}"]
+    if missing:
+        named = np.isin(called, missing)
+        precision = 100 * right[named].mean() if named.any() else float("nan")
+        found += [f"{100 * right[:, gone].mean():.2f}", f"{precision:.2f}"]
+    return found
+
+
+def _against(seeds, others, labels):
+    """Mean difference in points with a paired 95 % interval over test pictures, of the seeds that both have."""
+    shared = sorted(set(seeds) & set(others or {}))
+    if not shared or seeds is others:
+        return ""
+    one, other = (
+        torch.tensor(np.stack([_called(runs[s]) == labels for s in shared]).mean(0) * 100)
+        for runs in (seeds, others)
+    )
+    found = paired_difference(one, other, seed=0)
+    return f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
+
+
+def _by_seed(seeds, others):
+    shared = sorted(set(seeds) & set(others or {}))
+    if seeds is others:
+        return ""
+    return " ".join(f"{100 * (seeds[s]['test'] - others[s]['test']):+.2f}" for s in shared)

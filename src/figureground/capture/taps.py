@@ -1,0 +1,124 @@
+"""Layers of a network kept while it runs in somebody else's loop, with their graph where one is recorded."""
+
+__all__ = ["stage_layers", "tap_shapes", "tapped"]
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from figureground.base.errors import LayerError
+from figureground.base.shapes import Images
+from figureground.capture.hooks import listening
+from figureground.capture.layers import named_layer
+from figureground.capture.outputs import first_tensor, with_first_tensor
+from figureground.capture.trace import Seen, look
+from figureground.capture.untouched import borrowed
+
+
+@contextmanager
+def tapped(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Keep what layers return in every forward pass inside the block, in this thread.
+
+    The network runs as its caller runs it: its mode, its precision and its graph stay as they are. What is kept is safe
+    from a ReLU that writes in place after the layer, as a copy goes on.
+
+    Args:
+        model: The network (unwrapped).
+        layers: Names as for ``named_layer``.
+
+    Yields:
+        Layer name -> output of its last call; empty before the first.
+
+    Raises:
+        LayerError: No such layer, with the closest names.
+
+    Example:
+        >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
+        >>> with tapped(network, ["0"]) as kept:
+        ...     _ = network(torch.zeros(1, 2))
+        >>> kept["0"].shape, kept["0"].requires_grad
+        (torch.Size([1, 2]), True)
+    """
+    modules = {layer: model.get_submodule(named_layer(model, layer).name) for layer in layers}
+    kept: dict[str, Tensor] = {}
+
+    def keep(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Any:  # noqa: ANN401
+        tensor = first_tensor(output)
+        if tensor is None:
+            return None
+        kept.update({layer: tensor for layer, one in modules.items() if one is module})
+        return with_first_tensor(output, tensor.clone())
+
+    with listening(dict.fromkeys(modules.values()), keep):
+        yield kept
+
+
+def tap_shapes(
+    model: nn.Module, layers: Sequence[str], images: Images
+) -> tuple[tuple[int, ...], ...]:
+    """Shapes of what layers return for one picture, found by running the network once in evaluation mode.
+
+    Args:
+        model: The network (unwrapped); left as it was.
+        layers: Names as for ``named_layer``.
+        images: ``(N, C, H, W)``.
+
+    Returns:
+        One shape for each layer, without the pictures' axis.
+
+    Raises:
+        LayerError: No such layer, or one that does not run.
+    """
+    with torch.no_grad(), borrowed(model), tapped(model, layers) as kept:
+        model(images)
+    missing = [layer for layer in layers if layer not in kept]
+    if missing:
+        raise LayerError(f"layer '{missing[0]}' was not reached when the model ran")
+    return tuple(tuple(kept[layer].shape[1:]) for layer in layers)
+
+
+def stage_layers(model: nn.Module, images: Images) -> tuple[str, ...]:
+    """The last feature map of every resolution, in the order of the network: the outputs of its stages.
+
+    Args:
+        model: The network (unwrapped).
+        images: ``(N, C, H, W)``; the first one is used.
+
+    Returns:
+        Layer names, the finest map first; of modules that hand on the same tensor, the outermost one, and of equals the
+        later one.
+
+    Raises:
+        LayerError: No layer has more than one position.
+
+    Example:
+        >>> pool = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(4, 4, 1))
+        >>> network = nn.Sequential(nn.Conv2d(3, 4, 1), pool, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> stage_layers(network, torch.zeros(1, 3, 4, 4))
+        ('0', '1')
+    """
+    spatial = {seen.name: seen for seen in look(model, images).spatial() if len(seen.shape) == 4}
+    outside = [seen for seen in spatial.values() if not _on_the_way(seen, spatial)]
+    if not outside:
+        raise LayerError(f"no layer of {type(model).__name__} gives maps (N, C, h, w)")
+    last = {seen.shape[2:]: seen for seen in outside}
+    names = []
+    for seen in sorted(last.values(), key=lambda one: one.order):
+        same = [one for one in outside if one.tensor == seen.tensor]
+        names.append(min(same, key=lambda one: (one.name.count("."), -one.order)).name)
+    return tuple(names)
+
+
+def _on_the_way(seen: Seen, spatial: dict[str, Seen]) -> bool:
+    """Whether a block around it changes the resolution once more: what an inner layer of a block gives is no stage."""
+    parts = seen.name.split(".")
+    around = (spatial.get(".".join(parts[:end])) for end in range(1, len(parts)))
+    return any(
+        one is not None
+        and not isinstance(one.module, nn.Sequential)
+        and one.shape[2:] != seen.shape[2:]
+        for one in around
+    )

@@ -1,0 +1,89 @@
+"""A contact sheet of the photos that rank highest, each with the map of what was looked at."""
+
+__all__ = ["write_ranked_sheet"]
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader
+
+from figureground.base.errors import DataError
+from figureground.base.record import read_json, write_atomically
+from figureground.reports.entries import data_uri
+
+_SCHEMA = 1
+
+
+def write_ranked_sheet(folder: Path) -> Path:
+    """Write ``report.html`` beside the record of a ranking.
+
+    The page holds its styles and thumbnails and asks nothing from the network; a map links to its large picture in the
+    folder. Its size grows with the photos on the sheet only.
+
+    Args:
+        folder: Holds ``record.json`` (``kind`` rank, ``schema`` 1) and ``top/entries.jsonl``.
+
+    Returns:
+        Path of the page.
+
+    Raises:
+        DataError: The record is missing, is not JSON, is of another kind or schema; or the page cannot be written.
+    """
+    record = read_json(folder / "record.json")
+    given = (record.get("kind"), record.get("schema")) if isinstance(record, Mapping) else None
+    if given != ("rank", _SCHEMA):
+        raise DataError(
+            f"{folder / 'record.json'} is {given}; this version reads ('rank', {_SCHEMA})"
+        )
+    style = (files("figureground.reports") / "templates" / "report.css").read_text(encoding="utf-8")
+    entries = _entries(folder / "top" / "entries.jsonl")
+    cards = [_card(rank, one, entries) for rank, one in enumerate(record["top"], start=1)]
+    environment = Environment(
+        loader=PackageLoader("figureground.reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("ranked.html.j2").render(
+        record=record, cards=cards, style=style
+    )
+    return write_atomically(folder / "report.html", page.encode("utf-8", errors="replace"))
+
+
+def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
+    """Explained photos by their place; lines that cannot be read are left out, their photos go without a map."""
+    found: dict[str, Mapping[str, Any]] = {}
+    if not path.is_file():
+        return found
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+            found[str(entry["image"])] = entry
+        except (ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+def _card(
+    rank: int, one: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What the page shows of one photo."""
+    entry = entries.get(str(one["path"]), {})
+    panels = entry.get("panels") or []
+    mine = [each for each in panels if each.get("label") == one["class_name"]]
+    panel: Mapping[str, Any] = mine[0] if mine else {}
+    link = panel.get("png")
+    return {
+        "rank": rank,
+        "path": one["path"],
+        "class_name": one["class_name"],
+        "score": f"{one['score']:.3f}",
+        "probability": f"{one['probability']:.1%}",
+        "photo": data_uri(entry.get("thumbnail")),
+        "map": data_uri(panel.get("thumbnail")),
+        "link": f"top/{link}" if isinstance(link, str) else None,
+        "problem": panel.get("problem") or "",
+    }

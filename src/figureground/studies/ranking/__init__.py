@@ -1,0 +1,6 @@
+"""Which of many photos show what is sought? Scores for all of them, and the first ones to look through."""
+
+__all__ = ["RankOptions", "RankRecord", "Ranked", "rank_photos"]
+
+from figureground.studies.ranking.options import Ranked, RankOptions, RankRecord
+from figureground.studies.ranking.rank import rank_photos

@@ -1,0 +1,56 @@
+"""What reaches a classifier's last linear layer."""
+
+__all__ = ["last_linear", "outputs_and_features"]
+
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from figureground.base.errors import HeadError
+from figureground.base.shapes import Images
+from figureground.capture.hooks import listening
+from figureground.capture.untouched import borrowed
+
+
+def last_linear(network: nn.Module) -> nn.Linear:
+    """The classifier's last linear layer, by the order in which its modules were made.
+
+    Args:
+        network: The classifier.
+
+    Returns:
+        The layer.
+
+    Raises:
+        HeadError: It has none.
+    """
+    found = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    if not found:
+        raise HeadError(
+            f"{type(network).__name__} does not end in a linear layer, whose input is needed"
+        )
+    return found[-1]
+
+
+def outputs_and_features(
+    network: nn.Module, images: Images
+) -> tuple[Float[Tensor, "N L"], Float[Tensor, "N D"]]:
+    """Logits and what the last linear layer was given, in evaluation mode and without gradients.
+
+    Args:
+        network: The classifier; left as found.
+        images: ``(N, C, H, W)``, what it takes.
+
+    Returns:
+        ``(N, L)`` and ``(N, D)``, float32.
+    """
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, inputs: tuple[Any, ...], _output: Any) -> None:  # noqa: ANN401
+        kept.append(inputs[0])
+
+    with borrowed(network), torch.no_grad(), listening([last_linear(network)], keep):
+        logits = network(images)
+    return logits.float(), kept[-1].flatten(1).float()

@@ -1,0 +1,224 @@
+"""Pseudo-labels from a classifier's predictions, or from clusters of features."""
+
+__all__ = ["ClusterPseudoLabeler", "PseudoLabeler"]
+
+import hashlib
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from sklearn.cluster import MiniBatchKMeans
+from torch import Tensor, nn
+
+from figureground.base.errors import DataError, OptionError
+from figureground.base.record import write_atomically
+from figureground.capture.untouched import borrowed
+from figureground.training.algorithms.background_splitting.features import outputs_and_features
+from figureground.training.algorithms.background_splitting.pseudo_labels import PseudoLabels
+
+Pictures = Any  # a Tensor (n, C, H, W), or anything with a length whose items are pictures or (picture, label)
+
+
+class PseudoLabeler:
+    """What a teacher says of every picture, once, without any random change of the pictures.
+
+    Args:
+        teacher: Pictures in [0, 1] to logits; put into evaluation mode meanwhile.
+        soft: Whether shares of all its classes are kept, float16, besides the most probable one.
+        temperature: Of the shares.
+        size: Height and width that the teacher wants, where the pictures have another.
+        batch_size: Pictures at a time.
+        cache: Folder where labels are kept, under a key of teacher, options and pictures.
+
+    References:
+        Mullapudi et al. (2021), arXiv:2008.12873: hard labels of a network trained on ImageNet. *Differs:* their code
+        makes them with the random cuts of training; here equal pictures have equal labels.
+
+    Example:
+        >>> teacher = nn.Flatten()  # a picture of two pixels is its own logits
+        >>> pictures = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8)[:, None, None]
+        >>> PseudoLabeler(teacher).label(pictures).hard.tolist()
+        [1, 0]
+    """
+
+    def __init__(
+        self,
+        teacher: nn.Module,
+        *,
+        soft: bool = False,
+        temperature: float = 1.0,
+        size: tuple[int, int] | None = None,
+        batch_size: int = 256,
+        cache: Path | None = None,
+    ) -> None:
+        if temperature <= 0 or batch_size < 1:
+            raise OptionError(
+                f"temperature {temperature} and batch_size {batch_size} must be positive"
+            )
+        self.teacher, self.soft, self.temperature = teacher, soft, temperature
+        self.size, self.batch_size, self.cache = size, batch_size, cache
+
+    def label(self, pictures: Pictures) -> PseudoLabels:
+        """Pseudo-labels in the order of the pictures; from the cache where they are there.
+
+        Args:
+            pictures: uint8 or float in [0, 1], ``(n, C, H, W)``; or a data set whose items are such pictures of one
+                size, with or without a label.
+
+        Returns:
+            The labels, on the CPU.
+
+        Raises:
+            OptionError: Two readings of the data set, or two answers of the teacher, differ: something is random.
+        """
+        key = self.key(pictures) if self.cache else ""
+        kept = None if self.cache is None else self.cache / f"pseudo-{key}.npz"
+        if kept is not None and kept.exists():
+            return _read(kept, key)
+        first = next(self._batches(pictures))
+        if not torch.equal(self._answers(first), self._answers(next(self._batches(pictures)))):
+            raise OptionError(
+                "pseudo-labels must not depend on chance: give the pictures as for evaluation, without random changes"
+            )
+        hard, soft = [], []
+        for batch in self._batches(pictures):
+            logits = self._answers(batch)
+            hard.append(logits.argmax(1).cpu())
+            if self.soft:
+                soft.append((logits / self.temperature).softmax(1).half().cpu())
+        shares = torch.cat(soft) if soft else None
+        made = PseudoLabels(torch.cat(hard), int(logits.shape[1]), shares, key)
+        if kept is not None:
+            _write(kept, made)
+        return made
+
+    def features(self, pictures: Pictures) -> Float[Tensor, "n D"]:
+        """What the teacher's last linear layer is given, for ``ClusterPseudoLabeler``.
+
+        Args:
+            pictures: As for ``label``.
+
+        Returns:
+            ``(n, D)`` on the CPU.
+        """
+        parts = [
+            outputs_and_features(self.teacher, batch)[1].cpu() for batch in self._batches(pictures)
+        ]
+        return torch.cat(parts)
+
+    def key(self, pictures: Pictures) -> str:
+        """Stands for the teacher's weights, the options and the pictures; costs one reading of them.
+
+        Args:
+            pictures: As for ``label``.
+
+        Returns:
+            24 hexadecimal digits.
+        """
+        digest = hashlib.sha256(f"{self.soft}|{self.temperature}|{self.size}".encode())
+        digest.update(repr(getattr(self.teacher, "preprocessing", None)).encode())
+        for name, value in (*self.teacher.state_dict().items(), *self.teacher.named_buffers()):
+            digest.update(f"{name}{tuple(value.shape)}".encode() + _bytes(value))
+        for batch in self._batches(pictures, prepared=False):
+            digest.update(f"{tuple(batch.shape[1:])}".encode() + _bytes(batch))
+        return digest.hexdigest()[:24]
+
+    def _answers(self, images: Tensor) -> Tensor:
+        with borrowed(self.teacher), torch.no_grad():
+            return self.teacher(images).float()
+
+    def _batches(self, pictures: Pictures, *, prepared: bool = True) -> Iterator[Tensor]:
+        """The pictures as the teacher takes them, on its device."""
+        where = next((p.device for p in self.teacher.parameters()), torch.device("cpu"))
+        for start in range(0, len(pictures), self.batch_size):
+            end = min(start + self.batch_size, len(pictures))
+            batch = (
+                pictures[start:end]
+                if isinstance(pictures, Tensor)
+                else _stacked(pictures, start, end)
+            )
+            yield self._prepared(batch.to(where)) if prepared else batch
+
+    def _prepared(self, batch: Tensor) -> Tensor:
+        images = batch.float() / 255 if batch.dtype == torch.uint8 else batch
+        if self.size is not None and tuple(images.shape[2:]) != tuple(self.size):
+            images = F.interpolate(images, self.size, mode="bilinear", antialias=True)
+        return images
+
+
+class ClusterPseudoLabeler:
+    """Clusters of features as pseudo-classes, by k-means on small batches.
+
+    Args:
+        clusters: K.
+        spherical: Whether features are scaled to length 1 first.
+        seed: Of the clusters' first centres.
+
+    References:
+        Sculley (2010). Web-scale k-means clustering. WWW.
+
+    Example:
+        >>> features = torch.tensor([[0.0, 1.0], [5.0, 0.0], [0.0, 2.0], [6.0, 0.1]])
+        >>> a, b, c, d = ClusterPseudoLabeler(2).label(features).hard.tolist()
+        >>> a == c, b == d, a == b
+        (True, True, False)
+    """
+
+    def __init__(self, clusters: int, *, spherical: bool = True, seed: int = 0) -> None:
+        if clusters < 1:
+            raise OptionError(f"clusters is at least 1, got {clusters}")
+        self.clusters, self.spherical, self.seed = clusters, spherical, seed
+
+    def label(self, features: Float[Tensor, "n D"]) -> PseudoLabels:
+        """The cluster of each row.
+
+        Args:
+            features: One row a picture.
+
+        Returns:
+            Hard labels.
+
+        Raises:
+            OptionError: Fewer rows than clusters.
+        """
+        if len(features) < self.clusters:
+            raise OptionError(f"{self.clusters} clusters of {len(features)} pictures")
+        rows = F.normalize(features, dim=1) if self.spherical else features
+        fitted = MiniBatchKMeans(
+            self.clusters, n_init=4, max_iter=50, batch_size=2048, random_state=self.seed
+        )
+        found = fitted.fit_predict(rows.detach().cpu().double().numpy())
+        return PseudoLabels(torch.from_numpy(found.astype(np.int64)), self.clusters)
+
+
+def _stacked(pictures: Pictures, start: int, end: int) -> Tensor:
+    """Some items of a data set, labels left out."""
+    items = [pictures[row] for row in range(start, end)]
+    return torch.stack([item[0] if isinstance(item, tuple | list) else item for item in items])
+
+
+def _bytes(value: Tensor) -> bytes:
+    return value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+
+
+def _write(path: Path, labels: PseudoLabels) -> None:
+    buffer = io.BytesIO()
+    arrays = {"hard": labels.hard.numpy(), "num_classes": np.array(labels.num_classes)}
+    if labels.soft is not None:
+        arrays["soft"] = labels.soft.numpy()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    write_atomically(path, buffer.getvalue())
+
+
+def _read(path: Path, key: str) -> PseudoLabels:
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            soft = torch.from_numpy(kept["soft"]) if "soft" in kept else None
+            return PseudoLabels(torch.from_numpy(kept["hard"]), int(kept["num_classes"]), soft, key)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"cannot read {path}: {error}; remove it to have it made anew") from error

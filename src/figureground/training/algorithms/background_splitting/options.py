@@ -1,0 +1,54 @@
+"""What a recipe may say about background splitting."""
+
+__all__ = ["BackgroundSplittingOptions"]
+
+from typing import Literal
+
+from pydantic import Field, StrictBool, model_validator
+
+from figureground.training.recipe import ModelSpec, RecipePart
+
+MainName = Literal["cross-entropy", "class-balanced", "focal", "ldam", "logit-adjusted", "binary"]
+
+
+class BackgroundSplittingOptions(RecipePart):
+    """Pseudo-labels, both losses, the background's logit, and what is trained.
+
+    ``teacher`` is a network (``ModelSpec``: name, weights or pretrained) or the folder of a run. ``pseudo`` says what
+    comes of it: its most probable class (``hard``), shares of all (``soft``), or clusters of its features (``kmeans``,
+    ``clusters`` of them, which without a teacher are those of the network itself before training). Without ``pseudo``
+    it is ``hard`` with a teacher and ``kmeans`` without. ``aux_weight: 0`` leaves it all out: plain training, with
+    whatever of the rest was asked for. ``permuted`` gives the labels to other pictures, a control that must not help.
+    ``fixed_logit`` fixes the background's logit; without it the logit is learned. ``deferred`` is the fraction of the
+    run after which ``ldam`` weights classes. ``extra_positives`` is how many pictures of rare classes are added to
+    every batch. ``cache`` is a folder for pseudo-labels, the run's own where omitted.
+    """
+
+    teacher: ModelSpec | str | None = None
+    pseudo: Literal["hard", "soft", "kmeans"] | None = None
+    clusters: int = Field(default=20, ge=2)
+    temperature: float = Field(default=1.0, gt=0)
+    aux_weight: float = Field(default=0.1, ge=0)
+    aux_on: Literal["all", "background", "labeled"] = "all"
+    aux_init: Literal["teacher", "fresh"] = "teacher"
+    permuted: StrictBool = False
+    main: MainName = "cross-entropy"
+    deferred: float = Field(default=0.8, ge=0, le=1)
+    fixed_logit: float | None = None
+    trunk: Literal["trained", "frozen"] = "trained"
+    extra_positives: int = Field(default=0, ge=0)
+    cache: str | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "BackgroundSplittingOptions":
+        """Refuse options that would be without effect."""
+        if self.aux_weight and self.teacher is None and self.pseudo in {"hard", "soft"}:
+            raise ValueError(f"pseudo: {self.pseudo} needs a teacher")
+        if self.aux_weight and self.trunk == "frozen":
+            raise ValueError("an auxiliary loss cannot reach a frozen trunk; set aux_weight: 0")
+        return self
+
+    @property
+    def kind(self) -> str:
+        """``hard``, ``soft`` or ``kmeans``."""
+        return self.pseudo or ("kmeans" if self.teacher is None else "hard")

@@ -1,0 +1,21 @@
+"""Random erasing that looks where the object is; the card beside this page says what is known and what is ours."""
+
+__all__ = [
+    "PRESETS",
+    "CamCache",
+    "CamErasing",
+    "CamErasingOptions",
+    "CamRandomErasing",
+    "ErasingOptions",
+    "MapSource",
+    "erase_regions",
+    "image_maps",
+    "warp_maps",
+]
+
+from figureground.training.algorithms.cam_erasing.algorithm import CamErasing, CamErasingOptions
+from figureground.training.algorithms.cam_erasing.cache import CamCache
+from figureground.training.algorithms.cam_erasing.erasing import CamRandomErasing, erase_regions
+from figureground.training.algorithms.cam_erasing.options import PRESETS, ErasingOptions
+from figureground.training.algorithms.cam_erasing.refresh import MapSource, image_maps
+from figureground.training.algorithms.cam_erasing.warping import warp_maps

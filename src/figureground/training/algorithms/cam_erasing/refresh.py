@@ -1,0 +1,131 @@
+"""Maps of the training pictures: from whole, un-erased pictures, by the network in evaluation mode."""
+
+__all__ = ["MapSource", "image_maps"]
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from figureground.base.errors import ModelError, OptionError
+from figureground.base.shapes import Images, Labels, Maps
+from figureground.capture import (
+    ClassMapHead,
+    LayerChoice,
+    choose_layer,
+    named_layer,
+    plain_model,
+    run_once,
+)
+from figureground.maps import normalise
+from figureground.methods import Explainer
+from figureground.methods.registry import find_methods
+from figureground.training.recipe import RecipePart
+
+
+class MapSource(RecipePart):
+    """Where maps come from: a ``method`` of the registry, at a ``layer`` (found by looking where omitted)."""
+
+    method: str = "grad-cam"
+    layer: str | None = None
+    batch_size: int = Field(default=256, ge=1)
+
+
+_GRAD_CAM = MapSource()
+
+
+@torch.no_grad()
+def image_maps(
+    model: nn.Module,
+    images: Tensor,
+    labels: Labels,
+    *,
+    rows: Int[Tensor, " n"] | None = None,
+    source: MapSource = _GRAD_CAM,
+) -> Float[Tensor, "n h w"]:
+    """The map of each picture's own class, each stretched to [0, 1] after its negative part is cut off.
+
+    Grad-CAM of a network that averages its last feature map before one linear layer is read from that layer's weights,
+    without a gradient; of others it takes one small backward pass above the layer. Modes, parameters, their ``.grad``
+    and running averages of the model stay as they were.
+
+    Args:
+        model: The classifier, pictures in [0, 1] to logits.
+        images: ``(M, C, H, W)`` uint8, or floats in [0, 1], on any device.
+        labels: ``(M,)`` beside them; a negative one stands for no class.
+        rows: ``(n,)``, which pictures; all where omitted.
+        source: Method, layer, batch size.
+
+    Returns:
+        ``(n, h, w)`` on the model's device; zeros where there is no class, or no evidence for it.
+
+    Raises:
+        ModelError: The network normalises by the batch's own statistics even in evaluation mode, so that a picture's
+        map
+            would depend on its neighbours.
+        OptionError: The method gives several maps a picture.
+
+    References:
+        Selvaraju et al. (2017), arXiv:1610.02391.
+    """
+    network = plain_model(model)
+    _check(network)
+    device = next((p.device for p in network.parameters()), images.device)
+    rows = torch.arange(len(labels), device=labels.device) if rows is None else rows
+    maker: _Maker | None = None
+    found = []
+    for part in torch.split(rows, source.batch_size):
+        part_images = images[part.to(images.device)].to(device, non_blocking=True)
+        if not part_images.is_floating_point():
+            part_images = part_images.float().div_(255)
+        classes = labels[part.to(labels.device)].to(device, non_blocking=True)
+        maker = maker or _Maker(network, part_images, source)
+        maps = normalise(maker(part_images, classes.clamp(min=0)), relu=True, on_blank="zeros")
+        found.append(maps * (classes >= 0)[:, None, None])
+    return torch.cat(found)
+
+
+class _Maker:
+    """Raw maps of a batch, by the cheapest way that gives them exactly; what it takes is found out once."""
+
+    def __init__(self, network: nn.Module, images: Images, source: MapSource) -> None:
+        self.network = network
+        self.method = find_methods(source.method)
+        some = images[:2]
+        self.layer: LayerChoice = (
+            choose_layer(network, some)
+            if source.layer is None
+            else named_layer(network, source.layer)
+        )
+        run = run_once(network, some, [self.layer])
+        self.layer = LayerChoice(self.layer.name, self.layer.reason, run.grids[self.layer.name])
+        head = run.head(self.layer.name)
+        closed = head is not None and head.constant_gradient and "grad-cam" in self.method
+        self.head: ClassMapHead | None = head if closed else None
+        self.explainer = Explainer(network, layer=self.layer.name)
+
+    def __call__(self, images: Images, classes: Labels) -> Maps:
+        """``(N, h, w)``, not negative."""
+        if self.head is None:
+            (name,) = self.method
+            explained = self.explainer(images, classes, list(self.method.values()))
+            maps = explained.map_of(name)
+            if maps.shape[1] != 1:
+                raise OptionError(f"{name} gives {maps.shape[1]} maps a picture; one is needed")
+            return maps[:, 0].float()
+        run = run_once(self.network, images, [self.layer])
+        activations = run.activations[self.layer.name]
+        # the gradient of a logit is its row of weights over the number of positions, everywhere
+        weights = self.head.weight[classes] / activations[0, 0].numel()
+        return torch.einsum("nc,nchw->nhw", weights, activations).relu()
+
+
+def _check(network: nn.Module) -> None:
+    """Refuse a network whose pictures influence one another even in evaluation mode."""
+    for name, module in network.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise ModelError(
+                f"'{name}' normalises by the statistics of the batch even in evaluation mode: the map of a picture "
+                "would depend on its neighbours; keep running averages (track_running_stats=True)"
+            )

@@ -1,0 +1,247 @@
+"""A student learns from a teacher beside the labels."""
+
+__all__ = ["Distillation"]
+
+import weakref
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from figureground.base.batch import Batch
+from figureground.base.errors import LayerError, OptionError
+from figureground.base.paper import Paper
+from figureground.capture import choose_layer
+from figureground.capture.taps import stage_layers, tap_shapes, tapped
+from figureground.models import Classifier
+from figureground.training.algorithm import Algorithm, Losses
+from figureground.training.algorithms.distillation.contrastive import CRDLoss
+from figureground.training.algorithms.distillation.logit_losses import KDLoss
+from figureground.training.algorithms.distillation.loss import DistillationLoss, Shapes
+from figureground.training.algorithms.distillation.losses import DISTILLATION_LOSSES
+from figureground.training.algorithms.distillation.options import DistillationOptions
+from figureground.training.algorithms.distillation.teacher import check_teacher, load_teacher
+from figureground.training.run import Run
+
+_HEAD = "distillation"
+
+
+class Distillation(Algorithm):
+    """The teacher sees every picture as the student does; their logits or layers are compared.
+
+    The teacher is in evaluation mode, frozen, and no part of the run's weights. Where networks have a background
+    output, the logits before it are compared.
+
+    Args:
+        options: See ``DistillationOptions``.
+        num_classes: K.
+        teacher: In the place of ``options.teacher``; it is frozen.
+    """
+
+    name = "distillation"
+    paper = Paper(
+        "Hinton, Vinyals, Dean", "Distilling the knowledge in a neural network", 2015, "arXiv:1503.02531"
+    )  # fmt: skip
+    Options = DistillationOptions
+
+    def __init__(
+        self, options: DistillationOptions, num_classes: int, teacher: Classifier | None = None
+    ) -> None:
+        super().__init__(options, num_classes)
+        self.chosen = options
+        self.teacher = teacher
+        self.layers: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+        self._kind = DISTILLATION_LOSSES[options.loss]
+        self._kd = KDLoss(options.temperature)
+        self._open = ExitStack()
+        # a step that failed leaves no hook behind for ever
+        weakref.finalize(self, self._open.close)
+        self._kept: dict[str, Tensor] = {}
+        self._cached: Tensor | None = None
+
+    def modules(self, network: nn.Module) -> dict[str, nn.Module]:
+        """The loss, whose own weights are trained with the student's.
+
+        Args:
+            network: The student.
+
+        Returns:
+            The loss; none where KD is all.
+
+        Raises:
+            OptionError: The teacher does not fit.
+            LayerError: A layer does not exist.
+            ShapeError: What the layers give cannot be compared.
+        """
+        teacher = self.teacher or load_teacher(self.chosen.teacher, self.chosen.which)
+        check_teacher(teacher, network, self.num_classes)
+        device = next(network.parameters()).device
+        self.teacher = teacher.eval().requires_grad_(False).to(device)  # noqa: FBT003 - torch's own
+        if self.chosen.loss == "kd":
+            return {}
+        shapes = Shapes((), ())
+        if self.chosen.layered:
+            numbers = torch.Generator().manual_seed(0)
+            size = (2, teacher.preprocessing.channels, *teacher.preprocessing.size)
+            images = torch.rand(size, generator=numbers).to(device)
+            self.layers = self._found_layers(network, images)
+            student, taught = (
+                tap_shapes(one, layers, images)
+                for one, layers in zip((network, self.teacher), self.layers, strict=True)
+            )
+            shapes = Shapes(student, taught)
+        return {_HEAD: self._kind.fitted(shapes, self.chosen.loss_options)}
+
+    def prepare(self, run: Run) -> None:
+        """Bring the teacher to where training runs, and ask it in advance where that is wanted.
+
+        Args:
+            run: The run.
+
+        Raises:
+            OptionError: Logits are to be kept of pictures that change, or a memory to be shared by processes.
+        """
+        assert self.teacher is not None  # noqa: S101 - modules() ran before
+        layout = torch.channels_last if run.recipe.channels_last else torch.preserve_format
+        self.teacher.to(run.device).to(memory_format=layout)
+        loss = dict(run.extras.items()).get(_HEAD)
+        if isinstance(loss, CRDLoss):
+            if run.batches.world > 1 or len(run.algorithms) > 1:
+                raise OptionError(
+                    "the loss 'crd' keeps a memory of the training pictures: one process, no other algorithm"
+                )
+            loss.remember(run.batches.labels)
+        if self.chosen.cache_logits:
+            self._cached = self._asked_in_advance(run)
+
+    def facts(self) -> dict[str, Any]:
+        """Who taught, and which layers were compared."""
+        student, teacher = ([*layers] for layers in self.layers)
+        name = None if self.teacher is None else self.teacher.name
+        return {"teacher": name, "student_layers": student, "teacher_layers": teacher}
+
+    def change_batch(self, batch: Batch, run: Run) -> Batch:
+        """Listen to the student's layers in the pass that follows.
+
+        Args:
+            batch: The pictures.
+            run: The run.
+
+        Returns:
+            The same.
+        """
+        self._open.close()  # a step that failed may have left it open
+        if self.layers[0]:
+            self._kept = self._open.enter_context(tapped(run.network, self.layers[0]))
+        return batch
+
+    def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: PLR0917
+        """The weighed cross-entropy and what the teacher says.
+
+        Args:
+            losses: Named terms so far; ``cross_entropy`` is weighed, others stay.
+            outputs: The student's logits.
+            batch: The pictures.
+            run: The run.
+
+        Returns:
+            The terms; ``kd`` and the name of the loss are new.
+        """
+        self._open.close()
+        gamma, alpha, beta = self.chosen.weights()
+        terms = {
+            name: gamma * loss if name == "cross_entropy" else loss for name, loss in losses.items()
+        }
+        logits, taught = self._told(batch, run)
+        own = outputs[:, : self.num_classes]
+        if alpha:
+            terms["kd"] = alpha * self._kd(own, logits)
+        if beta:
+            student = _in_order(self._kept, self.layers[0])
+            arguments = self._arguments((own, student), (logits, taught), batch)
+            terms[self._kind.name] = beta * self._grown(run) * run.heads[_HEAD](*arguments)
+        self._kept = {}
+        return terms
+
+    def _found_layers(
+        self, network: nn.Module, images: Tensor
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Layers of student and teacher, in pairs; found by looking where they are not named."""
+        assert self.teacher is not None  # noqa: S101 - the caller has it
+        student = self.chosen.student_layers or _looked_for(self._kind, network, images)
+        teacher = self.chosen.teacher_layers or _looked_for(self._kind, self.teacher, images)
+        if (
+            self._kind.looks_at != "maps"
+            or self.chosen.student_layers
+            or self.chosen.teacher_layers
+        ):
+            return student, teacher
+        shared = min(len(student), len(teacher))
+        return student[-shared:], teacher[-shared:]
+
+    def _told(self, batch: Batch, run: Run) -> tuple[Tensor, list[Tensor]]:
+        """The teacher's logits and layers, without a graph."""
+        if self._cached is not None:
+            return self._cached[batch.rows], []
+        assert self.teacher is not None  # noqa: S101 - modules() ran before
+        with (
+            torch.inference_mode(),
+            run.fabric.autocast(),
+            tapped(self.teacher, self.layers[1]) as kept,
+        ):
+            logits = self.teacher(batch.images)[:, : self.num_classes]
+        # copies: what was made in inference mode cannot be kept for a backward pass
+        found = [one.clone() for one in _in_order(kept, self.layers[1])]
+        return logits.float().clone(), found
+
+    def _asked_in_advance(self, run: Run) -> Tensor:
+        """The teacher's logits for every training picture."""
+        changing = run.batches.pad or run.batches.mirror or len(run.algorithms) > 1
+        if changing:
+            raise OptionError(
+                "cache_logits needs pictures that are the same in every epoch: no augmentation, no other algorithm"
+            )
+        rows = torch.arange(len(run.batches.labels), device=run.batches.labels.device)
+        parts = [
+            run.batches.made(run.batches.images[part], run.batches.labels[part], rows=part, geometry=None)
+            for part in torch.split(rows, 512)
+        ]  # fmt: skip
+        return torch.cat([self._told(part, run)[0] for part in parts])
+
+    def _arguments(
+        self,
+        student: tuple[Tensor, list[Tensor]],
+        teacher: tuple[Tensor, list[Tensor]],
+        batch: Batch,
+    ) -> tuple[Tensor | list[Tensor], ...]:
+        """What the loss looks at."""
+        kind = self._kind.looks_at
+        if kind == "labelled logits":
+            return student[0], teacher[0], batch.labels
+        if kind == "maps":
+            return student[1], teacher[1]
+        both = (student[1][-1], teacher[1][-1])
+        return (*both, batch.rows) if kind == "rows" else both
+
+    def _grown(self, run: Run) -> float:
+        """Factor of the loss's weight at this step."""
+        ramp = self._kind.ramp if self.chosen.ramp is None else self.chosen.ramp
+        return min(1.0, run.progress / ramp) if ramp else 1.0
+
+
+def _looked_for(
+    kind: type[DistillationLoss], network: nn.Module, images: Tensor
+) -> tuple[str, ...]:
+    """The layers of a network that a loss usually looks at."""
+    if kind.looks_at in {"last map", "rows"}:
+        return (choose_layer(network, images).name,)
+    stages = stage_layers(network, images)
+    return stages if kind.looks_at == "maps" else (stages[len(stages) // 2],)
+
+
+def _in_order(kept: dict[str, Tensor], layers: tuple[str, ...]) -> list[Tensor]:
+    missing = [layer for layer in layers if layer not in kept]
+    if missing:
+        raise LayerError(f"layer '{missing[0]}' was not reached when the model ran")
+    return [kept[layer] for layer in layers]

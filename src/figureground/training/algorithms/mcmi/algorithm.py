@@ -1,0 +1,211 @@
+"""Fine-tune a teacher so that its answers keep more of the picture; its controls behind the same options."""
+
+__all__ = ["MCMI", "MCMIOptions"]
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, StrictBool, model_validator
+from torch import Tensor
+
+from figureground.base.errors import DataError, OptionError
+from figureground.base.paper import Paper
+from figureground.metrics.information import ClassSums, information_of
+from figureground.training.algorithm import Algorithm, Losses
+from figureground.training.algorithms.mcmi.centroids import CentroidBank, class_pass
+from figureground.training.algorithms.mcmi.losses import (
+    SquaredErrorLoss,
+    batch_separation,
+    mean_entropy,
+)
+from figureground.training.recipe import RecipePart
+from figureground.training.run import Run
+from figureground.training.streams import borrowed_numbers, set_numbers
+
+_PAPER_WEIGHT, _OUR_WEIGHT = 0.25, 0.15
+_AT_ONCE = 512
+_BEFORE = -1  # number of the epoch that the released code looks at before its first one
+
+
+class MCMIOptions(RecipePart):
+    """What a recipe may say about the teacher's loss.
+
+    ``objective``: ``mcmi``, or a control: ``cmic`` (adds the term instead of subtracting it, and subtracts
+    ``separation_weight`` × separation), ``entropy`` (bonus of ``weight`` × entropy), ``squared-error`` (in the place
+    of the cross-entropy). ``weight`` 0 is plain fine-tuning; label smoothing is the recipe's own option.
+
+    ``preset`` decides what is left open: ``ours``, weight 0.15 and centroids that are renewed every epoch, in
+    evaluation mode on uncut pictures; ``paper``, as the released code: weight 0.25 and centroids that stay as they were
+    before the first step, made in training mode from cut and mirrored pictures. ``measure`` tells whether the
+    conditional mutual information is measured and logged after every epoch where the centroids do not need it.
+    """
+
+    objective: Literal["mcmi", "cmic", "entropy", "squared-error"] = "mcmi"
+    weight: float | None = None
+    separation_weight: float = 0.0
+    preset: Literal["ours", "paper"] = "ours"
+    centroids: Literal["epoch", "frozen", "ema"] | None = None
+    decay: float = Field(default=0.9999, ge=0, lt=1)
+    measure: StrictBool = True
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "MCMIOptions":
+        """Refuse a reversed sign, and options that would be without effect."""
+        if self.weight is not None and not self.weight >= 0:
+            raise ValueError(
+                f"weight is {self.weight:g}; it must be 0 or above, and is subtracted: a higher one gives more "
+                "conditional mutual information. For less of it, set objective: cmic"
+            )
+        if not self.separation_weight >= 0:
+            raise ValueError(f"separation_weight is {self.separation_weight:g}; 0 or above")
+        if self.separation_weight and self.objective != "cmic":
+            raise ValueError("separation_weight belongs to objective: cmic")
+        if self.weight is not None and self.objective == "squared-error":
+            raise ValueError("objective: squared-error has no weight")
+        return self
+
+    @property
+    def lam(self) -> float:
+        """The weight that counts."""
+        preset = _PAPER_WEIGHT if self.preset == "paper" else _OUR_WEIGHT
+        return preset if self.weight is None else self.weight
+
+    @property
+    def mode(self) -> str:
+        """How centroids are kept."""
+        return self.centroids or ("frozen" if self.preset == "paper" else "epoch")
+
+
+class MCMI(Algorithm):
+    """Subtracts ``weight`` × KL(p ‖ q_y) from the loss: the teacher of maximum conditional mutual information.
+
+    Meant for twenty epochs or so more of a trained network. After every epoch the log gets ``cmi``, the ``surrogate``
+    that is trained on, their difference ``drift``, ``class_separation`` and ``ncmi``, all over the training pictures
+    as they are.
+
+    Args:
+        options: See ``MCMIOptions``.
+        num_classes: Of the data.
+    """
+
+    name = "mcmi"
+    paper = Paper(
+        "Ye, Mohajer Hamidi, Tan, Yang",
+        "Bayes conditional distribution estimation for knowledge distillation based on conditional mutual information",
+        2024,
+        "ICLR, arXiv:2401.08732",
+    )
+    Options = MCMIOptions
+
+    def __init__(self, options: MCMIOptions, num_classes: int) -> None:
+        super().__init__(options, num_classes)
+        self.chosen = options
+        self.bank: CentroidBank | None = None
+
+    def state(self) -> dict[str, Any]:
+        """The centroids, where there are some."""
+        return {} if self.bank is None else dict(self.bank.state_dict())
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take back the centroids.
+
+        Args:
+            state: From ``state``.
+        """
+        if self.bank is not None:
+            self.bank.load_state_dict(state)
+
+    def prepare(self, run: Run) -> None:
+        """Make the first centroids, where the objective has some.
+
+        Args:
+            run: The run.
+
+        Raises:
+            OptionError: Label smoothing was asked for where it would be without effect.
+            DataError: A class of the training pictures got no centroid.
+        """
+        if self.chosen.objective == "squared-error" and run.recipe.label_smoothing:
+            raise OptionError("the objective 'squared-error' knows no label smoothing")
+        if self.chosen.objective not in {"mcmi", "cmic"}:
+            return
+        sums = self._first_sums(run)
+        bank = CentroidBank(len(sums.counts), mode=self.chosen.mode, decay=self.chosen.decay)
+        bank.refresh(sums)
+        self.bank = bank.to(run.device)
+        missing = set(run.batches.labels.tolist()) & set(bank.undefined)
+        if missing:
+            raise DataError(
+                f"no centroid for the classes {sorted(missing)}: the pictures seen before training held none of them; "
+                "take centroids: epoch"
+            )
+
+    def change_losses(self, losses: Losses, outputs: Tensor, batch: Any, run: Run) -> Losses:  # noqa: ANN401, ARG002, PLR0917
+        """The term of the objective beside the cross-entropy, or in its place.
+
+        Args:
+            losses: Named terms so far.
+            outputs: Logits of the network.
+            batch: The pictures.
+            run: The run.
+
+        Returns:
+            The terms; ``mcmi`` is minus the weighted surrogate.
+        """
+        labels, objective = batch.labels, self.chosen.objective
+        if objective == "squared-error":
+            others = {name: loss for name, loss in losses.items() if name != "cross_entropy"}
+            return {"squared_error": SquaredErrorLoss()(outputs, labels)} | others
+        if self.bank is None:
+            return losses | {"entropy": -self.chosen.lam * mean_entropy(outputs, labels)}
+        surrogate = self.bank.surrogate(outputs, labels)
+        self.bank.update(outputs.detach(), labels)
+        if objective == "mcmi":
+            return losses | {"mcmi": -self.chosen.lam * surrogate}
+        apart = self.chosen.separation_weight * batch_separation(outputs, labels)
+        return losses | {"cmic": self.chosen.lam * surrogate, "separation": -apart}
+
+    def after_epoch(self, run: Run) -> None:
+        """Measure, log, and renew the centroids.
+
+        Args:
+            run: The run.
+        """
+        bank = self.bank
+        if bank is None or (bank.mode != "epoch" and not self.chosen.measure):
+            return
+        with run.fabric.autocast():
+            sums = class_pass(run.network, _pictures(run))
+        found, drift = information_of(sums), bank.drift(sums)
+        bank.after_epoch(sums)
+        if run.fabric.is_global_zero:
+            values = {
+                "cmi": found.cmi,
+                "surrogate": found.cmi + drift,
+                "drift": drift,
+                "class_separation": found.separation,
+                "ncmi": found.ncmi,
+            }
+            numbers = {name: float(value) for name, value in values.items()}
+            run.history.add(run.step, run.epoch, split="train", values=numbers)
+
+    def _first_sums(self, run: Run) -> ClassSums:
+        """Before the first step: as the preset has it. Torch's global numbers are left alone."""
+        with borrowed_numbers(run.device), run.fabric.autocast():
+            if self.chosen.preset == "ours":
+                return class_pass(run.network, _pictures(run))
+            set_numbers(run.device, run.recipe.seed, "centroids", run.fabric.global_rank)
+            batches = ((batch.images, batch.labels) for batch in run.batches.epoch(_BEFORE))
+            return class_pass(run.network, batches, batch_norm="train")
+
+
+def _pictures(run: Run) -> Iterator[tuple[Tensor, Tensor]]:
+    """This process's share of the training pictures, neither cut nor mirrored, a few hundred at a time."""
+    held = run.batches
+    rows = range(held.rank, len(held.labels), held.world)
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        part = torch.tensor(some, device=held.labels.device)
+        batch = held.made(held.images[part], held.labels[part], rows=part, geometry=None)
+        yield batch.images, batch.labels

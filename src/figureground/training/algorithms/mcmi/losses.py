@@ -1,0 +1,226 @@
+"""Cross-entropy minus (MCMI) or plus (CMIC) the divergence from the class's centroid, and the controls beside them."""
+
+__all__ = [
+    "CMICLoss",
+    "EntropyBonusLoss",
+    "MCMILoss",
+    "SquaredErrorLoss",
+    "batch_separation",
+]
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from figureground.base.errors import OptionError
+from figureground.base.shapes import Labels, Logits
+from figureground.training.algorithms.mcmi.centroids import CentroidBank
+
+
+def batch_separation(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+    """Mean cross-entropy H(p_i, p_j) over the pairs of a batch with different labels, log p_j held fixed.
+
+    Args:
+        logits: ``(N, C)``.
+        labels: ``(N,)``; a picture labelled -1 is in no pair.
+
+    Returns:
+        Nats; 0 for a batch without such a pair.
+
+    Example:
+        >>> round(batch_separation(torch.zeros(2, 2), torch.tensor([0, 1])).item(), 4)
+        0.6931
+    """
+    logs = logits.float().log_softmax(1)
+    against = -(logs.exp() @ logs.detach().T)
+    known = labels >= 0
+    pairs = (labels[:, None] != labels[None]) & known[:, None] & known[None]
+    return (against * pairs).sum() / pairs.sum().clamp_min(1)
+
+
+class MCMILoss(nn.Module):
+    """Cross-entropy **minus** ``weight`` × KL(p ‖ q_y): a teacher that keeps more of the picture in its answer.
+
+    Mind the sign: the published objective is maximised, log-likelihood plus λ × CMI; here it is minimised, so λ ≥ 0
+    is subtracted. A public re-implementation adds it, which does the opposite.
+
+    Args:
+        bank: The centroids.
+        weight: λ; 0 is plain fine-tuning, the control.
+        label_smoothing: Of the cross-entropy.
+
+    Raises:
+        OptionError: The weight is negative.
+
+    References:
+        Ye et al. (2024). Bayes conditional distribution estimation for knowledge distillation based on conditional
+        mutual information. ICLR, arXiv:2401.08732, there eq. 14.
+
+    Example:
+        >>> from figureground.metrics.information import class_sums
+        >>> bank = CentroidBank(2)
+        >>> labels = torch.tensor([0, 0, 1])
+        >>> logits = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]])
+        >>> bank.refresh(class_sums(logits, labels))
+        >>> plain, rich = (MCMILoss(bank, weight)(logits, labels) for weight in (0.0, 0.5))
+        >>> bool(rich < plain)
+        True
+    """
+
+    def __init__(
+        self, bank: CentroidBank, weight: float = 0.15, *, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.bank = bank
+        self.weight = checked_weight("weight", weight)
+        self.label_smoothing = label_smoothing
+
+    def forward(self, logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+        """The loss of a batch.
+
+        Args:
+            logits: ``(N, C)``.
+            labels: ``(N,)``; -1 is left out.
+
+        Returns:
+            Mean over the labelled pictures.
+        """
+        likelihood = mean_cross_entropy(logits, labels, self.label_smoothing)
+        return likelihood - self.weight * self.bank.surrogate(logits, labels)
+
+
+class CMICLoss(nn.Module):
+    """Cross-entropy **plus** ``weight`` × KL(p ‖ q_y) minus ``separation_weight`` × separation: narrow classes, apart.
+
+    The sibling of `MCMILoss` with the opposite aim: a classifier whose answers to a class agree.
+
+    Args:
+        bank: The centroids.
+        weight: λ.
+        separation_weight: β, of ``batch_separation``.
+
+    Raises:
+        OptionError: A weight is negative.
+
+    References:
+        Yang et al. (2023). Conditional mutual information constrained deep learning for classification,
+        arXiv:2309.09123. *Differs:* centroids come from the bank; the paper alternates between network and centroids.
+
+    Example:
+        >>> CMICLoss(CentroidBank(2), 1.0, 0.5)
+        CMICLoss(
+          (bank): CentroidBank()
+        )
+    """
+
+    def __init__(
+        self, bank: CentroidBank, weight: float = 0.15, separation_weight: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.bank = bank
+        self.weight = checked_weight("weight", weight)
+        self.separation_weight = checked_weight("separation_weight", separation_weight)
+
+    def forward(self, logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+        """The loss of a batch.
+
+        Args:
+            logits: ``(N, C)``.
+            labels: ``(N,)``; -1 is left out.
+
+        Returns:
+            Mean over the labelled pictures.
+        """
+        narrow = self.weight * self.bank.surrogate(logits, labels)
+        distant = self.separation_weight * batch_separation(logits, labels)
+        return mean_cross_entropy(logits, labels) + narrow - distant
+
+
+class EntropyBonusLoss(nn.Module):
+    """Cross-entropy minus ``weight`` × entropy of the output: less sure, but not richer in detail. A control.
+
+    Args:
+        weight: 0 or above.
+
+    Raises:
+        OptionError: The weight is negative.
+
+    References:
+        Pereyra et al. (2017). Regularizing neural networks by penalizing confident output distributions,
+        arXiv:1701.06548.
+
+    Example:
+        >>> round(EntropyBonusLoss(1.0)(torch.zeros(1, 2), torch.tensor([0])).item(), 4)
+        0.0
+    """
+
+    def __init__(self, weight: float = 0.1) -> None:
+        super().__init__()
+        self.weight = checked_weight("weight", weight)
+
+    def forward(self, logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+        """The loss of a batch.
+
+        Args:
+            logits: ``(N, C)``.
+            labels: ``(N,)``; -1 is left out.
+
+        Returns:
+            Mean over the labelled pictures.
+        """
+        bonus = mean_entropy(logits, labels)
+        return mean_cross_entropy(logits, labels) - self.weight * bonus
+
+
+class SquaredErrorLoss(nn.Module):
+    """Squared distance of the probabilities from the label as a vector of 0 and 1: the rival teacher of the same group.
+
+    References:
+        Hamidi et al. (2024). How to train the teacher model for effective knowledge distillation. ECCV.
+
+    Example:
+        >>> SquaredErrorLoss()(torch.zeros(1, 2), torch.tensor([0])).item()
+        0.5
+    """
+
+    def forward(self, logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+        """The loss of a batch.
+
+        Args:
+            logits: ``(N, C)``.
+            labels: ``(N,)``; -1 is left out.
+
+        Returns:
+            Mean over the labelled pictures, in [0, 2].
+        """
+        shares = logits.float().softmax(1)
+        wanted = F.one_hot(labels.clamp_min(0).long(), logits.shape[1])
+        known = (labels >= 0).float()
+        return ((shares - wanted).square().sum(1) * known).sum() / known.sum().clamp_min(1)
+
+
+def mean_entropy(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+    """Mean entropy of the outputs of labelled pictures, in nats."""
+    known = (labels >= 0).float()
+    entropies = torch.special.entr(logits.float().softmax(1)).sum(1)
+    return (entropies * known).sum() / known.sum().clamp_min(1)
+
+
+def mean_cross_entropy(
+    logits: Logits, labels: Labels, label_smoothing: float = 0.0
+) -> Float[Tensor, ""]:
+    """Mean over labelled pictures; 0 without any."""
+    total = F.cross_entropy(
+        logits.float(), labels, ignore_index=-1, label_smoothing=label_smoothing, reduction="sum"
+    )
+    return total / (labels >= 0).sum().clamp_min(1)
+
+
+def checked_weight(name: str, value: float) -> float:
+    """A weight that is not negative."""
+    if not value >= 0:
+        raise OptionError(
+            f"{name} is {value}; it must be 0 or above: MCMILoss subtracts its term, CMICLoss adds it"
+        )
+    return value

@@ -1,0 +1,89 @@
+"""``figureground compare`` as a user types it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+from figureground.studies.train import train
+from figureground.training.recipe import changed
+
+Run = Callable[..., Result]
+
+TINY = {
+    "name": "tiny",
+    "epochs": 1,
+    "batch_size": 16,
+    "data": {"name": "cluttered-digits", "count": 16, "seed": 0},
+    "model": {
+        "name": "figureground:lenet-gap",
+        "arguments": {"channels": 1},
+        "preprocessing": {"size": [12, 12]},
+    },
+}
+QUICK = (
+    "--limit",
+    20,
+    "--corrupted",
+    4,
+    "--corruptions",
+    "contrast",
+    "--maps",
+    4,
+    "--pictures",
+    2,
+    "--device",
+    "cpu",
+)
+
+
+@pytest.fixture(scope="session")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Two finished runs."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        train(changed(TINY, [f"seed={seed}"]), folder / f"run-{seed}", accelerator="cpu")
+    return folder / "run-0", folder / "run-1"
+
+
+def test_two_runs_are_compared_into_a_page(type_in: Run, two: tuple[Path, Path], tmp_path: Path):
+    done = type_in("compare", *two, "--out", tmp_path / "out", *QUICK)
+    assert done.exit_code == 0, done.stderr
+    assert "| run-1 | run-0 | accuracy ↑ |" in done.stdout
+    assert "20 test pictures in" in done.stdout
+    assert done.stdout.rstrip().endswith("report.html")
+    page = (tmp_path / "out" / "report.html").read_text()
+    for words in (
+        "run-0 or run-1?",
+        "Known or unknown",
+        "patch-shuffle",
+        "Maps: grad-cam",
+        "Cost of training",
+    ):
+        assert words in page
+    for name in ("record.json", "tables.md", "pictures.png", "per_image.npz"):
+        assert (tmp_path / "out" / name).exists()
+
+
+def test_arms_hold_several_runs_and_unknown_pictures_can_be_left_out(
+    type_in: Run, two: tuple[Path, Path], tmp_path: Path
+):
+    words = ["--arm", f"both={two[0]},{two[1]}", "--ood", "none", "--out", tmp_path, *QUICK]
+    done = type_in("compare", two[0], *words)
+    assert done.exit_code == 0, done.stderr
+    assert "| both | 2 |" in done.stdout
+    assert "Known or unknown" not in (tmp_path / "report.html").read_text()
+
+
+def test_what_cannot_be_compared_is_said(type_in: Run, two: tuple[Path, Path], tmp_path: Path):
+    alone = type_in("compare", two[0])
+    assert alone.exit_code == 1
+    assert "two arms at least, not 1" in alone.stderr
+    twice = type_in("compare", two[0], "--arm", f"run-0={two[1]}")
+    assert "two arms are called 'run-0'" in twice.stderr
+    assert "NAME=RUN,RUN" in type_in("compare", two[0], "--arm", "what").stderr
+    (tmp_path / "new").mkdir()
+    assert "holds no training run" in type_in("compare", two[0], tmp_path / "new").stderr
+    strange = type_in("compare", *two, "--data", "cifar11", "--out", tmp_path / "out")
+    assert "'cifar11' is neither a folder nor a data set" in " ".join(strange.stderr.split())

@@ -1,0 +1,29 @@
+"""``figureground evaluate information`` as it is typed."""
+
+import json
+
+
+def test_a_model_by_name_on_a_folder_leaves_record_tables_and_page(type_in, tmp_path):
+    out = tmp_path / "out"
+    typed = ["evaluate", "information", "cluttered-digits", "--random", "--part", "val"]
+    typed += ["--model", "figureground:lenet-gap", "--model-arg", "channels=1", "--size", "16"]
+    result = type_in(*typed, "--out", str(out))
+    assert result.exit_code == 0, result.output
+    record = json.loads((out / "record.json").read_text())
+    assert record["kind"] == "information"
+    assert len(record["tables"][1]["rows"]) == 10
+    assert {path.name for path in out.iterdir()} >= {"per_image.npz", "report.html", "tables.md"}
+    assert "conditional mutual information" in result.output
+
+
+def test_what_cannot_be_done_is_one_line_and_status_one(type_in, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "recipe.yaml").write_text("name: x\n")
+    base = ["evaluate", "information", "cluttered-digits", "--out", str(tmp_path / "out")]
+    for typed, message in (
+        (["--model", str(tmp_path / "run"), "--random"], "leave the model options out"),
+        (["--model", "figureground:lenet-gap", "--random", "--part", "x"], "no part 'x'"),
+    ):
+        result = type_in(*base, *typed)
+        assert result.exit_code == 1
+        assert message in result.output

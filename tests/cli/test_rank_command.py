@@ -1,0 +1,57 @@
+"""``figureground rank``: a run's folder or a model, photos in, a contact sheet out."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from typer.testing import Result
+
+Run = Callable[..., Result]
+
+TINY = """
+name: tiny
+epochs: 1
+batch_size: 8
+data: {name: cluttered-digits, count: 24, rare: ["7"]}
+model:
+  name: figureground:lenet-gap
+  arguments: {channels: 1}
+  preprocessing: {size: [12, 12]}
+"""
+
+
+def test_a_model_ranks_photos_and_files_that_fail_set_the_exit_status(
+    type_in: Run, model: str, photos: Path, tmp_path: Path
+):
+    (photos / "deep").mkdir()
+    (photos / "deep" / "broken.jpg").write_bytes(b"nothing")
+    words = ("--size", "24x32", "--class-names", tmp_path / "names.txt", "--workers", 1)
+    out = tmp_path / "ranked"
+    done = type_in("rank", model, photos, "--out", out, "--class", "lynx", "--top", 2, *words)
+    assert done.exit_code == 2, done.stderr
+    assert "3 photos scored" in done.stdout
+    assert "broken.jpg" in done.stderr
+    page = (out / "report.html").read_text()
+    record = json.loads((out / "record.json").read_text())
+    assert page.count('<li id="rank-') == 2
+    assert page.index(record["top"][0]["path"]) < page.index(record["top"][1]["path"])
+    assert "broken.jpg" in page
+    assert page.count("data:image/") == 4
+    assert 'src="http' not in page
+    link = page.split('<a href="top/')[1].split('"')[0]
+    assert (out / "top" / link).exists()
+    again = type_in("rank", model, photos, "--out", out, "--class", "lynx", "--top", 2, *words)
+    assert "(4 photos in an earlier run)" in again.stdout
+
+
+def test_a_runs_folder_ranks_by_its_rare_classes(type_in: Run, photos: Path, tmp_path: Path):
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    trained = type_in(
+        "train", tmp_path / "tiny.yaml", "--out", tmp_path / "run", "--accelerator", "cpu"
+    )
+    assert trained.exit_code == 0, trained.stderr
+    assert "mean average precision: best" in trained.stdout
+    done = type_in("rank", tmp_path / "run", photos, "--out", tmp_path / "ranked")
+    assert done.exit_code == 0, done.stderr
+    assert "by 7" in done.stdout
+    assert len((tmp_path / "ranked" / "scores.csv").read_text().splitlines()) == 4

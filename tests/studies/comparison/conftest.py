@@ -1,0 +1,100 @@
+"""Small finished runs, and runs that need no training."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from figureground.models import Classifier, Preprocessing
+from figureground.studies.comparison.answers import Answer
+from figureground.studies.comparison.arms import TrainedRun
+from figureground.studies.train import train
+from figureground.training.recipe import changed
+
+TINY = {
+    "name": "tiny",
+    "epochs": 1,
+    "batch_size": 16,
+    "data": {"name": "cluttered-digits", "count": 32, "seed": 0},
+    "model": {
+        "name": "figureground:lenet-gap",
+        "arguments": {"channels": 1},
+        "preprocessing": {"size": [12, 12]},
+    },
+}
+BACKGROUND = "algorithms=[{background-class: {pools: [{name: cluttered-digits, count: 20, background: true}]}}]"
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the finished runs plain-0, plain-1, bg-0 and bg-1."""
+    folder = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        for name, changes in (("plain", []), ("bg", [BACKGROUND])):
+            recipe = changed(TINY, [f"seed={seed}", *changes])
+            train(recipe, folder / f"{name}-{seed}", accelerator="cpu")
+    return folder
+
+
+@pytest.fixture
+def toy_run() -> Callable[..., TrainedRun]:
+    """Makes a run whose network is given: pictures of 2 x 2 pixels, one colour."""
+
+    def make(
+        network: nn.Module | None = None,
+        *,
+        seed: int = 0,
+        names: tuple[str, ...] = ("a", "b", "c"),
+        background: bool = False,
+        data: dict[str, object] | None = None,
+    ) -> TrainedRun:
+        plain = Preprocessing((2, 2), "crop", 1.0, "bilinear", (0.0,), (1.0,), 1)
+        outputs = (*names, "background") if background else names
+        body = nn.Sequential(nn.Flatten(), nn.Linear(4, len(outputs)))
+        classifier = Classifier(network or body, plain, class_names=outputs).eval()
+        content = {**TINY, "seed": seed, "data": data or {"name": "cluttered-digits", "seed": 0}}
+        record = {
+            "parameters": 12,
+            "steps": 10 + seed,
+            "pictures": 20,
+            "seconds": 1.5,
+            "best": 0.5,
+            "device": "cpu",
+        }
+        return TrainedRun(Path(f"run-{seed}"), classifier, changed(content), record, names)
+
+    return make
+
+
+@pytest.fixture
+def answer(toy_run: Callable[..., TrainedRun]) -> Callable[..., Answer]:
+    """Makes the answer of a run without asking it."""
+
+    def make(
+        logits: list[list[float]] | torch.Tensor,
+        labels: list[int] | torch.Tensor,
+        *,
+        seed: int = 0,
+        background: bool = False,
+        key: int = 0,
+    ) -> Answer:
+        tensor = torch.as_tensor(logits, dtype=torch.float32)
+        known = tuple("abcdefghij"[: tensor.shape[1] - background])
+        run = toy_run(seed=seed, names=known, background=background)
+        return Answer(run, tensor, torch.as_tensor(labels), key)
+
+    return make
+
+
+@pytest.fixture
+def tables_of() -> Callable[..., SimpleNamespace]:
+    """Turns a table's rows into dicts by column."""
+
+    def rows(table: dict[str, Any]) -> list[dict[str, object]]:
+        return [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+
+    return rows  # type: ignore[return-value]

@@ -1,0 +1,66 @@
+"""Rare classes from a recipe: plain training, background splitting, and what the folder holds."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from figureground.base.record import read_json
+from figureground.metrics.classification import mean_average_precision
+from figureground.studies.train import train
+from figureground.studies.trained import load_trained
+from figureground.studies.training_data import training_data
+from figureground.training.recipe import changed
+
+TINY = {
+    "name": "tiny",
+    "epochs": 2,
+    "batch_size": 8,
+    "data": {"name": "cluttered-digits", "count": 40, "rare": [7, "3"]},
+    "model": {
+        "name": "figureground:lenet-gap",
+        "arguments": {"channels": 1},
+        "preprocessing": {"size": [12, 12]},
+    },
+}
+
+
+def test_plain_training_of_rare_classes_has_a_background_output_and_a_mean_ap(tmp_path: Path):
+    record = train(changed(TINY), tmp_path / "run", accelerator="cpu")
+    classifier = load_trained(tmp_path / "run", "last")
+    assert classifier.class_names == ("7", "3", "background")
+    data = training_data(changed(TINY).data, seed=0).fitted(classifier.preprocessing)
+    assert data.backgrounds == 40 - sum(data.train.class_counts())
+    assert int((data.val_labels == 2).sum()) > len(data.val_labels) / 2
+    with torch.no_grad():
+        logits = classifier(data.val_images.float() / 255)
+    for name, score in (("mean_ap", "softmax"), ("mean_ap_logit", "logit")):
+        wanted = mean_average_precision(logits, data.val_labels, classes=2, score=score)
+        assert record.last[name] == pytest.approx(float(wanted), abs=1e-6)
+    right = (logits.argmax(1) == data.val_labels).float().mean()
+    assert record.last["accuracy"] == pytest.approx(float(right))
+    assert 0 < record.best <= 1
+    history = (tmp_path / "run" / "history.csv").read_text()
+    assert "val,mean_ap," in history
+    best = max(float(line.split(",")[4]) for line in history.splitlines() if ",mean_ap," in line)
+    assert record.best == best
+
+
+def test_a_run_is_a_teacher_and_its_report_is_in_the_record(tmp_path: Path):
+    plain = changed({**TINY, "data": {"name": "cluttered-digits", "count": 40}})
+    train(plain, tmp_path / "teacher", accelerator="cpu")
+    split = changed(
+        {**TINY, "algorithms": [{"background-splitting": {"teacher": str(tmp_path / "teacher")}}]}
+    )
+    record = train(split, tmp_path / "run", accelerator="cpu")
+    told = record.data["algorithms"]["background-splitting"]
+    assert told["perplexity"] >= 1
+    assert set(told["warnings"]) <= set(record.data["notes"])
+    report = read_json(tmp_path / "run" / "pseudo_labels.json")
+    assert report["largest_share"] == told["largest_share"]
+    assert load_trained(tmp_path / "run").num_classes == 3
+    rare = changed(
+        {**TINY, "algorithms": [{"background-splitting": {"teacher": str(tmp_path / "run")}}]}
+    )
+    again = train(rare, tmp_path / "again", accelerator="cpu")
+    assert len(again.data["algorithms"]["background-splitting"]["rare_purity"]) == 2
