@@ -83,7 +83,6 @@ def _run(arm, seed, *, given, held, results):
         f"algorithms={ARMS[arm]}",
     ]
     changes += [f"data.limit={given.limit}"] if given.limit else []
-    changes += [] if torch.cuda.is_available() else ["precision=32-true"]
     recipe = read_recipe(recipe_path("cam-erasing-cifar10"), changes)
     record = train(recipe, folder, resume=(folder / "recipe.yaml").exists())
     device = "cuda" if torch.cuda.is_available() else "cpu"

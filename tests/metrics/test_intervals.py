@@ -7,7 +7,12 @@ from scipy import stats
 
 import figureground.metrics.intervals as intervals_module
 from figureground.base.errors import OptionError, ShapeError
-from figureground.metrics.intervals import bootstrap_interval, mcnemar, paired_difference
+from figureground.metrics.intervals import (
+    bootstrap_interval,
+    mcnemar,
+    paired_difference,
+    seeds_difference,
+)
 
 
 def values(count=200, seed=0):
@@ -93,3 +98,17 @@ def test_mcnemar_equals_the_binomial_sum():
     tail = sum(stats.binom.pmf(k, 12, 0.5) for k in (0, 1, 2, 3))
     assert found.p_value == pytest.approx(2 * tail)
     assert mcnemar(first, first).p_value == 1
+
+
+def test_interval_over_seeds_is_scipys_paired_t_interval():
+    first, second = values(5, 1), values(5, 2)
+    found = seeds_difference(first, second, level=0.9)
+    wanted = stats.ttest_rel(first.double(), second.double()).confidence_interval(0.9)
+    assert found.mean == pytest.approx((first - second).mean().item())
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high))
+    assert found.images == 5
+
+
+def test_one_seed_has_no_interval():
+    with pytest.raises(ShapeError, match="at least two pairs"):
+        seeds_difference(torch.ones(1), torch.zeros(1))

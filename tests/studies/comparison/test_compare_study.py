@@ -132,6 +132,7 @@ def test_parts_can_be_left_out(arms: tuple[Arm, ...], tmp_path: Path):
         "Every run",
         "Differences",
         "McNemar's test",
+        "Differences over seeds",
         "Cost of training",
     ]
     assert titles == expected

@@ -66,6 +66,7 @@ def compare(
     job.unknown(unknown)
     job.corruption()
     job.maps()
+    job.over_seeds()
     sheet = job.sheet()
     job.tables.append(cost_table(arms))
     record = _record(job, sheet, seconds=round(time.monotonic() - start, 1))

@@ -16,11 +16,13 @@ from figureground.studies.comparison.corrupted import corrupted_accuracy, corrup
 from figureground.studies.comparison.held_out import HeldOut
 from figureground.studies.comparison.map_uncertainty import MAP_MEASURES, map_columns
 from figureground.studies.comparison.ood import ood_table
+from figureground.studies.comparison.over_seeds import RunValues, seeds_table
 from figureground.studies.comparison.pictures import Sheet, picture_sheet
 from figureground.studies.comparison.quality import (
     mcnemar_table,
     quality_columns,
     quality_tables,
+    quality_values,
 )
 from figureground.studies.comparison.record import CompareOptions
 from figureground.studies.comparison.unknown_sets import UnknownSet
@@ -61,6 +63,7 @@ class Job:
         tables: As records hold them.
         curves: Charts.
         columns: ``arm/measure`` -> numbers per picture.
+        values: Measure -> arm -> seed -> number per run.
     """
 
     arms: Sequence[Arm]
@@ -71,6 +74,7 @@ class Job:
     tables: list[dict[str, Any]] = field(default_factory=list)
     curves: list[Curves] = field(default_factory=list)
     columns: dict[str, np.ndarray] = field(default_factory=dict)
+    values: RunValues = field(default_factory=dict)
 
     @property
     def reference(self) -> str:
@@ -100,6 +104,7 @@ class Job:
         size, told = self.options.batch_size, self.told("test pictures")
         self.answers = answers_of(self.arms, self.pictures, batch_size=size, told=told)
         self.columns |= quality_columns(self.answers)
+        self.values |= quality_values(self.answers)
         self.tables += quality_tables(self.answers)
         self.tables.append(self.differences(_QUALITY, "Differences"))
         self.tables.append(mcnemar_table(self.answers, self.reference))
@@ -108,7 +113,8 @@ class Job:
         """How well unknown pictures are told from known ones."""
         if sets:
             size, told = self.options.batch_size, self.told("unknown pictures", len(sets))
-            self.tables.append(ood_table(self.answers, sets, batch_size=size, told=told))
+            table = ood_table(self.answers, sets, batch_size=size, told=told, values=self.values)
+            self.tables.append(table)
 
     def corruption(self) -> None:
         """Accuracy on corrupted pictures."""
@@ -120,6 +126,13 @@ class Job:
             batch_size=options.batch_size, told=self.told("corrupted pictures"),
         )  # fmt: skip
         self.columns |= {f"{arm}/{_CORRUPTED.key}": one.per_picture for arm, one in found.items()}
+        self.values[_CORRUPTED.title] = {
+            arm: {
+                one.run.seed: float(mean)
+                for one, mean in zip(self.answers[arm], kept.accuracy.mean((1, 2)), strict=True)
+            }
+            for arm, kept in found.items()
+        }
         self.tables += corruption_tables(found, names)
         self.tables.append(self.differences((_CORRUPTED,), "Corrupted pictures: differences"))
         series = {
@@ -156,6 +169,12 @@ class Job:
         for method in [""] if len(methods) == 1 else [f", {name}" for name in methods]:
             pairs |= {f"{arm.name}{method}": f"{self.reference}{method}" for arm in self.arms[1:]}
         self.tables.append(self.differences(measures, f"{title}: differences", pairs))
+
+    def over_seeds(self) -> None:
+        """What training again would change."""
+        table = seeds_table(self.values, self.reference)
+        if table is not None:
+            self.tables.append(table)
 
     def sheet(self) -> Sheet | None:
         """Pictures side by side."""

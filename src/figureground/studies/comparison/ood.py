@@ -10,6 +10,7 @@ from torch import Tensor
 from figureground.metrics.classification import auroc, fpr_at_tpr
 from figureground.studies.comparison.answers import Answer, Answers, spread
 from figureground.studies.comparison.arms import TrainedRun
+from figureground.studies.comparison.over_seeds import RunValues
 from figureground.studies.comparison.picture_sets import answered
 from figureground.studies.comparison.unknown_sets import UnknownSet
 from figureground.training.algorithms.background_class.scores import ood_score
@@ -29,6 +30,7 @@ def ood_table(
     *,
     batch_size: int,
     told: Callable[[TrainedRun], None] = lambda _: None,
+    values: RunValues | None = None,
 ) -> dict[str, Any]:
     """AUROC and FPR95 of every score against every unknown set.
 
@@ -37,6 +39,7 @@ def ood_table(
         sets: The unknown pictures.
         batch_size: Pictures at a time.
         told: Called after each run and set.
+        values: Gets the AUROC and FPR95 of each run, by s2 or msp.
 
     Returns:
         A table as records hold it.
@@ -48,6 +51,8 @@ def ood_table(
             for one in given:
                 outs.append(_logits(one.run, unknown, batch_size))
                 told(one.run)
+            if values is not None:
+                _keep(values, (unknown.name, arm), given=given, outs=outs)
             rows += [
                 [unknown.name, arm, *_row(given, outs, score), len(outs[0])]
                 for score in _scores(given)
@@ -67,6 +72,20 @@ def _scores(given: Sequence[Answer]) -> tuple[str, ...]:
 def _logits(run: TrainedRun, unknown: UnknownSet, batch_size: int) -> Tensor:
     seen = unknown.of(run).view(run.classifier.preprocessing)
     return answered(run.classifier, seen.pixels, batch_size=batch_size)
+
+
+def _keep(
+    values: RunValues, named: tuple[str, str], *, given: Sequence[Answer], outs: Sequence[Tensor]
+) -> None:
+    """Run by run, the score that a reader would use."""
+    name, arm = named
+    for one, out in zip(given, outs, strict=True):
+        score = "s2" if one.run.has_background else "msp"
+        pair = [ood_score(part, one.run.num_classes, score) for part in (one.logits, out)]
+        found = {"AUROC ↑": auroc(*pair), "FPR95 ↓": fpr_at_tpr(*pair, positive="in")}
+        for measure, value in found.items():
+            arms = values.setdefault(f"{name}: {measure}", {})
+            arms.setdefault(arm, {})[one.run.seed] = float(value)
 
 
 def _row(given: Sequence[Answer], outs: Sequence[Tensor], score: str) -> list[object]:

@@ -1,6 +1,6 @@
 """Who is right, and how well is each arm calibrated: tables over runs, differences over pictures, McNemar's test."""
 
-__all__ = ["cost_table", "mcnemar_table", "quality_columns", "quality_tables"]
+__all__ = ["cost_table", "mcnemar_table", "quality_columns", "quality_tables", "quality_values"]
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,6 +12,7 @@ from figureground.metrics.classification import accuracy, ece, nll
 from figureground.metrics.intervals import mcnemar
 from figureground.studies.comparison.answers import Answer, Answers, over_runs, spread
 from figureground.studies.comparison.arms import Arm
+from figureground.studies.comparison.over_seeds import RunValues
 
 Table = dict[str, Any]
 
@@ -76,6 +77,24 @@ def quality_columns(answers: Answers) -> dict[str, np.ndarray]:
             f"{arm}/accuracy": right.numpy(),
             f"{arm}/nll": over_runs(surprise).numpy(),
         }
+    return found
+
+
+def quality_values(answers: Answers) -> RunValues:
+    """The same numbers run by run, for differences over seeds.
+
+    Args:
+        answers: Arm -> answers of its runs.
+
+    Returns:
+        Measure -> arm -> seed -> value.
+    """
+    found: RunValues = {}
+    for arm, given in answers.items():
+        for one in given:
+            right, _, surprise, gap = _numbers(one)
+            for name, value in (("accuracy ↑", right), ("NLL ↓", surprise), ("ECE ↓", gap)):
+                found.setdefault(name, {}).setdefault(arm, {})[one.run.seed] = value
     return found
 
 
