@@ -4,17 +4,14 @@ __all__ = ["write_comparison_report"]
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader
 
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
 from figureground.reports.entries import data_uri
-from figureground.reports.figures import line_chart_svg, svg_data_uri
-from figureground.reports.tables import Table, as_csv, as_markdown, cell_text, checked_table
+from figureground.reports.pages import asset, chart_of, page_template, write_tables
+from figureground.reports.tables import Table, checked_table
 
 _SCHEMA = 1
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -42,29 +39,9 @@ def write_comparison_report(folder: Path) -> Path:
             f"{folder / 'record.json'} is no comparison of schema {_SCHEMA}, which this version reads"
         )
     tables = [checked_table(table) for table in record.get("tables") or []]
-    _write_tables(folder, tables)
-    page = _environment().get_template("comparison.html.j2").render(**_page(record, tables))
+    write_tables(folder, tables)
+    page = page_template("comparison.html.j2").render(**_page(record, tables))
     return write_atomically(folder / "report.html", page.encode("utf-8", errors="replace"))
-
-
-def _write_tables(folder: Path, tables: list[Table]) -> None:
-    """All tables in one Markdown file, and each as CSV, numbered in order."""
-    text = "\n".join(as_markdown(table) for table in tables)
-    write_atomically(folder / "tables.md", text.encode())
-    for number, table in enumerate(tables, start=1):
-        name = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")[:60] or "table"
-        write_atomically(folder / "tables" / f"{number:02d}-{name}.csv", as_csv(table).encode())
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("figureground.reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = cell_text
-    return environment
 
 
 def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
@@ -79,11 +56,11 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
         "seconds": record.get("seconds"),
         "notes": record.get("notes") or [],
         "tables": tables,
-        "charts": [_chart(curves) for curves in record.get("curves") or []],
+        "charts": [chart_of(curves) for curves in record.get("curves") or []],
         "titles": [cell["title"] for cell in rows[0]["cells"]] if rows else [],
         "rows": rows,
         "concepts": {arm: _legend(pairs) for arm, pairs in (record.get("concepts") or {}).items()},
-        "style": (files("figureground.reports") / "templates" / "report.css").read_text(encoding="utf-8"),
+        "style": asset("report.css"),
     }  # fmt: skip
 
 
@@ -102,18 +79,3 @@ def _legend(pairs: list[list[Any]]) -> list[tuple[str, str]]:
         (str(colour) if _HEX_COLOUR.fullmatch(str(colour)) else "#808080", str(words))
         for colour, words in pairs
     ]
-
-
-def _chart(curves: Mapping[str, Any]) -> dict[str, str]:
-    """A chart as a picture; words where it holds nothing to draw."""
-    title, caption = str(curves.get("title") or ""), str(curves.get("caption") or "")
-    series = {
-        str(name): [(point[0], point[1]) for point in points]
-        for name, points in (curves.get("series") or {}).items()
-    }
-    labels = {key: str(curves.get(key) or "") for key in ("x_label", "y_label")}
-    try:
-        svg = line_chart_svg(series, title=title, **labels)
-    except DataError as error:
-        return {"title": title, "caption": f"{caption} ({error})", "picture": ""}
-    return {"title": title, "caption": caption, "picture": svg_data_uri(svg)}

@@ -4,17 +4,14 @@ __all__ = ["write_evaluation_report"]
 
 import re
 from collections.abc import Mapping
-from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader
-
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
-from figureground.reports.figures import line_chart_svg, svg_data_uri
-from figureground.reports.tables import Table, as_csv, as_markdown, cell_text, checked_table
+from figureground.reports.pages import asset, chart_of, page_template, write_tables
+from figureground.reports.tables import Table, checked_table
 
 _SCHEMA = 1
 _TITLES = {
@@ -49,29 +46,9 @@ def write_evaluation_report(folder: Path) -> Path:
             f"{folder / 'record.json'}: schema {given}; this version reads schema {_SCHEMA}"
         )
     tables = [checked_table(table) for table in record.get("tables") or []]
-    _write_tables(folder, tables)
-    page = _environment().get_template("evaluation.html.j2").render(**_page(record, tables))
+    write_tables(folder, tables)
+    page = page_template("evaluation.html.j2").render(**_page(record, tables))
     return write_atomically(folder / "report.html", page.encode("utf-8", errors="replace"))
-
-
-def _write_tables(folder: Path, tables: list[Table]) -> None:
-    """All tables in one Markdown file, and each as CSV, numbered in order."""
-    text = "\n".join(as_markdown(table) for table in tables)
-    write_atomically(folder / "tables.md", text.encode())
-    for number, table in enumerate(tables, start=1):
-        name = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")[:60] or "table"
-        write_atomically(folder / "tables" / f"{number:02d}-{name}.csv", as_csv(table).encode())
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("figureground.reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = cell_text
-    return environment
 
 
 def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
@@ -87,29 +64,10 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
         "notes": record.get("notes") or [],
         "examples": record.get("examples_of_problems") or [],
         "tables": tables,
-        "charts": [_chart(curves) for curves in record.get("curves") or []],
+        "charts": [chart_of(curves) for curves in record.get("curves") or []],
         "cases": _cases(record.get("cases") or []),
-        "style": (files("figureground.reports") / "templates" / "report.css").read_text(encoding="utf-8"),
+        "style": asset("report.css"),
     }  # fmt: skip
-
-
-def _chart(curves: Mapping[str, Any]) -> dict[str, str]:
-    """A chart as a picture; words where it holds nothing to draw."""
-    title, caption = str(curves.get("title") or ""), str(curves.get("caption") or "")
-    series = {
-        str(name): [(point[0], point[1]) for point in points]
-        for name, points in (curves.get("series") or {}).items()
-    }
-    try:
-        svg = line_chart_svg(
-            series,
-            title=title,
-            x_label=str(curves.get("x_label") or ""),
-            y_label=str(curves.get("y_label") or ""),
-        )
-    except DataError as error:
-        return {"title": title, "caption": f"{caption} ({error})", "picture": ""}
-    return {"title": title, "caption": caption, "picture": svg_data_uri(svg)}
 
 
 def _cases(cases: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -8,19 +8,17 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader
 
 from figureground.base.errors import DataError
 from figureground.base.record import read_json
 from figureground.maps import colour_bar
 from figureground.reports.cards import Card
 from figureground.reports.entries import card_of, data_uri
-from figureground.reports.tables import cell_text, checked_table
+from figureground.reports.pages import asset, page_template
+from figureground.reports.tables import checked_table
 
 _CARDS_PER_PAGE = 50
 _NAMED_AT_MOST = 5
@@ -62,7 +60,7 @@ def write_explain_report(folder: Path) -> Path:
     entries = folder / "entries.jsonl"
     survey = _survey(entries)
     groups = _grouped(_cards(entries, _Survey()))
-    template = _environment().get_template("explain.html.j2")
+    template = page_template("explain.html.j2")
     page = template.generate(**_page(record, survey), groups=groups)
     return _write_pieces(folder / "report.html", page)
 
@@ -106,20 +104,9 @@ def _grouped(cards: Iterable[Card]) -> Iterator[list[Card]]:
         yield group
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("figureground.reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["cell"] = cell_text
-    return environment
-
-
 def _page(record: Mapping[str, Any], survey: _Survey) -> dict[str, Any]:
     """What the template asks for, apart from the cards."""
-    script = _asset("report.js")
+    script = asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return {
         "model": record.get("model") or {},
@@ -137,7 +124,7 @@ def _page(record: Mapping[str, Any], survey: _Survey) -> dict[str, Any]:
         "colours": _gradient(str(record.get("colour_map") or "inferno")),
         "survey": survey,
         "per_page": _CARDS_PER_PAGE,
-        "style": _asset("report.css"),
+        "style": asset("report.css"),
         "script": script,
         "script_digest": digest,
     }
@@ -160,10 +147,6 @@ def _gradient(colour_map: str) -> str:
     """A colour map as the stops of a CSS gradient, lowest first."""
     stops = colour_bar(17, colour_map, width=1).flip(0)[:, 0].tolist()
     return ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in stops)
-
-
-def _asset(name: str) -> str:
-    return (files("figureground.reports") / "templates" / name).read_text(encoding="utf-8")
 
 
 def _write_pieces(target: Path, pieces: Iterable[str]) -> Path:

@@ -4,15 +4,13 @@ __all__ = ["write_ranked_sheet"]
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, PackageLoader
 
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
 from figureground.reports.entries import data_uri
+from figureground.reports.pages import asset, page_template
 
 _SCHEMA = 1
 
@@ -38,17 +36,10 @@ def write_ranked_sheet(folder: Path) -> Path:
         raise DataError(
             f"{folder / 'record.json'} is {given}; this version reads ('rank', {_SCHEMA})"
         )
-    style = (files("figureground.reports") / "templates" / "report.css").read_text(encoding="utf-8")
     entries = _entries(folder / "top" / "entries.jsonl")
     cards = [_card(rank, one, entries) for rank, one in enumerate(record["top"], start=1)]
-    environment = Environment(
-        loader=PackageLoader("figureground.reports"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("ranked.html.j2").render(
-        record=record, cards=cards, style=style
+    page = page_template("ranked.html.j2").render(
+        record=record, cards=cards, style=asset("report.css")
     )
     return write_atomically(folder / "report.html", page.encode("utf-8", errors="replace"))
 

@@ -1,0 +1,83 @@
+"""What every page of ours is made with: templates, styles, charts, and tables beside it."""
+
+__all__ = ["asset", "chart_of", "page_template", "write_tables"]
+
+import re
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, Template
+
+from figureground.base.errors import DataError
+from figureground.base.record import write_atomically
+from figureground.reports.figures import line_chart_svg, svg_data_uri
+from figureground.reports.tables import Table, as_csv, as_markdown, cell_text
+
+
+def page_template(name: str) -> Template:
+    """A template that escapes whatever is put into it.
+
+    Args:
+        name: File in ``templates``.
+
+    Returns:
+        The template; its filter ``cell`` writes a cell of a table.
+    """
+    environment = Environment(
+        loader=PackageLoader("figureground.reports"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["cell"] = cell_text
+    return environment.get_template(name)
+
+
+def asset(name: str) -> str:
+    """The text of a style or script.
+
+    Args:
+        name: File in ``templates``.
+
+    Returns:
+        Its text.
+    """
+    return (files("figureground.reports") / "templates" / name).read_text(encoding="utf-8")
+
+
+def write_tables(folder: Path, tables: Sequence[Table]) -> None:
+    """All tables in one Markdown file, ``tables.md``, and each as CSV in ``tables``, numbered in order.
+
+    Args:
+        folder: Where.
+        tables: The tables.
+    """
+    text = "\n".join(as_markdown(table) for table in tables)
+    write_atomically(folder / "tables.md", text.encode())
+    for number, table in enumerate(tables, start=1):
+        name = re.sub(r"[^a-z0-9]+", "-", table.title.lower()).strip("-")[:60] or "table"
+        write_atomically(folder / "tables" / f"{number:02d}-{name}.csv", as_csv(table).encode())
+
+
+def chart_of(curves: Mapping[str, Any]) -> dict[str, str]:
+    """A chart as a picture; words where it holds nothing to draw.
+
+    Args:
+        curves: As a record holds them: title, x_label, y_label, series, caption.
+
+    Returns:
+        ``title``, ``caption`` and ``picture``, a data address.
+    """
+    title, caption = str(curves.get("title") or ""), str(curves.get("caption") or "")
+    series = {
+        str(name): [(point[0], point[1]) for point in points]
+        for name, points in (curves.get("series") or {}).items()
+    }
+    labels = {key: str(curves.get(key) or "") for key in ("x_label", "y_label")}
+    try:
+        svg = line_chart_svg(series, title=title, **labels)
+    except DataError as error:
+        return {"title": title, "caption": f"{caption} ({error})", "picture": ""}
+    return {"title": title, "caption": caption, "picture": svg_data_uri(svg)}
