@@ -4,7 +4,8 @@ __all__ = ["Run", "launched"]
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -166,17 +167,24 @@ def launched(*, precision: str, accelerator: str = "auto") -> Fabric:
         started = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
         kind = "ddp" if started else "auto"
         settings |= {"accelerator": accelerator, "devices": started or 1, "strategy": kind}
-    engine = logging.getLogger("lightning.fabric.utilities.rank_zero")
-    level = engine.level
-    engine.setLevel(
-        logging.WARNING
-    )  # it announces the precision; nothing below the command line prints
-    try:
+    with _quiet():
         fabric = Fabric(**settings)
         fabric.launch()
-    finally:
-        engine.setLevel(level)
     return fabric
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The engine announces its precision; nothing below the command line speaks."""
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("fabric", "pytorch")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _wrapped(extras: nn.ModuleDict, fabric: Fabric) -> dict[str, nn.Module]:
