@@ -18,7 +18,7 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="For data, weights and training.")] = 0,
     samples: Annotated[
         int, typer.Option(min=1000, help="Training pictures shown to each network.")
-    ] = 60_000,
+    ] = 120_000,
 ) -> None:
     """Train a small network on digits in clutter with and without a background class, and compare what they look at.
 
