@@ -14,6 +14,7 @@ BENCHMARKS = (
     "train_throughput",
     "cam_erasing",
     "distillation",
+    "rank",
 )
 
 
