@@ -13,9 +13,9 @@ import time
 from pathlib import Path
 
 import torch
+from networks import mobilenet
 from timing import machine, print_table
 
-import figureground as fg
 from figureground.data import shared_folder
 from figureground.models import Classifier
 from figureground.studies.evaluation.items import SetOptions
@@ -38,7 +38,7 @@ def main() -> None:
             file=sys.stderr,
         )
         return
-    classifier = _classifier(shared)
+    classifier = mobilenet(shared).to(memory_format=torch.channels_last)
     pack = shared / "packs" / "ilsvrc_val650.npz"
     pictures = open_evaluation_set(pack, classifier, SetOptions(limit=_PHOTOS))
     some = open_evaluation_set(pack, classifier, SetOptions(limit=64))
@@ -62,21 +62,6 @@ def main() -> None:
         rows,
     )
     print(f"\npeak memory after 64 photos {early:.0f} MB, after {_ROUNDS * _PHOTOS} {late:.0f} MB")
-
-
-def _classifier(shared: Path) -> Classifier:
-    return fg.load_classifier(
-        "timm:mobilenetv2_100",
-        weights=shared / "weights" / "mobilenetv2_100_imagenet1001.safetensors",
-        arguments={"num_classes": 1001, "pad_type": "same"},
-        preprocessing={
-            "size": 224,
-            "resize": "stretch",
-            "crop_fraction": 1.0,
-            "mean": 0.5,
-            "std": 0.5,
-        },
-    ).to(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import torch
+from networks import mobilenet
 from timing import machine, print_table
 
-import figureground as fg
 from figureground.data import PhotoPack, decode_image, shared_folder
 from figureground.models import Classifier
 from figureground.reports import write_explain_report
@@ -31,7 +31,7 @@ def main() -> None:
             file=sys.stderr,
         )
         return
-    classifier = _classifier(shared)
+    classifier = mobilenet(shared)
     with tempfile.TemporaryDirectory() as folder:
         paths = _write_photos(shared, Path(folder, "photos"))
         _explain(classifier, paths[:64], Path(folder, "warm"))
@@ -50,21 +50,6 @@ def main() -> None:
     print(
         f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB; "
         f"results {size:.0f} MB per run"
-    )
-
-
-def _classifier(shared: Path) -> Classifier:
-    return fg.load_classifier(
-        "timm:mobilenetv2_100",
-        weights=shared / "weights" / "mobilenetv2_100_imagenet1001.safetensors",
-        arguments={"num_classes": 1001, "pad_type": "same"},
-        preprocessing={
-            "size": 224,
-            "resize": "stretch",
-            "crop_fraction": 1.0,
-            "mean": 0.5,
-            "std": 0.5,
-        },
     )
 
 

@@ -8,6 +8,7 @@ from figureground.base.errors import DataError, OptionError
 from figureground.data.background import PoolOptions
 from figureground.studies.background_pool import (
     PoolRequest,
+    _sources,
     make_background_pool,
     picture_source,
 )
@@ -112,3 +113,15 @@ def test_finished_pool_is_kept_before_any_work(tmp_path):
     make_background_pool(PoolRequest(monochrome=True), tmp_path / "pool")
     with pytest.raises(DataError, match="a finished pool is in"):
         make_background_pool(PoolRequest(("nowhere",)), tmp_path / "pool")
+
+
+def test_data_sets_are_cropped_and_inverted_like_folders(shared_data):
+    where = f"set:dtd10:{shared_data / 'packs'}"
+    request = PoolRequest(sources=(where,), grid_crops=True, crop=150, invert=True)
+    whole, crops, inverse, inverse_crops = _sources(request)
+    assert len(whole) == len(inverse) == 1200
+    assert len(crops) == len(inverse_crops) >= 1200
+    assert crops[0].shape == (150, 150, 3)
+    assert (inverse_crops[0] == 255 - crops[0]).all()
+    assert (inverse[7] == 255 - whole[7]).all()
+    assert crops.group(0) == whole.group(0)

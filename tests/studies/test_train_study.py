@@ -117,3 +117,19 @@ def test_the_seed_decides_the_parts_and_a_limit_keeps_every_class():
     assert 40 <= len(few.train) <= 60
     assert min(few.train.class_counts()) >= 1
     assert len(few.val) == len(one.val)
+
+
+def test_weights_of_the_named_steps_are_kept_as_they_were_then(tmp_path: Path):
+    train(tiny("keep_steps=[1,4,99]"), tmp_path / "kept", accelerator="cpu")
+    assert {one.stem for one in (tmp_path / "kept").glob("step-*")} == {"step-1", "step-4"}
+    shorter = tiny("keep_steps=[1]")
+    train(shorter, tmp_path / "again", accelerator="cpu")
+    states = [
+        load_trained(tmp_path / folder, which).state_dict()
+        for folder, which in (("kept", "step-1"), ("again", "step-1"), ("kept", "last"))
+    ]
+    for name, value in states[0].items():
+        assert torch.equal(value, states[1][name])
+    assert any(not torch.equal(value, states[2][name]) for name, value in states[0].items())
+    with pytest.raises(DataError, match="no step-2"):
+        load_trained(tmp_path / "kept", "step-2")
