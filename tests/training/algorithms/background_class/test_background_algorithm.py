@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from figureground.base.errors import DataError, OptionError
+from figureground.data.background import Concat, Monochrome, build_pool, read_pool
 from figureground.training import Batches
 from figureground.training.algorithms.background_class.algorithm import (
     BackgroundClass,
@@ -157,6 +158,14 @@ def test_a_folder_becomes_pictures_of_the_size_and_colours_of_training(tmp_path)
     assert colours[:, :, 0, 0].tolist() == [[255, 0, 0], [7, 7, 7]]
     grey = load_pool([str(tmp_path), str(tmp_path / "inner")], shape=(1, 4, 4), seed=0)
     assert grey[:, 0, 0, 0].tolist() == [76, 7, 7]
+
+
+def test_of_a_finished_pool_only_the_pictures_to_train_on_are_taken(tmp_path):
+    record = build_pool(Concat(Monochrome(levels=tuple(range(10)), side=4)), tmp_path / "pool")
+    kept = read_pool(tmp_path / "pool")
+    found = load_pool([str(tmp_path / "pool")], shape=(3, 4, 4), seed=0)
+    assert found[:, :, 0, 0].tolist() == [kept[row][0, 0].tolist() for row in range(len(kept))]
+    assert 0 < len(found) < len(record.pictures)
 
 
 def test_a_data_sets_own_backgrounds_are_taken():

@@ -3,12 +3,14 @@
 __all__ = ["load_pool"]
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
 from figureground.base.errors import DataError
+from figureground.data.background import read_pool
 from figureground.data.finding import find_images
 from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages, LazyPictures
@@ -22,8 +24,9 @@ def load_pool(
     """Background pictures from folders and data sets, one after the other.
 
     Args:
-        sources: Folders, searched with their subfolders, as ``figureground background build`` leaves them; or data
-            sets, of whose training part the background pictures are taken, or all where none are marked.
+        sources: Folders: of a pool as ``figureground background build`` leaves it, the part to train on; others are
+            searched with their subfolders. Or data sets, of whose training part the background pictures are taken, or
+            all where none are marked.
         shape: Channels, height and width of the training pictures. Pictures are scaled until they cover it and cut.
         seed: For data sets that give none of their own.
 
@@ -44,12 +47,18 @@ def load_pool(
 
 
 def _folder(place: str) -> LabeledImages:
-    """Every picture below a folder."""
-    paths = find_images([place], recursive=True)
+    """Every picture below a folder; of a finished pool those to train on, without the pages of its report."""
+    finished = (Path(place) / "record.json").exists()
+    paths = _to_train_on(place) if finished else find_images([place], recursive=True)
     if not paths:
         raise DataError(f"the background pool {place} holds no pictures")
     unlabelled = torch.full((len(paths),), -1)
     return LabeledImages(LazyPictures.of_files(paths), unlabelled, ())
+
+
+def _to_train_on(pool: str) -> list[Path]:
+    part = read_pool(pool)
+    return [part.folder / entry.file for entry in part.entries]
 
 
 def _data_set(spec: DataSpec, seed: int) -> LabeledImages:
