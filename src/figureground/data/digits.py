@@ -16,7 +16,7 @@ _FAINT = 32  # of 255; what bicubic interpolation leaves around the strokes
 class DigitSplit(NamedTuple):
     """Rows of each part: disjoint, together all rows.
 
-    Args:
+    Attributes:
         train: To learn from.
         val: To choose by.
         test: To report.

@@ -20,7 +20,7 @@ from figureground.training.algorithms.cam_erasing.shapes import draw_shapes
 class Erased(NamedTuple):
     """Pictures after erasing.
 
-    Args:
+    Attributes:
         images: ``(N, C, H, W)``.
         mask: ``(N, H, W)``, True where a pixel was erased.
     """

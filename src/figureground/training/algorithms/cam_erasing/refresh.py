@@ -61,9 +61,8 @@ def image_maps(
         ``(n, h, w)`` on the model's device; zeros where there is no class, or no evidence for it.
 
     Raises:
-        ModelError: The network normalises by the batch's own statistics even in evaluation mode, so that a picture's
-        map
-            would depend on its neighbours.
+        ModelError: The network normalises by the batch's own statistics even in evaluation mode, so that a
+            picture's map would depend on its neighbours.
         OptionError: The method gives several maps a picture.
 
     References:
