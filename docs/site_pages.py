@@ -46,7 +46,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, uri, abs_src_path=str(_ROOT / uri)))
     for room in _ROOMS:
         files.append(File.generated(config, f"reference/{room}.md", content=_reference(room)))
-    pictures = [p for p in (_ROOT / "journal").rglob("*") if p.suffix in {".png", ".jpg", ".svg", ".webp"}]
+    pictures = [
+        p for p in (_ROOT / "journal").rglob("*") if p.suffix in {".png", ".jpg", ".svg", ".webp"}
+    ]
     for path in pictures:
         uri = path.relative_to(_ROOT).as_posix()
         files.append(File.generated(config, uri, abs_src_path=str(path)))
