@@ -8,9 +8,11 @@ clusters permuted among the points, and nearly all points in one class (95 %). A
 weights and batches. Score: average precision of the rare part among 5,000 test points, 100 of them rare.
 
 command:   python experiments/cluster_world.py --out out/cluster_world --seeds 12
-hardware:  one CPU core, under a minute
+           python experiments/cluster_world.py --out out/cluster_world --first-seed 12 --seeds 112
+hardware:  one CPU core, under a minute for 12 seeds
 expected (written before the run): clusters beat fine-tuning, a paired 95 % interval above 0; k-means too, but less;
-  permuted and lopsided pseudo-labels do not, their intervals hold 0 or lie below it.
+  permuted and lopsided pseudo-labels do not, their intervals hold 0 or lie below it. After the first 12 seeds, where
+  permuted labels gained 0.008 (0.002 to 0.015): 100 fresh seeds, 12 to 111, decide; the first 12 are left out of them.
 """
 
 __all__ = ["ARMS", "World", "main", "make_world", "run_seed"]
@@ -135,17 +137,19 @@ def main() -> None:
     """Run what is not run yet, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=12)
+    parser.add_argument("--seeds", type=int, default=12, help="the last one, exclusive")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--weight", type=float, default=0.1)
     given = parser.parse_args()
     log = given.out / f"runs-{given.steps}-{given.weight:g}.jsonl"
     done = {line["seed"]: line for line in _lines(log)}
-    for seed in range(given.seeds):
+    asked = range(given.first_seed, given.seeds)
+    for seed in asked:
         if seed not in done:
             done[seed] = {"seed": seed, **run_seed(seed, steps=given.steps, weight=given.weight)}
             append_line(log, done[seed])
-    rows = [done[seed] for seed in range(given.seeds)]
+    rows = [done[seed] for seed in asked]
     print(_table(rows))
     write_json(
         given.out / "record.json", {"steps": given.steps, "weight": given.weight, "runs": rows}
