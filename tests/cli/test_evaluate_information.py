@@ -27,3 +27,28 @@ def test_what_cannot_be_done_is_one_line_and_status_one(type_in, tmp_path):
         result = type_in(*base, *typed)
         assert result.exit_code == 1
         assert message in result.output
+
+
+def test_the_classes_that_a_run_left_out_get_a_table_of_their_own(type_in, tmp_path):
+    run = tmp_path / "run"
+    recipe = tmp_path / "small.yaml"
+    recipe.write_text(
+        "name: small\nepochs: 1\nbatch_size: 16\ndata: {name: cluttered-digits, count: 60, omit: [9, '7']}\n"
+        "model: {name: 'figureground:lenet-gap', arguments: {channels: 1}, preprocessing: {size: [16, 16]}}\n"
+    )
+    result = type_in("train", str(recipe), "--out", str(run))
+    assert result.exit_code == 0, result.output
+    for part, more, images in (
+        ("train", [], 60),
+        ("train", ["--limit", "25"], 25),
+        ("val", ["--limit", "30", "--omitted", "3"], 30),
+    ):
+        out = tmp_path / part
+        typed = ["evaluate", "information", "cluttered-digits", "--model", str(run), *more]
+        result = type_in(*typed, "--part", part, "--out", str(out))
+        assert result.exit_code == 0, result.output
+        record = json.loads((out / "record.json").read_text())
+        assert record["images"] == images
+        names = [row[0] for row in record["tables"][2]["rows"] if row[0].startswith("recall of '")]
+        wanted = ["recall of '3'"] if more[2:] else ["recall of '9'", "recall of '7'"]
+        assert names == wanted

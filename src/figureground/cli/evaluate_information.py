@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.base.errors import OptionError
-from figureground.cli import evaluate_options as shared, model_options
+from figureground.cli import comma_lists, evaluate_options as shared, model_options
 from figureground.cli.console import progress_bar
 
 if TYPE_CHECKING:
-    from figureground.data.loaders import LoadOptions
+    from figureground.data.labeled import LabeledImages
     from figureground.models import Classifier
+    from figureground.training.recipe import DataSpec
 
 _DATA = "Data"
 
@@ -58,7 +59,18 @@ def information(
         ),
     ] = None,
     root: Annotated[
-        Path | None, typer.Option(help="Where a named data set is.", rich_help_panel=_DATA)
+        Path | None,
+        typer.Option(
+            help="Where a named data set is. Default: where the run had it.", rich_help_panel=_DATA
+        ),
+    ] = None,
+    limit: shared.Limit = None,
+    omitted: Annotated[
+        str | None,
+        typer.Option(
+            help="Classes that training left out, between commas: adds a table on them. Default: the run's.",
+            rich_help_panel=_DATA,
+        ),
     ] = None,
     weights: model_options.Weights = None,
     random: model_options.Random = False,
@@ -77,10 +89,8 @@ def information(
 
     Labels are those of the data; the model must have its classes in their order.
     """
-    from figureground.data.loaders import LoadOptions  # noqa: PLC0415 - torch is slow to import
-    from figureground.studies.evaluation.information import (  # noqa: PLC0415
+    from figureground.studies.evaluation.information import (  # noqa: PLC0415 - torch is slow to import
         InformationOptions,
-        open_labelled,
         study_information,
     )
 
@@ -93,22 +103,24 @@ def information(
     }
     if (Path(model) / "recipe.yaml").is_file():
         _check_unused(weights, random, model_arg, class_names, *fields.values())
-        classifier, division = _of_run(Path(model), checkpoint)
+        classifier, spec = _of_run(Path(model), checkpoint)
     else:
-        division = LoadOptions()
+        spec = None
         classifier = model_options.chosen_model(
             model, weights=weights, random=random, arguments=model_arg, class_names=class_names, preprocessing=fields
         )  # fmt: skip
-    division = division if seed is None else replace(division, seed=seed)
-    pictures = open_labelled(data, part, root=root, options=division)
-    options = InformationOptions(temperature, prior, separation, batch_size)
+    pictures = _opened(data, part, spec, root=root, seed=seed, limit=limit)
+    given = _omitted(omitted, spec, ours=pictures.class_names, models=classifier.class_names)
+    options = InformationOptions(
+        temperature, prior, separation, batch_size, omitted=given, as_trained=spec is not None
+    )
     with progress_bar() as bar:
         task = bar.add_task("measuring", total=len(pictures))
         record = study_information(
             shared.on_device(classifier, device),
             pictures,
             out=out,
-            source=f"{data}, part {part}",
+            source=f"{data}, part {part}" + (f", {len(pictures)} at random" if limit else ""),
             options=options,
             watch=lambda done, total: bar.update(task, completed=done, total=total),
         )
@@ -121,12 +133,52 @@ def _check_unused(*given: object) -> None:
         raise OptionError("the folder of a run says all of its model: leave the model options out")
 
 
-def _of_run(folder: Path, checkpoint: str) -> "tuple[Classifier, LoadOptions]":
-    """The classifier of a training run, and how its data were divided."""
-    from figureground.data.loaders import LoadOptions  # noqa: PLC0415 - torch is slow to import
-    from figureground.studies.trained import load_trained  # noqa: PLC0415
+def _of_run(folder: Path, checkpoint: str) -> "tuple[Classifier, DataSpec]":
+    """The classifier of a training run, and its data with the seed that divided them."""
+    from figureground.studies.trained import load_trained  # noqa: PLC0415 - torch is slow to import
     from figureground.training.recipe import read_recipe  # noqa: PLC0415
 
     recipe = read_recipe(folder / "recipe.yaml")
     own = recipe.seed if recipe.data.seed is None else recipe.data.seed
-    return load_trained(folder, checkpoint), LoadOptions(own, recipe.data.val_fraction)
+    return load_trained(folder, checkpoint), recipe.data.model_copy(update={"seed": own})
+
+
+def _opened(
+    data: str,
+    part: str,
+    spec: "DataSpec | None",
+    *,
+    root: Path | None,
+    seed: int | None,
+    limit: int | None,
+) -> "LabeledImages":
+    """The pictures; those of a run are divided and, for training, generated as it had them."""
+    from figureground.data.loaders import LoadOptions  # noqa: PLC0415 - torch is slow to import
+    from figureground.studies.evaluation.information import open_labelled  # noqa: PLC0415
+    from figureground.studies.evaluation.information_pictures import some_of  # noqa: PLC0415
+
+    division = LoadOptions()
+    if spec is not None:
+        same = spec.name.lower() == data.lower()
+        made = spec.count if same and part == "train" else None
+        division = LoadOptions(spec.seed or 0, spec.val_fraction, count=made)
+        root = Path(spec.root) if root is None and same and spec.root else root
+    division = division if seed is None else replace(division, seed=seed)
+    return some_of(
+        open_labelled(data, part, root=root, options=division), limit, seed=division.seed
+    )
+
+
+def _omitted(
+    typed: str | None,
+    spec: "DataSpec | None",
+    *,
+    ours: tuple[str, ...],
+    models: tuple[str, ...] | None,
+) -> tuple[int, ...]:
+    """Numbers of the classes that training left out: as typed, else as the run's recipe has them."""
+    from figureground.data.omitting import class_numbers  # noqa: PLC0415 - torch is slow to import
+
+    if typed is not None:
+        return tuple(class_numbers(ours, comma_lists.words(typed)))
+    return tuple(class_numbers(models or ours, spec.omit)) if spec is not None else ()

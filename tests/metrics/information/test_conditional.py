@@ -122,3 +122,38 @@ def test_what_cannot_be_meant_is_refused():
         cmi(logits, torch.tensor([0, 3]))
     with pytest.raises(ShapeError, match="no class has a picture"):
         cmi(logits[:0], labels[:0])
+
+
+def test_outputs_that_are_no_numbers_are_not_taken_for_zero(outputs):
+    logits, labels = outputs[0].clone(), outputs[1]
+    logits[labels.tolist().index(2), 1] = math.nan
+    empty = torch.where(labels == 3, 0, labels)
+    for given in (labels, empty):
+        found = information(logits, given)
+        for name in (
+            "cmi",
+            "ncmi",
+            "h_yhat",
+            "h_yhat_given_y",
+            "h_yhat_given_x",
+            "mi_x",
+            "mi_y",
+            "nll",
+        ):
+            assert getattr(found, name).isnan(), name
+        assert cmi(logits, given).isnan()
+        assert cmi(logits, given, prior="uniform").isnan()
+        assert found.cmi_per_class.isnan().tolist() == [False, False, True, given is empty]
+
+
+def test_the_gradient_is_finite_where_an_answer_is_rounded_to_certainty():
+    logits = torch.tensor([[2e3, 0.0, 3.0], [1.0, 2.0, -4e3]], dtype=torch.float64).requires_grad_()
+    for labels in (torch.tensor([0, 0]), torch.tensor([0, 2])):
+        (gradient,) = torch.autograd.grad(cmi(logits, labels), logits)
+        assert torch.isfinite(gradient).all()
+
+
+def test_outputs_that_a_mask_has_ruled_out_count_as_never_given():
+    logits, labels = torch.randn(8, 3), torch.arange(8) % 2
+    masked = torch.cat([logits, torch.full((8, 1), -math.inf)], 1)
+    torch.testing.assert_close(cmi(masked, labels), cmi(logits, labels), atol=1e-12, rtol=0)

@@ -48,3 +48,15 @@ def test_pairs_are_different_pairs_times_the_chance_to_differ(outputs):
 def test_an_unknown_kind_is_refused(outputs):
     with pytest.raises(OptionError, match="no separation 'pair'; closest: 'pairs'"):
         separation(*outputs, kind="pair")
+
+
+def test_one_class_has_nothing_to_be_apart_from(outputs):
+    labels = torch.zeros(30, dtype=torch.int64)
+    found = {
+        kind: separation(outputs[0], labels, kind=kind).item()
+        for kind in ("pairs", "different-pairs", "other-centroids", "centroid-divergence")
+    }
+    assert abs(found["pairs"]) < 1e-12
+    assert abs(found["centroid-divergence"]) < 1e-12
+    assert found["different-pairs"] != found["different-pairs"]
+    assert found["other-centroids"] != found["other-centroids"]

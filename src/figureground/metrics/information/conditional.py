@@ -58,7 +58,8 @@ def cmi(
         prior: Weight of each class: its share of the pictures, or ``uniform``.
 
     Returns:
-        From 0 to log C, float64. Neither end is good by itself: low is concentrated, high is rich in detail.
+        From 0 to log C, float64. Neither end is good by itself: low is concentrated, high is rich in detail. NaN where
+        a logit is.
 
     Raises:
         OptionError: The temperature is not positive, or another prior.
@@ -74,4 +75,4 @@ def cmi(
         0.4621
     """
     sums = class_sums(logits, labels, temperature=temperature)
-    return (sums.weights(prior) * sums.cmi_per_class.nan_to_num()).sum()
+    return (sums.weights(prior) * sums.held(sums.cmi_per_class)).sum()

@@ -18,7 +18,7 @@ _SUMS = tuple(field.name for field in fields(ClassSums))
 
 @dataclass(frozen=True)
 class Information:
-    """What the outputs of a classifier tell; entropies and informations in nats, all float64.
+    """What the outputs of a classifier tell; entropies and informations in nats, all float64; NaN where a logit is.
 
     Args:
         cmi: I(X; Ŷ | Y).
@@ -104,13 +104,13 @@ def information_of(
     weights, per_class = sums.weights(prior), sums.cmi_per_class
 
     def mean(values: Tensor) -> Tensor:
-        return (weights * sums.means(values).nan_to_num()).sum()
+        return (weights * sums.held(sums.means(values))).sum()
 
-    overall = (weights[:, None] * sums.centroids.nan_to_num()).sum(0)
+    overall = (weights[:, None] * sums.held(sums.centroids)).sum(0)
     h_yhat = torch.special.entr(overall).sum()
-    given_y = (weights * torch.special.entr(sums.centroids).sum(1).nan_to_num()).sum()
+    given_y = (weights * sums.held(torch.special.entr(sums.centroids).sum(1))).sum()
     given_x = mean(sums.entropies)
-    within = (weights * per_class.nan_to_num()).sum()
+    within = (weights * sums.held(per_class)).sum()
     between = separation_of(sums, kind=kind, prior=prior)
     return Information(
         cmi=within, separation=between, ncmi=within / between,

@@ -33,7 +33,8 @@ def separation(
         temperature: Logits are divided by it.
 
     Returns:
-        0 or above, float64; higher is better separated. NaN for the last three with fewer than two classes.
+        0 or above, float64; higher is better separated. With fewer than two classes NaN for ``different-pairs`` and
+        ``other-centroids``, 0 for the others.
 
     Refuses another kind, no pictures, and labels that do not fit.
 
@@ -62,7 +63,7 @@ def ncmi(
         temperature: Logits are divided by it.
 
     Returns:
-        0 or above, float64, without a unit.
+        0 or above, float64, without a unit; infinite or NaN with fewer than two classes.
 
     Example:
         >>> outputs = torch.tensor([[0.9, 0.1], [0.7, 0.3], [0.1, 0.9]]).log()
@@ -70,7 +71,7 @@ def ncmi(
         0.0281
     """
     sums = class_sums(logits, labels, temperature=temperature)
-    within = (sums.weights() * sums.cmi_per_class.nan_to_num()).sum()
+    within = (sums.weights() * sums.held(sums.cmi_per_class)).sum()
     return within / separation_of(sums, kind=kind)
 
 

@@ -74,6 +74,17 @@ class ClassSums:
         """
         return sums / self.counts.view(-1, *[1] * (sums.ndim - 1))
 
+    def held(self, values: Tensor) -> Tensor:
+        """Values by class with 0 where there are no pictures, for sums over classes; a NaN of pictures stays one.
+
+        Args:
+            values: ``(C,)`` or ``(C, ...)``.
+
+        Returns:
+            Of the same shape.
+        """
+        return values.masked_fill((self.counts == 0).view(-1, *[1] * (values.ndim - 1)), 0)
+
     @property
     def centroids(self) -> Float[Tensor, "C C"]:
         """Mean output of each class, q_y = P(Ŷ | Y = y); NaN for a class without pictures."""
@@ -82,7 +93,7 @@ class ClassSums:
     @property
     def cmi_per_class(self) -> Float[Tensor, " C"]:
         """H(q_y) minus the mean entropy of the outputs; NaN for a class without pictures."""
-        inner = torch.special.entr(self.centroids).sum(1) - self.means(self.entropies)
+        inner = _entropy(self.centroids) - self.means(self.entropies)
         return torch.where((inner < 0) & (inner > -_ROUNDING), inner * 0, inner)
 
     @property
@@ -122,7 +133,7 @@ def class_sums(logits: Logits, labels: Labels, *, temperature: float = 1.0) -> C
         counts=_summed(torch.ones_like(right), labels, logits.shape[1]),
         probabilities=_summed(shares, labels, logits.shape[1]),
         log_probabilities=_summed(logs, labels, logits.shape[1]),
-        entropies=_summed(torch.special.entr(shares).sum(1), labels, logits.shape[1]),
+        entropies=_summed(_entropy(shares), labels, logits.shape[1]),
         losses=_summed(-logs.gather(1, labels[:, None].long())[:, 0], labels, logits.shape[1]),
         right=_summed(right, labels, logits.shape[1]),
     )
@@ -132,6 +143,11 @@ def check_known(kind: str, given: str, known: Collection[str]) -> None:
     """Refuse a name that does not exist."""
     if given not in known:
         raise unknown_option(kind, given, known)
+
+
+def _entropy(shares: Tensor) -> Tensor:
+    """Of each row, nats; unlike that of ``entr`` its slope is finite at 0, where a sure answer is rounded to."""
+    return -torch.special.xlogy(shares, shares.clamp_min(torch.finfo(shares.dtype).tiny)).sum(1)
 
 
 def _summed(values: Tensor, labels: Tensor, classes: int) -> Tensor:

@@ -14,13 +14,17 @@ from torch import Tensor
 
 from figureground.base.errors import DataError, OptionError, unknown_option
 from figureground.base.record import provenance, write_json
-from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
 from figureground.data.loaders.packed_sets import pack
 from figureground.metrics.information import CMIMeter, Information
 from figureground.models import Classifier
-from figureground.studies.evaluation.information_tables import class_table, overall_table
+from figureground.studies.evaluation.information_pictures import pictures_for
+from figureground.studies.evaluation.information_tables import (
+    class_table,
+    omitted_tables,
+    overall_table,
+)
 from figureground.studies.evaluation.measure_record import MeasureRecord
 from figureground.studies.progress import Watch, unwatched
 
@@ -29,6 +33,8 @@ _NOTE = (
     "the published CMI of teachers is measured on training pictures, cut and mirrored at random: compare with it only "
     "values of the same part"
 )
+
+_FEW = 100  # pictures of a class; below, the mean follows single pictures
 
 
 @dataclass(frozen=True)
@@ -40,12 +46,17 @@ class InformationOptions:
         prior: Weight of each class: ``empirical``, its share of the pictures, or ``uniform``.
         separation: ``pairs``, ``different-pairs``, ``other-centroids`` or ``centroid-divergence``.
         batch_size: Pictures at a time.
+        omitted: Numbers of classes that training left out; adds a table on them.
+        as_trained: Whether pictures are fitted as ``train`` does it, cut to the shape of the model's input and nothing
+            more, or by all of the model's own preprocessing.
     """
 
     temperature: float = 1.0
     prior: str = "empirical"
     separation: str = "pairs"
     batch_size: int = 256
+    omitted: tuple[int, ...] = ()
+    as_trained: bool = False
 
     def meter(self, num_classes: int) -> CMIMeter:
         """An empty meter with these options."""
@@ -108,8 +119,7 @@ def study_information(
     began, chosen = time.perf_counter(), options or InformationOptions()
     (out / "record.json").unlink(missing_ok=True)
     preprocessing = classifier.preprocessing
-    fit = "stretch" if preprocessing.resize == "stretch" else "crop"
-    data = in_memory(data, preprocessing.size, fit=fit)
+    data = pictures_for(preprocessing, data, as_trained=chosen.as_trained)
     meter = chosen.meter(data.num_classes).to(next(classifier.parameters()).device)
     logits = torch.cat(
         list(_logits(classifier.eval(), data, meter, size=chosen.batch_size, watch=watch))
@@ -123,11 +133,15 @@ def study_information(
         model={"name": classifier.name, "preprocessing": repr(preprocessing)},
         methods={},
         options={key: str(value) for key, value in vars(chosen).items()},
-        tables=(overall_table(found, chosen.separation), class_table(found, data.class_names)),
+        tables=(
+            overall_table(found, chosen.separation),
+            class_table(found, data.class_names),
+            *omitted_tables(logits, data, chosen.omitted),
+        ),
         curves=(),
         problems={},
         examples_of_problems=(),
-        notes=(*classifier.notes, *data.notes, *_notes(data, found)),
+        notes=(*classifier.notes, *data.notes, *_notes(classifier, data, found, logits=logits)),
         seconds=round(time.perf_counter() - began, 1),
         provenance=provenance(),
     )
@@ -151,7 +165,7 @@ def _loaded(name: str, part: str, options: LoadOptions, *, root: Path | None) ->
             return image_folder(place)
         return load_dataset("folder", place, part=part, options=options)
     if place.is_file():
-        return pack(place, train=None if part == "all" else part == "train")
+        return pack(place, train=None if part == "all" else _of_pack(part) == "train")
     if name.lower() in DATASETS:
         raise OptionError(
             f"the data set '{name}' is divided: part is train, val or test, not 'all'"
@@ -159,6 +173,13 @@ def _loaded(name: str, part: str, options: LoadOptions, *, root: Path | None) ->
     raise DataError(
         f"'{name}' is no data set, pack or folder of class folders; data sets: {', '.join(sorted(DATASETS))}"
     )
+
+
+def _of_pack(part: str) -> str:
+    """A part that a pack can have."""
+    if part == "val":
+        raise OptionError("a pack has no part 'val': it is train, test, or all of it")
+    return part
 
 
 def _logits(
@@ -203,7 +224,30 @@ def _keep(out: Path, logits: Tensor, found: Information, *, labels: Tensor) -> N
     np.savez(out / "information.npz", **numbers)
 
 
-def _notes(data: LabeledImages, found: Information) -> tuple[str, ...]:
+def _notes(
+    classifier: Classifier, data: LabeledImages, found: Information, *, logits: Tensor
+) -> tuple[str, ...]:
+    """What a reader must know."""
+    notes: list[str] = []
+    broken = int((~logits.isfinite().all(1)).sum())
+    if broken:
+        notes.append(f"{broken} of {len(logits)} pictures have outputs that are no numbers")
     empty = [data.class_names[row] for row in (found.counts == 0).nonzero().flatten().tolist()]
-    missing = f"no picture of {', '.join(empty)}: undefined there, and left out of all means"
-    return (missing, _NOTE) if empty else (_NOTE,)
+    if empty:
+        notes.append(
+            f"no picture of {', '.join(empty)}: undefined there, and left out of all means"
+        )
+    fewest = int(found.counts[found.counts > 0].min())
+    if fewest < _FEW:
+        notes.append(
+            f"only {fewest} pictures of a class: its CMI comes out too low, since the centroid is the mean of these "
+            "pictures themselves; compare it with values from as many"
+        )
+    called = (classifier.class_names or data.class_names)[: data.num_classes]
+    for theirs, ours in zip(called, data.class_names, strict=True):
+        if theirs.casefold() != ours.casefold():
+            notes.append(
+                f"the model's class '{theirs}' is taken to be the data's '{ours}', and so on: in the order of both"
+            )
+            break
+    return (*notes, _NOTE)

@@ -1,10 +1,14 @@
 """The numbers of ``evaluate information`` as tables."""
 
-__all__ = ["class_table", "overall_table"]
+__all__ = ["class_table", "omitted_tables", "overall_table"]
 
 from collections.abc import Sequence
 from typing import Any
 
+from torch import Tensor
+
+from figureground.data.labeled import LabeledImages
+from figureground.metrics.classification import omitted_class_report
 from figureground.metrics.information import Information
 
 _NAMES = {
@@ -76,3 +80,39 @@ def class_table(found: Information, class_names: Sequence[str]) -> dict[str, Any
         "columns": ["class", "pictures", "CMI", "mean entropy", "mean probability", "accuracy"],
         "rows": rows,
     }
+
+
+def omitted_tables(
+    logits: Tensor, data: LabeledImages, omitted: Sequence[int]
+) -> tuple[dict[str, Any], ...]:
+    """What is known of classes that training left out, and of the others; empty cells where undefined.
+
+    Args:
+        logits: ``(N, C)`` of the pictures.
+        data: Labels and names.
+        omitted: Numbers of the classes.
+
+    Returns:
+        One table; none where no class was left out.
+    """
+    if not omitted:
+        return ()
+    found = omitted_class_report(logits, data.labels, omitted)
+    names = [f"of '{data.class_names[row]}'" for row in omitted]
+    quantities = [
+        ("accuracy on the kept classes", found.kept_accuracy),
+        ("recall of the omitted classes, mean", found.omitted_recall),
+        *zip([f"recall {name}" for name in names], found.recall, strict=True),
+        ("precision where one of them is answered", found.omitted_precision),
+        *zip([f"precision {name}" for name in names], found.precision, strict=True),
+        ("harmonic mean of kept accuracy and omitted recall", found.harmonic_mean),
+    ]
+    values = [(name, float(value)) for name, value in (*quantities, ("chance", found.chance))]
+    table = {
+        "title": "Omitted classes",
+        "caption": "Training pictures showed none of these classes. Recall: share of a class's pictures that are "
+        "recognised; precision: share of the pictures so called that are of it, empty where none is so called.",
+        "columns": ["quantity", "value", "unit"],
+        "rows": [[name, None if one != one else round(one, 5), "share"] for name, one in values],  # noqa: PLR0124 - NaN
+    }
+    return (table,)

@@ -101,3 +101,21 @@ def test_what_cannot_be_meant_is_refused(model, data):
         CentroidBank(4).fit(model, [data])
     with pytest.raises(ShapeError):
         class_sums(torch.zeros(2, 3), torch.tensor([0, 3]))
+
+
+def test_a_norm_that_was_frozen_alone_stays_frozen(model, data):
+    model.train()
+    model[1].eval()
+    for batch_norm in ("eval", "train"):
+        class_pass(model, [data], batch_norm=batch_norm)
+        assert [module.training for module in model] == [True, False, True, True]
+        assert model.training
+
+
+def test_drift_from_a_centroid_that_was_never_taken_is_not_taken_for_none(data):
+    sums = class_sums(torch.randn(30, 3), data[1])
+    bank = CentroidBank(3)
+    assert bank.drift(sums).isnan()
+    bank.refresh(class_sums(torch.randn(30, 3), data[1] % 2))
+    assert bank.drift(sums).isnan()
+    assert not bank.drift(class_sums(torch.randn(30, 3), data[1] % 2)).isnan()

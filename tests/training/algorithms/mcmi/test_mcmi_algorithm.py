@@ -1,12 +1,20 @@
 """The algorithm in the loop: the direction, the terms, the log, the modes, exact resuming."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from figureground.base.errors import DataError, OptionError
 from figureground.metrics.information import class_sums, cmi
-from figureground.training import fit
+from figureground.training import (
+    CMICLoss,
+    EntropyBonusLoss,
+    MCMILoss,
+    SquaredErrorLoss,
+    fit,
+)
 from figureground.training.algorithms import make_algorithms, resolved
 from figureground.training.algorithms.mcmi.algorithm import MCMI, MCMIOptions
 from figureground.training.checkpoint import load_checkpoint
@@ -134,6 +142,8 @@ def test_presets_and_what_overrides_them():
         ({"objective": "cmic", "separation_weight": -1}, "separation_weight is -1"),
         ({"separation_weight": 0.5}, "belongs to objective: cmic"),
         ({"objective": "squared-error", "weight": 0.5}, "has no weight"),
+        ({"objective": "entropy", "centroids": "ema"}, "objective: entropy has no centroids"),
+        ({"decay": 0.5}, "decay belongs to centroids: ema"),
         ({"centroids": "batch"}, "centroids"),
         ({"lambda": 0.2}, "no key 'lambda'"),
     ],
@@ -171,7 +181,7 @@ def test_the_controls_train(start, recipe, network, tmp_path):
         assert run.step == 8
 
 
-@pytest.mark.parametrize("options", [{"centroids": "ema", "decay": 0.5}, {"preset": "paper"}])
+@pytest.mark.parametrize("options", [{}, {"centroids": "ema", "decay": 0.5}, {"preset": "paper"}])
 def test_a_run_is_exactly_resumed_with_its_centroids(options, start, recipe, network, tmp_path):
     full = recipe(algorithms=[{"mcmi": options | {"weight": 0.8}}], checkpoint_every=5)
     cut = {"pad": 1, "mirror": True}
@@ -224,3 +234,59 @@ def test_a_class_missed_before_training_is_an_error(start, recipe, network, tmp_
     )
     with pytest.raises(DataError, match=r"no centroid for the classes \[1, 2\]"):
         start(recipe(), network(), tmp_path, algorithms=[algorithm])
+
+
+def test_the_paper_preset_names_classes_of_the_cut_off_batch_and_the_way_out_is_one(
+    start, recipe, network, pictures, tmp_path
+):
+    few = recipe(batch_size=20)  # of 32 pictures: 12 are left over in each pass
+    plain = start(few, network(), tmp_path / "plain")
+    seen = set(next(plain.batches.epoch(-1)).rows.tolist())
+    _, labels = pictures
+    labels[:] = torch.arange(32) % 2
+    labels[min(set(range(32)) - seen)] = 2
+    for number, options in enumerate(({}, {"centroids": "epoch"})):
+        paper = mcmi(preset="paper", **options)
+        with pytest.raises(DataError, match=r"no centroid for the classes \[2\]: .*preset: ours"):
+            start(few, network(), tmp_path / str(number), algorithms=[paper])
+    start(few, network(), tmp_path / "ours", algorithms=[mcmi(weight=0.25, centroids="frozen")])
+
+
+@pytest.mark.parametrize("objective", ["entropy", "squared-error"])
+def test_controls_without_centroids_are_measured_too(objective, start, recipe, network, tmp_path):
+    run = start(recipe(), network(), tmp_path / "a", algorithms=[mcmi(objective=objective)])
+    fit(run)
+    found = logged(run, "cmi")
+    assert len(found) == 2
+    assert found[-1] == pytest.approx(cmi(*outputs_of(run)).item(), abs=1e-6)
+    assert len(logged(run, "ncmi")) == 2
+    assert logged(run, "surrogate") == logged(run, "drift") == []
+    off = mcmi(objective=objective, measure=False)
+    unmeasured = start(recipe(), network(), tmp_path / "b", algorithms=[off])
+    fit(unmeasured)
+    assert logged(unmeasured, "cmi") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "plain"),
+    [
+        ({"weight": 0.4}, lambda bank: MCMILoss(bank, 0.4)),
+        (
+            {"objective": "cmic", "weight": 0.4, "separation_weight": 0.3},
+            lambda bank: CMICLoss(bank, 0.4, 0.3),
+        ),
+        ({"objective": "entropy", "weight": 0.4}, lambda _bank: EntropyBonusLoss(0.4)),
+        ({"objective": "squared-error"}, lambda _bank: SquaredErrorLoss()),
+    ],
+)
+def test_the_terms_of_a_recipe_sum_to_the_plain_loss(
+    options, plain, start, recipe, network, tmp_path
+):
+    algorithm = mcmi(**options)
+    run = start(recipe(), network(), tmp_path, algorithms=[algorithm])
+    batch = next(run.batches.epoch(0))
+    outputs = 5 * run.network(batch.images)
+    labels = torch.where(torch.arange(8) < 2, -1, batch.labels)
+    batch = replace(batch, labels=labels)
+    losses = algorithm.change_losses(run.losses_of(outputs, labels), outputs, batch, run)
+    torch.testing.assert_close(sum(losses.values()), plain(algorithm.bank)(outputs, labels))

@@ -218,3 +218,30 @@ def test_a_class_without_a_centroid_is_named_when_it_is_needed(outputs):
     assert again.bank.undefined == (2,)
     with pytest.raises(DataError, match=r"classes \[2\]"):
         again(logits, labels)
+
+
+@pytest.mark.parametrize("gap", [20.0, 150.0, 3e4])
+def test_the_entropy_bonus_has_a_slope_where_an_answer_is_rounded_to_certainty(gap):
+    logits = torch.tensor([[gap, 0.0, 0.0], [1.0, 2.0, 3.0]]).requires_grad_()
+    EntropyBonusLoss(0.1)(logits, torch.tensor([0, 1])).backward()
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda bank: MCMILoss(bank, 0.3),
+        lambda bank: CMICLoss(bank, 0.3, 0.5),
+        lambda _bank: EntropyBonusLoss(0.3),
+        lambda _bank: SquaredErrorLoss(),
+    ],
+)
+def test_losses_inside_a_region_of_half_precision_are_those_outside(make, outputs):
+    logits, labels = 4 * outputs[0], outputs[1]
+    loss = make(filled(logits, labels))
+    wanted = loss(logits, labels)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(logits, labels)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, wanted)

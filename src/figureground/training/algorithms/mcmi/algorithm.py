@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Literal
 
 import torch
+import torch.distributed as dist
 from pydantic import Field, StrictBool, model_validator
 from torch import Tensor
 
@@ -24,6 +25,8 @@ from figureground.training.run import Run
 from figureground.training.streams import borrowed_numbers, set_numbers
 
 _PAPER_WEIGHT, _OUR_WEIGHT = 0.25, 0.15
+_DECAY = 0.9999
+_COMPARED = frozenset({"mcmi", "cmic"})  # the objectives that compare outputs with centroids
 _AT_ONCE = 512
 _BEFORE = -1  # number of the epoch that the released code looks at before its first one
 
@@ -38,7 +41,8 @@ class MCMIOptions(RecipePart):
     ``preset`` decides what is left open: ``ours``, weight 0.15 and centroids that are renewed every epoch, in
     evaluation mode on uncut pictures; ``paper``, as the released code: weight 0.25 and centroids that stay as they were
     before the first step, made in training mode from cut and mirrored pictures. ``measure`` tells whether the
-    conditional mutual information is measured and logged after every epoch where the centroids do not need it.
+    conditional mutual information is measured and logged after every epoch where no centroids need it, that of the
+    controls among others. ``decay`` is that of ``centroids: ema``.
     """
 
     objective: Literal["mcmi", "cmic", "entropy", "squared-error"] = "mcmi"
@@ -46,7 +50,7 @@ class MCMIOptions(RecipePart):
     separation_weight: float = 0.0
     preset: Literal["ours", "paper"] = "ours"
     centroids: Literal["epoch", "frozen", "ema"] | None = None
-    decay: float = Field(default=0.9999, ge=0, lt=1)
+    decay: float = Field(default=_DECAY, ge=0, lt=1)
     measure: StrictBool = True
 
     @model_validator(mode="after")
@@ -63,6 +67,10 @@ class MCMIOptions(RecipePart):
             raise ValueError("separation_weight belongs to objective: cmic")
         if self.weight is not None and self.objective == "squared-error":
             raise ValueError("objective: squared-error has no weight")
+        if self.centroids is not None and self.objective not in _COMPARED:
+            raise ValueError(f"objective: {self.objective} has no centroids")
+        if self.decay != _DECAY and self.mode != "ema":
+            raise ValueError("decay belongs to centroids: ema")
         return self
 
     @property
@@ -80,9 +88,9 @@ class MCMIOptions(RecipePart):
 class MCMI(Algorithm):
     """Subtracts ``weight`` × KL(p ‖ q_y) from the loss: the teacher of maximum conditional mutual information.
 
-    Meant for twenty epochs or so more of a trained network. After every epoch the log gets ``cmi``, the ``surrogate``
-    that is trained on, their difference ``drift``, ``class_separation`` and ``ncmi``, all over the training pictures
-    as they are.
+    Meant for twenty epochs or so more of a trained network. After every epoch the log gets ``cmi``,
+    ``class_separation`` and ``ncmi``, and with centroids the ``surrogate`` that is trained on and ``drift``, what it
+    has above ``cmi``; all over the training pictures as they are.
 
     Args:
         options: See ``MCMIOptions``.
@@ -128,7 +136,7 @@ class MCMI(Algorithm):
         """
         if self.chosen.objective == "squared-error" and run.recipe.label_smoothing:
             raise OptionError("the objective 'squared-error' knows no label smoothing")
-        if self.chosen.objective not in {"mcmi", "cmic"}:
+        if self.chosen.objective not in _COMPARED:
             return
         sums = self._first_sums(run)
         bank = CentroidBank(len(sums.counts), mode=self.chosen.mode, decay=self.chosen.decay)
@@ -137,8 +145,8 @@ class MCMI(Algorithm):
         missing = set(run.batches.labels.tolist()) & set(bank.undefined)
         if missing:
             raise DataError(
-                f"no centroid for the classes {sorted(missing)}: the pictures seen before training held none of them; "
-                "take centroids: epoch"
+                f"no centroid for the classes {sorted(missing)}: the whole batches seen before training held none of "
+                "them; take preset: ours, which looks at every picture, and set weight and centroids beside it"
             )
 
     def change_losses(self, losses: Losses, outputs: Tensor, batch: Any, run: Run) -> Losses:  # noqa: ANN401, ARG002, PLR0917
@@ -173,20 +181,18 @@ class MCMI(Algorithm):
             run: The run.
         """
         bank = self.bank
-        if bank is None or (bank.mode != "epoch" and not self.chosen.measure):
+        if not self.chosen.measure and (bank is None or bank.mode != "epoch"):
             return
+        _agree(run)
         with run.fabric.autocast():
             sums = class_pass(run.network, _pictures(run))
-        found, drift = information_of(sums), bank.drift(sums)
-        bank.after_epoch(sums)
+        found = information_of(sums)
+        values = {"cmi": found.cmi, "class_separation": found.separation, "ncmi": found.ncmi}
+        if bank is not None:
+            drift = bank.drift(sums)
+            values |= {"surrogate": found.cmi + drift, "drift": drift}
+            bank.after_epoch(sums)
         if run.fabric.is_global_zero:
-            values = {
-                "cmi": found.cmi,
-                "surrogate": found.cmi + drift,
-                "drift": drift,
-                "class_separation": found.separation,
-                "ncmi": found.ncmi,
-            }
             numbers = {name: float(value) for name, value in values.items()}
             run.history.add(run.step, run.epoch, split="train", values=numbers)
 
@@ -198,6 +204,13 @@ class MCMI(Algorithm):
             set_numbers(run.device, run.recipe.seed, "centroids", run.fabric.global_rank)
             batches = ((batch.images, batch.labels) for batch in run.batches.epoch(_BEFORE))
             return class_pass(run.network, batches, batch_norm="train")
+
+
+def _agree(run: Run) -> None:
+    """Each process's norms have moved with its own last batch: take those of the first, whose network is kept."""
+    if run.fabric.world_size > 1:
+        for buffer in run.network.buffers():
+            dist.broadcast(buffer, 0)
 
 
 def _pictures(run: Run) -> Iterator[tuple[Tensor, Tensor]]:

@@ -186,14 +186,14 @@ class CentroidBank(nn.Module):
         now = sums.centroids.detach()
         kept = self.centroids.to(now).clamp_min(self.floor)
         divergence = (torch.special.xlogy(now, now) - torch.special.xlogy(now, kept)).sum(1)
-        return (sums.weights().detach() * divergence.nan_to_num()).sum()
+        return (sums.weights().detach() * sums.held(divergence)).sum()
 
 
 @torch.no_grad()
 def class_pass(
     model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, batch_norm: str = "eval"
 ) -> ClassSums:
-    """Sums over the outputs of a model, shared by all processes; the model keeps its mode.
+    """Sums over the outputs of a model, shared by all processes; each of its modules keeps its mode.
 
     Args:
         model: Images to logits.
@@ -211,7 +211,7 @@ def class_pass(
     """
     if batch_norm not in _BATCH_NORMS:
         raise OptionError(f"batch_norm is one of {', '.join(_BATCH_NORMS)}, not {batch_norm!r}")
-    training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.train(batch_norm == "train")
     total: ClassSums | None = None
     try:
@@ -219,7 +219,8 @@ def class_pass(
             sums = _sums_of(model(images), labels)
             total = sums if total is None else total + sums
     finally:
-        model.train(training)
+        for module, mode in modes:  # not model.train(): a norm that was frozen alone stays frozen
+            module.training = mode
     if total is None:
         raise DataError("no batch to take the means of")
     return ClassSums(**{name: _over_processes(value) for name, value in vars(total).items()})

@@ -33,7 +33,10 @@ def batch_separation(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
         0.6931
     """
     logs = logits.float().log_softmax(1)
-    against = -(logs.exp() @ logs.detach().T)
+    with torch.autocast(
+        logits.device.type, enabled=False
+    ):  # a product would be rounded to half precision
+        against = -(logs.exp() @ logs.detach().T)
     known = labels >= 0
     pairs = (labels[:, None] != labels[None]) & known[:, None] & known[None]
     return (against * pairs).sum() / pairs.sum().clamp_min(1)
@@ -203,7 +206,10 @@ class SquaredErrorLoss(nn.Module):
 def mean_entropy(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     """Mean entropy of the outputs of labelled pictures, in nats."""
     known = (labels >= 0).float()
-    entropies = torch.special.entr(logits.float().softmax(1)).sum(1)
+    logs = logits.float().log_softmax(1)
+    entropies = -(logs.exp() * logs).sum(
+        1
+    )  # entr's slope is infinite at 0, which a sure answer is rounded to
     return (entropies * known).sum() / known.sum().clamp_min(1)
 
 
