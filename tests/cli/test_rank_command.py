@@ -55,3 +55,19 @@ def test_a_runs_folder_ranks_by_its_rare_classes(type_in: Run, photos: Path, tmp
     assert done.exit_code == 0, done.stderr
     assert "by 7" in done.stdout
     assert len((tmp_path / "ranked" / "scores.csv").read_text().splitlines()) == 4
+    sized = type_in("rank", tmp_path / "run", photos, "--size", 64, "--out", tmp_path / "ranked")
+    assert sized.exit_code == 1
+    assert "--size: the run's folder says this itself" in sized.stderr
+    inside = photos / "out"
+    for _ in range(2):
+        again = type_in("rank", tmp_path / "run", photos, "--out", inside, "--top", 1)
+        assert "3 photos scored" in again.stdout
+    measured = type_in(
+        "evaluate", "ranking", tmp_path / "run", "--at", "5,20", "--out", tmp_path / "m"
+    )
+    assert measured.exit_code == 0, measured.stderr
+    assert "| name | positives | chance ap | ap | ap logit | recall at 5 |" in measured.stdout
+    record = json.loads((tmp_path / "m" / "record.json").read_text())
+    assert f"{record['mean_ap_logit']['mean']:.4f}" in measured.stdout
+    wrong = type_in("evaluate", "ranking", tmp_path / "run", "--at", "5,x")
+    assert "--at takes whole numbers" in wrong.stderr

@@ -8,6 +8,7 @@ import torch
 from figureground.base.errors import DataError, OptionError, ShapeError
 from figureground.data import LabeledImages, load_dataset, make_background_labels, with_rare
 from figureground.data.loaders.labels_file import labels_file
+from figureground.data.rare import named_rare
 
 
 @pytest.fixture
@@ -34,8 +35,24 @@ def test_classes_that_do_not_exist_or_come_twice_are_refused(zoo: LabeledImages)
         with_rare(zoo, ["linx"])
     with pytest.raises(OptionError, match="named twice"):
         with_rare(zoo, ["lynx", "1"])
+    with pytest.raises(OptionError, match="cannot be a rare class"):
+        with_rare(zoo, ["lynx", "unlabeled"])
     with pytest.raises(OptionError, match="one or more labels"):
         make_background_labels(torch.tensor([0]), [])
+
+
+def test_rare_classes_may_be_named_by_a_file(zoo: LabeledImages, tmp_path: Path):
+    path = tmp_path / "rare.txt"
+    path.write_bytes(b"\xef\xbb\xbfotter\r\n\r\n 7 \n")
+    assert named_rare([str(path), 1]) == ("otter", "7", 1)
+    assert with_rare(zoo, named_rare([str(path)])).class_names == ("Otter", "7")
+    path.write_text("\n")
+    with pytest.raises(
+        DataError, match=r"rare\.txt names no rare class; it holds one class a line"
+    ):
+        named_rare([str(path)])
+    with pytest.raises(DataError, match=r"cannot read the rare classes from .*bg_100\.txt"):
+        named_rare([str(tmp_path / "bg_100.txt")])
 
 
 def test_labels_that_are_not_known_are_minus_one():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from figureground.base.record import read_json
+from figureground.methods import Explainer
 from figureground.metrics.classification import mean_average_precision
 from figureground.studies.train import train
 from figureground.studies.trained import load_trained
@@ -64,3 +65,28 @@ def test_a_run_is_a_teacher_and_its_report_is_in_the_record(tmp_path: Path):
     )
     again = train(rare, tmp_path / "again", accelerator="cpu")
     assert len(again.data["algorithms"]["background-splitting"]["rare_purity"]) == 2
+
+
+def test_a_cosine_head_and_a_retrained_layer_are_a_line_of_a_recipe(tmp_path: Path):
+    ldam = {"main": "ldam", "main_settings": {"max_margin": 8.0}, "aux_weight": 0.0}
+    cosine = {**TINY, "model": {**TINY["model"], "head": "cosine"}}
+    train(
+        changed({**cosine, "algorithms": [{"background-splitting": ldam}]}),
+        tmp_path / "cosine",
+        accelerator="cpu",
+    )
+    classifier = load_trained(tmp_path / "cosine")
+    with torch.no_grad():
+        assert classifier(torch.rand(4, 1, 12, 12)).abs().max() <= 16
+    maps = Explainer(classifier)(torch.rand(2, 1, 12, 12), [0], ["grad-cam"]).maps["grad-cam"]
+    assert maps.isfinite().all()
+    linear = {**TINY, "model": {**TINY["model"], "head": "linear"}}
+    retrained = {"afterwards": "retrained", "aux_weight": 0.0}
+    record = train(
+        changed({**linear, "algorithms": [{"background-splitting": retrained}]}),
+        tmp_path / "retrained",
+        accelerator="cpu",
+    )
+    assert record.best == record.last["mean_ap"]  # earlier epochs had another kind of layer
+    both = [load_trained(tmp_path / "retrained", which).state_dict() for which in ("best", "last")]
+    assert all(torch.equal(a, b) for a, b in zip(*map(dict.values, both), strict=True))

@@ -12,6 +12,7 @@ from figureground.cli import (
     evaluate_faithfulness,
     evaluate_information,
     evaluate_options as shared,
+    evaluate_ranking,
     evaluate_robustness,
     evaluate_uncertainty,
     model_options,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command("faithfulness")(evaluate_faithfulness.faithfulness)
 app.command("information")(evaluate_information.information)
+app.command("ranking")(evaluate_ranking.ranking)
 app.command("robustness")(evaluate_robustness.robustness)
 app.command("uncertainty")(evaluate_uncertainty.uncertainty)
 

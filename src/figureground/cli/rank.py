@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from figureground.base.errors import OptionError
 from figureground.cli import model_options
 from figureground.cli.comma_lists import words
 from figureground.cli.console import complain, progress_bar, say
@@ -61,6 +62,10 @@ def rank(
     device: Annotated[
         str | None, typer.Option(help="cpu, cuda, … Default: cuda if there is one.")
     ] = None,
+    parquet: Annotated[
+        bool | None,
+        typer.Option(help="Scores as Parquet too. Default: where pyarrow is installed."),
+    ] = None,
 ) -> None:
     """Score photos, best first: scores.csv, top.csv and a contact sheet with maps, report.html.
 
@@ -79,19 +84,39 @@ def rank(
         batch_size=batch_size,
         device=device,
         workers=workers,
+        parquet=parquet,
     )
-    paths = find_images(photos, recursive=True)
-    if (Path(model) / "recipe.yaml").is_file():
+    paths = _without(out_folder, find_images(photos, recursive=True))
+    preprocessing = {
+        "size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std,
+    }  # fmt: skip
+    if Path(model).is_dir():
+        _refuse_said(
+            weights=weights, random=random, model_arg=model_arg, class_names=class_names, **preprocessing
+        )  # fmt: skip
         classifier = load_trained(model)
     else:
         classifier = model_options.chosen_model(
             model, weights=weights, random=random, arguments=model_arg, class_names=class_names,
-            preprocessing={"size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std},
+            preprocessing=preprocessing,
         )  # fmt: skip
     for note in classifier.notes:
         complain(f"note: {note}")
     record = _run(classifier, paths, out_folder, options=options)
     _tell(record, out_folder)
+
+
+def _without(folder: Path, paths: Sequence[Path]) -> list[Path]:
+    """The photos that are not maps of an earlier ranking, where these lie among them."""
+    place = (folder / "top").absolute()
+    return [path for path in paths if place not in path.absolute().parents]
+
+
+def _refuse_said(**options: object) -> None:
+    """A run's folder says by itself how its network is built and fed."""
+    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
+    if given:
+        raise OptionError(f"{', '.join(given)}: the run's folder says this itself; leave it out")
 
 
 def _run(

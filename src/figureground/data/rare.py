@@ -1,15 +1,16 @@
 """Rare classes in a sea of background: the labels of some classes kept, everything else made background."""
 
-__all__ = ["UNLABELED_NAMES", "make_background_labels", "with_rare"]
+__all__ = ["UNLABELED_NAMES", "make_background_labels", "named_rare", "with_rare"]
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from figureground.base.errors import OptionError, ShapeError, unknown_option
+from figureground.base.errors import DataError, OptionError, ShapeError, unknown_option
 from figureground.data.labeled import LabeledImages
 
 UNLABELED_NAMES = frozenset({"unlabeled", "unlabelled"})
@@ -64,7 +65,7 @@ def with_rare(data: LabeledImages, rare: Sequence[str | int]) -> LabeledImages:
         The pictures; its class names are those of the rare classes, in the order given.
 
     Raises:
-        OptionError: There is no such class, one is named twice, or none is named.
+        OptionError: There is no such class, one is named twice or means unlabelled, or none is named.
 
     Example:
         >>> pixels = torch.zeros(3, 1, 2, 2, dtype=torch.uint8)
@@ -75,10 +76,55 @@ def with_rare(data: LabeledImages, rare: Sequence[str | int]) -> LabeledImages:
     """
     numbers = [_number(data.class_names, name) for name in rare]
     unlabeled = [at for at, name in enumerate(data.class_names) if name.lower() in UNLABELED_NAMES]
+    if set(numbers) & set(unlabeled):
+        raise OptionError(
+            "the pictures of a class called unlabeled are unlabelled: it cannot be a rare class"
+        )
     known = ~torch.isin(data.labels, torch.tensor(unlabeled, dtype=data.labels.dtype))
     labels = make_background_labels(data.labels, numbers, known)
     names = tuple(data.class_names[number] for number in numbers)
     return replace(data, labels=labels, class_names=names)
+
+
+def named_rare(rare: Sequence[str | int]) -> tuple[str | int, ...]:
+    """Rare classes as a recipe names them: a word that ends in ``.txt`` is a file with one class a line.
+
+    Args:
+        rare: Names, numbers and files, such as the official ``inaturalist17_bg_100.txt``.
+
+    Returns:
+        Names and numbers.
+
+    Raises:
+        DataError: A file cannot be read, or names no class.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "ids.txt")
+        ...     _ = file.write_text("2484")
+        ...     named_rare(["lynx", str(file)])
+        ('lynx', '2484')
+    """
+    found: list[str | int] = []
+    for one in rare:
+        is_file = isinstance(one, str) and one.lower().endswith(".txt")
+        found += _lines(Path(str(one))) if is_file else [one]
+    return tuple(found)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines that are not empty."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"cannot read the rare classes from {path}: {error}; it holds one class a line"
+        ) from error
+    found = [line.strip() for line in lines if line.strip()]
+    if not found:
+        raise DataError(f"{path} names no rare class; it holds one class a line")
+    return found
 
 
 def _number(names: Sequence[str], wanted: str | int) -> int:

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from figureground.base.errors import OptionError
+from figureground.base.errors import DataError, OptionError
 from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.data.omitting import without_classes
-from figureground.data.rare import with_rare
+from figureground.data.rare import named_rare, with_rare
 from figureground.data.splits import few_shot, first_fraction
 from figureground.models import Preprocessing
 from figureground.training.recipe import DataSpec
@@ -106,7 +106,7 @@ def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
         seed: For what ``spec`` leaves open.
 
     Returns:
-        Both parts.
+        Both parts; a note tells rare classes without a picture in one of them.
     """
     own = seed if spec.seed is None else spec.seed
     options = LoadOptions(own, spec.val_fraction, spec.download, spec.count, spec.background)
@@ -118,10 +118,27 @@ def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
     if spec.limit is not None and spec.limit < len(train):
         train = train.subset(_few(train.labels, spec, seed=own))
     if spec.rare:
-        train, val = with_rare(train, spec.rare), with_rare(val, spec.rare)
+        rare = named_rare(spec.rare)
+        train, val = with_rare(train, rare), with_rare(val, rare)
+        train = replace(train, notes=(*train.notes, *_absent(train, val)))
     highest = val.num_classes if spec.rare else val.num_classes - 1
     known = torch.nonzero((val.labels >= 0) & (val.labels <= highest)).flatten()
     return TrainingData(train, val.subset(known), bool(spec.rare))
+
+
+def _absent(train: LabeledImages, val: LabeledImages) -> list[str]:
+    """What to say where rare classes lack pictures; some are needed to learn from."""
+    if not sum(train.class_counts()):
+        raise DataError(f"no training picture is of a rare class ({', '.join(train.class_names)})")
+    return [
+        f"no {part} picture is of {', '.join(names)}"
+        for part, data in (("training", train), ("validation", val))
+        if (
+            names := [
+                n for n, c in zip(data.class_names, data.class_counts(), strict=True) if not c
+            ]
+        )
+    ]
 
 
 def _few(labels: Tensor, spec: DataSpec, *, seed: int) -> Tensor:

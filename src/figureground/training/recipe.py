@@ -37,8 +37,9 @@ class DataSpec(RecipePart):
     """Which pictures: fields of ``load_dataset`` and its options.
 
     Without a ``seed`` the run's own decides division and generation. ``limit`` keeps about that many training
-    pictures, the same share of every class. ``rare`` names the classes that are sought, by name or number; all others
-    become background, a network gets an output for it, the last, and validation keeps the background pictures.
+    pictures, the same share of every class. ``rare`` names the classes that are sought, by name or number, or files
+    (``.txt``) with one of them a line; all others become background, a network gets an output for it, the last, and
+    validation keeps the background pictures.
     ``limit_scheme: first`` keeps the first ones as they are stored instead of equal shares. ``omit`` names classes,
     by name or number, that are taken out of the training pictures alone.
     """
@@ -59,14 +60,14 @@ class DataSpec(RecipePart):
 class ModelSpec(RecipePart):
     """Which network; as for ``load_classifier``. Without ``weights`` and ``pretrained`` it starts untrained.
 
-    ``head`` puts a new ``linear`` or ``spinal`` head on it; a head is replaced anyway where trained weights come with
-    another number of classes.
+    ``head`` puts a new ``linear``, ``spinal`` or ``cosine`` head on it; a head is replaced anyway where trained weights
+    come with another number of classes.
     """
 
     name: str
     weights: str | None = None
     pretrained: StrictBool = False
-    head: Literal["own", "linear", "spinal"] = "own"
+    head: Literal["own", "linear", "spinal", "cosine"] = "own"
     arguments: dict[str, Any] = Field(default_factory=dict)
     preprocessing: dict[str, Any] = Field(default_factory=dict)
 

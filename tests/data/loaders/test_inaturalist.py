@@ -9,11 +9,8 @@ from PIL import Image
 
 from figureground.base.errors import DataError
 from figureground.data import load_dataset, with_rare
-from figureground.data.loaders.inaturalist import (
-    SINGLE_CLASSES,
-    inaturalist17,
-    read_category_ids,
-)
+from figureground.data.loaders.inaturalist import SINGLE_CLASSES, inaturalist17
+from figureground.data.rare import named_rare
 
 
 @pytest.fixture
@@ -41,7 +38,8 @@ def test_classes_are_category_ids_and_pictures_come_with_their_own(folder: Path)
     assert data.class_names == ("7", "40")
     assert data.labels.tolist() == [1 if n % 4 == 0 else 0 for n in range(20)]
     assert np.asarray(data.picture(13))[0, 0, 0] == 13
-    rare = with_rare(data, read_category_ids(_ids(folder)))
+    (folder / "ids.txt").write_text("40\n")
+    rare = with_rare(data, named_rare([str(folder / "ids.txt")]))
     assert rare.class_names == ("40",)
     assert rare.background_count == 15
 
@@ -61,13 +59,6 @@ def test_files_that_are_no_lists_are_refused(folder: Path):
     (folder / "train2017.json").write_text('{"images": []}')
     with pytest.raises(DataError, match="no 'categories'"):
         inaturalist17(folder, "train")
-    path = _ids(folder)
-    path.write_text("seven\n")
-    with pytest.raises(DataError, match="cannot read category ids"):
-        read_category_ids(path)
-
-
-def _ids(folder: Path) -> Path:
-    path = folder / "ids.txt"
-    path.write_text("40\n")
-    return path
+    (folder / "train2017.json").unlink()
+    with pytest.raises(DataError, match=r"data\.root of inaturalist17 holds train2017.json and"):
+        inaturalist17(folder, "train")

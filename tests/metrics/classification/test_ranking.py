@@ -152,3 +152,6 @@ def test_the_interval_holds_the_value_and_narrows_with_more_pictures():
         assert found.mean == mean_average_precision(logits, labels, classes=1).item()
         widths.append(found.high - found.low)
     assert widths[1] < widths[0] / 2
+    nothing = mean_average_precision_interval(logits, torch.full((1600,), -1), classes=1)
+    assert math.isnan(nothing.mean)
+    assert nothing.images == 0

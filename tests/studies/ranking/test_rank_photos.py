@@ -14,6 +14,7 @@ from figureground.base.errors import DataError, OptionError
 from figureground.base.record import read_json
 from figureground.models import Classifier, Preprocessing
 from figureground.studies.ranking import RankOptions, rank_photos
+from figureground.studies.ranking.parts import _to_parquet
 
 PLAIN = Preprocessing((8, 8), "stretch", 1.0, "bilinear", (0.0,) * 3, (1.0,) * 3, 3)
 
@@ -148,6 +149,61 @@ def test_a_finished_job_runs_the_network_over_nothing_and_a_changed_photo_over_i
     assert other.top[0].score == pytest.approx(4.0)
 
 
+class ByBatch(Network):
+    """Answers depend on how many photos come at once, as rounding does."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return super().forward(images) + len(images) * torch.tensor([1.0, 0.0, 0.0])
+
+
+def test_where_a_job_was_killed_does_not_show_in_what_depends_on_the_batch(photos, tmp_path):
+    classifier = Classifier(ByBatch(), PLAIN, name="by batch", class_names=("a", "b", "background"))
+    options = RankOptions(part=5, top=5, batch_size=3, workers=1, device="cpu")
+
+    def kill(done: int, _total: int) -> None:
+        if done >= 8:
+            raise KeyboardInterrupt
+
+    rank_photos(classifier, photos, out=tmp_path / "whole", options=options)
+    with pytest.raises(KeyboardInterrupt):
+        rank_photos(classifier, photos, out=tmp_path / "parts", options=options, watch=kill)
+    torn = tmp_path / "parts" / "parts" / ".part-000001-abc.csv.1.part"
+    torn.write_text("half")
+    assert rank_photos(classifier, photos, out=tmp_path / "parts", options=options).skipped == 5
+    first, second = (tmp_path / folder / "scores.csv" for folder in ("whole", "parts"))
+    assert first.read_bytes() == second.read_bytes()
+    assert not torn.exists()
+
+
+def test_answers_that_are_no_numbers_are_reported_and_do_not_rank(classifier, photos, tmp_path):
+    green = next(path for path in photos if path.stem == "5")
+    shown = torch.tensor(colour_of(green)).float()
+
+    class Sick(Network):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            sick = (images.mean((2, 3)) - shown).abs().amax(1) < 1e-4
+            return super().forward(images).masked_fill(sick[:, None], torch.nan)
+
+    names = ("red", "green", "background")
+    sick = Classifier(Sick(), PLAIN, name="sick", class_names=names)
+    record = rank_photos(sick, photos, out=tmp_path / "out", options=OPTIONS)
+    assert record.images == 12
+    assert ("5.png", "the model's answer is no number") in [
+        (Path(one.path).name, one.reason) for one in record.failed
+    ]
+    others = [path for path in photos if path != green]
+    plain = rank_photos(classifier, others, out=tmp_path / "plain", options=OPTIONS)
+    assert [one.path for one in record.top] == [one.path for one in plain.top]
+
+
+def test_another_method_on_the_sheet_scores_nothing_anew(classifier, photos, tmp_path):
+    rank_photos(classifier, photos, out=tmp_path / "out", options=OPTIONS)
+    other = RankOptions(part=4, top=2, batch_size=2, workers=1, device="cpu", method="layer-cam")
+    assert rank_photos(classifier, photos, out=tmp_path / "out", options=other).skipped == 15
+    entries = (tmp_path / "out" / "top" / "entries.jsonl").read_text()
+    assert "layer-cam" in entries
+
+
 def test_one_class_can_be_sought(classifier, photos, tmp_path):
     options = RankOptions(classes=("green",), score="logit", top=3, device="cpu", workers=1)
     record = rank_photos(classifier, photos, out=tmp_path / "out", options=options)
@@ -177,6 +233,9 @@ def test_what_cannot_be_ranked_is_refused(classifier, photos, tmp_path):
     many = Classifier(nn.Flatten(), PLAIN, name="many", num_classes=192)
     with pytest.raises(OptionError, match="192 classes: say which"):
         rank_photos(many, photos, out=tmp_path)
+    single = Classifier(nn.Flatten(), PLAIN, name="single", num_classes=1)
+    with pytest.raises(OptionError, match="has one output: rank by score 'logit'"):
+        rank_photos(single, photos, out=tmp_path)
     with pytest.raises(OptionError, match="no score"):
         RankOptions(score="rank")
     with pytest.raises(OptionError, match="top is at least 1"):
@@ -192,10 +251,39 @@ def test_a_damaged_part_is_named(classifier, photos, tmp_path):
             rank_photos(classifier, photos, out=tmp_path / "out", options=OPTIONS)
 
 
+def test_parquet_without_pyarrow_is_refused_before_anything_is_ranked(
+    monkeypatch, classifier, photos, tmp_path
+):
+    monkeypatch.setattr("figureground.studies.ranking.options.find_spec", lambda _name: None)
+    with pytest.raises(OptionError, match=r"need pyarrow: pip install 'figureground\[parquet\]'"):
+        RankOptions(parquet=True)
+    stale = tmp_path / "out" / "scores.parquet"
+    stale.parent.mkdir()
+    stale.write_bytes(b"of another ranking")
+    rank_photos(classifier, photos, out=tmp_path / "out", options=OPTIONS)
+    assert not stale.exists()
+
+
 @pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed")
 def test_scores_are_written_as_parquet_too(classifier, photos, tmp_path):
     parquet = importlib.import_module("pyarrow.parquet")
 
     rank_photos(classifier, photos, out=tmp_path / "out", options=OPTIONS)
-    found = parquet.read_table(tmp_path / "out" / "scores.parquet")
-    assert found.num_rows == 15
+    found = parquet.read_table(tmp_path / "out" / "scores.parquet").to_pydict()
+    rows = table(tmp_path / "out" / "scores.csv")
+    assert found["path"] == [row["path"] for row in rows]
+    assert found["problem"] == [row["problem"] for row in rows]
+    assert found["score"] == [float(row["score"]) if row["score"] else None for row in rows]
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyarrow") is None, reason="pyarrow is not installed")
+def test_a_problem_far_down_a_long_table_comes_into_the_parquet_file(tmp_path):
+    # pyarrow reads a megabyte at a time, and would take a first block without problems for a column of nothing
+    lines = [f"{n:060d}.png,1.5,red,0.5,1.5," for n in range(20000)]
+    text = "\n".join(
+        ["path,score,class,probability,score of red,problem", *lines, "x,,,,,empty", ""]
+    )
+    (tmp_path / "scores.csv").write_text(text)
+    _to_parquet(tmp_path / "scores.csv")
+    found = importlib.import_module("pyarrow.parquet").read_table(tmp_path / "scores.parquet")
+    assert found.to_pydict()["problem"] == [""] * 20000 + ["empty"]

@@ -1,6 +1,6 @@
 """iNaturalist 2017 as its competition distributes it, and the rare classes of the background-splitting benchmark."""
 
-__all__ = ["SINGLE_CLASSES", "inaturalist17", "read_category_ids"]
+__all__ = ["SINGLE_CLASSES", "inaturalist17"]
 
 from pathlib import Path
 
@@ -35,6 +35,11 @@ def inaturalist17(root: Path | str, part: str) -> LabeledImages:
         Van Horn et al. (2018). The iNaturalist species classification and detection dataset. CVPR, arXiv:1707.06642.
     """
     path = Path(root) / _FILES[part]
+    if not path.is_file():
+        raise DataError(
+            f"no file {path}: data.root of inaturalist17 holds {' and '.join(_FILES.values())}, and the pictures "
+            "under the paths that these name"
+        )
     content = read_json(path)
     try:
         categories = sorted(int(one["id"]) for one in content["categories"])
@@ -46,33 +51,6 @@ def inaturalist17(root: Path | str, part: str) -> LabeledImages:
         raise DataError(f"{path} is no list of iNaturalist: {_said(error)}") from error
     files = [Path(root) / name for name, _ in pictures]
     return LabeledImages(LazyPictures.of_files(files), labels, tuple(map(str, categories)))
-
-
-def read_category_ids(path: Path | str) -> tuple[str, ...]:
-    """Category ids from a file with one a line, such as the official split of 100 (98.30 % background).
-
-    Args:
-        path: ``inaturalist17_bg_100.txt`` of the official code, or one's own.
-
-    Returns:
-        The ids, for ``data.rare``.
-
-    Raises:
-        DataError: The file cannot be read, or a line is no number.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     file = Path(folder, "ids.txt")
-        ...     _ = file.write_text("2484 5019")
-        ...     read_category_ids(file)
-        ('2484', '5019')
-    """
-    try:
-        words = Path(path).read_text(encoding="utf-8").split()
-        return tuple(str(int(word)) for word in words)
-    except (OSError, ValueError) as error:
-        raise DataError(f"cannot read category ids from {path}: {error}") from error
 
 
 def _said(error: Exception) -> str:

@@ -44,6 +44,8 @@ def mean_average_precision_interval(
         (1.0, 1.0)
     """
     scores, known = labeled_scores(logits, labels, classes, score=score)
+    if not len(known):
+        return Interval(torch.nan, torch.nan, torch.nan, 0.95, 0)
     numbers = generator(seed)
     count = len(known)
     step = max(1, _WEIGHTS_AT_ONCE // count)

@@ -9,10 +9,15 @@ from torch import nn
 
 from figureground.base.errors import HeadError, OptionError, unknown_option
 from figureground.models.classifier import Classifier
+from figureground.models.heads.cosine import CosineLinear
 from figureground.models.heads.spinal import SpinalHead
 
 _M = TypeVar("_M", bound=nn.Module)
-_HEADS: dict[str, Callable[[int, int], nn.Module]] = {"linear": nn.Linear, "spinal": SpinalHead}
+_HEADS: dict[str, Callable[[int, int], nn.Module]] = {
+    "cosine": CosineLinear,
+    "linear": nn.Linear,
+    "spinal": SpinalHead,
+}
 # where networks keep their classifier, by the habits of torchvision, timm, transformers and ourselves
 _PLACES = ("fc", "head", "heads", "classifier", "linear")
 
@@ -35,8 +40,8 @@ def replace_head(
     Args:
         model: Any classifier; changed in place, as is its ``num_classes`` where it has one.
         num_outputs: Number of logits, a background output included.
-        head: ``linear``, ``spinal``, or a function of the number of features and the number of outputs, such as
-            ``functools.partial(SpinalHead, width=20, style="resnet")``.
+        head: ``linear``, ``spinal``, ``cosine``, or a function of the number of features and the number of outputs,
+            such as ``functools.partial(SpinalHead, width=20, style="resnet")``.
         at: Dotted name of the layer to replace, where it cannot be found.
 
     Returns:
@@ -101,7 +106,7 @@ def _told_place(network: nn.Module) -> tuple[str, ...]:
 
 def _classifies(module: nn.Module) -> bool:
     """Whether a module can be a classifier's last layer."""
-    return isinstance(module, nn.Linear) or (
+    return isinstance(module, nn.Linear | CosineLinear) or (
         isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1
     )
 
@@ -116,7 +121,7 @@ def _module(network: nn.Module, name: str) -> nn.Module:
 
 def _features(old: nn.Module, network: nn.Module, name: str) -> int:
     """How long the vectors are that the head gets."""
-    if isinstance(old, nn.Linear):
+    if isinstance(old, nn.Linear | CosineLinear):
         return old.in_features
     if _classifies(old) and isinstance(old, nn.Conv2d):
         return old.in_channels

@@ -3,6 +3,7 @@
 __all__ = ["RankOptions", "RankRecord", "Ranked"]
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from figureground.base.errors import OptionError, unknown_option
@@ -25,9 +26,10 @@ class RankOptions:
         device: ``cpu``, ``cuda``, …; None takes CUDA if there is one.
         workers: Threads that decode; None for one per core, at most 8.
         part: Photos of a part, which a killed job does not do again.
+        parquet: Whether the scores are written as Parquet too; None where pyarrow is installed.
 
     Raises:
-        OptionError: A name that does not exist or a number that cannot be.
+        OptionError: A name that does not exist, a number that cannot be, or Parquet without pyarrow.
     """
 
     classes: tuple[str | int, ...] = ()
@@ -38,14 +40,22 @@ class RankOptions:
     device: str | None = None
     workers: int | None = None
     part: int = 1024
+    parquet: bool | None = None
 
     def __post_init__(self) -> None:
         if self.score not in _SCORES:
             raise unknown_option("score", self.score, _SCORES)
+        if self.parquet and not self.writes_parquet:
+            raise OptionError("scores as Parquet need pyarrow: pip install 'figureground[parquet]'")
         for name in ("top", "batch_size", "workers", "part"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise OptionError(f"{name} is at least 1, not {number}")
+
+    @property
+    def writes_parquet(self) -> bool:
+        """Whether the scores will be there as Parquet too."""
+        return self.parquet is not False and find_spec("pyarrow") is not None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
 from figureground.base.errors import DataError
@@ -103,8 +102,11 @@ class Parts:
                     f"cannot read {part.file}: {error}; remove it to have it made anew"
                 ) from error
 
-    def finish(self) -> None:
-        """Write ``scores.csv``, and ``scores.parquet`` where pyarrow is installed; forget parts of other jobs.
+    def finish(self, *, parquet: bool = False) -> None:
+        """Write ``scores.csv``, and ``scores.parquet`` where it is wanted; forget parts of other jobs.
+
+        Args:
+            parquet: Whether it is; an old one that would tell something else is removed where it is not.
 
         Raises:
             DataError: The folder cannot be written to.
@@ -119,12 +121,16 @@ class Parts:
             part.replace(target)
             for old in set(self._places.glob("part-*.csv")) - {one.file for one in self.all}:
                 old.unlink()
+            for torn in (*self._places.glob(".part-*.part"), *self.folder.glob(".scores.*.part")):
+                torn.unlink()  # what a killed job was writing
         except OSError as error:
             raise DataError(f"cannot write {target}: {error.strerror or error}") from error
         finally:
             part.unlink(missing_ok=True)
-        if find_spec("pyarrow") is not None:
+        if parquet:
             _to_parquet(target)
+        else:
+            target.with_suffix(".parquet").unlink(missing_ok=True)
 
     def best(self, count: int) -> tuple[Ranked, ...]:
         """The highest scores, best first; of equal ones the earlier photo. Memory holds ``count`` rows.
@@ -179,10 +185,23 @@ class Parts:
 
 
 def _to_parquet(table: Path) -> None:
-    """The same table as Parquet, a block at a time."""
-    reader = import_module("pyarrow.csv").open_csv(table)
-    with import_module("pyarrow.parquet").ParquetWriter(
-        table.with_suffix(".parquet"), reader.schema
-    ) as writer:
-        for block in reader:
-            writer.write_batch(block)
+    """The same table as Parquet, a block at a time, in one piece."""
+    arrow, read = import_module("pyarrow"), import_module("pyarrow.csv")
+    with table.open(newline="", encoding="utf-8") as file:
+        names = next(csv.reader(file))
+    # told, not guessed: pyarrow guesses by the first block, where a column of problems may be empty
+    words = {"path", "class", _PROBLEM}
+    types = {name: arrow.string() if name in words else arrow.float64() for name in names}
+    reader = read.open_csv(
+        table,
+        parse_options=read.ParseOptions(newlines_in_values=True),
+        convert_options=read.ConvertOptions(column_types=types),
+    )
+    part = table.with_name(f".{table.stem}.parquet.{os.getpid()}.part")
+    try:
+        with import_module("pyarrow.parquet").ParquetWriter(part, reader.schema) as writer:
+            for block in reader:
+                writer.write_batch(block)
+        part.replace(table.with_suffix(".parquet"))
+    finally:
+        part.unlink(missing_ok=True)

@@ -4,12 +4,13 @@ __all__ = ["rank_photos"]
 
 import csv
 import io
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import torch
@@ -44,10 +45,10 @@ def rank_photos(
 ) -> RankRecord:
     """Rank photos by the highest score of the classes sought, into a folder that a later run can continue.
 
-    ``out`` gets ``scores.csv`` (all photos in their order, also ``.parquet`` where pyarrow is installed), ``top.csv``
+    ``out`` gets ``scores.csv`` (all photos in their order, as ``.parquet`` too where pyarrow is installed), ``top.csv``
     (best first), ``top`` (the best photos explained) and, last, ``record.json``. Photos are decoded in threads while
     the network runs; pictures are not kept, so memory does not grow with their number beyond their paths. However the
-    job is stopped, finished parts stay finished.
+    job is stopped, finished parts stay finished, and the next run ends with the same bytes as an undisturbed one.
 
     Args:
         classifier: The model; left where and as it was.
@@ -66,6 +67,7 @@ def rank_photos(
         raise OptionError("no photo to rank")
     chosen = options or RankOptions()
     began = time.perf_counter()
+    _check_score(classifier, chosen)
     numbers = _classes(classifier, chosen.classes)
     names = [classifier.class_name(number) for number in numbers]
     explained = ExplainOptions(
@@ -74,14 +76,16 @@ def rank_photos(
         device=chosen.device,
         workers=chosen.workers,
     )
-    job = Job.of(classifier, explained)
+    # not of the maps: another method on the sheet does not change a score
+    job = Job.of(classifier, ExplainOptions(classes=list(numbers)))
     job = replace(job, digest=f"{job.digest} {chosen.score}")
     unique = list(dict.fromkeys(paths))
     parts = Parts(out, job, unique, names=names, size=chosen.part)
     todo = sum(len(part.paths) for part in parts.todo)
     watch(len(unique) - todo, len(unique))
     _score(classifier, parts, numbers, options=chosen, watch=watch)
-    parts.finish()
+    (out / "record.json").unlink(missing_ok=True)  # of an earlier ranking, whose scores now go
+    parts.finish(parquet=chosen.writes_parquet)
     top = parts.best(chosen.top)
     failed = tuple(Failure(row.path, row.problem) for row in parts.rows() if row.best is None)
     record = RankRecord(
@@ -97,6 +101,12 @@ def rank_photos(
         )
     write_json(out / "record.json", record)
     return record
+
+
+def _check_score(classifier: Classifier, options: RankOptions) -> None:
+    """Refuse to rank by a probability that is always 1."""
+    if classifier.num_classes == 1 and options.score == "softmax":
+        raise OptionError(f"{classifier.name} has one output: rank by score 'logit'")
 
 
 def _described(classifier: Classifier, options: RankOptions) -> dict[str, str]:
@@ -134,7 +144,8 @@ def _score(
     done = total - sum(len(part.paths) for part in parts.todo)
     rows: list[Row] = []
     with placed(classifier, device), borrowed(classifier), closing(photos):
-        for items, logits in _answered(classifier, _groups(photos, size), device):
+        groups = _groups(photos, [len(part.paths) for part in parts.todo], size)
+        for items, logits in _answered(classifier, groups, device):
             rows += _rows(items, logits, numbers, score=options.score)
             done += len(items)
             rows = _kept(parts, waiting, rows)
@@ -150,18 +161,22 @@ def _kept(parts: Parts, waiting: list[Part], rows: list[Row]) -> list[Row]:
     return rows
 
 
-def _groups(photos: Iterable[Photo | Failure], size: int) -> Iterator[list[Photo | Failure]]:
-    """Photos in their order, up to ``size`` usable ones at a time."""
-    group: list[Photo | Failure] = []
-    usable = 0
-    for one in photos:
-        group.append(one)
-        usable += isinstance(one, Photo)
-        if usable == size or len(group) == 4 * size:
+def _groups(
+    photos: Iterator[Photo | Failure], counts: Iterable[int], size: int
+) -> Iterator[list[Photo | Failure]]:
+    """Photos in their order, up to ``size`` usable ones at a time, and never of two parts."""
+    # a network rounds by the size of its batch: a part must have the same ones whenever it is done
+    for count in counts:
+        group: list[Photo | Failure] = []
+        usable = 0
+        for one in islice(photos, count):
+            group.append(one)
+            usable += isinstance(one, Photo)
+            if usable == size or len(group) == 4 * size:
+                yield group
+                group, usable = [], 0
+        if group:
             yield group
-            group, usable = [], 0
-    if group:
-        yield group
 
 
 def _answered(
@@ -198,6 +213,10 @@ def _rows(
             found.append(Row(item.path, problem=item.reason or "cannot be used"))
             continue
         mine = scores[row]
+        if not all(map(math.isfinite, mine)):
+            found.append(Row(shown(item.path), problem="the model's answer is no number"))
+            row += 1
+            continue
         best = mine.index(max(mine))
         found.append(Row(shown(item.path), best, shares[row][best], tuple(mine)))
         row += 1

@@ -9,7 +9,7 @@ from torch import nn
 
 from figureground.base.errors import DataError, OptionError
 from figureground.base.record import read_json
-from figureground.training import PseudoLabels, fit
+from figureground.training import ClusterPseudoLabeler, PseudoLabels, fit
 from figureground.training.algorithms.background_splitting.algorithm import BackgroundSplitting
 from figureground.training.algorithms.background_splitting.losses import main_loss
 from figureground.training.algorithms.background_splitting.options import (
@@ -177,13 +177,27 @@ def test_the_teacher_is_asked_once_and_its_classifier_begins_the_head(
     fit(other)
 
 
+def test_clusters_are_kept_so_that_a_resumed_run_has_the_same_ones(
+    start, recipe, network, tmp_path, monkeypatch
+):
+    found = []
+    for _ in range(2):
+        algorithm = splitting(clusters=3)
+        start(recipe(), network(4), tmp_path, algorithms=[algorithm])
+        found.append(algorithm.labels)
+        # a device that rounds differently, as it were
+        monkeypatch.setattr(ClusterPseudoLabeler, "label", lambda *_: pytest.fail("made anew"))
+    assert torch.equal(found[0].hard, found[1].hard)
+    assert len(list((tmp_path / "pseudo-labels").iterdir())) == 1
+
+
 def test_a_teacher_that_fits_gives_its_last_layer():
-    algorithm = splitting(teacher={"name": "y"})
+    algorithm = splitting(teacher={"name": "y", "pretrained": True})
     teacher: Any = Teacher(nn.Sequential(nn.Flatten(), nn.Linear(4, 9)), algorithm.chosen)
     assert teacher.outputs == 9
     assert teacher.classifier(4) is teacher.network[1]
     assert teacher.classifier(5) is None
-    fresh = splitting(teacher={"name": "y"}, aux_init="fresh")
+    fresh = splitting(teacher={"name": "y", "pretrained": True}, aux_init="fresh")
     assert Teacher(teacher.network, fresh.chosen).classifier(4) is None
 
 
@@ -192,6 +206,74 @@ def test_options_that_would_do_nothing_are_refused():
         BackgroundSplittingOptions(pseudo="soft")
     with pytest.raises(ValueError, match="cannot reach a frozen trunk"):
         BackgroundSplittingOptions(trunk="frozen")
+    with pytest.raises(ValueError, match="would undo the fixed_logit"):
+        BackgroundSplittingOptions(afterwards="scaled", fixed_logit=0.0)
+
+
+def test_a_teacher_that_was_never_trained_is_refused():
+    with pytest.raises(ValueError, match="timm:resnet18 is untrained"):
+        splitting(teacher={"name": "timm:resnet18"})
+    with pytest.raises(
+        ValueError, match=r"a network is \{name: 'timm:resnet18', pretrained: true\}"
+    ):
+        splitting(teacher="timm:resnet18")
+    assert splitting(teacher={"name": "my.py:build"}).chosen.kind == "hard"
+
+
+def test_numbers_of_the_main_loss_come_from_the_recipe(start, recipe, network, tmp_path):
+    algorithm = splitting(
+        main="ldam", aux_weight=0.0, main_settings={"scale": 30.0, "max_margin": 0.25}
+    )
+    start(recipe(), network(4), tmp_path, algorithms=[algorithm])
+    assert algorithm.loss.main.scale == 30
+    assert float(algorithm.loss.main.margins.max()) == 0.25
+    with pytest.raises(
+        ValueError, match="no setting of the main loss 'ldam' 'scal'; closest: 'scale'"
+    ):
+        splitting(main="ldam", main_settings={"scal": 30.0})
+    with pytest.raises(ValueError, match="no setting of the main loss 'binary' 'gamma'"):
+        splitting(main="binary", main_settings={"gamma": 1.0})
+
+
+def test_a_fixed_logit_leaves_what_others_made_of_the_cross_entropy(
+    start, recipe, network, pseudo, tmp_path
+):
+    algorithm = splitting(pseudo, fixed_logit=0.5)
+    run = start(recipe(), network(4), tmp_path, algorithms=[algorithm])
+    batch = algorithm.change_batch(next(run.batches.epoch(0)), run)
+    outputs = run.model(batch.images)
+    weighed = {"cross_entropy": 0.25 * F.cross_entropy(outputs, batch.labels)}
+    losses = algorithm.change_losses(weighed, outputs, batch, run)
+    assert losses["cross_entropy"] == weighed["cross_entropy"]
+
+
+def test_a_fixed_logit_trains_the_rest_as_a_constant_column_would(start, recipe, network, tmp_path):
+    algorithm = splitting(aux_weight=0.0, fixed_logit=-0.5)
+    run = start(recipe(epochs=1), network(4), tmp_path, algorithms=[algorithm])
+    run.batches.labels[4:] = 3
+    twin = network(3)
+    twin.load_state_dict(
+        {n: v[:3] if n.startswith("6.") else v.clone() for n, v in run.network.state_dict().items()}
+    )
+    optimiser = torch.optim.SGD(twin.parameters(), 0.1, momentum=0.9, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, run.schedule.lr_lambdas[0])
+    for batch in run.batches.epoch(0):
+        logits = twin(batch.images)
+        logits = torch.cat([logits, torch.full((len(logits), 1), -0.5)], 1)
+        optimiser.zero_grad()
+        F.cross_entropy(logits, batch.labels).backward()
+        optimiser.step()
+        schedule.step()
+    fit(run)
+    for name, value in twin.state_dict().items():
+        found = run.network.state_dict()[name]
+        torch.testing.assert_close(found[:3] if name.startswith("6.") else found, value)
+
+
+def test_added_pictures_that_processes_cannot_share_are_refused(start, recipe, network, tmp_path):
+    algorithm = splitting(aux_weight=0.0, extra_positives=3)
+    with pytest.raises(OptionError, match="2 processes cannot share 3 extra_positives"):
+        start(recipe(), network(4), tmp_path, algorithms=[algorithm], world=2)
 
 
 def test_a_network_with_another_number_of_outputs_is_refused(network):

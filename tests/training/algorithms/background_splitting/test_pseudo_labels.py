@@ -73,6 +73,10 @@ def test_random_changes_of_the_pictures_are_refused(pictures):
 
     with pytest.raises(OptionError, match="must not depend on chance"):
         PseudoLabeler(Counting(), batch_size=8).label(Flipped())
+    with pytest.raises(OptionError, match="must not depend on chance"):
+        PseudoLabeler(Counting(), batch_size=8).features(Flipped())
+    with pytest.raises(ShapeError, match="no pictures"):
+        PseudoLabeler(Counting()).label(pictures[:0])
 
 
 def test_labels_are_kept_under_a_key_of_teacher_options_and_pictures(pictures, tmp_path):
@@ -92,9 +96,20 @@ def test_labels_are_kept_under_a_key_of_teacher_options_and_pictures(pictures, t
     teacher.linear.weight.data[0, 0] += 1
     keys.add(labeler.key(pictures))
     assert len(keys) == 4
-    (tmp_path / f"pseudo-{labeler.key(pictures)}.npz").write_bytes(b"no archive")
-    with pytest.raises(DataError, match="remove it"):
-        labeler.label(pictures)
+    place = tmp_path / f"pseudo-{labeler.key(pictures)}.npz"
+    whole = (tmp_path / f"pseudo-{first.key}.npz").read_bytes()
+    for damaged in (b"no archive", b"", whole[:100]):
+        place.write_bytes(damaged)
+        with pytest.raises(DataError, match="remove it"):
+            labeler.label(pictures)
+
+
+def test_networks_of_equal_weights_and_another_structure_have_keys_of_their_own(pictures):
+    bent, straight = (
+        nn.Sequential(nn.Flatten(), nn.Linear(12, 5), last) for last in (nn.Tanh(), nn.Identity())
+    )
+    straight.load_state_dict(bent.state_dict())
+    assert PseudoLabeler(bent).key(pictures) != PseudoLabeler(straight).key(pictures)
 
 
 def test_pictures_are_brought_to_the_teachers_size(pictures):

@@ -14,13 +14,19 @@ from figureground.base.errors import DataError, OptionError
 from figureground.base.paper import Paper
 from figureground.base.record import write_json
 from figureground.capture.hooks import listening
+from figureground.models.heads import CosineLinear
 from figureground.training.algorithm import Algorithm, Losses
+from figureground.training.algorithms.background_splitting.afterwards import (
+    refuse_unfit,
+    replace_last,
+)
 from figureground.training.algorithms.background_splitting.class_shares import set_prior_bias
 from figureground.training.algorithms.background_splitting.features import last_linear
 from figureground.training.algorithms.background_splitting.heads import copied_linear
 from figureground.training.algorithms.background_splitting.losses import (
     BackgroundSplitLoss,
     auxiliary_loss,
+    main_loss,
 )
 from figureground.training.algorithms.background_splitting.main_losses import LDAMLoss
 from figureground.training.algorithms.background_splitting.options import (
@@ -67,7 +73,7 @@ class BackgroundSplitting(Algorithm):
         self.chosen = options
         self.labels = labels
         self._teacher: Teacher | None = None
-        self._last: nn.Linear | None = None
+        self._last: nn.Linear | CosineLinear | None = None
         self._hearing = ExitStack()
         self._kept: list[Tensor] = []
         self._facts: dict[str, Any] = {}
@@ -87,7 +93,8 @@ class BackgroundSplitting(Algorithm):
             The head; none without an auxiliary loss.
 
         Raises:
-            OptionError: The last linear layer is not the one that gives the N + 1 logits.
+            OptionError: The last linear layer is not the one that gives the N + 1 logits, or is not of the kind that
+                an option needs.
         """
         self._last = last_linear(network)
         if self._last.out_features != self.num_classes + 1:
@@ -95,6 +102,7 @@ class BackgroundSplitting(Algorithm):
                 f"background splitting needs a last linear layer with {self.num_classes + 1} outputs, the background "
                 f"last; this network's has {self._last.out_features}"
             )
+        refuse_unfit(self._last, self.chosen)
         if self.chosen.trunk == "frozen":
             network.requires_grad_(requires_grad=False)
             self._last.requires_grad_(requires_grad=True)
@@ -118,14 +126,20 @@ class BackgroundSplitting(Algorithm):
             run: The run.
 
         Raises:
-            OptionError: Label smoothing with a main loss that knows none.
+            OptionError: Label smoothing with a main loss that knows none, or added pictures that the processes
+                cannot share.
             DataError: Pictures of rare classes are to be added, and there are none.
         """
         counts = _counts(run.batches.labels, self.num_classes + 1)
         if run.recipe.label_smoothing and self.chosen.main != "cross-entropy":
             raise OptionError(f"the main loss '{self.chosen.main}' knows no label smoothing")
+        if self.chosen.extra_positives % run.batches.world:
+            raise OptionError(
+                f"{run.batches.world} processes cannot share {self.chosen.extra_positives} extra_positives evenly"
+            )
         self.loss = BackgroundSplitLoss(
-            self.chosen.main, aux_weight=self.chosen.aux_weight, aux_on=self.chosen.aux_on, class_counts=counts,
+            main_loss(self.chosen.main, counts, self.chosen.main_settings),
+            aux_weight=self.chosen.aux_weight, aux_on=self.chosen.aux_on,
             temperature=self.chosen.temperature if self.chosen.kind == "soft" else 1.0,
         ).to(run.device)  # fmt: skip
         if self.chosen.main == "binary":
@@ -191,11 +205,6 @@ class BackgroundSplitting(Algorithm):
         Returns:
             The terms.
         """
-        if self.chosen.fixed_logit is not None:
-            # the row holds the value; without its column here it gets no gradient
-            level = outputs.new_full((len(outputs), 1), self.chosen.fixed_logit)
-            outputs = torch.cat([outputs[:, :-1], level], 1)
-            losses = losses | run.losses_of(outputs, batch.labels)
         if self.chosen.main != "cross-entropy":
             rest = {name: loss for name, loss in losses.items() if name != "cross_entropy"}
             losses = {
@@ -210,6 +219,19 @@ class BackgroundSplitting(Algorithm):
             run: The run.
         """
         self._hold_background(run)
+
+    def after_epoch(self, run: Run) -> None:
+        """Replace the last layer after the last epoch, where that is wanted, before it is validated and kept.
+
+        Args:
+            run: The run.
+        """
+        if self.chosen.afterwards and run.epoch == run.recipe.epochs:
+            replace_last(
+                run.trained, run.batches.images, run.batches.labels,
+                how=self.chosen.afterwards, seed=run.recipe.seed,
+            )  # fmt: skip
+            run.best = -1.0  # what earlier epochs reached, they reached with another kind of layer
 
     def _auxiliary(self, batch: Batch, run: Run) -> Losses:
         """The weighted auxiliary term."""
@@ -245,17 +267,18 @@ class BackgroundSplitting(Algorithm):
         """The fixed logit as the last row of the network's last layer, and of its average's."""
         if self.chosen.fixed_logit is None:
             return
+        # weights of 0 let no gradient through, and what moves the row itself is undone here
         layers = [self._layer]
         if run.average is not None:
             layers.append(last_linear(run.average))
         for layer in layers:
-            if layer.bias is None:
+            if not isinstance(layer, nn.Linear) or layer.bias is None:
                 raise OptionError("fixed_logit needs a last layer with a bias, which will hold it")
             layer.weight[-1] = 0
             layer.bias[-1] = self.chosen.fixed_logit
 
     @property
-    def _layer(self) -> nn.Linear:
+    def _layer(self) -> nn.Linear | CosineLinear:
         assert self._last is not None  # noqa: S101 - modules() ran before the run began
         return self._last
 

@@ -80,11 +80,11 @@ def log_priors(counts: Sequence[int]) -> PerClass:
     return (n / n.sum()).log().float()
 
 
-def set_prior_bias(linear: nn.Linear, counts: Sequence[int]) -> None:
+def set_prior_bias(linear: nn.Module, counts: Sequence[int]) -> None:
     """Set a layer's bias so that each output begins with its class's share as its sigmoid.
 
     Args:
-        linear: Changed in place.
+        linear: A linear layer with a bias; changed in place.
         counts: Pictures of each output.
 
     Raises:
@@ -99,7 +99,7 @@ def set_prior_bias(linear: nn.Linear, counts: Sequence[int]) -> None:
         >>> layer.bias.sigmoid().tolist()
         [0.25, 0.75]
     """
-    bias: Tensor | None = linear.bias
+    bias: Tensor | None = getattr(linear, "bias", None)
     if bias is None or len(bias) != len(counts):
         raise HeadError(f"{linear} cannot begin with the shares of {len(counts)} classes")
     shares = log_priors(counts).double().exp().clamp(1e-12, 1 - 1e-6)

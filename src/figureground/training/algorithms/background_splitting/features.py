@@ -12,10 +12,11 @@ from figureground.base.errors import HeadError
 from figureground.base.shapes import Images
 from figureground.capture.hooks import listening
 from figureground.capture.untouched import borrowed
+from figureground.models.heads import CosineLinear
 
 
-def last_linear(network: nn.Module) -> nn.Linear:
-    """The classifier's last linear layer, by the order in which its modules were made.
+def last_linear(network: nn.Module) -> nn.Linear | CosineLinear:
+    """The classifier's last linear layer, or its cosine head, by the order in which its modules were made.
 
     Args:
         network: The classifier.
@@ -26,7 +27,7 @@ def last_linear(network: nn.Module) -> nn.Linear:
     Raises:
         HeadError: It has none.
     """
-    found = [module for module in network.modules() if isinstance(module, nn.Linear)]
+    found = [m for m in network.modules() if isinstance(m, nn.Linear | CosineLinear)]
     if not found:
         raise HeadError(
             f"{type(network).__name__} does not end in a linear layer, whose input is needed"

@@ -1,48 +1,15 @@
 """Heads over one feature: rare classes and background, and the pseudo-classes that split the background."""
 
-__all__ = ["BackgroundSplitHeads", "CosineLinear", "MergedHead", "copied_linear"]
+__all__ = ["BackgroundSplitHeads", "MergedHead", "copied_linear"]
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from figureground.base.errors import OptionError, ShapeError
+from figureground.models.heads import CosineLinear
 
 Features = Float[Tensor, "N D"]
-
-
-class CosineLinear(nn.Module):
-    """Logits that are scaled cosines between the feature and a vector for each output.
-
-    Args:
-        in_features: D.
-        out_features: Outputs.
-        scale: What the cosines are multiplied by.
-
-    Example:
-        >>> layer = CosineLinear(2, 1, scale=4.0)
-        >>> _ = layer.weight.data.copy_(torch.tensor([[0.0, 3.0]]))
-        >>> layer(torch.tensor([[0.0, 5.0], [1.0, 0.0]])).tolist()
-        [[4.0], [0.0]]
-    """
-
-    def __init__(self, in_features: int, out_features: int, *, scale: float = 16.0) -> None:
-        super().__init__()
-        self.scale = scale
-        self.weight = nn.Parameter(torch.empty(out_features, in_features))
-        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
-
-    def forward(self, features: Features) -> Float[Tensor, "N L"]:
-        """The scaled cosines.
-
-        Args:
-            features: ``(N, D)``.
-
-        Returns:
-            ``(N, L)``, each within ``scale`` of 0.
-        """
-        return self.scale * F.linear(F.normalize(features, dim=1), F.normalize(self.weight, dim=1))
 
 
 class BackgroundSplitHeads(nn.Module):

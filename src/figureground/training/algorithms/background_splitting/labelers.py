@@ -1,10 +1,13 @@
 """Pseudo-labels from a classifier's predictions, or from clusters of features."""
 
-__all__ = ["ClusterPseudoLabeler", "PseudoLabeler"]
+__all__ = ["ClusterPseudoLabeler", "PseudoLabeler", "kept_labels"]
 
 import hashlib
 import io
-from collections.abc import Iterator
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +18,7 @@ from jaxtyping import Float
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor, nn
 
-from figureground.base.errors import DataError, OptionError
+from figureground.base.errors import DataError, OptionError, ShapeError
 from figureground.base.record import write_atomically
 from figureground.capture.untouched import borrowed
 from figureground.training.algorithms.background_splitting.features import outputs_and_features
@@ -75,16 +78,16 @@ class PseudoLabeler:
 
         Raises:
             OptionError: Two readings of the data set, or two answers of the teacher, differ: something is random.
+            ShapeError: There are no pictures.
         """
-        key = self.key(pictures) if self.cache else ""
-        kept = None if self.cache is None else self.cache / f"pseudo-{key}.npz"
-        if kept is not None and kept.exists():
-            return _read(kept, key)
-        first = next(self._batches(pictures))
-        if not torch.equal(self._answers(first), self._answers(next(self._batches(pictures)))):
-            raise OptionError(
-                "pseudo-labels must not depend on chance: give the pictures as for evaluation, without random changes"
-            )
+        if self.cache is None:
+            return self._made(pictures)
+        key = self.key(pictures)
+        return kept_labels(self.cache, key, lambda: self._made(pictures))
+
+    def _made(self, pictures: Pictures) -> PseudoLabels:
+        """The labels, made."""
+        self._check(pictures)
         hard, soft = [], []
         for batch in self._batches(pictures):
             logits = self._answers(batch)
@@ -92,10 +95,7 @@ class PseudoLabeler:
             if self.soft:
                 soft.append((logits / self.temperature).softmax(1).half().cpu())
         shares = torch.cat(soft) if soft else None
-        made = PseudoLabels(torch.cat(hard), int(logits.shape[1]), shares, key)
-        if kept is not None:
-            _write(kept, made)
-        return made
+        return PseudoLabels(torch.cat(hard), int(logits.shape[1]), shares)
 
     def features(self, pictures: Pictures) -> Float[Tensor, "n D"]:
         """What the teacher's last linear layer is given, for ``ClusterPseudoLabeler``.
@@ -106,6 +106,7 @@ class PseudoLabeler:
         Returns:
             ``(n, D)`` on the CPU.
         """
+        self._check(pictures)
         parts = [
             outputs_and_features(self.teacher, batch)[1].cpu() for batch in self._batches(pictures)
         ]
@@ -121,12 +122,24 @@ class PseudoLabeler:
             24 hexadecimal digits.
         """
         digest = hashlib.sha256(f"{self.soft}|{self.temperature}|{self.size}".encode())
+        # its structure too: weights alone do not tell a ReLU from a Tanh; addresses in memory are no structure
+        digest.update(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.teacher)).encode())
         digest.update(repr(getattr(self.teacher, "preprocessing", None)).encode())
         for name, value in (*self.teacher.state_dict().items(), *self.teacher.named_buffers()):
             digest.update(f"{name}{tuple(value.shape)}".encode() + _bytes(value))
         for batch in self._batches(pictures, prepared=False):
             digest.update(f"{tuple(batch.shape[1:])}".encode() + _bytes(batch))
         return digest.hexdigest()[:24]
+
+    def _check(self, pictures: Pictures) -> None:
+        """Read the first pictures twice and ask about them twice: it must make no difference."""
+        if not len(pictures):
+            raise ShapeError("no pictures to label")
+        first, again = (self._answers(next(self._batches(pictures))) for _ in range(2))
+        if not torch.equal(first, again):
+            raise OptionError(
+                "pseudo-labels must not depend on chance: give the pictures as for evaluation, without random changes"
+            )
 
     def _answers(self, images: Tensor) -> Tensor:
         with borrowed(self.teacher), torch.no_grad():
@@ -196,6 +209,25 @@ class ClusterPseudoLabeler:
         return PseudoLabels(torch.from_numpy(found.astype(np.int64)), self.clusters)
 
 
+def kept_labels(folder: Path, key: str, make: Callable[[], PseudoLabels]) -> PseudoLabels:
+    """Pseudo-labels from a folder; made and put there where they are not yet.
+
+    Args:
+        folder: Holds a file for each key.
+        key: Stands for all that they depend on.
+        make: Makes them.
+
+    Returns:
+        The labels, with their key.
+    """
+    place = folder / f"pseudo-{key}.npz"
+    if place.exists():
+        return _read(place, key)
+    made = replace(make(), key=key)
+    _write(place, made)
+    return made
+
+
 def _stacked(pictures: Pictures, start: int, end: int) -> Tensor:
     """Some items of a data set, labels left out."""
     items = [pictures[row] for row in range(start, end)]
@@ -217,8 +249,8 @@ def _write(path: Path, labels: PseudoLabels) -> None:
 
 def _read(path: Path, key: str) -> PseudoLabels:
     try:
-        with np.load(path, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
             soft = torch.from_numpy(kept["soft"]) if "soft" in kept else None
             return PseudoLabels(torch.from_numpy(kept["hard"]), int(kept["num_classes"]), soft, key)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path}: {error}; remove it to have it made anew") from error

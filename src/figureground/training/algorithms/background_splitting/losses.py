@@ -1,8 +1,15 @@
 """The two terms of background splitting: rare classes against background, and pseudo-classes of all pictures."""
 
-__all__ = ["MAIN_LOSSES", "BackgroundSplitLoss", "LossOut", "auxiliary_loss", "main_loss"]
+__all__ = [
+    "MAIN_LOSSES",
+    "BackgroundSplitLoss",
+    "LossOut",
+    "auxiliary_loss",
+    "check_main_settings",
+    "main_loss",
+]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -21,13 +28,21 @@ from figureground.training.algorithms.background_splitting.main_losses import (
     PlainLoss,
 )
 
-MAIN_LOSSES: dict[str, Callable[[Sequence[int]], PlainLoss]] = {
+MAIN_LOSSES: dict[str, Callable[..., PlainLoss]] = {
     "cross-entropy": lambda _counts: PlainLoss(),
     "class-balanced": ClassBalancedLoss,
-    "focal": lambda _counts: FocalLoss(),
+    "focal": lambda _counts, gamma=1.0: FocalLoss(gamma),
     "ldam": LDAMLoss,
     "logit-adjusted": LogitAdjustedLoss,
     "binary": lambda _counts: BinaryLoss(),
+}
+"""Of the classes' counts, and of the numbers that ``check_main_settings`` knows."""
+
+_SETTINGS: dict[str, tuple[str, ...]] = {
+    "class-balanced": ("beta",),
+    "focal": ("gamma",),
+    "ldam": ("max_margin", "scale", "beta"),
+    "logit-adjusted": ("tau",),
 }
 _WHERE = ("all", "background", "labeled")
 
@@ -168,26 +183,50 @@ def auxiliary_loss(
     return (each * valid).sum() / count.clamp_min(1), count
 
 
-def main_loss(name: str, class_counts: Sequence[int] | None = None) -> PlainLoss:
-    """A main loss by its name, with its paper's numbers.
+def main_loss(
+    name: str,
+    class_counts: Sequence[int] | None = None,
+    settings: Mapping[str, float] | None = None,
+) -> PlainLoss:
+    """A main loss by its name, with its paper's numbers where no others are given.
 
     Args:
         name: One of ``MAIN_LOSSES``.
         class_counts: Pictures of each class, the background last.
+        settings: Other numbers than the paper's: ``beta``, ``gamma``, ``max_margin``, ``scale``, ``tau``.
 
     Returns:
         The loss.
 
     Raises:
         OptionError: Counts are needed and absent; or an unknown name.
+
+    Example:
+        >>> main_loss("ldam", [10, 990], {"scale": 30.0}).scale
+        30.0
     """
-    _check_name(name)
+    check_main_settings(name, settings or {})
     if class_counts is None and name in {"class-balanced", "ldam", "logit-adjusted"}:
         raise OptionError(f"the main loss '{name}' needs class_counts, the background last")
-    return MAIN_LOSSES[name](class_counts or ())
+    return MAIN_LOSSES[name](class_counts or (), **(settings or {}))
 
 
-def _check_name(name: str) -> None:
+def check_main_settings(name: str, settings: Mapping[str, float]) -> None:
+    """Refuse a main loss or numbers of it that do not exist.
+
+    Args:
+        name: Of the loss.
+        settings: Its numbers, by name.
+
+    Raises:
+        OptionError: An unknown name.
+    """
+    _check_name("main loss", name, known=MAIN_LOSSES)
+    for setting in settings:
+        _check_name(f"setting of the main loss '{name}'", setting, known=_SETTINGS.get(name, ()))
+
+
+def _check_name(kind: str, name: str, *, known: Collection[str]) -> None:
     """Refuse a name that is none."""
-    if name not in MAIN_LOSSES:
-        raise unknown_option("main loss", name, MAIN_LOSSES)
+    if name not in known:
+        raise unknown_option(kind, name, known)

@@ -2,10 +2,12 @@
 
 __all__ = ["BackgroundSplittingOptions"]
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, StrictBool, model_validator
 
+from figureground.training.algorithms.background_splitting.losses import check_main_settings
 from figureground.training.recipe import ModelSpec, RecipePart
 
 MainName = Literal["cross-entropy", "class-balanced", "focal", "ldam", "logit-adjusted", "binary"]
@@ -19,8 +21,11 @@ class BackgroundSplittingOptions(RecipePart):
     ``clusters`` of them, which without a teacher are those of the network itself before training). Without ``pseudo``
     it is ``hard`` with a teacher and ``kmeans`` without. ``aux_weight: 0`` leaves it all out: plain training, with
     whatever of the rest was asked for. ``permuted`` gives the labels to other pictures, a control that must not help.
-    ``fixed_logit`` fixes the background's logit; without it the logit is learned. ``deferred`` is the fraction of the
-    run after which ``ldam`` weights classes. ``extra_positives`` is how many pictures of rare classes are added to
+    ``main_settings`` are numbers of the main loss (``scale`` and ``max_margin`` of ``ldam``, ``beta``, ``gamma``,
+    ``tau``). ``fixed_logit`` fixes the background's logit; without it the logit is learned. ``deferred`` is the
+    fraction of the run after which ``ldam`` weights classes. ``afterwards`` replaces the last layer when all epochs
+    are done: ``retrained`` (cRT) and ``scaled`` (LWS) on balanced batches of fixed features, or ``tau-normalized``;
+    ``best`` is then the network with that layer. ``extra_positives`` is how many pictures of rare classes are added to
     every batch. ``cache`` is a folder for pseudo-labels, the run's own where omitted.
     """
 
@@ -33,9 +38,11 @@ class BackgroundSplittingOptions(RecipePart):
     aux_init: Literal["teacher", "fresh"] = "teacher"
     permuted: StrictBool = False
     main: MainName = "cross-entropy"
+    main_settings: dict[str, float] = Field(default_factory=dict)
     deferred: float = Field(default=0.8, ge=0, le=1)
     fixed_logit: float | None = None
     trunk: Literal["trained", "frozen"] = "trained"
+    afterwards: Literal["retrained", "scaled", "tau-normalized"] | None = None
     extra_positives: int = Field(default=0, ge=0)
     cache: str | None = None
 
@@ -46,6 +53,24 @@ class BackgroundSplittingOptions(RecipePart):
             raise ValueError(f"pseudo: {self.pseudo} needs a teacher")
         if self.aux_weight and self.trunk == "frozen":
             raise ValueError("an auxiliary loss cannot reach a frozen trunk; set aux_weight: 0")
+        if self.afterwards and self.fixed_logit is not None:
+            raise ValueError(f"afterwards: {self.afterwards} would undo the fixed_logit")
+        check_main_settings(self.main, self.main_settings)
+        return self
+
+    @model_validator(mode="after")
+    def _has_seen_something(self) -> "BackgroundSplittingOptions":
+        """Refuse a teacher that was never trained; a function of the user's own may load weights itself."""
+        spec = self.teacher
+        if isinstance(spec, str) and ":" in spec and not Path(spec).exists():
+            raise ValueError(
+                f"teacher: {spec} is no folder of a run; a network is {{name: '{spec}', pretrained: true}}"
+            )
+        trained = not isinstance(spec, ModelSpec) or spec.pretrained or spec.weights is not None
+        if isinstance(spec, ModelSpec) and not trained and ".py:" not in spec.name:
+            raise ValueError(
+                f"the teacher {spec.name} is untrained: give it pretrained: true or weights"
+            )
         return self
 
     @property

@@ -16,6 +16,7 @@ from figureground.training.algorithms.background_splitting.features import last_
 from figureground.training.algorithms.background_splitting.labelers import (
     ClusterPseudoLabeler,
     PseudoLabeler,
+    kept_labels,
 )
 from figureground.training.algorithms.background_splitting.options import (
     BackgroundSplittingOptions,
@@ -77,7 +78,8 @@ class Teacher:
         if self.options.kind == "kmeans" or self.options.aux_init == "fresh":
             return None
         linear = last_linear(self.network)
-        return linear if linear.in_features == features else None
+        fits = isinstance(linear, nn.Linear) and linear.in_features == features
+        return linear if isinstance(linear, nn.Linear) and fits else None
 
     def label(self, images: Tensor, *, folder: Path, seed: int) -> PseudoLabels:
         """Pseudo-labels of the training pictures.
@@ -91,17 +93,21 @@ class Teacher:
             The labels, on the CPU.
         """
         wanted = self.options
+        cache = folder if wanted.cache is None else Path(wanted.cache)
         size = getattr(getattr(self.network, "preprocessing", None), "size", None)
         labeler = PseudoLabeler(
             self.network,
             soft=wanted.kind == "soft",
             temperature=wanted.temperature,
             size=None if self.is_own else size,
-            cache=folder if wanted.cache is None else Path(wanted.cache),
+            cache=cache,
         )
-        if wanted.kind == "kmeans":
-            return ClusterPseudoLabeler(wanted.clusters, seed=seed).label(labeler.features(images))
-        return labeler.label(images)
+        if wanted.kind != "kmeans":
+            return labeler.label(images)
+        clusters = ClusterPseudoLabeler(wanted.clusters, seed=seed)
+        # kept too: a resumed run must not find other clusters because a device rounds differently
+        key = f"{labeler.key(images)}-{wanted.clusters}-{seed}"
+        return kept_labels(cache, key, lambda: clusters.label(labeler.features(images)))
 
 
 def _of_spec(spec: ModelSpec) -> Classifier:
