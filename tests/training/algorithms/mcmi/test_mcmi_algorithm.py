@@ -107,6 +107,17 @@ def test_the_log_holds_cmi_surrogate_and_drift_which_frozen_centroids_have(
         assert torch.allclose(algorithm.bank.centroids, now, atol=1e-5) == (mode == "epoch")
 
 
+def test_a_run_that_outruns_its_centroids_says_so(start, recipe, network, tmp_path):
+    for weight, mode in ((0.05, "epoch"), (5.0, "frozen")):
+        algorithm = mcmi(weight=weight, centroids=mode)
+        run = start(recipe(**QUICK), network(), tmp_path / mode, algorithms=[algorithm])
+        fit(run)
+        facts = algorithm.facts()
+        assert facts["surrogate"] == pytest.approx(logged(run, "surrogate")[-1])
+        assert (facts["drift"] > max(0.1, facts["cmi"])) == (mode == "frozen")
+        assert ("outrun" in str(facts.get("warnings"))) == (mode == "frozen")
+
+
 def test_centroids_can_go_unmeasured_where_they_are_not_renewed(start, recipe, network, tmp_path):
     algorithm = mcmi(centroids="frozen", measure=False)
     run = start(recipe(), network(), tmp_path, algorithms=[algorithm])

@@ -26,6 +26,7 @@ from figureground.training.streams import borrowed_numbers, set_numbers
 
 _PAPER_WEIGHT, _OUR_WEIGHT = 0.25, 0.15
 _DECAY = 0.9999
+_SMALL_DRIFT = 0.1  # nats; what a young network has is no sign of anything
 _COMPARED = frozenset({"mcmi", "cmic"})  # the objectives that compare outputs with centroids
 _AT_ONCE = 512
 _BEFORE = -1  # number of the epoch that the released code looks at before its first one
@@ -110,6 +111,19 @@ class MCMI(Algorithm):
         super().__init__(options, num_classes)
         self.chosen = options
         self.bank: CentroidBank | None = None
+        self._measured: dict[str, float] = {}
+
+    def facts(self) -> dict[str, Any]:
+        """What was measured after the last epoch, and a warning where drift was trained instead of information."""
+        found = self._measured
+        if found.get("drift", 0) <= max(_SMALL_DRIFT, found.get("cmi", 0)):
+            return dict(found)
+        told = (
+            f"the centroids were outrun: of the surrogate ({found['surrogate']:.2f} nats) only {found['cmi']:.2f} are "
+            "conditional mutual information, the rest is drift of the class means; take a smaller weight, or "
+            "centroids: epoch and more epochs"
+        )
+        return found | {"warnings": [told]}
 
     def state(self) -> dict[str, Any]:
         """The centroids, where there are some."""
@@ -192,9 +206,9 @@ class MCMI(Algorithm):
             drift = bank.drift(sums)
             values |= {"surrogate": found.cmi + drift, "drift": drift}
             bank.after_epoch(sums)
+        self._measured = {name: float(value) for name, value in values.items()}
         if run.fabric.is_global_zero:
-            numbers = {name: float(value) for name, value in values.items()}
-            run.history.add(run.step, run.epoch, split="train", values=numbers)
+            run.history.add(run.step, run.epoch, split="train", values=self._measured)
 
     def _first_sums(self, run: Run) -> ClassSums:
         """Before the first step: as the preset has it. Torch's global numbers are left alone."""
