@@ -69,7 +69,9 @@ def test_a_run_is_a_teacher_and_its_report_is_in_the_record(tmp_path: Path):
 
 def test_a_cosine_head_and_a_retrained_layer_are_a_line_of_a_recipe(tmp_path: Path):
     ldam = {"main": "ldam", "main_settings": {"max_margin": 8.0}, "aux_weight": 0.0}
-    cosine = {**TINY, "model": {**TINY["model"], "head": "cosine"}}
+    model = TINY["model"]
+    assert isinstance(model, dict)
+    cosine = {**TINY, "model": {**model, "head": "cosine"}}
     train(
         changed({**cosine, "algorithms": [{"background-splitting": ldam}]}),
         tmp_path / "cosine",
@@ -79,8 +81,9 @@ def test_a_cosine_head_and_a_retrained_layer_are_a_line_of_a_recipe(tmp_path: Pa
     with torch.no_grad():
         assert classifier(torch.rand(4, 1, 12, 12)).abs().max() <= 16
     maps = Explainer(classifier)(torch.rand(2, 1, 12, 12), [0], ["grad-cam"]).maps["grad-cam"]
+    assert isinstance(maps, torch.Tensor)
     assert maps.isfinite().all()
-    linear = {**TINY, "model": {**TINY["model"], "head": "linear"}}
+    linear = {**TINY, "model": {**model, "head": "linear"}}
     retrained = {"afterwards": "retrained", "aux_weight": 0.0}
     record = train(
         changed({**linear, "algorithms": [{"background-splitting": retrained}]}),

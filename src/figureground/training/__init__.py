@@ -1,4 +1,4 @@
-"""Train a classifier: a visible loop, and algorithms that are told of five moments."""
+"""Train a classifier: a visible loop, and algorithms that are told of six moments."""
 
 __all__ = [
     "ALGORITHMS",

@@ -1,4 +1,4 @@
-"""A training algorithm: told of five moments, each of which it may use or ignore."""
+"""A training algorithm: told of six moments, each of which it may use or ignore."""
 
 __all__ = ["Algorithm", "Losses"]
 
@@ -73,6 +73,9 @@ class Algorithm:
     def change_batch(self, batch: Batch, run: Run) -> Batch:  # noqa: ARG002
         """Before the network sees a batch."""
         return batch
+
+    def before_pass(self, batch: Batch, run: Run) -> None:
+        """When all have changed the batch: it is as the network will see it next."""
 
     def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: ARG002, PLR0917
         """Before the named terms are summed and logged."""

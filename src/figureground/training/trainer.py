@@ -60,9 +60,7 @@ def fit(run: Run, validation: Validation | None = None, watch: Watch | None = No
             for original in run.batches.epoch(epoch, run.step_in_epoch):
                 # dropout draws from torch's global numbers: they too depend on the place in the run alone
                 set_numbers(run.device, run.recipe.seed, "step", run.step, run.fabric.global_rank)
-                batch = original
-                for algorithm in run.algorithms:
-                    batch = algorithm.change_batch(batch, run)
+                batch = _changed(run, original)
                 is_last = (run.step_in_epoch + 1) % run.recipe.accumulate == 0
                 with run.fabric.no_backward_sync(run.model, enabled=not is_last):
                     outputs = run.model(batch.images)
@@ -131,6 +129,15 @@ def _mean_ap(scored: list[Tensor], validation: Validation) -> dict[str, float]:
         name: float(mean_average_precision(logits, labels, classes=validation.rare, score=score))
         for name, score in scores.items()
     }
+
+
+def _changed(run: Run, batch: Batch) -> Batch:
+    """The batch as the network will see it."""
+    for algorithm in run.algorithms:
+        batch = algorithm.change_batch(batch, run)
+    for algorithm in run.algorithms:
+        algorithm.before_pass(batch, run)
+    return batch
 
 
 def _change_parameters(run: Run) -> None:

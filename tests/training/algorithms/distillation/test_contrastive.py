@@ -71,6 +71,42 @@ def test_the_memory_follows_in_training_alone_and_the_first_batch_sets_the_norma
     torch.testing.assert_close(loss.memory[1, rows], moved.detach())
 
 
+@pytest.mark.parametrize("negatives", [5, 40])  # fewer and more than the 8 places
+def test_slopes_are_those_of_the_formula_written_out(loss, negatives):
+    loss.negatives = negatives
+    rows = torch.tensor([1, 5])
+    others = loss._others(rows)
+    loss._others = lambda _rows: others
+    loss.normaliser.fill_(3.0)
+    memory = loss.memory.clone()
+    student, teacher = torch.rand(2, 3, requires_grad=True), torch.rand(2, 5)
+    (found,) = torch.autograd.grad(loss(student, teacher, rows), student)
+    unit = normalize(loss.student(student))
+    chances = (unit @ memory[1].T / 0.5).exp() / 3
+    noise = negatives / 8
+    right, wrong = chances.gather(1, rows[:, None]), chances.gather(1, others)
+    one = (right / (right + noise)).log().sum() + (noise / (wrong + noise)).log().sum()
+    (wanted,) = torch.autograd.grad(-one / 2, student)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_a_loss_that_is_read_back_keeps_its_normaliser(loss):
+    student, teacher, rows = torch.rand(2, 3), torch.rand(2, 5), torch.tensor([1, 5])
+    loss(student, teacher, rows)
+    other = CRDLoss(3, 5, width=4, negatives=6, tau=0.5)
+    other.remember(LABELS)
+    other(3 * student, teacher, rows)
+    assert not torch.equal(other.normaliser, loss.normaliser)
+    other.load_state_dict(loss.state_dict())
+    other(3 * student, teacher, rows)
+    assert torch.equal(other.normaliser, loss.normaliser)
+    fresh = CRDLoss(3, 5, width=4, negatives=6, tau=0.5)
+    fresh.remember(LABELS)
+    other.load_state_dict(fresh.state_dict())
+    other(student, teacher, rows)
+    assert (other.normaliser > 0).all()
+
+
 def test_gradients_reach_both_embeddings_after_the_memory_has_moved(loss):
     student = torch.rand(2, 3, requires_grad=True)
     loss(student, torch.rand(2, 5), torch.tensor([1, 5])).backward()

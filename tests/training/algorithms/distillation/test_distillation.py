@@ -64,7 +64,8 @@ def _last_maps(one: nn.Module, images: Tensor) -> Tensor:
 
 
 def step(run, algorithm):
-    batch = algorithm.change_batch(next(run.batches.epoch(0)), run)
+    batch = next(run.batches.epoch(0))
+    algorithm.before_pass(batch, run)
     outputs = run.model(batch.images)
     losses = run.losses_of(outputs, batch.labels)
     return batch, outputs, algorithm.change_losses(losses, outputs, batch, run)
@@ -213,7 +214,7 @@ def test_half_precision_and_channels_last_work(start, recipe, tmp_path, pictures
 
 def test_a_step_that_fails_leaves_no_hook_after_the_next(begun):
     run, algorithm = begun(options("at"))
-    algorithm.change_batch(next(run.batches.epoch(0)), run)
+    algorithm.before_pass(next(run.batches.epoch(0)), run)
     taps = [module for module in run.network.modules() if module._forward_hooks]
     assert len(taps) == 2
     step(run, algorithm)
@@ -283,7 +284,9 @@ def test_options_that_do_not_fit_are_refused(recipe, words, said):
 def test_an_unknown_option_of_a_loss_is_refused(begun):
     with pytest.raises(OptionError, match="no option of the loss 'sp' 'width'"):
         begun(options("sp", loss_options={"width": 3}))
-    with pytest.raises(OptionError, match=r"width of the loss .cc. is a whole number, got 2\.5"):
+    with pytest.raises(
+        OptionError, match=r"width of the loss .cc. is a whole number above 0, got 2\.5"
+    ):
         begun(options("cc", loss_options={"width": 2.5}))
 
 

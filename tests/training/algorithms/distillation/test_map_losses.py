@@ -1,6 +1,8 @@
 """Losses over feature maps, against loops written from the papers."""
 
+import copy
 import math
+from typing import Any, cast
 
 import pytest
 import torch
@@ -150,6 +152,41 @@ def test_review_mixes_from_the_deepest_stage_upwards():
     first = next(deep.enter.parameters())
     only_deep = torch.autograd.grad(loss(student, teacher), first)[0]
     assert only_deep.abs().sum() > 0
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_folded_entrance_equals_convolution_and_batch_norm(layout):
+    loss = ReviewKDLoss([(3, 5), (4, 2)], width=6).double()
+    twin = copy.deepcopy(loss)
+    shallow, deep, one, other = (cast("Any", part) for part in (*loss.fusions, *twin.fusions))
+    fine = maps(0, 2, 3, 4, 6).to(memory_format=layout).requires_grad_()
+    below = deep.enter(maps(1, 2, 4, 2, 3))
+    found = shallow(fine, below, (4, 6))[1]
+    entered = one.enter(fine)
+    risen = other.enter(maps(1, 2, 4, 2, 3)).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    shares = torch.sigmoid(one.mix(torch.cat([entered, risen], 1)))
+    wanted = entered * shares[:, 0:1] + risen * shares[:, 1:2]
+    torch.testing.assert_close(found, wanted)
+    weights = torch.rand_like(wanted)
+    slopes = [torch.autograd.grad((part * weights).sum(), fine)[0] for part in (found, wanted)]
+    torch.testing.assert_close(*slopes)
+    for name, value in one.enter.state_dict().items():
+        torch.testing.assert_close(shallow.enter.state_dict()[name], value)
+
+
+@pytest.mark.parametrize("loss", [NSTLoss(), AttentionTransferLoss()])
+def test_the_layout_in_memory_does_not_count(loss):
+    lasting = [[one.to(memory_format=torch.channels_last) for one in s] for s in (STUDENT, TEACHER)]
+    torch.testing.assert_close(loss(*lasting), loss(STUDENT, TEACHER))
+    mixed = loss(lasting[0], TEACHER)
+    torch.testing.assert_close(mixed, loss(STUDENT, TEACHER))
+
+
+def test_slopes_are_finite_where_a_channel_is_empty():
+    student = torch.zeros(2, 3, 4, 5, requires_grad=True)
+    teacher = torch.zeros(2, 3, 4, 5)
+    (slope,) = torch.autograd.grad(NSTLoss()([student], [teacher]), student)
+    assert torch.isfinite(slope).all()
 
 
 def test_review_takes_vectors_and_maps_of_other_sizes():

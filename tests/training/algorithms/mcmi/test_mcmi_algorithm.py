@@ -222,9 +222,7 @@ def test_a_run_is_exactly_resumed_with_its_centroids(options, start, recipe, net
         assert torch.equal(one, other)
 
 
-def test_a_class_that_the_first_pass_did_not_see_is_named(
-    start, recipe, network, pictures, tmp_path
-):
+def test_a_class_unseen_by_the_first_pass_is_named(start, recipe, network, pictures, tmp_path):
     _, labels = pictures
     labels[:] = 0
     labels[0] = 2
@@ -290,9 +288,7 @@ def test_controls_without_centroids_are_measured_too(objective, start, recipe, n
         ({"objective": "squared-error"}, lambda _bank: SquaredErrorLoss()),
     ],
 )
-def test_the_terms_of_a_recipe_sum_to_the_plain_loss(
-    options, plain, start, recipe, network, tmp_path
-):
+def test_the_terms_sum_to_the_plain_loss(options, plain, start, recipe, network, tmp_path):
     algorithm = mcmi(**options)
     run = start(recipe(), network(), tmp_path, algorithms=[algorithm])
     batch = next(run.batches.epoch(0))

@@ -58,6 +58,7 @@ class Distillation(Algorithm):
         # a step that failed leaves no hook behind for ever
         weakref.finalize(self, self._open.close)
         self._kept: dict[str, Tensor] = {}
+        self._said: tuple[Tensor, list[Tensor]] | None = None
         self._cached: Tensor | None = None
 
     def modules(self, network: nn.Module) -> dict[str, nn.Module]:
@@ -121,20 +122,19 @@ class Distillation(Algorithm):
         name = None if self.teacher is None else self.teacher.name
         return {"teacher": name, "student_layers": student, "teacher_layers": teacher}
 
-    def change_batch(self, batch: Batch, run: Run) -> Batch:
-        """Listen to the student's layers in the pass that follows.
+    def before_pass(self, batch: Batch, run: Run) -> None:
+        """Ask the teacher, and listen to the student's layers in the pass that follows.
+
+        The teacher goes first: while the student's graph waits for its backward pass, memory is dear.
 
         Args:
             batch: The pictures.
             run: The run.
-
-        Returns:
-            The same.
         """
         self._open.close()  # a step that failed may have left it open
+        self._said = self._told(batch, run)
         if self.layers[0]:
             self._kept = self._open.enter_context(tapped(run.network, self.layers[0]))
-        return batch
 
     def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: PLR0917
         """The weighed cross-entropy and what the teacher says.
@@ -153,7 +153,8 @@ class Distillation(Algorithm):
         terms = {
             name: gamma * loss if name == "cross_entropy" else loss for name, loss in losses.items()
         }
-        logits, taught = self._told(batch, run)
+        assert self._said is not None  # noqa: S101 - before_pass() ran
+        logits, taught = self._said
         own = outputs[:, : self.num_classes]
         if alpha:
             terms["kd"] = alpha * self._kd(own, logits)
@@ -161,7 +162,7 @@ class Distillation(Algorithm):
             student = _in_order(self._kept, self.layers[0])
             arguments = self._arguments((own, student), (logits, taught), batch)
             terms[self._kind.name] = beta * self._grown(run) * run.heads[_HEAD](*arguments)
-        self._kept = {}
+        self._kept, self._said = {}, None
         return terms
 
     def _found_layers(
@@ -186,14 +187,13 @@ class Distillation(Algorithm):
             return self._cached[batch.rows], []
         assert self.teacher is not None  # noqa: S101 - modules() ran before
         with (
-            torch.inference_mode(),
+            # not inference mode: what that makes would have to be copied before a backward pass
+            torch.no_grad(),
             run.fabric.autocast(),
             tapped(self.teacher, self.layers[1]) as kept,
         ):
             logits = self.teacher(batch.images)[:, : self.num_classes]
-        # copies: what was made in inference mode cannot be kept for a backward pass
-        found = [one.clone() for one in _in_order(kept, self.layers[1])]
-        return logits.float().clone(), found
+        return logits.float(), _in_order(kept, self.layers[1])
 
     def _asked_in_advance(self, run: Run) -> Tensor:
         """The teacher's logits for every training picture."""

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.paper import Paper
@@ -37,10 +38,14 @@ class CRDLoss(DistillationLoss):
         tau: Temperature τ.
         momentum: Share of the memory that stays.
 
+    Raises:
+        OptionError: There is no negative, τ is not positive, or the memory would never move.
+
     References:
         Tian, Krishnan, Isola (2020). Contrastive representation distillation. ICLR, arXiv:1910.10699. *Differs:*
         products with the whole memory are taken and the K chosen from them, which gives the same numbers in less
-        memory.
+        memory; the 1e-7 that the authors' code adds to each denominator is left out, so that both terms are a
+        softplus of s − log Z − log K/M with s = v · w / τ. Slopes are of first order alone.
     """
 
     name = "crd"
@@ -71,12 +76,18 @@ class CRDLoss(DistillationLoss):
         momentum: float = 0.5,
     ) -> None:
         super().__init__()
+        if negatives < 1 or not tau > 0 or not 0 <= momentum < 1:
+            raise OptionError(
+                "negatives is at least 1, tau positive, momentum from 0 to below 1; "
+                f"got {negatives}, {tau}, {momentum}"
+            )
         self.student, self.teacher = nn.Linear(student, width), nn.Linear(teacher, width)
         self.negatives, self.tau, self.momentum = negatives, tau, momentum
         self.register_buffer("memory", torch.zeros(2, 0, width))  # student's and teacher's
         self.register_buffer("normaliser", torch.full((2,), -1.0))
         for name in ("sorted_rows", "first", "count"):
             self.register_buffer(name, torch.zeros(0, dtype=torch.int64))
+        self._settled: bool | None = None  # whether Z is fixed; None where nobody has looked
 
     @classmethod
     def fitted(cls, shapes: Shapes, options: Mapping[str, Any]) -> "CRDLoss":
@@ -129,41 +140,92 @@ class CRDLoss(DistillationLoss):
             raise ShapeError("call remember(labels) before the first step")
         sides = (self.student(pooled(student)), self.teacher(pooled(teacher)))
         one, other = (F.normalize(side) for side in sides)
-        places = torch.cat([rows[:, None], self._others(rows)], 1)
-        loss = self._contrast(one, places, side=1) + self._contrast(other, places, side=0)
+        others = self._others(rows)
+        drawn = (others, self._times(others))
+        parts = [
+            _Known.apply(vectors, *self._contrast(vectors.detach(), rows, drawn, side=side))
+            for vectors, side in ((one, 1), (other, 0))
+        ]
+        self._settled = True
         if self.training:
             self._follow(torch.stack([one, other]).detach(), rows)
-        return loss
+        return torch.stack(parts).sum()
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:  # noqa: ANN401 - torch's own
+        super()._load_from_state_dict(*arguments)
+        self._settled = None
 
     def _others(self, rows: Tensor) -> Tensor:
         """``(N, K)`` rows of other classes, drawn from torch's global numbers."""
-        first, count = self.first[rows, None], self.count[rows, None]
-        share = torch.rand(len(rows), self.negatives, device=rows.device)
-        drawn = (share * (len(self.sorted_rows) - count)).long()
-        # rounding may bring a share to 1
-        drawn = torch.minimum(drawn, len(self.sorted_rows) - count - 1)
-        return self.sorted_rows[drawn + (drawn >= first) * count]
+        first, count = self.first[rows, None].int(), self.count[rows, None].int()
+        # a little less than there are: rounding may bring a share to 1
+        room = (len(self.sorted_rows) - count) * (1 - 2**-22)
+        drawn = (torch.rand(len(rows), self.negatives, device=rows.device) * room).int()
+        # all bits are set where a place lies behind the own class, which is stepped over
+        behind = (drawn - first).bitwise_right_shift_(31).bitwise_not_()
+        drawn += behind.bitwise_and_(count)
+        return self.sorted_rows.index_select(0, drawn.flatten()).view_as(drawn)
 
-    def _contrast(self, vectors: Tensor, places: Tensor, *, side: int) -> Tensor:
-        """One side's vectors against the memory of the other, ``side``."""
-        # a copy: the memory moves before the backward pass needs it
-        products = vectors @ self.memory[side].T.clone() / self.tau
-        near = products.gather(1, places).exp()
-        total = len(self.sorted_rows)
-        with torch.no_grad():
-            estimate = near.mean() * total
-            self.normaliser[side] = torch.where(
-                self.normaliser[side] < 0, estimate, self.normaliser[side]
-            )
-        chances = near / self.normaliser[side].clone()
-        noise = self.negatives / total
-        right = (chances[:, 0] / (chances[:, 0] + noise + _SMALL)).log()
-        wrong = (noise / (chances[:, 1:] + noise + _SMALL)).log().sum(1)
-        return -(right + wrong).mean()
+    def _times(self, others: Tensor) -> Tensor | None:
+        """``(N, M)``, how often each place was drawn; None where places are more than draws."""
+        places = len(self.sorted_rows)
+        if places > others.shape[1]:
+            return None
+        one = torch.ones((), device=others.device).expand(others.shape)
+        return one.new_zeros(len(others), places).scatter_add_(1, others, one)
+
+    @torch.no_grad()
+    def _contrast(
+        self, vectors: Tensor, rows: Tensor, drawn: tuple[Tensor, Tensor | None], *, side: int
+    ) -> tuple[Tensor, Tensor]:
+        """Value and slope, at one side's vectors, of what they say of the memory of the other, ``side``."""
+        # both at once: nothing as large as the memory waits for the backward pass, and the memory may move
+        others, times = drawn
+        memory, own = self.memory[side], rows[:, None]
+        products = (vectors / self.tau) @ memory.T
+        near = products.gather(1, own)
+        far = products.gather(1, others) if times is None else products
+        if not self._fixed():
+            self._fix(near, far, times, side=side)
+        level = (self.normaliser[side] * (self.negatives / len(memory))).log()
+        near, far = level - near, far - level
+        wrong, pull = F.softplus(far), far.sigmoid_()
+        if times is None:
+            pull = products.zero_().scatter_add_(1, others, pull)
+        else:
+            wrong, pull = wrong.mul_(times), pull.mul_(times)
+        pull.scatter_add_(1, own, -near.sigmoid())
+        value = F.softplus(near).sum() + wrong.sum()
+        return value / len(rows), pull @ memory / (self.tau * len(rows))
+
+    def _fixed(self) -> bool:
+        """Whether Z is known; asked once, as it waits for the device."""
+        if self._settled is None:
+            self._settled = bool((self.normaliser > 0).all())
+        return self._settled
+
+    def _fix(self, near: Tensor, far: Tensor, times: Tensor | None, *, side: int) -> None:
+        """Z is M times the mean of exp(v · w / τ) over the own places and the draws."""
+        strange = far.exp() if times is None else far.exp() * times
+        drawn = len(near) * (1 + self.negatives)
+        mean = (near.exp().sum() + strange.sum()) / drawn
+        self.normaliser[side] = mean * len(self.sorted_rows)
 
     def _follow(self, vectors: Tensor, rows: Tensor) -> None:
         kept = self.memory[:, rows] * self.momentum + vectors * (1 - self.momentum)
         self.memory[:, rows] = F.normalize(kept, dim=2)
 
 
-_SMALL = 1e-7
+class _Known(torch.autograd.Function):
+    """A number whose slope at some vectors is known already."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, value: Tensor, slope: Tensor) -> Tensor:  # noqa: ANN401, ARG004, PLR0917
+        ctx.save_for_backward(slope)
+        return value
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, above: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+        (slope,) = ctx.saved_tensors
+        return above * slope, None, None

@@ -110,7 +110,7 @@ class DistillationLoss(nn.Module):
             The same.
 
         Raises:
-            OptionError: One is unknown, or is not whole where it must be.
+            OptionError: One is unknown, negative or not finite, or is no whole number above 0 where it must be.
         """
         strange = [word for word in options if word not in cls.tunable]
         if strange:
@@ -118,8 +118,12 @@ class DistillationLoss(nn.Module):
             error: OptionError = unknown_option(kind, strange[0], cls.tunable)
             raise error
         for word, value in options.items():
-            if cls.tunable[word] is int and value != int(value):
-                raise OptionError(f"{word} of the loss '{cls.name}' is a whole number, got {value}")
+            if not 0 <= value < float("inf"):
+                raise OptionError(f"{word} of the loss '{cls.name}' is 0 or above, got {value}")
+            if cls.tunable[word] is int and (value != int(value) or value < 1):
+                raise OptionError(
+                    f"{word} of the loss '{cls.name}' is a whole number above 0, got {value}"
+                )
         return {word: cls.tunable[word](value) for word, value in options.items()}
 
 

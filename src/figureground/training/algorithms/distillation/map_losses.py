@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from figureground.base.errors import ShapeError
+from figureground.base.errors import OptionError, ShapeError
 from figureground.base.paper import Paper
 from figureground.training.algorithms.distillation.loss import (
     DistillationLoss,
@@ -114,7 +114,7 @@ class AttentionTransferLoss(DistillationLoss):
         """
         terms = []
         for pair in _pairs(student, teacher):
-            one, other = (F.normalize(maps.square().mean(1).flatten(1)) for maps in pair)
+            one, other = (F.normalize(maps.square().sum(1).flatten(1)) for maps in pair)
             terms.append((one - other).square().mean())
         return torch.stack(terms).sum()
 
@@ -149,8 +149,14 @@ class NSTLoss(DistillationLoss):
         """
         terms = []
         for pair in _pairs(student, teacher):
-            s, t = (F.normalize(maps.flatten(2), dim=2) for maps in pair)
-            terms.append(_kernel(t, t) + _kernel(s, s) - 2 * _kernel(s, t))
+            s, t = pair
+            own, other, between = _products(s, s), _products(t, t), _products(s, t)
+            a, b = _inverse_lengths(own), _inverse_lengths(other)
+            parts = ((own, a, a, 1), (other, b, b, 1), (between, a, b, -2))
+            terms += [
+                sign * (products * one[:, :, None] * two[:, None]).square().mean()
+                for products, one, two, sign in parts
+            ]
         return torch.stack(terms).sum()
 
 
@@ -162,7 +168,10 @@ class VIDLoss(DistillationLoss):
 
     Args:
         channels: Of student and teacher, for each pair of layers.
-        variance: At the start.
+        variance: At the start; above 1e-5.
+
+    Raises:
+        OptionError: It is not.
 
     References:
         Ahn, Hu, Damianou, Lawrence, Dai (2019). Variational information distillation for knowledge transfer. CVPR,
@@ -182,6 +191,8 @@ class VIDLoss(DistillationLoss):
     def __init__(self, channels: Sequence[tuple[int, int]], variance: float = 5.0) -> None:
         super().__init__()
         self.means = nn.ModuleList(_foretelling(*pair) for pair in channels)
+        if not variance > _LEAST:
+            raise OptionError(f"a variance above {_LEAST:g} is needed, got {variance}")
         start = math.log(math.expm1(variance - _LEAST))
         self.scales = nn.ParameterList(torch.full((wide,), start) for _, wide in channels)
 
@@ -218,8 +229,10 @@ class VIDLoss(DistillationLoss):
         for pair, mean, scale in zip(
             _pairs(student, teacher), self.means, self.scales, strict=True
         ):
-            variance = (F.softplus(scale) + _LEAST)[:, None, None]
-            missed = (mean(pair[0]) - pair[1]).square() / variance
+            variance = F.softplus(scale) + _LEAST
+            apart = mean(pair[0]) - pair[1]
+            # sums, as the slope of a mean would be a tensor of its own, without the maps' layout
+            missed = apart.square().sum((0, 2, 3)) / (apart.numel() / len(variance) * variance)
             terms.append(0.5 * (missed + variance.log()).mean())
         return torch.stack(terms).sum()
 
@@ -233,9 +246,20 @@ def _pairs(student: Sequence[Tensor], teacher: Sequence[Tensor]) -> list[tuple[T
     return [matched_sizes(one, other) for one, other in zip(student, teacher, strict=True)]
 
 
-def _kernel(one: Tensor, other: Tensor) -> Tensor:
-    """Mean of ``(a · b)²`` over pictures and pairs of their channels."""
-    return (one @ other.transpose(1, 2)).square().mean()
+def _products(one: Tensor, other: Tensor) -> Tensor:
+    """``(N, C, D)``: inner products of the channels of two maps, without a copy of either."""
+    left, right = (
+        maps.permute(0, 2, 3, 1).flatten(1, 2).mT
+        if maps.is_contiguous(memory_format=torch.channels_last)
+        else maps.flatten(2)
+        for maps in (one, other)
+    )
+    return left @ right.mT
+
+
+def _inverse_lengths(products: Tensor) -> Tensor:
+    """``(N, C)``, from the channels' products with themselves; a channel of zeros stays one."""
+    return products.diagonal(dim1=1, dim2=2).clamp_min(1e-24).rsqrt()
 
 
 def _foretelling(student: int, teacher: int) -> nn.Sequential:

@@ -111,13 +111,17 @@ def hierarchical_context(student: Tensor, teacher: Tensor) -> Tensor:
     if student.shape != teacher.shape:
         raise ShapeError(f"maps of {tuple(student.shape)} against {tuple(teacher.shape)}")
     smallest = min(student.shape[2:])
-    loss, weight, total = F.mse_loss(student, teacher), 1.0, 1.0
+    apart = student - teacher
+    loss, weight, total = _mean_square(apart), 1.0, 1.0
+    coarse = apart
     for size in (4, 2, 1):
         if size >= smallest:
             continue
         weight /= 2
-        one, other = (F.adaptive_avg_pool2d(maps, size) for maps in (student, teacher))
-        loss, total = loss + weight * F.mse_loss(one, other), total + weight
+        averaged = F.adaptive_avg_pool2d(coarse, size)
+        loss, total = loss + weight * _mean_square(averaged), total + weight
+        if all(side % size == 0 for side in apart.shape[2:]):
+            coarse = averaged  # the next scale averages the same positions, all equally
     return loss / total
 
 
@@ -126,7 +130,9 @@ class _Fusion(nn.Module):
 
     def __init__(self, student: int, wide: int, teacher: int, *, first: bool) -> None:
         super().__init__()
-        self.enter = nn.Sequential(nn.Conv2d(student, wide, 1, bias=False), nn.BatchNorm2d(wide))
+        self.enter = _Entrance(
+            nn.Conv2d(student, wide, 1, bias=False), nn.BatchNorm2d(wide, momentum=_FOLLOWING)
+        )
         self.leave = nn.Sequential(
             nn.Conv2d(wide, teacher, 3, padding=1, bias=False), nn.BatchNorm2d(teacher)
         )
@@ -135,14 +141,76 @@ class _Fusion(nn.Module):
     def forward(
         self, maps: Tensor, below: Tensor | None, size: tuple[int, ...]
     ) -> tuple[Tensor, Tensor]:
-        mixed = self.enter(maps)
-        if self.mix is not None and below is not None:
-            risen = F.interpolate(below, mixed.shape[2:])
-            shares = self.mix(torch.cat([mixed, risen], 1)).sigmoid()
-            mixed = mixed * shares[:, :1] + risen * shares[:, 1:]
+        kernel, offset = self.enter.folded(maps)
+        if self.mix is None or below is None:
+            mixed = F.conv2d(maps, kernel[:, :, None, None], offset)
+        else:
+            mixed = _mixed(maps, below, entrance=(kernel, offset), mix=self.mix)
         if mixed.shape[2:] != tuple(size):
             mixed = F.interpolate(mixed, tuple(size))
         return self.leave(mixed), mixed
+
+
+class _Entrance(nn.Sequential):
+    """1 × 1 convolution and batch norm, which together are one matrix and an offset."""
+
+    def folded(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        """``(wide, C)`` and ``(wide,)``; the moments of the wide maps follow from those of the narrow ones."""
+        convolution, norm = self
+        assert isinstance(convolution, nn.Conv2d)  # noqa: S101 - as it was made
+        assert isinstance(norm, nn.BatchNorm2d)  # noqa: S101 - likewise
+        kernel = convolution.weight.flatten(1)
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None  # noqa: S101 - it keeps them
+        assert variance is not None  # noqa: S101 - likewise
+        if norm.training:
+            mean, variance = _moments(maps, kernel)
+            count = maps.numel() // maps.shape[1]
+            _follow(norm, mean.detach(), variance.detach() * (count / max(1, count - 1)))
+        scale = norm.weight * (variance + norm.eps).rsqrt()
+        return scale[:, None] * kernel, norm.bias - scale * mean
+
+
+def _moments(maps: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and variance of each channel that the kernel makes of the maps."""
+    rows = maps.permute(0, 2, 3, 1).flatten(0, 2)
+    centre = rows.mean(0)
+    apart = rows - centre.detach()  # the covariance does not change with the centre, to first order
+    covariance = apart.T @ apart / len(rows)
+    return kernel @ centre, ((kernel @ covariance) * kernel).sum(1)
+
+
+def _follow(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
+    """The running moments of a batch norm whose maps were never made."""
+    for kept, found in ((norm.running_mean, mean), (norm.running_var, variance)):
+        assert kept is not None  # noqa: S101 - it keeps them
+        kept.lerp_(found, _FOLLOWING)
+    assert norm.num_batches_tracked is not None  # noqa: S101 - likewise
+    norm.num_batches_tracked.add_(1)
+
+
+def _mixed(
+    maps: Tensor, below: Tensor, *, entrance: tuple[Tensor, Tensor], mix: nn.Conv2d
+) -> Tensor:
+    """Shares of a stage and of what came from below."""
+    # a share is one number a position: it multiplies before the channels grow, and what comes from below is weighed
+    # before it is enlarged
+    kernel, offset = entrance
+    assert mix.bias is not None  # noqa: S101 - as it was made
+    own, lower = mix.weight.flatten(1).chunk(2, 1)
+    bias = own @ offset + mix.bias
+    shares = F.conv2d(maps, (own @ kernel)[:, :, None, None], bias)
+    weighed = F.conv2d(below, lower[:, :, None, None])
+    shares = (shares + F.interpolate(weighed, maps.shape[2:])).sigmoid()
+    one, other = shares[:, :1], shares[:, 1:]
+    narrow = torch.cat([maps * one, one], 1)
+    wide = torch.cat([kernel, offset[:, None]], 1)[:, :, None, None]
+    return F.conv2d(narrow, wide).add_(F.interpolate(below, maps.shape[2:]) * other)
+
+
+def _mean_square(maps: Tensor) -> Tensor:
+    # the slope of a mean would be a tensor of its own, without the maps' layout in memory
+    return maps.square().sum() / maps.numel()
 
 
 def _as_map(features: Tensor) -> Tensor:
@@ -151,3 +219,6 @@ def _as_map(features: Tensor) -> Tensor:
     if features.ndim != 4:
         raise ShapeError(f"maps (N, C, h, w) were expected, got {tuple(features.shape)}")
     return features
+
+
+_FOLLOWING = 0.1
