@@ -85,7 +85,7 @@ def unknown_option(kind: str, given: object, known: Iterable[str]) -> OptionErro
     Returns:
         The error, ready to be raised.
 
-    Example:
+    Examples:
         >>> print(unknown_option("method", "grad-cm", ["grad-cam", "eigen-cam"]))
         no method 'grad-cm'; closest: 'grad-cam'; known: eigen-cam, grad-cam
     """

@@ -53,7 +53,7 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
     overwrites them), one byte per element of a residual sum, and the places of maxima; all go with
     the tape. Weights are shared, too: going back is meant to follow the run, before any training step.
 
-    Example:
+    Examples:
         >>> import torch
         >>> tape = Tape()
         >>> x = torch.ones(1, 1, 2, 2)

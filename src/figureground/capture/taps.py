@@ -35,7 +35,7 @@ def tapped(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor
     Raises:
         LayerError: No such layer, with the closest names.
 
-    Example:
+    Examples:
         >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
         >>> with tapped(network, ["0"]) as kept:
         ...     _ = network(torch.zeros(1, 2))
@@ -94,7 +94,7 @@ def stage_layers(model: nn.Module, images: Images) -> tuple[str, ...]:
     Raises:
         LayerError: No layer has more than one position.
 
-    Example:
+    Examples:
         >>> pool = nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(4, 4, 1))
         >>> network = nn.Sequential(nn.Conv2d(3, 4, 1), pool, nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> stage_layers(network, torch.zeros(1, 3, 4, 4))

@@ -14,7 +14,7 @@ def words(text: str) -> tuple[str, ...]:
     Returns:
         The words, none empty.
 
-    Example:
+    Examples:
         >>> words("fgsm:0.1, deepfool,")
         ('fgsm:0.1', 'deepfool')
     """
@@ -34,7 +34,7 @@ def numbers(text: str, option: str) -> tuple[float, ...]:
     Raises:
         OptionError: One is none.
 
-    Example:
+    Examples:
         >>> numbers("0.1,0.5", "--fractions")
         (0.1, 0.5)
     """

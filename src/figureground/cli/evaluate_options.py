@@ -121,7 +121,7 @@ def chosen_methods(text: str) -> "dict[str, CamMethod]":
     Raises:
         OptionError: It cannot be read, or a method or option does not exist.
 
-    Example:
+    Examples:
         >>> list(chosen_methods("GradCAM, eigen-cam(center=true)"))
         ['grad-cam', 'eigen-cam(center=true)']
     """

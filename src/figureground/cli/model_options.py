@@ -138,7 +138,7 @@ def key_values(words: Sequence[str]) -> dict[str, Any]:
     Raises:
         OptionError: A word without ``=``.
 
-    Example:
+    Examples:
         >>> key_values(["num_classes=10", "pad_type=same", "pretrained=false"])
         {'num_classes': 10, 'pad_type': 'same', 'pretrained': False}
     """

@@ -105,7 +105,7 @@ def make_clutter(
         levels, which equals the original's sums of fractions after rounding to 8 bits; the random
         numbers are NumPy's.
 
-    Example:
+    Examples:
         >>> ones = np.full((2, 3, 3), 255, np.uint8)
         >>> made = make_clutter(
         ...     ones, np.array([4, 7]), count=2, seed=0, spec=ClutterSpec(8, 0, patch=1)
@@ -158,7 +158,7 @@ def clutter_only(
         OptionError: The layout does not fit the digits, or count or seed is negative.
         ShapeError: There are no digits.
 
-    Example:
+    Examples:
         >>> twos = np.full((1, 4, 4), 2, np.uint8)
         >>> empty = clutter_only(
         ...     twos, background=10, count=1, seed=0, spec=ClutterSpec(4, 3, patch=4)

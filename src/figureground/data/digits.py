@@ -40,7 +40,7 @@ def sklearn_digits() -> tuple[UInt8[np.ndarray, "1797 28 28"], Int[np.ndarray, "
         E. Alpaydin, C. Kaynak (1998). Optical Recognition of Handwritten Digits. UCI Machine
         Learning Repository (its test part, as scikit-learn ships it).
 
-    Example:
+    Examples:
         >>> images, labels = sklearn_digits()
         >>> images.shape, images.max(), labels[:4]
         ((1797, 28, 28), np.uint8(255), array([0, 1, 2, 3]))
@@ -81,7 +81,7 @@ def split_digits(
         OptionError: A share or the seed is negative, or nothing is left to learn from.
         ShapeError: There are no labels.
 
-    Example:
+    Examples:
         >>> split = split_digits(np.repeat([0, 1], 5), seed=0)
         >>> [len(rows) for rows in split]
         [6, 2, 2]

@@ -51,7 +51,7 @@ def find_images(
     Raises:
         DataError: A source does not exist, a pattern fits nothing, or there is no picture at all.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     for name in ("10.jpg", "2.JPEG", "notes.txt"):
@@ -78,7 +78,7 @@ def natural_key(path: Path) -> tuple[list[list[str | int]], str]:
     Returns:
         What to compare.
 
-    Example:
+    Examples:
         >>> [path.name for path in sorted(map(Path, ["b10", "B9", "a"]), key=natural_key)]
         ['a', 'B9', 'b10']
     """

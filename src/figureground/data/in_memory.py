@@ -39,7 +39,7 @@ def in_memory(
         DataError: None of them can be decoded.
         OptionError: ``fit`` is neither.
 
-    Example:
+    Examples:
         >>> pixels = torch.arange(8, dtype=torch.uint8).reshape(1, 1, 2, 4)
         >>> data = LabeledImages(pixels, torch.tensor([0]), ("ramp",))
         >>> in_memory(data, (2, 2)).images

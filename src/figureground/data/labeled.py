@@ -79,7 +79,7 @@ class LabeledImages:
     Raises:
         ShapeError: Lengths differ, or a label is out of range.
 
-    Example:
+    Examples:
         >>> pixels = torch.zeros(3, 1, 4, 5, dtype=torch.uint8)
         >>> data = LabeledImages(pixels, torch.tensor([0, 1, 2]), ("cat", "dog"))
         >>> data.num_classes, data.background_index, data.class_counts(), data.background_count

@@ -23,7 +23,7 @@ def without_classes(data: LabeledImages, omitted: Sequence[str | int]) -> Labele
     Raises:
         OptionError: There is no such class, one is named twice, or no class is left.
 
-    Example:
+    Examples:
         >>> pixels = torch.zeros(3, 1, 2, 2, dtype=torch.uint8)
         >>> zoo = LabeledImages(pixels, torch.tensor([0, 1, 2]), ("cat", "lynx", "dog"))
         >>> without_classes(zoo, ["lynx"]).class_counts()
@@ -52,7 +52,7 @@ def class_numbers(names: Sequence[str], wanted: Sequence[str | int]) -> list[int
     Raises:
         OptionError: There is no such class, or one is named twice.
 
-    Example:
+    Examples:
         >>> class_numbers(("cat", "Lynx", "1"), [0, "lynx", "1"])
         [0, 1, 2]
     """

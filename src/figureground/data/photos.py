@@ -59,7 +59,7 @@ def decode_image(
     Raises:
         ImageError: It cannot be decoded; ``reason`` says why.
 
-    Example:
+    Examples:
         >>> content = io.BytesIO()
         >>> Image.new("LA", (3, 2), (0, 128)).save(content, "PNG")  # half-transparent black
         >>> picture = decode_image(content.getvalue())

@@ -38,7 +38,7 @@ def make_background_labels(
         Mullapudi, Poms, Mark, Ramanan, Fatahalian (2021). Background splitting. CVPR, arXiv:2008.12873. *Differs* in
         order: their code puts the background first.
 
-    Example:
+    Examples:
         >>> make_background_labels(torch.tensor([7, 3, 5, -1]), [5, 7]).tolist()
         [1, 2, 0, -1]
     """
@@ -67,7 +67,7 @@ def with_rare(data: LabeledImages, rare: Sequence[str | int]) -> LabeledImages:
     Raises:
         OptionError: There is no such class, one is named twice or means unlabelled, or none is named.
 
-    Example:
+    Examples:
         >>> pixels = torch.zeros(3, 1, 2, 2, dtype=torch.uint8)
         >>> zoo = LabeledImages(pixels, torch.tensor([0, 1, 2]), ("cat", "lynx", "dog"))
         >>> found = with_rare(zoo, ["lynx"])
@@ -98,7 +98,7 @@ def named_rare(rare: Sequence[str | int]) -> tuple[str | int, ...]:
     Raises:
         DataError: A file cannot be read, or names no class.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     file = Path(folder, "ids.txt")

@@ -34,7 +34,7 @@ def split(
         OptionError: The fractions are negative or do not sum to 1.
         ShapeError: There are no labels.
 
-    Example:
+    Examples:
         >>> split(torch.tensor([0, 0, 1, 1]), (0.5, 0.5), seed=0)
         (tensor([0, 2]), tensor([1, 3]))
     """
@@ -70,7 +70,7 @@ def few_shot(
     Raises:
         OptionError: Not exactly one of the two is given, it is out of range, or a label has too few rows.
 
-    Example:
+    Examples:
         >>> few_shot(torch.tensor([0, 0, 0, 1, 1, 1]), per_class=1, seed=0)
         tensor([2, 4])
     """
@@ -105,7 +105,7 @@ def first_fraction(count: int, fraction: float) -> Int[Tensor, " n"]:
     Raises:
         OptionError: The fraction is out of range.
 
-    Example:
+    Examples:
         >>> first_fraction(10, 0.3)
         tensor([0, 1, 2])
     """
@@ -140,7 +140,7 @@ def split_groups(
         OptionError: The fractions are negative or do not sum to 1.
         ShapeError: There are no rows, or the strata do not match.
 
-    Example:
+    Examples:
         >>> split_groups(["a", "b", "a", "c"], (0.5, 0.5), seed=0)
         (tensor([1, 3]), tensor([0, 2]))
     """

@@ -53,7 +53,7 @@ def largest_component_box(
         MapError: A map is not finite or has no positive value, and ``on_blank`` is "error".
         OptionError: An option is out of range.
 
-    Example:
+    Examples:
         >>> one_map = torch.tensor([[0.0, 0.1, 0.0], [0.0, 1.0, 0.5]])
         >>> largest_component_box(one_map).tolist()
         [1.0, 1.0, 3.0, 2.0]
@@ -84,7 +84,7 @@ def zhou_box(maps: MapStack, fraction: float = 0.2) -> Float[Tensor, "... 4"]:
         Zhou, Khosla, Lapedriza, Oliva, Torralba (2016). Learning Deep Features for Discriminative
         Localization. CVPR, section 3.2, arXiv 1512.04150.
 
-    Example:
+    Examples:
         >>> zhou_box(torch.eye(4)[None]).tolist()
         [[0.0, 0.0, 4.0, 4.0]]
     """

@@ -39,7 +39,7 @@ def colour(values: MapStack, name: str = "inferno") -> UInt8[Tensor, "... h w 3"
         Nuñez, Anderson and Renslow (2018), Optimizing colormaps with consideration for color vision
         deficiency, PLoS ONE 13(7).
 
-    Example:
+    Examples:
         >>> colour(torch.tensor([[0.0, 1.0]]), "viridis").tolist()
         [[[68, 1, 84], [253, 231, 37]]]
     """
@@ -63,7 +63,7 @@ def colour_table(name: str) -> UInt8[Tensor, "256 3"]:
     Raises:
         OptionError: The name is unknown.
 
-    Example:
+    Examples:
         >>> colour_table("jet")[[0, 255]].tolist()
         [[0, 0, 128], [128, 0, 0]]
     """

@@ -23,7 +23,7 @@ def compiled(loops: _Loops) -> _Loops:
     Returns:
         The function; it does not hold Python's lock while it runs.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> @compiled
         ... def total(values: np.ndarray) -> int:

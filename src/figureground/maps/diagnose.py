@@ -48,7 +48,7 @@ def diagnose(maps: MapsPerClass) -> list[MapProblem]:
     Returns:
         The problems, ordered by image and class.
 
-    Example:
+    Examples:
         >>> maps = torch.tensor([[[[0.0, 1.0]], [[2.0, 2.0]]]])
         >>> for problem in diagnose(maps):
         ...     print(problem.image, problem.class_position, problem.kind, "-", problem.message)

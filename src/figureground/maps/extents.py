@@ -27,7 +27,7 @@ def advances(hills: Hills) -> Int[np.ndarray, "A 4"]:
         and the column or row of the map that the hill then reaches, negative for left and top, so that on
         every side further is larger.
 
-    Example:
+    Examples:
         >>> from figureground.maps.hills import find_hills
         >>> counts = np.array([[2, 1, 0]])
         >>> advances(find_hills(counts, counts)).tolist()

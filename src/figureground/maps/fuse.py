@@ -33,7 +33,7 @@ def fuse_maps(stacks: Sequence[Float[Tensor, "... _ _"]], *, how: str = "mean") 
         OptionError: ``how`` is unknown.
         ShapeError: No stacks, or their leading axes differ.
 
-    Example:
+    Examples:
         >>> coarse = torch.tensor([[2.0]]) * torch.eye(2)
         >>> fine = torch.tensor([[0.0, 0.0], [0.0, 5.0]])
         >>> fuse_maps([coarse, fine]).tolist()

@@ -66,7 +66,7 @@ def find_hills(
     Raises:
         OptionError: The connectivity is neither 4 nor 8.
 
-    Example:
+    Examples:
         >>> counts = np.array([[2, 1, 2], [0, 0, 0]])
         >>> find_hills(counts, counts).number
         2
@@ -100,7 +100,7 @@ def falling(
         Positions, highest level first and of equals the first one; and for each level from 0 to
         ``highest`` how many are at it or above it (at 0: what comes up at all).
 
-    Example:
+    Examples:
         >>> order, until = falling(np.array([1, 3, 0, 3]), 3)
         >>> order.tolist(), until.tolist()
         ([1, 3, 0], [3, 3, 2, 2])

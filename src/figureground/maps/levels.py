@@ -32,7 +32,7 @@ class MapLevels:
         Returns:
             Levels of which ``counts > j`` is where these are ``counts <= distinct - 1 - j``.
 
-        Example:
+        Examples:
             >>> levels = map_levels(np.array([[0.1, 1.0]]), np.array([0.0, 0.5, 0.9]), clova=True)
             >>> levels.counts.tolist(), levels.upside_down().counts.tolist()
             ([[1, 3]], [[2, 0]])
@@ -54,7 +54,7 @@ def map_levels(
     Returns:
         The levels.
 
-    Example:
+    Examples:
         >>> map_levels(
         ...     np.array([[0.2, 0.6, 1.0]]), np.array([0.5, 0.0]), clova=False
         ... ).counts.tolist()

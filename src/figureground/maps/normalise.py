@@ -43,7 +43,7 @@ def normalise(
             maps by their leading indices.
         ShapeError: The maps have no positions.
 
-    Example:
+    Examples:
         >>> normalise(torch.tensor([[-1.0, 0.0], [1.0, 3.0]])).tolist()
         [[0.0, 0.25], [0.5, 1.0]]
         >>> normalise(torch.tensor([[-1.0, 0.0], [1.0, 4.0]]), how="max", relu=True).tolist()
@@ -69,7 +69,7 @@ def is_constant(maps: MapStack) -> Bool[Tensor, "..."]:
     Returns:
         One truth value per map, ``(...)``; False for a map with NaN.
 
-    Example:
+    Examples:
         >>> is_constant(torch.tensor([[[2.0, 2.0]], [[2.0, 2.1]]])).tolist()
         [True, False]
     """

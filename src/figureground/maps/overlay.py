@@ -50,7 +50,7 @@ def overlay(
         ShapeError: Images and maps differ in number, or images have neither 1 nor 3 channels.
         OptionError: The colour map is unknown, or ``alpha`` is outside [0, 1].
 
-    Example:
+    Examples:
         >>> picture = torch.zeros(1, 3, 1, 2)
         >>> overlay(picture, torch.tensor([[[0.0, 3.0]]]), colour_map="viridis").tolist()
         [[[[34, 1, 42], [127, 116, 19]]]]
@@ -87,7 +87,7 @@ def draw_boxes(
         OptionError: The colour is not of the form ``#rrggbb``, or the width is below 1.
         ShapeError: A box holds NaN or infinity.
 
-    Example:
+    Examples:
         >>> box = torch.tensor([[1.0, 0.0, 4.0, 3.0]])
         >>> framed = draw_boxes(torch.zeros(4, 5, 3, dtype=torch.uint8), box, width=1)
         >>> framed[..., 1].tolist()
@@ -122,7 +122,7 @@ def colour_bar(
     Raises:
         ShapeError: A size below 1.
 
-    Example:
+    Examples:
         >>> colour_bar(2, "viridis", width=1).tolist()
         [[[253, 231, 37]], [[68, 1, 84]]]
     """

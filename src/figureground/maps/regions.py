@@ -22,7 +22,7 @@ def largest_regions(hills: Hills, thresholds: int) -> Int[np.ndarray, "T 4"]:
     Returns:
         Inclusive pixels x0 y0 x1 y1; -1 -1 -1 -1 where no pixel is above the threshold.
 
-    Example:
+    Examples:
         >>> from figureground.maps.hills import find_hills
         >>> counts = np.array([[2, 1, 0, 1, 1, 1]])
         >>> largest_regions(find_hills(counts, counts), 3).tolist()
@@ -48,7 +48,7 @@ def largest_outlines(hills: Hills, thresholds: int) -> Int[np.ndarray, "T 4"]:
     Returns:
         Inclusive pixels x0 y0 x1 y1; -1 -1 -1 -1 where no pixel is above the threshold.
 
-    Example:
+    Examples:
         >>> from figureground.maps.hills import find_hills
         >>> counts = np.array([[1, 1, 0, 1, 1], [1, 1, 0, 0, 0]])
         >>> largest_outlines(find_hills(counts, counts), 1).tolist()
@@ -71,7 +71,7 @@ def every_region(
     Returns:
         Positions of the thresholds, falling; and for each its box, inclusive pixels x0 y0 x1 y1.
 
-    Example:
+    Examples:
         >>> from figureground.maps.hills import find_hills
         >>> counts = np.array([[2, 1, 2], [0, 0, 0]])
         >>> threshold, box = every_region(find_hills(counts, counts), 2)

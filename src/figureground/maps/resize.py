@@ -40,7 +40,7 @@ def resize(
         Keys (1981), Cubic convolution interpolation for digital image processing, IEEE TASSP 29(6),
         eq. 15.
 
-    Example:
+    Examples:
         >>> resize(torch.tensor([[0.0, 1.0]]), (1, 4)).tolist()
         [[0.0, 0.25, 0.75, 1.0]]
         >>> resize(torch.tensor([[0.0, 1.0]]), (1, 4), how="tf1").tolist()

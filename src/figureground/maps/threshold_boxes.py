@@ -84,7 +84,7 @@ def boxes_from_map(
         Choe, Oh, Lee, Chun, Akata, Shim (2020). Evaluating Weakly Supervised Object Localization Methods
         Right. CVPR, section 3.2, arXiv 2001.07437, and its published evaluation code.
 
-    Example:
+    Examples:
         >>> one_map = np.array([[0.4, 0, 0.2, 0.2], [1, 0.6, 0, 0.4], [0.8, 0.8, 0, 0.4]])
         >>> boxes_from_map(one_map, [0.0, 0.5]).boxes.tolist()
         [[0.0, 0.0, 3.0, 2.0], [0.0, 1.0, 2.0, 2.0]]

@@ -50,7 +50,7 @@ def dt_boxes(
         Zhou, Khosla, Lapedriza, Oliva, Torralba (2016). Learning Deep Features for Discriminative
         Localization. CVPR, arXiv 1512.04150, and its published box generator.
 
-    Example:
+    Examples:
         >>> levels = np.zeros((30, 40), dtype=np.uint8)
         >>> levels[4:20, 6:26] = 120
         >>> dt_boxes(levels).tolist()

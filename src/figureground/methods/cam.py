@@ -26,7 +26,7 @@ def cam(activations: Activations, weights: ChannelWeights) -> MapStack:
     References:
         Zhou et al. (2016), equation 2, arXiv 1512.04150.
 
-    Example:
+    Examples:
         >>> import torch
         >>> a = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])  # two channels, 1×2 positions
         >>> cam(a, torch.tensor([2.0, -1.0])).tolist()

@@ -110,7 +110,7 @@ def cnn_fixations(
     (SqueezeNet), that average is taken for it: every positive position starts a path. All ways are
     followed to the image; the authors stop after the first pool of VGG.
 
-    Example:
+    Examples:
         >>> import torch
         >>> net = torch.nn.Sequential(
         ...     torch.nn.MaxPool2d(2), torch.nn.Flatten(), torch.nn.Linear(4, 1)

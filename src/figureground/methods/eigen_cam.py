@@ -31,7 +31,7 @@ def eigen_cam(activations: Activations, *, center: bool = False, sign: Sign = "r
     References:
         Muhammad & Yeasin (2020), equations 2 and 3, arXiv 2008.00299.
 
-    Example:
+    Examples:
         >>> import torch
         >>> a = torch.tensor([3.0, 4.0])[:, None, None] * torch.tensor([[1.0, 2.0]])  # rank one
         >>> [[round(v, 4) for v in row] for row in eigen_cam(a).tolist()]

@@ -54,7 +54,7 @@ class Explainer:
         fuse: ``mean``, ``max`` or ``product`` makes one map of several layers'; None keeps them apart.
         smooth: Average over six views of each image (mirrored or not, contrast 0.9, 1, 1.1), run as one batch.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from torch import nn
         >>> net = nn.Sequential(

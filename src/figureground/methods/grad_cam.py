@@ -26,7 +26,7 @@ def grad_cam(activations: Activations, gradients: Gradients) -> MapStack:
     References:
         Selvaraju et al. (2017), equations 1 and 2, arXiv 1610.02391.
 
-    Example:
+    Examples:
         >>> import torch
         >>> a = torch.tensor([[[1.0, 0.0]], [[0.0, 1.0]]])  # two channels, 1×2 positions
         >>> grad_cam(a, torch.tensor([2.0, -1.0])[:, None, None]).tolist()

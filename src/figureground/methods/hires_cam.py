@@ -25,7 +25,7 @@ def hires_cam(activations: Activations, gradients: Gradients) -> MapStack:
     References:
         Draelos & Carin (2020), equation 6, arXiv 2011.08891.
 
-    Example:
+    Examples:
         >>> import torch
         >>> a = torch.tensor([[[1.0, 2.0]]])  # one channel, 1×2 positions
         >>> hires_cam(a, torch.tensor([[[3.0, -1.0]]])).tolist()

@@ -112,7 +112,7 @@ def channel_sum(weights: Gradients, activations: Activations) -> MapStack:
     Returns:
         ``(..., h, w)``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> a = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]])  # two channels, 1×2 positions
         >>> channel_sum(torch.tensor([1.0, -1.0])[:, None, None], a).tolist()

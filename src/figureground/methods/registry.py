@@ -47,7 +47,7 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
     Raises:
         OptionError: Unknown name, nothing asked for, or one name twice.
 
-    Example:
+    Examples:
         >>> list(find_methods(["GradCAM++", "eigencam"]))
         ['grad-cam++', 'eigen-cam']
     """  # noqa: DOC501 - unknown_option makes an OptionError

@@ -86,7 +86,7 @@ def bootstrap_interval(
     References:
         Efron, Tibshirani (1993). An Introduction to the Bootstrap, chapter 13.
 
-    Example:
+    Examples:
         >>> one = bootstrap_interval(torch.tensor([0.0, 1.0] * 50), seed=0)
         >>> one.mean, 0.37 < one.low < 0.43, 0.57 < one.high < 0.63
         (0.5, True, True)
@@ -132,7 +132,7 @@ def paired_difference(
     Raises:
         ShapeError: The numbers of values differ.
 
-    Example:
+    Examples:
         >>> first = torch.arange(10.0)
         >>> paired_difference(first + 1, first, seed=0).low
         1.0
@@ -164,7 +164,7 @@ def seeds_difference(
     References:
         Student (1908). The probable error of a mean. Biometrika 6.
 
-    Example:
+    Examples:
         >>> found = seeds_difference(torch.tensor([3.0, 5.0]), torch.tensor([1.0, 1.0]))
         >>> round(found.mean, 6), round(found.low, 2), round(found.high, 2)
         (3.0, -9.71, 15.71)
@@ -196,7 +196,7 @@ def mcnemar(first: Bool[Tensor, " N"], second: Bool[Tensor, " N"]) -> McNemar:
         McNemar (1947). Note on the sampling error of the difference between correlated proportions
         or percentages. Psychometrika 12; with the binomial distribution instead of its approximation.
 
-    Example:
+    Examples:
         >>> mcnemar(torch.tensor([True] * 5), torch.tensor([False] * 5)).p_value
         0.0625
     """

@@ -52,7 +52,7 @@ class CifarMobileNetV2(_Staged):
         Sandler, Howard, Zhu, Zhmoginov, Chen (2018). MobileNetV2: Inverted residuals and linear bottlenecks. CVPR,
         arXiv:1801.04381. *Differs:* the benchmark's strides for small pictures, and plain ReLU.
 
-    Example:
+    Examples:
         >>> network = CifarMobileNetV2(num_classes=100)
         >>> sum(weight.numel() for weight in network.parameters())
         812836
@@ -85,7 +85,7 @@ class CifarShuffleNetV1(_Staged):
         Zhang, Zhou, Lin, Sun (2018). ShuffleNet: An extremely efficient convolutional neural network for mobile
         devices. CVPR, arXiv:1707.01083. *Differs:* the benchmark's 1 × 1 stem of 24 channels without stride.
 
-    Example:
+    Examples:
         >>> network = CifarShuffleNetV1(num_classes=100)
         >>> sum(weight.numel() for weight in network.parameters())
         949258
@@ -114,7 +114,7 @@ class CifarShuffleNetV2(_Staged):
         Ma, Zhang, Zheng, Sun (2018). ShuffleNet V2: Practical guidelines for efficient CNN architecture design. ECCV,
         arXiv:1807.11164. *Differs:* the benchmark's 1 × 1 stem of 24 channels without stride.
 
-    Example:
+    Examples:
         >>> network = CifarShuffleNetV2(num_classes=100)
         >>> sum(weight.numel() for weight in network.parameters())
         1355528

@@ -31,7 +31,7 @@ class CifarResNet(nn.Module):
         shortcuts with zero padding ("option A"), weights drawn as in arXiv:1502.01852. Convolutions are "option B".
         The wide ones: Tian, Krishnan, Isola (2020). Contrastive representation distillation. ICLR, arXiv:1910.10699.
 
-    Example:
+    Examples:
         >>> network = CifarResNet(20)
         >>> sum(weight.numel() for weight in network.parameters())
         269722

@@ -26,7 +26,7 @@ class CifarVGG(nn.Module):
         Simonyan, Zisserman (2015). Very deep convolutional networks for large-scale image recognition. ICLR,
         arXiv:1409.1556. Sizes: Tian, Krishnan, Isola (2020), arXiv:1910.10699.
 
-    Example:
+    Examples:
         >>> network = CifarVGG(8, num_classes=100)
         >>> sum(weight.numel() for weight in network.parameters())
         3965028

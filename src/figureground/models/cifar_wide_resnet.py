@@ -26,7 +26,7 @@ class CifarWideResNet(nn.Module):
     References:
         Zagoruyko, Komodakis (2016). Wide residual networks. BMVC, arXiv:1605.07146.
 
-    Example:
+    Examples:
         >>> network = CifarWideResNet(16, 2, num_classes=100)
         >>> sum(weight.numel() for weight in network.parameters())
         703284

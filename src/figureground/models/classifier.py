@@ -27,7 +27,7 @@ class Classifier(nn.Module):
     Raises:
         ModelError: As many names as logits are needed, and there are more or fewer.
 
-    Example:
+    Examples:
         >>> plain = Preprocessing((2, 2), "crop", 1.0, "bilinear", (0.5,), (0.25,), 1)
         >>> toy = Classifier(nn.Flatten(), plain, class_names=("a, alpha", "b", "c", "d"))
         >>> toy(torch.ones(1, 1, 2, 2))

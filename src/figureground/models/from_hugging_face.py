@@ -76,7 +76,7 @@ def from_processor(config: Mapping[str, Any]) -> Preprocessing:
     Returns:
         The preprocessing. A processor that lets the shape vary with the photograph becomes a centre crop.
 
-    Example:
+    Examples:
         >>> vit = {
         ...     "size": {"height": 224, "width": 224},
         ...     "resample": 2,

@@ -24,7 +24,7 @@ class LeNetGAP(nn.Module):
         arXiv:1512.04150.
         LeCun, Bottou, Bengio, Haffner (1998). Gradient-based learning applied to document recognition. Proc. IEEE.
 
-    Example:
+    Examples:
         >>> import torch
         >>> LeNetGAP()(torch.zeros(1, 3, 100, 100)).abs().max().item()
         0.0

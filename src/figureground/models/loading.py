@@ -51,7 +51,7 @@ def load_classifier(
         OptionError: Unknown name or option; the message names the closest.
         ModelError: The model cannot be fetched, built or run, or the weights or class names do not fit it.
 
-    Example:
+    Examples:
         >>> digits = load_classifier("figureground:lenet-gap", random=True)
         >>> digits.preprocessing.size, digits.class_name(7), digits.training
         ((100, 100), '7', False)

@@ -51,7 +51,7 @@ class Preprocessing:
     Raises:
         OptionError: A value that cannot be.
 
-    Example:
+    Examples:
         >>> half = Preprocessing((2, 2), "stretch", 1.0, "bilinear", (0.5,) * 3, (0.5,) * 3)
         >>> picture, view = half.view(Image.new("RGB", (8, 4), (255, 0, 0)))
         >>> tuple(picture.shape), view.scale_x, view.scale_y
@@ -127,7 +127,7 @@ class Preprocessing:
         Raises:
             OptionError: A field that does not exist, or a value that cannot be.
 
-        Example:
+        Examples:
             >>> grey = Preprocessing((28, 28), "crop", 1.0, "bilinear", (0.5,), (0.5,), 1)
             >>> grey.changed({"size": 32, "mean": 0.25}).size
             (32, 32)
@@ -199,7 +199,7 @@ def per_channel(values: Sequence[float], channels: int) -> tuple[float, ...]:
     Returns:
         ``channels`` numbers.
 
-    Example:
+    Examples:
         >>> per_channel((0.0, 0.5, 1.0), 1)
         (0.5,)
     """

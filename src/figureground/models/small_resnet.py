@@ -28,7 +28,7 @@ class SmallResNet(nn.Module):
         He, Zhang, Ren, Sun (2016). Deep residual learning for image recognition. CVPR, arXiv:1512.03385. *Differs:*
         the sizes are ours; shortcuts that change the shape are 1 × 1 convolutions with batch norm ("option B").
 
-    Example:
+    Examples:
         >>> sum(weight.numel() for weight in SmallResNet().parameters())
         218650
     """

@@ -25,7 +25,7 @@ class View:
         offset_y: Rows of the resized picture above the view; negative where the view has a border there.
         view_size: Width and height of the view, pixels.
 
-    Example:
+    Examples:
         >>> import torch
         >>> view = View((500, 250), 0.5, 0.5, 63.0, 0.0, view_size=(125, 125))
         >>> view.boxes_to_original(torch.tensor([[0.0, 0.0, 125.0, 125.0]]))

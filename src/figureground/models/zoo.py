@@ -16,7 +16,7 @@ def list_models(pattern: str | None = None) -> list[str]:
     Returns:
         Names for ``load_classifier``. Models on the Hugging Face hub and in files are not listed.
 
-    Example:
+    Examples:
         >>> list_models("figureground:*-gap")[:2]
         ['figureground:lenet-gap', 'figureground:alexnet-gap']
     """

@@ -29,7 +29,7 @@ def card_of(entry: Any, number: int) -> Card:  # noqa: ANN401 - whatever the JSO
     Raises:
         DataError: The entry is not of the agreed form; the message says where.
 
-    Example:
+    Examples:
         >>> card_of({"image": "cats/Tom.jpg", "size": [4, 3]}, 1).words
         'cats/tom.jpg'
     """
@@ -50,7 +50,7 @@ def data_uri(value: object) -> str | None:
     Returns:
         The address, or None.
 
-    Example:
+    Examples:
         >>> data_uri("data:image/png;base64,iVBORw=="), data_uri("https://example.org/a.png")
         ('data:image/png;base64,iVBORw==', None)
     """

@@ -55,7 +55,7 @@ def line_chart_svg(
     Raises:
         DataError: There is no finite point at all.
 
-    Example:
+    Examples:
         >>> svg = line_chart_svg({"cam": [(0, 1.0), (1, 0.5)]}, title="a<b", x_label="", y_label="")
         >>> svg.startswith("<svg"), "a&lt;b" in svg, svg.count("<polyline")
         (True, True, 1)
@@ -91,7 +91,7 @@ def svg_data_uri(svg: str) -> str:
     Returns:
         ``data:image/svg+xml;base64,...``.
 
-    Example:
+    Examples:
         >>> svg_data_uri("<svg/>")
         'data:image/svg+xml;base64,PHN2Zy8+'
     """

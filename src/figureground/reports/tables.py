@@ -45,7 +45,7 @@ def as_markdown(table: Table) -> str:
     Raises:
         DataError: A row is not as long as the columns.
 
-    Example:
+    Examples:
         >>> print(as_markdown(Table(("method", "drop"), (("cam", 0.25), ("a|b", None)))), end="")
         | method | drop |
         | --- | ---: |
@@ -72,7 +72,7 @@ def as_csv(table: Table) -> str:
     Raises:
         DataError: A row is not as long as the columns.
 
-    Example:
+    Examples:
         >>> print(as_csv(Table(("method", "drop"), (("cam, old", 1 / 3),))), end="")
         method,drop
         "cam, old",0.3333333333333333
@@ -95,7 +95,7 @@ def cell_text(cell: Cell) -> str:
         Floats with four significant digits, whole numbers in groups of three, ``yes`` or ``no``,
         ``–`` for a missing value.
 
-    Example:
+    Examples:
         >>> [cell_text(cell) for cell in (0.123456, 12000, 50000.0, True, None, "cam")]
         ['0.1235', '12,000', '50,000', 'yes', '–', 'cam']
     """

@@ -60,7 +60,7 @@ def class_words(text: str, names: Sequence[str] = ()) -> list[str]:
     Returns:
         One word or name per class.
 
-    Example:
+    Examples:
         >>> class_words("tabby, tabby cat, 7", ["tabby, tabby cat", "lynx, catamount"])
         ['tabby, tabby cat', '7']
         >>> class_words("tabby,7")

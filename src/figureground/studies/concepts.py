@@ -23,7 +23,7 @@ def concept_colours(count: int) -> list[str]:
     Returns:
         The colours.
 
-    Example:
+    Examples:
         >>> concept_colours(2)
         ['#ff3333', '#33ffff']
     """

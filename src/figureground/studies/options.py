@@ -82,7 +82,7 @@ class ExplainOptions:
     Raises:
         OptionError: A name that does not exist or a value that cannot be, before any work.
 
-    Example:
+    Examples:
         >>> ExplainOptions(methods="grad-cm")
         Traceback (most recent call last):
             ...

@@ -58,7 +58,7 @@ def enlarged(images: Tensor, least: int) -> Tensor:
     Returns:
         ``(..., f·H, f·W)``, f a whole number; the same tensor where f is 1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> enlarged(torch.tensor([[1, 2]]), 2).tolist()
         [[1, 1, 2, 2], [1, 1, 2, 2]]
@@ -78,7 +78,7 @@ def file_stem(path: Path) -> str:
     Returns:
         What can be kept of its name, and where it is in short.
 
-    Example:
+    Examples:
         >>> file_stem(Path("/photos/my cat <3.jpg"))
         'my_cat_3-5f554097b3c5'
     """

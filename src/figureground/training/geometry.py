@@ -37,7 +37,7 @@ def apply_geometry(images: Tensor, geometry: Geometry) -> Tensor:
     Returns:
         ``(N, C, H, W)``.
 
-    Example:
+    Examples:
         >>> picture = torch.arange(4.0).reshape(1, 1, 2, 2)
         >>> one = torch.tensor([1])
         >>> apply_geometry(picture, Geometry(one, one, torch.tensor([True]), 1)).tolist()

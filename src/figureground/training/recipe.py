@@ -176,7 +176,7 @@ def changed(
     Raises:
         OptionError: A key that does not exist (with the closest one), or a value that does not fit.
 
-    Example:
+    Examples:
         >>> small = {
         ...     "name": "x",
         ...     "epochs": 1,

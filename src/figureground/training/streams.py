@@ -20,7 +20,7 @@ def stream(seed: int, purpose: str, *place: int) -> torch.Generator:
     Returns:
         A CPU generator.
 
-    Example:
+    Examples:
         >>> a, b = (torch.rand(1, generator=stream(0, "order", 3)) for _ in range(2))
         >>> bool(a == b), bool(a == torch.rand(1, generator=stream(0, "order", 4)))
         (True, False)

@@ -69,7 +69,7 @@ def read_annotations(
         DataError: The source does not exist, is of no known format, or cannot be read at all.
         OptionError: ``num_classes`` and ``class_names`` contradict each other.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from PIL import Image
         >>> with tempfile.TemporaryDirectory() as folder:

@@ -49,7 +49,7 @@ class CropGrid:
         Returns:
             Offsets of those that would not all fit, too, where the offsets were given.
 
-        Example:
+        Examples:
             >>> CropGrid(4, None).along(10), CropGrid(4, None).along(3)
             ([0, 6], [])
         """

@@ -30,7 +30,7 @@ class Monochrome(InOrder):
         Kabir (2023). Reduction of Class Activation Uncertainty with Background Information.
         arXiv:2305.03238.
 
-    Example:
+    Examples:
         >>> len(Monochrome()), Monochrome()[7][0, 0].tolist()
         (216, [0, 50, 50])
     """

@@ -51,7 +51,7 @@ def choose_ratio(
         OptionError: The ratio is not positive, or more is asked for than there is.
         ShapeError: There are no classes.
 
-    Example:
+    Examples:
         >>> choose_ratio([450] * 10, 3001)
         RatioChoice(count=3001, ratio=6.66..., share=0.400...)
         >>> choose_ratio([450] * 10, 3001, ratio=1.0).count

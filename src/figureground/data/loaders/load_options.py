@@ -71,7 +71,7 @@ def checked_flag(name: str, value: object) -> bool:
     Raises:
         OptionError: It is not ``True`` or ``False``.
 
-    Example:
+    Examples:
         >>> checked_flag("train", False)
         False
     """

@@ -29,7 +29,7 @@ def remove_outliers(
     References:
         Mopuri, Garg and Babu (2018), arXiv 1708.06670.
 
-    Example:
+    Examples:
         >>> import torch
         >>> crowd = torch.tensor([[5, 5]] * 40 + [[90, 90]])
         >>> remove_outliers(crowd, (100, 100)).tolist().count(False)
@@ -65,7 +65,7 @@ def fixation_heatmap(
     References:
         Mopuri, Garg and Babu (2018), arXiv 1708.06670. *Differs:* not scaled to a maximum of 255.
 
-    Example:
+    Examples:
         >>> import torch
         >>> fixation_heatmap(torch.tensor([[1, 1]]), (3, 3), sigma=20.0)[1].argmax().item()
         1
@@ -93,7 +93,7 @@ def fixation_box(yx: Int[Tensor, "P 2"]) -> Float[Tensor, "4"]:
     Raises:
         MapError: There are no points.
 
-    Example:
+    Examples:
         >>> import torch
         >>> fixation_box(torch.tensor([[2, 5], [4, 3]])).tolist()
         [3.0, 2.0, 6.0, 5.0]

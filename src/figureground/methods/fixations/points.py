@@ -45,7 +45,7 @@ def flat(where: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
     Returns:
         ``(P,)``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> flat([torch.tensor([1]), torch.tensor([2])], (2, 3)).tolist()
         [5]

@@ -28,7 +28,7 @@ def strongest_products(
     Returns:
         Columns; the first where several are largest.
 
-    Example:
+    Examples:
         >>> values, weight = torch.tensor([[1.0, 3.0]]), torch.tensor([[1.0, 1.0], [9.0, 1.0]])
         >>> strongest_products(
         ...     values, weight, torch.tensor([0, 0]), units=torch.tensor([0, 1])

@@ -55,7 +55,7 @@ def corruption_accuracy(
         Hendrycks, Dietterich (2019). Benchmarking neural network robustness to common corruptions and perturbations.
         ICLR, arXiv:1903.12261.
 
-    Example:
+    Examples:
         >>> pictures, labels = torch.eye(2).reshape(2, 2, 1, 1), torch.tensor([0, 1])
         >>> def darker(severity):
         ...     yield (pictures - 0.3 * severity).clamp_min(0), labels

@@ -79,7 +79,7 @@ def auroc(in_scores: Scores, out_scores: Scores) -> Float[Tensor, ""]:
     Raises:
         ShapeError: A group is empty, or a score is NaN.
 
-    Example:
+    Examples:
         >>> auroc(torch.tensor([1.0, 2.0]), torch.tensor([2.0, 3.0])).item()
         0.875
     """
@@ -102,7 +102,7 @@ def aupr(in_scores: Scores, out_scores: Scores, *, positive: str = "out") -> Flo
         OptionError: Unknown group.
         ShapeError: A group is empty, or a score is NaN.
 
-    Example:
+    Examples:
         >>> scores = torch.tensor([0.1, 0.4]), torch.tensor([0.3, 0.9])
         >>> [round(aupr(*scores, positive=side).item(), 3) for side in ("out", "in")]
         [0.833, 0.833]
@@ -138,7 +138,7 @@ def fpr_at_tpr(
         Hendrycks, Mazeika, Dietterich (2019), arXiv:1812.04606: ``out``. Liang, Li, Srikant (2018), arXiv:1706.02690:
         ``in``.
 
-    Example:
+    Examples:
         >>> known, unknown = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([3.5, 5.0])
         >>> [fpr_at_tpr(known, unknown, positive=side).item() for side in ("out", "in")]
         [0.25, 0.5]

@@ -59,7 +59,7 @@ def omitted_class_report(logits: Logits, labels: Labels, omitted: Sequence[int])
         OptionError: No class is omitted, one is named twice, or all are.
         ShapeError: Labels that do not fit.
 
-    Example:
+    Examples:
         >>> answers = torch.eye(3)[[0, 1, 1, 2]]
         >>> found = omitted_class_report(answers, torch.tensor([0, 1, 2, 2]), [2])
         >>> found.kept_accuracy.item(), found.recall.item(), found.precision.item()
@@ -78,7 +78,7 @@ class OmittedClasses(Metric):
     Raises:
         OptionError: No class is omitted, one is named twice, or all are.
 
-    Example:
+    Examples:
         >>> both = OmittedClasses(2, [1])
         >>> both.update(torch.eye(2), torch.tensor([0, 1]))
         >>> both.compute()["omitted_recall"].item()

@@ -32,7 +32,7 @@ def oscr(in_scores: Scores, correct: Bool[Tensor, " N"], out_scores: Scores) -> 
     References:
         Dhamija, Günther, Boult (2018). Reducing network agnostophobia. NeurIPS, arXiv:1811.04110, §4.
 
-    Example:
+    Examples:
         >>> scores = torch.tensor([0.1, 0.2]), torch.tensor([True, False]), torch.tensor([0.9])
         >>> oscr(*scores).item()
         0.5
@@ -62,7 +62,7 @@ def ccr_at_fpr(
     References:
         Dhamija, Günther, Boult (2018), arXiv:1811.04110, §4.
 
-    Example:
+    Examples:
         >>> scores = torch.tensor([0.1, 0.4]), torch.tensor([True, True]), torch.tensor([0.3, 0.9])
         >>> [ccr_at_fpr(*scores, fpr=share).item() for share in (0.0, 0.5)]
         [0.5, 1.0]
@@ -76,7 +76,7 @@ def ccr_at_fpr(
 class OutOfDistribution(Metric):
     """Gathers scores over batches and processes; computes all measures of this room that need both groups.
 
-    Example:
+    Examples:
         >>> found = OutOfDistribution()
         >>> found.update(torch.tensor([0.1, 0.4, 0.9]), unknown=torch.tensor([False, False, True]))
         >>> {name: value.item() for name, value in found.compute().items()}

@@ -28,7 +28,7 @@ def accuracy(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     Raises:
         ShapeError: No pictures, or labels that do not fit.
 
-    Example:
+    Examples:
         >>> accuracy(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([0, 1])).item()
         0.5
     """
@@ -49,7 +49,7 @@ def nll(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     Raises:
         ShapeError: No pictures, or labels that do not fit.
 
-    Example:
+    Examples:
         >>> round(nll(torch.zeros(1, 2), torch.tensor([0])).item(), 4)
         0.6931
     """
@@ -74,7 +74,7 @@ def brier(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
         Brier (1950). Verification of forecasts expressed in terms of probability. Monthly Weather Review 78: summed
         over the classes. Some libraries give half of it for two classes.
 
-    Example:
+    Examples:
         >>> brier(torch.zeros(1, 2), torch.tensor([0])).item()
         0.5
     """
@@ -104,7 +104,7 @@ def ece(logits: Logits, labels: Labels, *, bins: int = 15) -> Float[Tensor, ""]:
         Guo, Pleiss, Sun, Weinberger (2017). On calibration of modern neural networks. ICML, arXiv:1706.04599, eq. 3.
         *Differs* from torchmetrics: a confidence of exactly 1 is in the last bin, not in one of its own.
 
-    Example:
+    Examples:
         >>> sure = torch.tensor([[50.0, 0.0]]).expand(4, 2)
         >>> ece(sure, torch.tensor([0, 0, 0, 1])).item()
         0.25
@@ -122,7 +122,7 @@ class ClassifierQuality(Metric):
     Raises:
         OptionError: No bins.
 
-    Example:
+    Examples:
         >>> quality = ClassifierQuality()
         >>> quality.update(torch.zeros(3, 2), torch.tensor([0, 0, 1]))
         >>> {name: round(value.item(), 3) for name, value in quality.compute().items()}

@@ -38,7 +38,7 @@ def average_precision(scores: Num[Tensor, " n"], positive: Bool[Tensor, " n"]) -
     Raises:
         ShapeError: Lengths differ, or a score is NaN.
 
-    Example:
+    Examples:
         >>> scores = torch.tensor([0.9, 0.5, 0.5, 0.1])
         >>> round(average_precision(scores, torch.tensor([True, True, False, False])).item(), 4)
         0.8333
@@ -67,7 +67,7 @@ def expected_random_ap(positives: int, count: int) -> float:
     Raises:
         OptionError: R is not in 1 … n.
 
-    Example:
+    Examples:
         >>> round(expected_random_ap(5, 1060), 4), expected_random_ap(3, 3)
         (0.0109, 1.0)
     """
@@ -94,7 +94,7 @@ def class_scores(logits: Logits, score: str = "logit") -> Float[Tensor, "N L"]:
     Raises:
         OptionError: Unknown score.
 
-    Example:
+    Examples:
         >>> class_scores(torch.tensor([[2.0, 0.5]]), "softmax").tolist()
         [[1.5, -1.5]]
     """
@@ -124,7 +124,7 @@ def mean_average_precision(
     Returns:
         In [0, 1], float64; classes without a picture are left out, NaN where none is left.
 
-    Example:
+    Examples:
         >>> logits = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
         >>> mean_average_precision(logits, torch.tensor([0, 1, 1]), classes=1).item()
         1.0
@@ -148,7 +148,7 @@ def macro_f1(predicted: Labels, labels: Int[Tensor, " M"], *, classes: int) -> F
     Raises:
         ShapeError: Lengths differ.
 
-    Example:
+    Examples:
         >>> round(macro_f1(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), classes=1).item(), 4)
         0.6667
     """
@@ -177,7 +177,7 @@ def recall_at_k(
     Returns:
         In [0, 1], float64; NaN where nothing is sought.
 
-    Example:
+    Examples:
         >>> recall_at_k(
         ...     torch.tensor([3.0, 2.0, 1.0]), torch.tensor([True, False, True]), k=2
         ... ).item()
@@ -199,7 +199,7 @@ def precision_at_k(
     Returns:
         In [0, 1], float64.
 
-    Example:
+    Examples:
         >>> precision_at_k(
         ...     torch.tensor([1.0, 1.0, 0.0]), torch.tensor([True, False, True]), k=1
         ... ).item()

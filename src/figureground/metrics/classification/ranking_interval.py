@@ -35,7 +35,7 @@ def mean_average_precision_interval(
     Returns:
         The interval around the value of all pictures.
 
-    Example:
+    Examples:
         >>> logits = torch.arange(40.0)[:, None].expand(40, 2)
         >>> found = mean_average_precision_interval(
         ...     logits, (torch.arange(40) < 20).long(), classes=1

@@ -72,7 +72,7 @@ def complexity(maps: Maps) -> PerImage:
     References:
         Poppi et al. (2021), arXiv:2104.10252 (the L1 norm of the map, divided by its positions).
 
-    Example:
+    Examples:
         >>> complexity(torch.tensor([[[0.0, 0.0], [0.0, 8.0]]])).tolist()
         [0.25]
     """

@@ -62,7 +62,7 @@ def area_under_curve(curves: Float[Tensor, "N S"]) -> PerImage:
     References:
         Petsiuk et al. (2018), RISE, arXiv:1806.07421; the formula is that of the authors' code.
 
-    Example:
+    Examples:
         >>> area_under_curve(torch.tensor([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]])).tolist()
         [0.5, 1.0]
     """
@@ -132,7 +132,7 @@ def deletion(
     References:
         Petsiuk et al. (2018), RISE, sec. 4.3, arXiv:1806.07421; see ``insertion_deletion``.
 
-    Example:
+    Examples:
         >>> image = torch.tensor([[[[1.0, 0.0]]]])
         >>> score = lambda x: torch.stack([x[:, 0, 0, 0], 1 - x[:, 0, 0, 0]], 1)
         >>> options = {"sweep": Sweep(step_pixels=1), "scoring": Scoring("probabilities")}

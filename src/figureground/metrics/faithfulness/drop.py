@@ -111,7 +111,7 @@ def average_drop(
     References:
         Chattopadhay et al. (2018), Grad-CAM++, sec. 5.1, arXiv:1710.11063.
 
-    Example:
+    Examples:
         >>> images = torch.tensor([[[[0.8, 0.8]]]])
         >>> score = lambda x: torch.cat(
         ...     [x.mean((1, 2, 3))[:, None], 1 - x.mean((1, 2, 3))[:, None]], 1

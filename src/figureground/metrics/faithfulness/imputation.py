@@ -46,7 +46,7 @@ def linear_imputation(
         Rong et al. (2022), A consistent and efficient evaluation strategy for attribution methods
         (ROAD), sec. 4.2, arXiv:2202.00449. *Differs:* solved in batch, to a tolerance.
 
-    Example:
+    Examples:
         >>> image = torch.tensor([[[[0.0, 9.0, 1.0]]]])
         >>> filled = linear_imputation(image, torch.tensor([[[False, True, False]]]))
         >>> round(filled[0, 0, 0, 1].item(), 4)

@@ -21,7 +21,7 @@ def is_blank(maps: Maps) -> Bool[Tensor, " N"]:
     Returns:
         ``(N,)``. The metrics of such a map are NaN, never a number that looks like a result.
 
-    Example:
+    Examples:
         >>> is_blank(torch.tensor([[[1.0, 1.0]], [[0.0, 1.0]], [[0.0, torch.nan]]])).tolist()
         [True, False, True]
     """
@@ -76,7 +76,7 @@ def pixel_ranks(maps: Maps, images: Images) -> Int[Tensor, "N H W"]:
     Returns:
         ``(N, H, W)``: 0 for the most relevant pixel, ``H * W - 1`` for the least.
 
-    Example:
+    Examples:
         >>> maps = torch.tensor([[[0.1, 0.7], [0.7, 0.9]]])
         >>> pixel_ranks(maps, torch.zeros(1, 3, 2, 2)).tolist()
         [[[3, 1], [2, 0]]]

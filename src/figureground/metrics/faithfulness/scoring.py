@@ -68,7 +68,7 @@ def clean_pass(
         ShapeError: As many classes as images are needed, each below the number of outputs, and
             ``score`` must return ``(N, L)``.
 
-    Example:
+    Examples:
         >>> images = torch.tensor([0.9, 0.2]).reshape(2, 1, 1, 1)
         >>> score = lambda x: torch.cat([x, 1 - x], 1).flatten(1)
         >>> clean_pass(score, images, scoring=Scoring("probabilities"))

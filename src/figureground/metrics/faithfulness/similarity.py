@@ -33,7 +33,7 @@ def pearson(first: Maps, second: Maps) -> PerImage:
     Raises:
         ShapeError: The two stacks differ in shape.
 
-    Example:
+    Examples:
         >>> ramp = torch.tensor([[[0.0, 1.0, 2.0]]])
         >>> round(pearson(ramp, 5 - 2 * ramp).item(), 4)
         -1.0
@@ -57,7 +57,7 @@ def spearman(first: Maps, second: Maps) -> PerImage:
     Raises:
         ShapeError: The two stacks differ in shape.
 
-    Example:
+    Examples:
         >>> ramp = torch.tensor([[[0.0, 1.0, 2.0]]])
         >>> round(spearman(ramp, ramp.exp()).item(), 4)
         1.0

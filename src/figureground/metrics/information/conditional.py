@@ -34,7 +34,7 @@ def cmi_per_class(
         arXiv:2309.09123. Ye et al. (2024). Bayes conditional distribution estimation for knowledge distillation based
         on conditional mutual information, ICLR, arXiv:2401.08732.
 
-    Example:
+    Examples:
         >>> import torch
         >>> sure = torch.tensor([[99.0, 0.0], [0.0, 99.0], [0.0, 99.0]])
         >>> [round(one, 4) for one in cmi_per_class(sure, torch.tensor([0, 0, 1])).tolist()]
@@ -68,7 +68,7 @@ def cmi(
     References:
         As for ``cmi_per_class``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> sure = torch.tensor([[99.0, 0.0], [0.0, 99.0], [0.0, 99.0]])
         >>> round(cmi(sure, torch.tensor([0, 0, 1])).item(), 4)

@@ -79,7 +79,7 @@ def information(
         OptionError: The temperature is not positive, or another prior or kind.
         ShapeError: No pictures, or labels that do not fit.
 
-    Example:
+    Examples:
         >>> found = information(torch.eye(2) * 99, torch.tensor([0, 1]))
         >>> round(found.mi_y.item(), 4), found.cmi.item()
         (0.6931, 0.0)
@@ -134,7 +134,7 @@ class CMIMeter(Metric):
     Raises:
         OptionError: Fewer than one class, or an option that does not exist.
 
-    Example:
+    Examples:
         >>> meter = CMIMeter(2)
         >>> for logits, label in (([99.0, 0.0], 0), ([0.0, 99.0], 0), ([0.0, 99.0], 1)):
         ...     meter.update(torch.tensor([logits]), torch.tensor([label]))

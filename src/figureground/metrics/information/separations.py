@@ -42,7 +42,7 @@ def separation(
         Yang et al. (2023). Conditional mutual information constrained deep learning, arXiv:2309.09123 (``pairs``; its
         formula is quoted from memory). ``centroid-divergence``: NCMI as a loss, arXiv:2601.02543, there on features.
 
-    Example:
+    Examples:
         >>> two = torch.tensor([[0.9, 0.1], [0.1, 0.9]]).log()
         >>> labels = torch.tensor([0, 1])
         >>> [round(separation(two, labels, kind=k).item(), 3) for k in ("pairs", "different-pairs")]
@@ -65,7 +65,7 @@ def ncmi(
     Returns:
         0 or above, float64, without a unit; infinite or NaN with fewer than two classes.
 
-    Example:
+    Examples:
         >>> outputs = torch.tensor([[0.9, 0.1], [0.7, 0.3], [0.1, 0.9]]).log()
         >>> round(ncmi(outputs, torch.tensor([0, 0, 1])).item(), 4)
         0.0281

@@ -118,7 +118,7 @@ def class_sums(logits: Logits, labels: Labels, *, temperature: float = 1.0) -> C
         OptionError: The temperature is not positive.
         ShapeError: Labels that do not fit.
 
-    Example:
+    Examples:
         >>> sums = class_sums(torch.tensor([[9.0, 9.0], [0.0, 0.0]]), torch.tensor([0, 0]))
         >>> sums.centroids[0].tolist(), sums.empty
         ([0.5, 0.5], (1,))

@@ -23,7 +23,7 @@ def centred_box(images: Images, area_fraction: float = 0.5) -> Maps:
     Raises:
         OptionError: The share is out of range.
 
-    Example:
+    Examples:
         >>> centred_box(torch.zeros(1, 3, 4, 4), 0.25).tolist()[0][1]
         [0.0, 1.0, 1.0, 0.0]
     """
@@ -45,7 +45,7 @@ def whole_image(images: Images) -> Maps:
     Returns:
         Maps of the images' size, all 1. They point nowhere: pointing refuses them.
 
-    Example:
+    Examples:
         >>> whole_image(torch.zeros(1, 3, 1, 2)).tolist()
         [[[1.0, 1.0]]]
     """
@@ -70,7 +70,7 @@ def centre_gaussian(images: Images, sigma_fraction: float = 0.25) -> Maps:
         Choe et al. (2020). Evaluating Weakly Supervised Object Localization Methods Right. CVPR, section
         5.2 ("center baseline"), arXiv 2001.07437.
 
-    Example:
+    Examples:
         >>> [round(v, 3) for v in centre_gaussian(torch.zeros(1, 1, 1, 3), 1 / 3)[0, 0].tolist()]
         [0.607, 1.0, 0.607]
     """
@@ -94,7 +94,7 @@ def brightness(images: Images) -> Maps:
     Returns:
         Maps in [0, 1].
 
-    Example:
+    Examples:
         >>> brightness(torch.tensor([[[[0.0, 1.0]], [[0.5, 1.0]]]])).tolist()
         [[[0.25, 1.0]]]
     """

@@ -48,7 +48,7 @@ def default_thresholds(step: float = 0.01) -> Float[np.ndarray, " T"]:
     Returns:
         The shares, float64.
 
-    Example:
+    Examples:
         >>> default_thresholds(0.25).tolist()
         [0.0, 0.25, 0.5, 0.75]
     """
@@ -85,7 +85,7 @@ def best_overlaps(
         Choe et al. (2020). Evaluating Weakly Supervised Object Localization Methods Right. CVPR,
         section 3.2, arXiv 2001.07437.
 
-    Example:
+    Examples:
         >>> one_map = torch.zeros(1, 6, 8)
         >>> one_map[0, 1:4, 2:6] = 1
         >>> best_overlaps(one_map, [torch.tensor([[2.0, 1, 6, 4]])], thresholds=[0.0, 0.5])

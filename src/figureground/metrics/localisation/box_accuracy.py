@@ -53,7 +53,7 @@ def hits(best: Float[Tensor, "N T"], overlap: float = 0.5) -> Bool[Tensor, "N T"
     Raises:
         OptionError: The overlap is out of range.
 
-    Example:
+    Examples:
         >>> hits(torch.tensor([[0.5, 0.49]])).tolist()
         [[True, False]]
     """
@@ -81,7 +81,7 @@ def max_box_acc(best: Float[Tensor, "N T"], overlap: float = 0.5) -> BoxAccuracy
     References:
         Choe et al. (2020). CVPR, equation 2, arXiv 2001.07437.
 
-    Example:
+    Examples:
         >>> best = torch.tensor([[0.6, 0.2], [0.1, 0.7], [0.4, 0.9]])
         >>> max_box_acc(best).accuracy, max_box_acc(best).position
         (0.6666666865348816, 1)
@@ -109,7 +109,7 @@ def max_box_acc_v2(
         Choe et al. (2022). Evaluation for Weakly Supervised Object Localization: Protocol, Metrics, and
         Datasets. TPAMI, arXiv 2007.04178.
 
-    Example:
+    Examples:
         >>> max_box_acc_v2(torch.tensor([[0.6], [0.4]]))[0]
         0.5
     """
@@ -125,7 +125,7 @@ class MaxBoxAcc(Metric):
         overlap: Intersection over union that makes a hit.
         rule: How boxes are cut and compared.
 
-    Example:
+    Examples:
         >>> metric = MaxBoxAcc()
         >>> metric.update(torch.eye(8)[None], [torch.tensor([[0.0, 0, 7, 7]])])
         >>> metric.compute()

@@ -73,7 +73,7 @@ def top_k_localisation(
     Raises:
         OptionError: k is not between 1 and the number of classes.
 
-    Example:
+    Examples:
         >>> logits = torch.tensor([[0.1, 0.9], [0.8, 0.2]])
         >>> top_k_localisation(logits, torch.tensor([1, 1]), torch.tensor([True, True])).tolist()
         [True, False]
@@ -117,7 +117,7 @@ def clsloc_errors(
         Russakovsky et al. (2015). ImageNet Large Scale Visual Recognition Challenge. IJCV, section
         4.2, arXiv 1409.0575, and the development kit's evaluation of 2014.
 
-    Example:
+    Examples:
         >>> guesses = Guesses(torch.tensor([[3, 7]]), torch.tensor([[[0, 0, 9, 9], [0, 0, 4, 9]]]))
         >>> errors = clsloc_errors(guesses, torch.tensor([7]), [torch.tensor([[0, 0, 9, 9]])])
         >>> errors.classification.tolist(), errors.localisation.tolist()

@@ -69,7 +69,7 @@ def choose_threshold(
     Raises:
         ShapeError: The table does not have one column a threshold, or no row.
 
-    Example:
+    Examples:
         >>> import torch
         >>> best = torch.tensor([[0.6, 0.6, 0.6, 0.1]])
         >>> choose_threshold(best, [0.1, 0.2, 0.3, 0.4]).threshold
@@ -108,7 +108,7 @@ def frozen_accuracy(
         Choe et al. (2020). CVPR, section 4, arXiv 2001.07437: hyper-parameters of the box come from
         held-out images with boxes.
 
-    Example:
+    Examples:
         >>> import torch
         >>> chosen = choose_threshold(torch.tensor([[0.6, 0.1]]), [0.2, 0.4])
         >>> result = frozen_accuracy(

@@ -28,7 +28,7 @@ def iou(
     Raises:
         ShapeError: A box is not finite, or its second corner comes before the first.
 
-    Example:
+    Examples:
         >>> iou(
         ...     torch.tensor([[1.0, 2, 5, 6]]),
         ...     torch.tensor([[3.0, 1, 4, 5]]),
@@ -67,7 +67,7 @@ def scale_boxes(
     Raises:
         OptionError: A size is not positive.
 
-    Example:
+    Examples:
         >>> scale_boxes(torch.tensor([[1.0, 2, 4, 3]]), (10, 20), (35, 10), whole=True).tolist()
         [[3.0, 1.0, 14.0, 1.0]]
     """

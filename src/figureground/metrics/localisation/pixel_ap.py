@@ -37,7 +37,7 @@ def pixel_histograms(
         MapError: A map is not finite or not in [0, 1].
         ShapeError: Sizes differ, the thresholds do not rise from 0, or a mask holds another value.
 
-    Example:
+    Examples:
         >>> one_map, mask = torch.tensor([[[0.9, 0.2]]]), torch.tensor([[[1, 0]]])
         >>> pixel_histograms(one_map, mask, thresholds=[0.0, 0.5]).tolist()
         [[[0, 1], [1, 0]]]
@@ -69,7 +69,7 @@ def pixel_average_precision(histograms: Int[Tensor, "2 T"]) -> float:
         Choe et al. (2020). Evaluating Weakly Supervised Object Localization Methods Right. CVPR, section
         3.2, equations 3 and 4, arXiv 2001.07437. *Differs:* the published code gives per cent.
 
-    Example:
+    Examples:
         >>> pixel_average_precision(torch.tensor([[0, 3], [5, 0]]))
         1.0
     """
@@ -88,7 +88,7 @@ class PixelAveragePrecision(Metric):
     Args:
         thresholds: Rising, from 0; 0, 0.001, ... 0.999 where omitted.
 
-    Example:
+    Examples:
         >>> metric = PixelAveragePrecision()
         >>> metric.update(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[1, 0]]]))
         >>> metric.compute()

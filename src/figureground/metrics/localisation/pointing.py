@@ -39,7 +39,7 @@ def pointing_game(
         Zhang, Lin, Brandt, Shen, Sclaroff (2016). Top-down Neural Attention by Excitation Backprop. ECCV,
         section 4.1, arXiv 1608.00507.
 
-    Example:
+    Examples:
         >>> one_map = torch.zeros(1, 9, 9).index_put((torch.tensor(0),) * 3, torch.tensor(1.0))
         >>> box = [torch.tensor([[3.0, 4, 9, 9]])]
         >>> [pointing_game(one_map, box, tolerance=t).item() for t in (4.9, 5.0)]
@@ -78,7 +78,7 @@ def energy_pointing_game(
         Wang et al. (2020). Score-CAM. CVPR Workshops, section 4.3, arXiv 1910.01279. *Differs:* the
         published helper reads x as rows.
 
-    Example:
+    Examples:
         >>> one_map = torch.tensor([[[1.0, 2.0], [0.0, 1.0]]])
         >>> energy_pointing_game(one_map, [torch.tensor([[1, 0, 2, 2]])])
         tensor([0.7500])
@@ -98,7 +98,7 @@ class PointingGame(Metric):
     Args:
         tolerance: Pixels.
 
-    Example:
+    Examples:
         >>> metric = PointingGame(tolerance=0.0)
         >>> metric.update(torch.eye(3)[None], [torch.tensor([[0.0, 0, 1, 1]])])
         >>> metric.compute()

@@ -40,7 +40,7 @@ def fgsm(score: Score, images: Images, labels: Labels, *, epsilon: float = 8 / 2
     References:
         Goodfellow et al. (2015), Explaining and harnessing adversarial examples, arXiv:1412.6572.
 
-    Example:
+    Examples:
         >>> score = lambda x: torch.cat([x, 1 - x], 1).flatten(1)
         >>> image = torch.full((1, 1, 1, 1), 0.5)
         >>> fgsm(score, image, torch.tensor([0]), epsilon=0.25).item()

@@ -53,7 +53,7 @@ def corrupt(images: Images, name: str, severity: int, *, seed: int) -> Images:
         ICLR, arXiv:1903.12261. *Differs:* made of the tested pictures themselves and not rounded to bytes afterwards;
         pictures are shrunk by averaging whole pixels; a brighter black is grey, as there.
 
-    Example:
+    Examples:
         >>> grey = torch.full((1, 1, 2, 2), 0.5)
         >>> corrupt(grey, "brightness", 5, seed=0).unique().tolist()
         [0.800000011920929]
@@ -85,7 +85,7 @@ def corruption_strength(name: str, severity: int, *, shorter_side: int) -> float
     Raises:
         OptionError: Unknown name or severity.
 
-    Example:
+    Examples:
         >>> [corruption_strength("jpeg", 1, shorter_side=side) for side in (32, 224)]
         [80.0, 25.0]
     """

@@ -114,7 +114,7 @@ def deepfool_trace(
         networks, alg. 2, arXiv:1511.04599; 1e-4 and the ten candidates are of the authors' code.
         *Differs:* iterates are clipped to [0, 1] unless ``options`` is ``LTS4``.
 
-    Example:
+    Examples:
         >>> score = lambda x: torch.cat([2 * x, 1 - 2 * x], 1).flatten(1)  # boundary at 0.25
         >>> found = deepfool_trace(score, torch.full((1, 1, 1, 1), 0.5))
         >>> round(found.images.item(), 4), found.iterations.tolist()  # 0.5 - 1.02 * (0.25 + 1e-4)

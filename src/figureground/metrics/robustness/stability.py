@@ -87,7 +87,7 @@ def relative_perturbation(images: Images, attacked: Images) -> PerImage:
     References:
         Moosavi-Dezfooli et al. (2016), DeepFool, eq. 15, arXiv:1511.04599.
 
-    Example:
+    Examples:
         >>> image = torch.tensor([[[[3.0, 4.0]]]])
         >>> relative_perturbation(image, image + torch.tensor([1.0, 0.0])).tolist()
         [0.20000000298023224]

@@ -30,7 +30,7 @@ def top_class_contest(maps: MapsPerClass, *, threshold_fraction: float = 0.5) ->
         ShapeError: Fewer than two classes.
         OptionError: The fraction is outside [0, 1].
 
-    Example:
+    Examples:
         >>> left, middle = [1.0, 1.0, 0.0, 0.0], [0.0, 1.0, 1.0, 0.0]
         >>> top_class_contest(torch.tensor([[[left], [middle]]])).tolist()
         [0.25]

@@ -28,7 +28,7 @@ def cam_instability(maps: Float[Tensor, "R N h w"]) -> PerImage:
     Raises:
         ShapeError: Fewer than two runs.
 
-    Example:
+    Examples:
         >>> steady = torch.tensor([[0.0, 1.0]])
         >>> turned = torch.tensor([[1.0, 0.0]])
         >>> cam_instability(torch.stack([steady, 3 * steady])[:, None]).tolist()

@@ -45,7 +45,7 @@ def randomisation_similarity(
         Adebayo et al. (2018), Sanity checks for saliency maps, sec. 3, arXiv:1810.03292. *Differs:*
         which layers are randomised is the caller's; no HOG similarity.
 
-    Example:
+    Examples:
         >>> import torch
         >>> look = lambda images, classes: images.mean(1)
         >>> invert = lambda images, classes: 1 - images.mean(1)

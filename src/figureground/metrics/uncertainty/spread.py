@@ -30,7 +30,7 @@ def cam_area(maps: Maps, *, threshold_fraction: float = 0.5) -> PerImage:
     Raises:
         OptionError: The fraction is outside [0, 1].
 
-    Example:
+    Examples:
         >>> cam_area(torch.tensor([[[0.0, 1.0], [5.0, 8.0]]])).tolist()
         [0.5]
     """
@@ -52,7 +52,7 @@ def cam_entropy(maps: Maps) -> PerImage:
         ``(N,)`` in [0, 1]: 0 for a single lit position, 1 for an even spread. NaN for a blank map,
         whose minimum equals its maximum and leaves nothing to normalise.
 
-    Example:
+    Examples:
         >>> cam_entropy(torch.tensor([[[0.0, 0.0], [0.0, 3.0]], [[0.0, 0.0], [3.0, 3.0]]])).tolist()
         [0.0, 0.5]
     """

@@ -64,7 +64,7 @@ def crop_view(top: float, left: float, *, share: float = 0.875) -> View:
     Raises:
         OptionError: A number out of its range.
 
-    Example:
+    Examples:
         >>> seen = crop_view(1.0, 0.0, share=0.5).align(torch.ones(1, 4, 4))
         >>> seen.isnan().logical_not().int().tolist()
         [[[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]]]

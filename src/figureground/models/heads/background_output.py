@@ -30,7 +30,7 @@ def add_background_output(
         HeadError: Not a linear layer.
         OptionError: Unknown ``init``.
 
-    Example:
+    Examples:
         >>> trained = nn.Linear(2, 2)
         >>> _ = trained.weight.data.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
         >>> add_background_output(trained, init="mean").weight.tolist()
@@ -68,7 +68,7 @@ class ConstantBackground(nn.Module):
     References:
         Zhang, LeCun (2017). Universum prescription: regularization using unlabeled data. AAAI, arXiv:1511.03719.
 
-    Example:
+    Examples:
         >>> ConstantBackground(2.0, trainable=False)(torch.tensor([[5.0, 1.0]]))
         tensor([[5., 1., 2.]])
     """

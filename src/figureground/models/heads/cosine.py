@@ -18,7 +18,7 @@ class CosineLinear(nn.Module):
         out_features: Outputs.
         scale: What the cosines are multiplied by.
 
-    Example:
+    Examples:
         >>> layer = CosineLinear(2, 1, scale=4.0)
         >>> _ = layer.weight.data.copy_(torch.tensor([[0.0, 3.0]]))
         >>> layer(torch.tensor([[0.0, 5.0], [1.0, 0.0]])).tolist()

@@ -51,7 +51,7 @@ def replace_head(
         OptionError: Unknown head, no outputs, or no module of that name.
         HeadError: No head is found, there are several, or it cannot take this kind.
 
-    Example:
+    Examples:
         >>> import torchvision
         >>> network, features = replace_head(torchvision.models.resnet18(), 11)
         >>> features, network.fc

@@ -65,7 +65,7 @@ class SpinalHead(nn.Module):
         arXiv:2007.03347.
         *Differs:* features are cut by ceiling and wrap, where the published script rounds; one hidden layer is legal.
 
-    Example:
+    Examples:
         >>> head = SpinalHead(1024, 11)
         >>> head.num_parameters, SpinalHead(512, 10, width=20, style="resnet").num_parameters
         (1863691, 22570)

@@ -87,7 +87,7 @@ def over_runs(values: Sequence[tuple[int, Tensor]]) -> Float[Tensor, " N"]:
     Returns:
         The pictures of one key after those of another, by key; NaN where no run defines the number.
 
-    Example:
+    Examples:
         >>> same = [(0, torch.tensor([1.0, 0.0])), (0, torch.tensor([1.0, 1.0]))]
         >>> over_runs(same).tolist()
         [1.0, 0.5]
@@ -109,7 +109,7 @@ def spread(values: Sequence[float | int]) -> tuple[float, float | None]:
     Returns:
         Both, the deviation divided by n - 1; None for a single run.
 
-    Example:
+    Examples:
         >>> spread([1.0, 3.0]), spread([2.0])
         ((2.0, 1.4142135623730951), (2.0, None))
     """

@@ -100,7 +100,7 @@ def attack_cases(
     Raises:
         OptionError: Unknown name, a strength that is no number or does not apply, no attack, or one name twice.
 
-    Example:
+    Examples:
         >>> [case.name for case in attack_cases(["fgsm", "gaussian:0.2", "deepfool"], [0.02, 0.05])]
         ['fgsm 0.02', 'fgsm 0.05', 'gaussian-noise 0.2', 'deepfool']
     """

@@ -62,7 +62,7 @@ def box_table(
     Raises:
         OptionError: The rule is unknown.
 
-    Example:
+    Examples:
         >>> import torch
         >>> one_map = torch.zeros(1, 6, 8)
         >>> one_map[0, 1:4, 2:6] = 1

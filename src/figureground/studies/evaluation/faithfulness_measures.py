@@ -143,7 +143,7 @@ def alike_maps(maps: Mapping[str, Maps], images: Images) -> dict[str, str]:
         Method -> the first method whose min-max normalised maps at image size differ by less than
         1e-4 at every pixel of every image; often itself.
 
-    Example:
+    Examples:
         >>> one = torch.tensor([[[0.0, 1.0], [2.0, 3.0]]])
         >>> alike_maps({"a": one, "b": 2 * one + 1, "c": -one}, torch.zeros(1, 3, 4, 4))
         {'a': 'a', 'b': 'a', 'c': 'c'}

@@ -29,7 +29,7 @@ class Kept:
         job: Stands for everything that changes the numbers, such as a digest of the options.
         overwrite: Forget what an earlier run kept.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     kept = Kept(Path(folder), "job 1")

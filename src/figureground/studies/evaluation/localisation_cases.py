@@ -77,7 +77,7 @@ def worst_and_best(
     Returns:
         Kind and position: the worst first, then the best, each picture once.
 
-    Example:
+    Examples:
         >>> worst_and_best(np.array([0.5, 0.1, 0.9]), np.array([0, 1, 2]), 1)
         [('worst', 1), ('best', 2)]
     """

@@ -107,7 +107,7 @@ def hits_of(packed: UInt8[np.ndarray, "N O P"], thresholds: int) -> Bool[np.ndar
     Returns:
         Whether each picture is right at each overlap and threshold.
 
-    Example:
+    Examples:
         >>> hits_of(np.array([[[0b10100000]]], np.uint8), 3).tolist()
         [[[True, False, True]]]
     """
@@ -124,7 +124,7 @@ def true_ranks(logits: Logits | None, labels: Labels) -> Int[np.ndarray, " N"]:
     Returns:
         0 where the model is right; -1 where it cannot be said.
 
-    Example:
+    Examples:
         >>> true_ranks(torch.tensor([[0.1, 0.9], [0.8, 0.2]]), torch.tensor([0, -1])).tolist()
         [1, -1]
     """

@@ -70,7 +70,7 @@ def split_parts(
         OptionError: The share is out of range.
         DataError: There are not two pictures to divide.
 
-    Example:
+    Examples:
         >>> parts = split_parts(list("aabcde"), np.ones(6, bool), share=0.4, seed=0)
         >>> len(set(parts.validation) & set(parts.test)), len(parts.validation) + len(parts.test)
         (0, 6)

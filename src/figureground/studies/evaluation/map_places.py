@@ -84,7 +84,7 @@ def map_places(
     Returns:
         The places.
 
-    Example:
+    Examples:
         >>> one_map = torch.zeros(1, 30, 30)
         >>> one_map[0, 10:20, 5:15] = 1
         >>> box = [torch.tensor([[5.0, 10, 15, 20]])]

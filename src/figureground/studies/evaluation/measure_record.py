@@ -101,7 +101,7 @@ def counted(
     Returns:
         Kind -> how often; and the first ones, in words.
 
-    Example:
+    Examples:
         >>> counted([SetProblem("no-boxes", "a.png", "nothing is marked")] * 2, shown=1)
         ({'no-boxes': 2}, ('a.png: nothing is marked',))
     """

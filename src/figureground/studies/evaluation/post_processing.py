@@ -29,7 +29,7 @@ class PostProcessing:
     Raises:
         OptionError: An option is unknown, or they do not go together.
 
-    Example:
+    Examples:
         >>> from figureground.studies.evaluation.post_processing import PostProcessing
         >>> maps, blank = PostProcessing(relu=False)(torch.tensor([[[-1.0, 3.0]]]), (1, 2))
         >>> maps.tolist(), blank.tolist()

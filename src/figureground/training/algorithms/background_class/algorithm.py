@@ -70,7 +70,7 @@ class BackgroundClassOptions(RecipePart):
         Returns:
             At least 1.
 
-        Example:
+        Examples:
             >>> BackgroundClassOptions(pools=("pool",), fraction=0.25).per_batch(
             ...     96, pool=9, pictures=960
             ... )

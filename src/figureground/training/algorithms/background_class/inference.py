@@ -42,7 +42,7 @@ class BackgroundClassifier(nn.Module):
     References:
         Kabir (2023). Reduction of class activation uncertainty with background information. arXiv:2305.03238.
 
-    Example:
+    Examples:
         >>> network = nn.Flatten()  # a picture of three pixels is its own logits
         >>> images = torch.tensor([[2.0, 1.0, 0.0], [2.0, 1.0, 9.0]])[:, None, None]
         >>> for policy in ("drop", "keep"):

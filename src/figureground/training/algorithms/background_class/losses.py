@@ -114,7 +114,7 @@ class BackgroundClassLoss(GroupedLoss):
         Zhang, LeCun (2017). Universum prescription. AAAI, arXiv:1511.03719: the dustbin class.
         Bitterwolf, Meinke, Augustin, Hein (2022). Breaking down out-of-distribution detection. ICML: ``per_group``.
 
-    Example:
+    Examples:
         >>> loss = BackgroundClassLoss(num_classes=2)
         >>> logits = torch.tensor([[2.0, 0.0, -1.0], [0.0, 0.0, 3.0]])
         >>> [round(loss(logits, torch.tensor(target)).item(), 4) for target in ([0, 2], [0, -1])]

@@ -30,7 +30,7 @@ class UniformOELoss(GroupedLoss):
         Hendrycks, Mazeika, Dietterich (2019). Deep anomaly detection with outlier exposure. ICLR, arXiv:1812.04606,
         with its weight of 0.5.
 
-    Example:
+    Examples:
         >>> loss = UniformOELoss(num_classes=2)
         >>> round(loss(torch.tensor([[0.0, 0.0]]), torch.tensor([-1])).item() / 0.5, 4)  # log 2
         0.6931
@@ -76,7 +76,7 @@ class EnergyMarginLoss(GroupedLoss):
         "energy-bounded learning". The defaults are those of the released scripts; what margins are good depends on the
         scale of the logits.
 
-    Example:
+    Examples:
         >>> loss = EnergyMarginLoss(num_classes=1, m_in=-2.0, m_out=-1.0)
         >>> logits = torch.tensor([[1.0], [3.0]])  # energies -1 and -3, each on the wrong side
         >>> loss(logits, torch.tensor([0, -1]))  # 0.1 (-1 + 2)² + 0.1 (-1 + 3)²
@@ -126,7 +126,7 @@ class EntropicOpenSetLoss(GroupedLoss):
     References:
         Dhamija, Günther, Boult (2018). Reducing network agnostophobia. NeurIPS, arXiv:1811.04110.
 
-    Example:
+    Examples:
         >>> loss = EntropicOpenSetLoss(num_classes=2, reduction="none")
         >>> loss(torch.zeros(2, 2), torch.tensor([0, 2]))
         tensor([0.6931, 0.6931])
@@ -167,7 +167,7 @@ class ObjectosphereLoss(EntropicOpenSetLoss):
     References:
         Dhamija, Günther, Boult (2018). Reducing network agnostophobia. NeurIPS, arXiv:1811.04110.
 
-    Example:
+    Examples:
         >>> loss = ObjectosphereLoss(num_classes=1, xi=10.0, lam=0.1, reduction="none")
         >>> features = torch.tensor([[3.0, 4.0], [3.0, 4.0]])
         >>> loss(torch.zeros(2, 1), torch.tensor([0, -1]), features)

@@ -46,7 +46,7 @@ def ood_score(logits: Logits, num_classes: int, method: str = "s2") -> PerImage:
         with the opposite sign, higher = known.
         Hendrycks, Gimpel (2017), arXiv:1610.02136: msp. Liu et al. (2020), arXiv:2010.03759: energy.
 
-    Example:
+    Examples:
         >>> logits = torch.tensor([[4.0, 0.0, 0.0], [0.0, 0.0, 4.0]])
         >>> [[round(s, 3) for s in ood_score(logits, 2, m).tolist()] for m in ("s1", "s2", "s3")]
         [[0.018, 0.965], [0.035, 0.982], [0.027, 0.5]]
@@ -75,7 +75,7 @@ def threshold_at_tpr(scores: PerImage, tpr: float = 0.95) -> float:
         OptionError: The share is out of range.
         ShapeError: No scores, or one that is NaN.
 
-    Example:
+    Examples:
         >>> threshold_at_tpr(torch.tensor([1.0, 4.0, 2.0, 3.0]), tpr=0.75)
         3.0
     """

@@ -30,7 +30,7 @@ def class_balanced_weights(counts: Sequence[int], beta: float = 0.9999) -> PerCl
         Cui, Jia, Lin, Song, Belongie (2019). Class-balanced loss based on effective number of samples. CVPR,
         arXiv:1901.05555, eq. 2.
 
-    Example:
+    Examples:
         >>> [round(w, 4) for w in class_balanced_weights([1, 3], beta=0.5).tolist()]
         [1.2727, 0.7273]
     """
@@ -55,7 +55,7 @@ def ldam_margins(counts: Sequence[int], max_margin: float = 0.5) -> PerClass:
         Cao, Wei, Gaidon, Arechiga, Ma (2019). Learning imbalanced datasets with label-distribution-aware margin loss.
         NeurIPS, arXiv:1906.07413, §3.2.
 
-    Example:
+    Examples:
         >>> ldam_margins([16, 1]).tolist()
         [0.25, 0.5]
     """
@@ -72,7 +72,7 @@ def log_priors(counts: Sequence[int]) -> PerClass:
     Returns:
         float32, at most 0.
 
-    Example:
+    Examples:
         >>> [round(v, 4) for v in log_priors([1, 3]).tolist()]
         [-1.3863, -0.2877]
     """
@@ -93,7 +93,7 @@ def set_prior_bias(linear: nn.Module, counts: Sequence[int]) -> None:
     References:
         Lin et al. (2017), arXiv:1708.02002, §4.1, with each class's own share.
 
-    Example:
+    Examples:
         >>> layer = nn.Linear(1, 2)
         >>> set_prior_bias(layer, [1, 3])
         >>> layer.bias.sigmoid().tolist()

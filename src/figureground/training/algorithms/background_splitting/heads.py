@@ -30,7 +30,7 @@ class BackgroundSplitHeads(nn.Module):
     References:
         Mullapudi, Poms, Mark, Ramanan, Fatahalian (2021). Background splitting. CVPR, arXiv:2008.12873.
 
-    Example:
+    Examples:
         >>> heads = BackgroundSplitHeads(3, 1, 5, background=0.0)
         >>> main, aux = heads(torch.ones(2, 3))
         >>> main.shape, main[:, -1].tolist(), aux.shape
@@ -88,7 +88,7 @@ class MergedHead(nn.Module):
         num_rare: N.
         num_aux: K.
 
-    Example:
+    Examples:
         >>> main, split = MergedHead(3, 2, 5)(torch.ones(4, 3))
         >>> bool(torch.allclose(main[:, -1], split.logsumexp(1))), main.shape
         (True, torch.Size([4, 3]))

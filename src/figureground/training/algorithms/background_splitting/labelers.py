@@ -42,7 +42,7 @@ class PseudoLabeler:
         Mullapudi et al. (2021), arXiv:2008.12873: hard labels of a network trained on ImageNet. *Differs:* their code
         makes them with the random cuts of training; here equal pictures have equal labels.
 
-    Example:
+    Examples:
         >>> teacher = nn.Flatten()  # a picture of two pixels is its own logits
         >>> pictures = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8)[:, None, None]
         >>> PseudoLabeler(teacher).label(pictures).hard.tolist()
@@ -175,7 +175,7 @@ class ClusterPseudoLabeler:
     References:
         Sculley (2010). Web-scale k-means clustering. WWW.
 
-    Example:
+    Examples:
         >>> features = torch.tensor([[0.0, 1.0], [5.0, 0.0], [0.0, 2.0], [6.0, 0.1]])
         >>> a, b, c, d = ClusterPseudoLabeler(2).label(features).hard.tolist()
         >>> a == c, b == d, a == b

@@ -50,7 +50,7 @@ _WHERE = ("all", "background", "labeled")
 class LossOut(NamedTuple):
     """Both terms.
 
-    Args:
+    Attributes:
         total: Main plus weight times auxiliary.
         main: Mean over the labelled pictures.
         aux: Mean over the pictures that the auxiliary loss takes, unweighted.
@@ -83,7 +83,7 @@ class BackgroundSplitLoss(nn.Module):
         Mullapudi, Poms, Mark, Ramanan, Fatahalian (2021). Background splitting. CVPR, arXiv:2008.12873. Soft targets:
         Li, Hoiem (2016), Learning without forgetting, arXiv:1606.09282.
 
-    Example:
+    Examples:
         >>> loss = BackgroundSplitLoss(aux_weight=0.5)
         >>> main, aux = torch.zeros(2, 2), torch.zeros(2, 4)
         >>> out = loss(main, aux, torch.tensor([0, -1]), pseudo=torch.tensor([3, 1]))
@@ -201,7 +201,7 @@ def main_loss(
     Raises:
         OptionError: Counts are needed and absent; or an unknown name.
 
-    Example:
+    Examples:
         >>> main_loss("ldam", [10, 990], {"scale": 30.0}).scale
         30.0
     """

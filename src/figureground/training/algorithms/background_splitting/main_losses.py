@@ -31,7 +31,7 @@ class PlainLoss(nn.Module):
     Args:
         weights: Of the classes; the mean is weighted. Equal ones where omitted.
 
-    Example:
+    Examples:
         >>> loss = PlainLoss()
         >>> round(loss(torch.zeros(2, 2), torch.tensor([0, -1])).item(), 4)
         0.6931
@@ -82,7 +82,7 @@ class ClassBalancedLoss(PlainLoss):
     References:
         Cui et al. (2019), arXiv:1901.05555.
 
-    Example:
+    Examples:
         >>> ClassBalancedLoss([5, 5])(torch.zeros(1, 2), torch.tensor([1])).item() > 0.69
         True
     """
@@ -101,7 +101,7 @@ class FocalLoss(PlainLoss):
     References:
         Lin, Goyal, Girshick, He, Dollár (2017). Focal loss for dense object detection. ICCV, arXiv:1708.02002.
 
-    Example:
+    Examples:
         >>> round(FocalLoss(2.0)(torch.zeros(1, 2), torch.tensor([0])).item(), 4)  # 0.6931 / 4
         0.1733
     """
@@ -144,7 +144,7 @@ class LDAMLoss(PlainLoss):
     References:
         Cao et al. (2019), arXiv:1906.07413.
 
-    Example:
+    Examples:
         >>> LDAMLoss([1, 1], max_margin=0.0)(torch.zeros(1, 2), torch.tensor([0])).item() < 0.7
         True
     """
@@ -204,7 +204,7 @@ class LogitAdjustedLoss(PlainLoss):
         Menon, Jayasumana, Rawat, Jain, Veit, Kumar (2021). Long-tail learning via logit adjustment. ICLR,
         arXiv:2007.07314. Ren et al. (2020). Balanced meta-softmax. NeurIPS, arXiv:2007.10740.
 
-    Example:
+    Examples:
         >>> round(LogitAdjustedLoss([1, 3])(torch.zeros(1, 2), torch.tensor([0])).item(), 4)
         1.3863
     """
@@ -231,7 +231,7 @@ class BinaryLoss(PlainLoss):
 
     Begin with ``set_prior_bias``, so that the many negatives do not swamp the first steps.
 
-    Example:
+    Examples:
         >>> round(BinaryLoss()(torch.zeros(1, 3), torch.tensor([2])).item(), 4)  # 3 × 0.6931
         2.0794
     """

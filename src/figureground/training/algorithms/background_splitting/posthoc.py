@@ -33,7 +33,7 @@ def tau_normalize(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
         Kang et al. (2020). Decoupling representation and classifier for long-tailed recognition. ICLR,
         arXiv:1910.09217, eq. 5.
 
-    Example:
+    Examples:
         >>> layer = nn.Linear(2, 1)
         >>> _ = layer.weight.data.copy_(torch.tensor([[3.0, 4.0]]))
         >>> [round(value, 4) for value in tau_normalize(layer).weight[0].tolist()]
@@ -60,7 +60,7 @@ def logit_adjust(logits: Logits, class_counts: Sequence[int], *, tau: float = 1.
     References:
         Menon et al. (2021), arXiv:2007.07314, eq. 9.
 
-    Example:
+    Examples:
         >>> [round(value, 4) for value in logit_adjust(torch.zeros(1, 2), [1, 3])[0].tolist()]
         [1.3863, 0.2877]
     """
@@ -94,7 +94,7 @@ def retrained_head(
     References:
         Kang et al. (2020), arXiv:1910.09217, §4.
 
-    Example:
+    Examples:
         >>> features = torch.tensor([[1.0], [-1.0]] * 8)
         >>> head = retrained_head(features, torch.tensor([0, 1] * 8), outputs=2, steps=20)
         >>> head(features[:2]).argmax(1).tolist()

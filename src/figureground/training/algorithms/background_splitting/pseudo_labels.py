@@ -49,7 +49,7 @@ class PseudoLabels:
     Raises:
         ShapeError: Lengths differ, or a label is out of range.
 
-    Example:
+    Examples:
         >>> found = PseudoLabels(torch.tensor([0, 0, 1, 1]), 2)
         >>> report = found.report(torch.tensor([0, 1, 1, 1]), num_rare=1)
         >>> round(report.perplexity, 4), report.largest_share, report.rare_purity

@@ -68,7 +68,7 @@ class CamErasingOptions(ErasingOptions):
         Returns:
             Whether.
 
-        Example:
+        Examples:
             >>> options = CamErasingOptions(start=0.5, refresh_every=2)
             >>> [epoch for epoch in range(9) if options.is_due(epoch, 8)]
             [4, 6]

@@ -22,7 +22,7 @@ class CamCache:
         size: Height and width of a map.
         device: Where the maps are kept.
 
-    Example:
+    Examples:
         >>> cache = CamCache(3, (1, 2))
         >>> cache.put(torch.tensor([2]), torch.tensor([[[0.0, 1.0]]]))
         >>> cache.get(torch.tensor([2, -1])).tolist(), round(cache.coverage(), 2)

@@ -61,7 +61,7 @@ def erase_regions(
         Oh, Lee (2023). J. Korea Multimedia Society 26(10), 1231, doi 10.9717/kmms.2023.26.10.1231. *Differs:* only its
         abstract was at hand; every number here is our choice.
 
-    Example:
+    Examples:
         >>> pictures = torch.ones(1, 1, 4, 4)
         >>> where = torch.zeros(1, 4, 4)
         >>> where[0, 0, 0] = 1
@@ -129,7 +129,7 @@ class CamRandomErasing:
         generator: Where the numbers come from; on the pictures' device.
         mean: Colour ``(C,)`` for the fill ``mean``.
 
-    Example:
+    Examples:
         >>> erase = CamRandomErasing(ErasingOptions(preset="zhong"), torch.Generator())
         >>> erase(torch.zeros(2, 3, 8, 8)).shape
         torch.Size([2, 3, 8, 8])

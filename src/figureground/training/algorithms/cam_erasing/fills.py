@@ -32,7 +32,7 @@ def filled(
     Returns:
         Pictures of the same shape, type and layout.
 
-    Example:
+    Examples:
         >>> mask = torch.tensor([[[True, False]]])
         >>> half = torch.full((1, 1, 1, 2), 0.5)
         >>> filled(half, mask, "zero", generator=torch.Generator()).tolist()

@@ -32,7 +32,7 @@ class ErasingOptions(RecipePart):
     ``sampler`` ``hide-and-seek`` and ``grid-mask`` erase cells in the place of a rectangle: their side in pixels is
     uniform in ``cell``, and ``hidden`` is the chance of each cell, or the share of a cell's side that is erased.
 
-    Example:
+    Examples:
         >>> ErasingOptions(preset="timm").aspect_law
         'log'
         >>> ErasingOptions(sampler="grid-mask").region

@@ -28,7 +28,7 @@ def draw_corners(
     Returns:
         Row and column, ``(2, N)`` int64.
 
-    Example:
+    Examples:
         >>> only = torch.zeros(1, 2, 3, dtype=torch.bool)
         >>> only[0, 1, 2] = True
         >>> draw_corners(only, generator=torch.Generator()).tolist()
@@ -78,7 +78,7 @@ def likely_positions(
     Returns:
         ``(N, H, W)``, at least one position a picture.
 
-    Example:
+    Examples:
         >>> one = torch.tensor([[[0.0, 0.0, 1.0]]])
         >>> side = torch.tensor([[1], [1]])
         >>> likely_positions(one, side, ErasingOptions()).tolist()
@@ -112,7 +112,7 @@ def box_sums(levels: Int[Tensor, "N H W"], shapes: Int[Tensor, "2 N"]) -> Int[Te
     Returns:
         ``(N, H, W)``; beyond the border, sums of the part inside.
 
-    Example:
+    Examples:
         >>> box_sums(torch.tensor([[[1, 2, 4]]]), torch.tensor([[1], [2]])).tolist()
         [[[3, 6, 4]]]
     """

@@ -31,7 +31,7 @@ def draw_shapes(
     References:
         Zhong et al. (2020), algorithm 1, arXiv:1708.04896.
 
-    Example:
+    Examples:
         >>> square = ErasingOptions(p=1.0, area=(0.25, 0.25), aspect=(1.0, 1.0))
         >>> draw_shapes(2, (8, 8), square, generator=torch.Generator()).tolist()
         [[4, 4], [4, 4]]

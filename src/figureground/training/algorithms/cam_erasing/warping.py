@@ -24,7 +24,7 @@ def warp_maps(
     Returns:
         ``(N, H, W)``; zero where the cut reaches beyond the picture.
 
-    Example:
+    Examples:
         >>> import torch
         >>> one = torch.tensor([2]), torch.tensor([1]), torch.tensor([True])
         >>> warp_maps(torch.tensor([[[0.0, 1.0]]]), Geometry(*one, pad=1), (1, 2)).tolist()

@@ -29,7 +29,7 @@ class KDLoss(DistillationLoss):
     References:
         Hinton, Vinyals, Dean (2015). Distilling the knowledge in a neural network. arXiv:1503.02531.
 
-    Example:
+    Examples:
         >>> loss = KDLoss(temperature=1.0)
         >>> round(float(loss(torch.zeros(1, 2), torch.tensor([[0.0, 1.0]]))), 4)
         0.1109
@@ -87,7 +87,7 @@ class DKDLoss(DistillationLoss):
         Zhao, Cui, Song, Qiu, Liang (2022). Decoupled knowledge distillation. CVPR, arXiv:2203.08679, eq. 7. *Differs:*
         the paper's code hides the target behind a logit of −1000; here it is left out, which is the limit of that.
 
-    Example:
+    Examples:
         >>> student, teacher = torch.zeros(1, 3), torch.tensor([[2.0, 1.0, 0.0]])
         >>> loss = DKDLoss(alpha=0.0, beta=1.0, temperature=1.0)
         >>> round(float(loss(student, teacher, torch.tensor([0]))), 4)

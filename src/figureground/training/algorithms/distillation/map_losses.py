@@ -85,7 +85,7 @@ class AttentionTransferLoss(DistillationLoss):
         Zagoruyko, Komodakis (2017). Paying more attention to attention. ICLR, arXiv:1612.03928. *Differs:* as in the
         authors' code and the benchmark, the mean of squares and not the length of the difference.
 
-    Example:
+    Examples:
         >>> left, right = (
         ...     torch.tensor([[[[1.0, 0.0]]]]),
         ...     torch.tensor([[[[0.0, 1.0]], [[0.0, 2.0]]]]),
@@ -125,7 +125,7 @@ class NSTLoss(DistillationLoss):
     References:
         Huang, Wang (2017). Like what you like: Knowledge distill via neuron selectivity transfer. arXiv:1707.01219.
 
-    Example:
+    Examples:
         >>> maps = torch.rand(2, 3, 4, 5)
         >>> abs(float(NSTLoss()([maps], [maps]))) < 1e-6
         True

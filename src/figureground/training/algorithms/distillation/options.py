@@ -63,7 +63,7 @@ class DistillationOptions(RecipePart):
         Returns:
             γ, α, β.
 
-        Example:
+        Examples:
             >>> DistillationOptions(loss="kd").weights(), DistillationOptions(loss="sp").weights()
             ((0.1, 0.9, 0.0), (1.0, 0.0, 3000.0))
         """

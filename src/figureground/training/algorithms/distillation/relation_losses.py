@@ -27,7 +27,7 @@ class SimilarityLoss(DistillationLoss):
     References:
         Tung, Mori (2019). Similarity-preserving knowledge distillation. ICCV, arXiv:1907.09682, eq. 4.
 
-    Example:
+    Examples:
         >>> float(SimilarityLoss()(torch.eye(2), torch.ones(2, 3)))  # ((1 - .7071)² + .7071²) / 2
         0.29289...
     """
@@ -125,7 +125,7 @@ class RKDLoss(DistillationLoss):
     References:
         Park, Kim, Lu, Cho (2019). Relational knowledge distillation. CVPR, arXiv:1904.05068. Weights of the benchmark.
 
-    Example:
+    Examples:
         >>> points = torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
         >>> float(RKDLoss()(points, 2 * points)) < 1e-9
         True
@@ -165,7 +165,7 @@ class PKTLoss(DistillationLoss):
         Passalis, Tefas (2018). Learning deep representations with probabilistic knowledge transfer. ECCV,
         arXiv:1803.10837.
 
-    Example:
+    Examples:
         >>> round(abs(float(PKTLoss()(torch.eye(3), 5 * torch.eye(3)))), 6)
         0.0
     """

@@ -104,7 +104,7 @@ def hierarchical_context(student: Tensor, teacher: Tensor) -> Tensor:
     Raises:
         ShapeError: The shapes differ.
 
-    Example:
+    Examples:
         >>> float(hierarchical_context(torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)))
         1.0
     """

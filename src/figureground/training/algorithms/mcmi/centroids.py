@@ -36,7 +36,7 @@ class CentroidBank(nn.Module):
     Raises:
         OptionError: Another mode, or a number out of range.
 
-    Example:
+    Examples:
         >>> bank = CentroidBank(2)
         >>> bank.refresh(class_sums(torch.zeros(1, 2), torch.tensor([0])))
         >>> bank.centroids[0].tolist(), bank.undefined

@@ -22,7 +22,7 @@ def centroid_divergence(
     Returns:
         0 or above, up to rounding.
 
-    Example:
+    Examples:
         >>> import torch
         >>> half = torch.tensor([0.5, 0.5])
         >>> round(centroid_divergence(torch.tensor([50.0, 0.0]), half).item(), 4)

@@ -28,7 +28,7 @@ def batch_separation(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     Returns:
         Nats; 0 for a batch without such a pair.
 
-    Example:
+    Examples:
         >>> round(batch_separation(torch.zeros(2, 2), torch.tensor([0, 1])).item(), 4)
         0.6931
     """
@@ -60,7 +60,7 @@ class MCMILoss(nn.Module):
         Ye et al. (2024). Bayes conditional distribution estimation for knowledge distillation based on conditional
         mutual information. ICLR, arXiv:2401.08732, there eq. 14.
 
-    Example:
+    Examples:
         >>> from figureground.metrics.information import class_sums
         >>> bank = CentroidBank(2)
         >>> labels = torch.tensor([0, 0, 1])
@@ -110,7 +110,7 @@ class CMICLoss(nn.Module):
         Yang et al. (2023). Conditional mutual information constrained deep learning for classification,
         arXiv:2309.09123. *Differs:* centroids come from the bank; the paper alternates between network and centroids.
 
-    Example:
+    Examples:
         >>> CMICLoss(CentroidBank(2), 1.0, 0.5)
         CMICLoss(
           (bank): CentroidBank()
@@ -153,7 +153,7 @@ class EntropyBonusLoss(nn.Module):
         Pereyra et al. (2017). Regularizing neural networks by penalizing confident output distributions,
         arXiv:1701.06548.
 
-    Example:
+    Examples:
         >>> round(EntropyBonusLoss(1.0)(torch.zeros(1, 2), torch.tensor([0])).item(), 4)
         0.0
     """
@@ -182,7 +182,7 @@ class SquaredErrorLoss(nn.Module):
     References:
         Hamidi et al. (2024). How to train the teacher model for effective knowledge distillation. ECCV.
 
-    Example:
+    Examples:
         >>> SquaredErrorLoss()(torch.zeros(1, 2), torch.tensor([0])).item()
         0.5
     """

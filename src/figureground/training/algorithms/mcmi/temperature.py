@@ -27,7 +27,7 @@ def best_temperature(logits: Logits, labels: Labels) -> float:
     References:
         Guo, Pleiss, Sun, Weinberger (2017). On calibration of modern neural networks. ICML, arXiv:1706.04599.
 
-    Example:
+    Examples:
         >>> logits = torch.tensor([[4.0, 0.0]] * 4)  # says 98 %, is right three times in four
         >>> round(best_temperature(logits, torch.tensor([0, 0, 0, 1])), 3)
         3.641

@@ -23,7 +23,7 @@ def turned(images: Images, quarters: Int[Tensor, " N"]) -> Images:
     Raises:
         ShapeError: The pictures are not square.
 
-    Example:
+    Examples:
         >>> picture = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
         >>> turned(picture, torch.tensor([1])).tolist()
         [[[[2.0, 4.0], [1.0, 3.0]]]]
