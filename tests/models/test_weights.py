@@ -150,3 +150,14 @@ def test_a_missing_file_and_a_file_without_weights_are_refused(tmp_path: Path):
         torch.save(content, tmp_path / "empty.pth")
         with pytest.raises(ModelError, match="holds no weights"):
             read_weights(tmp_path / "empty.pth")
+
+
+def test_weights_for_another_number_of_classes_say_which(tmp_path):
+    save_file(
+        nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 7)).state_dict(), tmp_path / "w.safetensors"
+    )
+    with pytest.raises(ModelError, match="of a network with 7 outputs: num_classes"):
+        load_weights(nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 5)), tmp_path / "w.safetensors")
+    with pytest.raises(ModelError) as caught:
+        load_weights(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5)), tmp_path / "w.safetensors")
+    assert "num_classes" not in str(caught.value)

@@ -125,9 +125,18 @@ def _check_fit(given: Mapping[str, Tensor], target: Mapping[str, Tensor], file: 
     }
     found = [f"{len(keys)} {kind} ({_three(keys)})" for kind, keys in misfits.items() if keys]
     if found:
-        raise ModelError(
-            f"{file} does not fit the network's {len(want)} weights: {'; '.join(found)}"
-        )
+        told = f"{file} does not fit the network's {len(want)} weights: {'; '.join(found)}"
+        raise ModelError(told + ("" if have ^ want else _other_outputs(given, target)))
+
+
+def _other_outputs(given: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> str:
+    """What to do where all misfits have another number of rows, one and the same: the outputs of the last layer."""
+    wrong = [key for key in target if key in given and given[key].shape != target[key].shape]
+    rows = {tuple(given[key].shape[:1]) for key in wrong}
+    alike = all(given[key].shape[1:] == target[key].shape[1:] for key in wrong)
+    if len(rows) != 1 or not alike or not all(rows):
+        return ""
+    return f"; they are of a network with {rows.pop()[0]} outputs: num_classes, in the model's arguments, sets that"
 
 
 def _without_counters(weights: Mapping[str, Tensor]) -> set[str]:
