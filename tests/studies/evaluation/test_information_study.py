@@ -11,6 +11,7 @@ from torch import nn
 from figureground.base.errors import DataError, OptionError
 from figureground.data import LabeledImages, LazyPictures
 from figureground.data.in_memory import in_memory
+from figureground.metrics.classification import ece
 from figureground.metrics.information import information
 from figureground.models import Classifier, Preprocessing
 from figureground.studies.evaluation.information import (
@@ -60,6 +61,8 @@ def test_the_record_holds_what_the_metric_says(data, tmp_path):
         "I(Y; Ŷ)": "mi_y",
         "H(Ŷ)": "h_yhat",
     }
+    error = values["expected calibration error, 15 bins"]
+    assert error == pytest.approx(ece(logits / 2, data.labels).item(), abs=1e-5)
     for title, name in (*names.items(), ("separation, different-pairs", "separation")):
         assert values[title] == pytest.approx(getattr(wanted, name).item(), abs=1e-5)
     rows = record.tables[1]["rows"]
@@ -117,8 +120,8 @@ def test_outputs_that_are_no_numbers_and_other_class_names_are_noted(data, tmp_p
         toy.network[1].bias[0] = torch.nan
     record = study_information(toy, data, out=tmp_path, source="toy")
     assert record.notes[0] == "40 of 40 pictures have outputs that are no numbers"
-    for row in record.tables[0]["rows"][:-1]:  # all but the accuracy
-        assert row[1] != row[1], row
+    for row in record.tables[0]["rows"]:
+        assert row[1] != row[1] or row[0] == "accuracy", row
     named = Classifier(classifier().network, PLAIN, name="toy", class_names=("Cat", "emu", "dog"))
     notes = study_information(named, data, out=tmp_path, source="toy").notes
     assert any("the model's class 'emu' is taken to be the data's 'dog'" in note for note in notes)

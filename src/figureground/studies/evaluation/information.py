@@ -17,6 +17,7 @@ from figureground.base.record import provenance, write_json
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
 from figureground.data.loaders.packed_sets import pack
+from figureground.metrics.classification import ece
 from figureground.metrics.information import CMIMeter, Information
 from figureground.models import Classifier
 from figureground.studies.evaluation.information_pictures import pictures_for
@@ -125,7 +126,8 @@ def study_information(
         list(_logits(classifier.eval(), data, meter, size=chosen.batch_size, watch=watch))
     )
     found = meter.report()
-    _keep(out, logits / chosen.temperature, found, labels=data.labels)
+    logits = logits / chosen.temperature
+    _keep(out, logits, found, labels=data.labels)
     record = MeasureRecord(
         kind="information",
         data=source,
@@ -134,7 +136,7 @@ def study_information(
         methods={},
         options={key: str(value) for key, value in vars(chosen).items()},
         tables=(
-            overall_table(found, chosen.separation),
+            overall_table(found, chosen.separation, calibration=_calibration(logits, data.labels)),
             class_table(found, data.class_names),
             *omitted_tables(logits, data, chosen.omitted),
         ),
@@ -222,6 +224,11 @@ def _keep(out: Path, logits: Tensor, found: Information, *, labels: Tensor) -> N
     np.savez(out / "per_image.npz", **{key: value.numpy() for key, value in columns.items()})
     numbers = {key: value.cpu().numpy() for key, value in vars(found).items()}
     np.savez(out / "information.npz", **numbers)
+
+
+def _calibration(logits: Tensor, labels: Tensor) -> float:
+    """NaN where an output is no number."""
+    return float(ece(logits, labels)) if bool(logits.isfinite().all()) else float("nan")
 
 
 def _notes(

@@ -30,12 +30,13 @@ _CAPTION = (
 )
 
 
-def overall_table(found: Information, separation: str) -> dict[str, Any]:
+def overall_table(found: Information, separation: str, *, calibration: float) -> dict[str, Any]:
     """One row a quantity.
 
     Args:
         found: The numbers.
         separation: Kind of the separation.
+        calibration: Expected calibration error.
 
     Returns:
         The table.
@@ -45,6 +46,7 @@ def overall_table(found: Information, separation: str) -> dict[str, Any]:
         [title, round(float(getattr(found, name)), 5), _UNITS.get(name, "nats")]
         for name, title in titles.items()
     ]
+    rows.append(["expected calibration error, 15 bins", round(calibration, 5), "share"])
     return {
         "title": "Information",
         "caption": _CAPTION,
