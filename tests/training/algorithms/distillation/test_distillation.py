@@ -274,6 +274,7 @@ def test_a_teacher_must_be_named_and_be_there(recipe, tmp_path):
         ({"other": 1.0}, "weighed by 'kd'"),
         ({"loss": "dkd", "student_layers": ["a"]}, "looks at logits alone"),
         ({"kd": -1.0}, "greater than or equal to 0"),
+        ({"loss": "sp", "teacher_layers": ["a", "b"]}, "one layer of each, not 2"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(recipe, words, said):

@@ -50,6 +50,9 @@ class DistillationOptions(RecipePart):
             )
         if (self.student_layers or self.teacher_layers) and not self.layered:
             raise ValueError(f"the loss {self.loss} looks at logits alone, not at layers")
+        named = max(len(self.student_layers), len(self.teacher_layers))
+        if named > 1 and DISTILLATION_LOSSES[self.loss].looks_at != "maps":
+            raise ValueError(f"the loss {self.loss} compares one layer of each, not {named}")
         return self
 
     @property
