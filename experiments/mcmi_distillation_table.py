@@ -8,7 +8,7 @@ from collections import defaultdict
 import numpy as np
 import torch
 
-from figureground.metrics.intervals import paired_difference
+from figureground.metrics.intervals import paired_difference, seeds_difference
 
 
 def read_lines(path):
@@ -52,11 +52,16 @@ def _teachers(runs):
 
 
 def _students(title, runs, labels, *, missing):
-    """Accuracy of each arm, and differences to the control over the same pictures, seeds averaged."""
+    """Accuracy of each arm, and differences to controls: over the same pictures, seeds averaged; and over seeds."""
     control = runs.get("mcmi 0")
     heads = ["teacher", "seeds", "validation %", "test %", "kept %"]
     heads += ["omitted recall %", "omitted precision %"] if missing else []
-    heads += ["test, minus mcmi 0", "test, minus mll", "by seed, minus mcmi 0"]
+    heads += [
+        "test, minus mcmi 0",
+        "test, minus mll",
+        "over seeds, minus mcmi 0",
+        "over seeds, minus mll",
+    ]
     print(f"\n### {title}\n\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     weighed = {name: _mean(seeds, "validation") for name, seeds in runs.items() if _weighed(name)}
     best = max(weighed, key=weighed.__getitem__, default=None)
@@ -64,8 +69,9 @@ def _students(title, runs, labels, *, missing):
         cells = [f"**{name}**" if name == best else name, str(len(seeds))]
         cells += [f"{100 * _mean(seeds, 'validation'):.2f}", f"{100 * _mean(seeds, 'test'):.2f}"]
         cells += _by_class(seeds, labels, missing)
-        cells += [_against(seeds, other, labels) for other in (control, runs.get("mll"))]
-        cells.append(_by_seed(seeds, control))
+        others = (control, runs.get("mll"))
+        cells += [_against(seeds, other, labels) for other in others]
+        cells += [_over_seeds(seeds, other) for other in others]
         print(f"| {' | '.join(cells)} |")
 
 
@@ -107,8 +113,11 @@ def _against(seeds, others, labels):
     return f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
 
 
-def _by_seed(seeds, others):
+def _over_seeds(seeds, others):
+    """Mean difference in points with Student's 95 % interval over the seeds that both have."""
     shared = sorted(set(seeds) & set(others or {}))
-    if seeds is others:
+    if len(shared) < 2 or seeds is others:
         return ""
-    return " ".join(f"{100 * (seeds[s]['test'] - others[s]['test']):+.2f}" for s in shared)
+    one, other = (torch.tensor([100 * runs[s]["test"] for s in shared]) for runs in (seeds, others))
+    found = seeds_difference(one, other)
+    return f"{found.mean:+.2f} [{found.low:+.2f}, {found.high:+.2f}]"
