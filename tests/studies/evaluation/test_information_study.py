@@ -20,6 +20,7 @@ from figureground.studies.evaluation.information import (
     study_information,
 )
 from figureground.studies.evaluation.information_pictures import pictures_for, some_of
+from figureground.training import best_temperature
 
 PLAIN = Preprocessing((4, 5), "stretch", 1.0, "bilinear", (0.5,), (0.25,), 1)
 
@@ -63,6 +64,8 @@ def test_the_record_holds_what_the_metric_says(data, tmp_path):
     }
     error = values["expected calibration error, 15 bins"]
     assert error == pytest.approx(ece(logits / 2, data.labels).item(), abs=1e-5)
+    best = best_temperature(logits / 2, data.labels)
+    assert values["temperature that fits best"] == pytest.approx(best, abs=1e-4)
     for title, name in (*names.items(), ("separation, different-pairs", "separation")):
         assert values[title] == pytest.approx(getattr(wanted, name).item(), abs=1e-5)
     rows = record.tables[1]["rows"]

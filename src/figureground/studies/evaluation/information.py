@@ -28,6 +28,7 @@ from figureground.studies.evaluation.information_tables import (
 )
 from figureground.studies.evaluation.measure_record import MeasureRecord
 from figureground.studies.progress import Watch, unwatched
+from figureground.training.algorithms.mcmi import best_temperature
 
 PARTS = ("train", "val", "test", "all")
 _NOTE = (
@@ -136,7 +137,7 @@ def study_information(
         methods={},
         options={key: str(value) for key, value in vars(chosen).items()},
         tables=(
-            overall_table(found, chosen.separation, calibration=_calibration(logits, data.labels)),
+            overall_table(found, chosen.separation, **_calibration(logits, data.labels)),
             class_table(found, data.class_names),
             *omitted_tables(logits, data, chosen.omitted),
         ),
@@ -226,9 +227,14 @@ def _keep(out: Path, logits: Tensor, found: Information, *, labels: Tensor) -> N
     np.savez(out / "information.npz", **numbers)
 
 
-def _calibration(logits: Tensor, labels: Tensor) -> float:
-    """NaN where an output is no number."""
-    return float(ece(logits, labels)) if bool(logits.isfinite().all()) else float("nan")
+def _calibration(logits: Tensor, labels: Tensor) -> dict[str, float]:
+    """How far confidence is from accuracy, and the temperature that mends it; NaN where an output is no number."""
+    if not bool(logits.isfinite().all()):
+        return {"calibration": float("nan"), "temperature": float("nan")}
+    return {
+        "calibration": float(ece(logits, labels)),
+        "temperature": best_temperature(logits, labels),
+    }
 
 
 def _notes(

@@ -30,13 +30,16 @@ _CAPTION = (
 )
 
 
-def overall_table(found: Information, separation: str, *, calibration: float) -> dict[str, Any]:
+def overall_table(
+    found: Information, separation: str, *, calibration: float, temperature: float
+) -> dict[str, Any]:
     """One row a quantity.
 
     Args:
         found: The numbers.
         separation: Kind of the separation.
         calibration: Expected calibration error.
+        temperature: Of the logits, that fits the labels best.
 
     Returns:
         The table.
@@ -46,7 +49,10 @@ def overall_table(found: Information, separation: str, *, calibration: float) ->
         [title, round(float(getattr(found, name)), 5), _UNITS.get(name, "nats")]
         for name, title in titles.items()
     ]
-    rows.append(["expected calibration error, 15 bins", round(calibration, 5), "share"])
+    rows += [
+        ["expected calibration error, 15 bins", round(calibration, 5), "share"],
+        ["temperature that fits best", round(temperature, 4), ""],
+    ]
     return {
         "title": "Information",
         "caption": _CAPTION,

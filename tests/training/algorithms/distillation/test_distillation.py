@@ -79,6 +79,8 @@ def test_the_total_is_weighed_as_in_the_benchmark(begun):
     plain = run.losses_of(outputs, batch.labels)["cross_entropy"]
     torch.testing.assert_close(found["cross_entropy"], 0.1 * plain)
     torch.testing.assert_close(found["kd"], 0.9 * KDLoss(4.0)(outputs, taught))
+    softer = step(*begun(options(teacher_temperature=2.5)))[2]["kd"]
+    torch.testing.assert_close(softer, 0.9 * KDLoss(4.0)(outputs, taught / 2.5))
 
 
 def test_given_weights_replace_the_usual_ones(begun):

@@ -193,7 +193,7 @@ class Distillation(Algorithm):
             tapped(self.teacher, self.layers[1]) as kept,
         ):
             logits = self.teacher(batch.images)[:, : self.num_classes]
-        return logits.float(), _in_order(kept, self.layers[1])
+        return logits.float() / self.chosen.teacher_temperature, _in_order(kept, self.layers[1])
 
     def _asked_in_advance(self, run: Run) -> Tensor:
         """The teacher's logits for every training picture."""

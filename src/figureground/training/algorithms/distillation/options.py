@@ -19,7 +19,9 @@ class DistillationOptions(RecipePart):
     one of ``DISTILLATION_LOSSES``, with its own ``loss_options``. The total is ``cross_entropy`` · cross-entropy +
     ``kd`` · KD at ``temperature`` + ``other`` · the loss, where that is another one; each weight has the standard
     benchmark's value unless it is given. ``ramp`` is the share of the run in which ``other`` grows from 0. Layers to
-    compare are found by looking unless ``student_layers`` and ``teacher_layers`` name them, in pairs.
+    compare are found by looking unless ``student_layers`` and ``teacher_layers`` name them, in pairs. The teacher's
+    logits are divided by ``teacher_temperature`` first; one that fits validation pictures best is the control for a
+    teacher that was trained to be less sure.
     ``cache_logits`` runs the teacher once over the training pictures, for losses of logits and pictures that never
     change.
     """
@@ -32,6 +34,7 @@ class DistillationOptions(RecipePart):
     kd: float | None = Field(default=None, ge=0)
     other: float | None = Field(default=None, ge=0)
     temperature: float = Field(default=4.0, gt=0)
+    teacher_temperature: float = Field(default=1.0, gt=0)
     ramp: float | None = Field(default=None, ge=0, le=1)
     student_layers: tuple[str, ...] = ()
     teacher_layers: tuple[str, ...] = ()
