@@ -30,6 +30,7 @@ def printed(lines, labels, omitted):
     for line in lines:
         arms[line["setting"], line["loss"], line["teacher"]][line["seed"]] = line
     _teachers({arm[2]: runs for arm, runs in arms.items() if arm[0] == "teacher"})
+    _overview(arms, labels, list(omitted))
     for setting, missing in omitted.items():
         for loss in ("kd", "sp"):
             chosen = {arm[2]: r for arm, r in arms.items() if arm[:2] == (setting, loss)}
@@ -51,6 +52,32 @@ def _teachers(runs):
         print(f"| {name} | {100 * mean['test']:.2f} | {mean['cmi']:.4f} | {mean['entropy']:.4f} |")
 
 
+def _overview(arms, labels, settings):
+    """Mean test accuracy of all students, and of the MCMI weight that validation chooses less the controls."""
+    names = list(dict.fromkeys(arm[2] for arm in arms if arm[0] != "teacher"))
+    heads = ["students", *names, "chosen", "minus mcmi 0: pictures", "seeds"]
+    heads += ["minus mll: pictures", "seeds"]
+    print(f"\n### Overview, test %\n\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
+    for setting in settings:
+        for loss in ("kd", "sp"):
+            runs = {arm[2]: found for arm, found in arms.items() if arm[:2] == (setting, loss)}
+            if not runs:
+                continue
+            best = _best(runs)
+            row = runs | {"no teacher": arms.get((setting, "none", "no teacher"))}
+            cells = [f"{100 * _mean(row[n], 'test'):.2f}" if row.get(n) else "" for n in names]
+            for other in (runs.get("mcmi 0"), runs.get("mll")):
+                cells += [_against(runs[best], other, labels), _over_seeds(runs[best], other)]
+            cells.insert(len(names), best)
+            print(f"| {setting}, {loss} | {' | '.join(cells)} |")
+
+
+def _best(runs):
+    """The MCMI weight whose students do best on validation pictures."""
+    weighed = {name: _mean(seeds, "validation") for name, seeds in runs.items() if _weighed(name)}
+    return max(weighed, key=weighed.__getitem__, default=None)
+
+
 def _students(title, runs, labels, *, missing):
     """Accuracy of each arm, and differences to controls: over the same pictures, seeds averaged; and over seeds."""
     control = runs.get("mcmi 0")
@@ -63,8 +90,7 @@ def _students(title, runs, labels, *, missing):
         "over seeds, minus mll",
     ]
     print(f"\n### {title}\n\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
-    weighed = {name: _mean(seeds, "validation") for name, seeds in runs.items() if _weighed(name)}
-    best = max(weighed, key=weighed.__getitem__, default=None)
+    best = _best(runs)
     for name, seeds in runs.items():
         cells = [f"**{name}**" if name == best else name, str(len(seeds))]
         cells += [f"{100 * _mean(seeds, 'validation'):.2f}", f"{100 * _mean(seeds, 'test'):.2f}"]
