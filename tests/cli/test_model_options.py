@@ -1,25 +1,22 @@
 """The words that say which model and how it wants its pictures."""
 
+import inspect
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import typer
+from typer.testing import CliRunner
 
 from figureground.base.errors import OptionError
-from figureground.cli.model_options import chosen_model, key_values
+from figureground.cli.model_options import NOTHING, Words, key_values, takes_words
 from figureground.models import Classifier
 
 
 def choose(name: str, **preprocessing: str | None) -> Classifier:
-    return chosen_model(
-        name,
-        weights=None,
-        random=False,
-        arguments=["outputs=5"],
-        class_names=None,
-        preprocessing=preprocessing,
-    )
+    return replace(Words(model_arg=["outputs=5"]), **preprocessing).load(name)
 
 
 @pytest.mark.parametrize(
@@ -95,3 +92,27 @@ def test_weights_drawn_at_random_are_the_same_in_the_next_run(tmp_path: Path):
     )
     first, second = (choose(f"{path}:build", size="24").state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_verb_has_the_options_in_the_place_of_their_bundle():
+    heard: list[tuple[str, Words, int]] = []
+
+    @takes_words
+    def verb(model: str, about: Words = NOTHING, depth: int = 3) -> None:
+        """Say it."""
+        heard.append((model, about, depth))
+
+    found = inspect.signature(verb).parameters
+    assert [*found] == ["model", *(one.name for one in fields(Words)), "depth"]
+    assert verb.__doc__ == "Say it."
+    app = typer.Typer()
+    app.command()(verb)
+    words = ["net", "--size", "24x32", "--random", "--model-arg", "a=1", "--depth", "5"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert heard == [("net", Words(random=True, model_arg=["a=1"], size="24x32"), 5)]
+    assert heard[0][1].height(224) == 24
+    assert NOTHING.height(224) == 224
+    with pytest.raises(OptionError, match=r"--random, --model-arg, --size"):
+        heard[0][1].refuse_any()
+    NOTHING.refuse_any()

@@ -57,7 +57,7 @@ def test_a_runs_folder_ranks_by_its_rare_classes(type_in: Run, photos: Path, tmp
     assert len((tmp_path / "ranked" / "scores.csv").read_text().splitlines()) == 4
     sized = type_in("rank", tmp_path / "run", photos, "--size", 64, "--out", tmp_path / "ranked")
     assert sized.exit_code == 1
-    assert "--size: the run's folder says this itself" in sized.stderr
+    assert "leave the model options out (--size)" in sized.stderr
     inside = photos / "out"
     for _ in range(2):
         again = type_in("rank", tmp_path / "run", photos, "--out", inside, "--top", 1)

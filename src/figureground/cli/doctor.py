@@ -21,26 +21,16 @@ if TYPE_CHECKING:
     from figureground.models import Classifier
 
 
+@model_options.takes_words
 def doctor(
     model: Annotated[str, typer.Argument(help="As for 'explain --model'.")],
     layer: Annotated[
         str | None, typer.Option(help="Examine this layer in place of the default.")
     ] = None,
-    weights: model_options.Weights = None,
-    random: model_options.Random = False,
-    model_arg: model_options.Arguments = None,
-    class_names: model_options.ClassNames = None,
-    size: model_options.Size = None,
-    resize: model_options.Resize = None,
-    crop_fraction: model_options.CropFraction = None,
-    mean: model_options.Mean = None,
-    std: model_options.Std = None,
+    about: model_options.Words = model_options.NOTHING,
 ) -> None:
     """Examine a model: default layer and why, preprocessing, class names, and which methods work."""
-    classifier = model_options.chosen_model(
-        model, weights=weights, random=random, arguments=model_arg, class_names=class_names,
-        preprocessing={"size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std},
-    )  # fmt: skip
+    classifier = about.load(model)
     _describe(classifier)
     _try_methods(classifier, layer)
 

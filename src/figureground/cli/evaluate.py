@@ -42,6 +42,7 @@ app.command("uncertainty")(evaluate_uncertainty.uncertainty)
 
 
 @app.command("localisation")
+@model_options.takes_words
 def localisation(
     data: shared.Data,
     model: Annotated[
@@ -99,15 +100,7 @@ def localisation(
     layer: Annotated[
         str | None, typer.Option(help="Layer of the maps. Default: found by looking.")
     ] = None,
-    weights: model_options.Weights = None,
-    random: model_options.Random = False,
-    model_arg: model_options.Arguments = None,
-    class_names: model_options.ClassNames = None,
-    size: model_options.Size = None,
-    resize: model_options.Resize = None,
-    crop_fraction: model_options.CropFraction = None,
-    mean: model_options.Mean = None,
-    std: model_options.Std = None,
+    about: model_options.Words = model_options.NOTHING,
     out: shared.Folder = Path("out/localisation"),
     overwrite: shared.Overwrite = False,
     batch_size: shared.BatchSize = 16,
@@ -131,16 +124,13 @@ def localisation(
         validation_share=validation_share, seed=seed, reference=reference, cases=cases,
         batch_size=batch_size, overwrite=overwrite,
     )  # fmt: skip
-    view = 224 if size is None else int(size.partition("x")[0])
+    view = about.height(224)
     set_options = SetOptions(
         images, label_offset, digits=digits, count=count, limit=limit, seed=seed, size=view, workers=workers
     )  # fmt: skip
     classifier = None
     if model is not None:
-        loaded = model_options.chosen_model(
-            model, weights=weights, random=random, arguments=model_arg, class_names=class_names,
-            preprocessing={"size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std},
-        )  # fmt: skip
+        loaded = about.load(model)
         classifier = shared.on_device(loaded, device)
     source = _source(classifier, methods, maps or [], classes=classes, layer=layer)
     pictures = open_evaluation_set(data, classifier, set_options)

@@ -12,6 +12,7 @@ from figureground.cli.comma_lists import numbers
 from figureground.cli.console import progress_bar
 
 
+@model_options.takes_words
 def faithfulness(
     data: shared.Data,
     model: model_options.Model,
@@ -41,15 +42,7 @@ def faithfulness(
     label_offset: shared.LabelOffset = None,
     digits: shared.Digits = "sklearn",
     count: shared.Count = 500,
-    weights: model_options.Weights = None,
-    random: model_options.Random = False,
-    model_arg: model_options.Arguments = None,
-    class_names: model_options.ClassNames = None,
-    size: model_options.Size = None,
-    resize: model_options.Resize = None,
-    crop_fraction: model_options.CropFraction = None,
-    mean: model_options.Mean = None,
-    std: model_options.Std = None,
+    about: model_options.Words = model_options.NOTHING,
     batch_size: shared.BatchSize = 8,
     workers: shared.Workers = 2,
     device: shared.Device = None,
@@ -80,10 +73,7 @@ def faithfulness(
     source = SetOptions(
         images, label_offset, digits=digits, count=count, limit=limit, seed=seed, workers=workers
     )
-    classifier = model_options.chosen_model(
-        model, weights=weights, random=random, arguments=model_arg, class_names=class_names,
-        preprocessing={"size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std},
-    )  # fmt: skip
+    classifier = about.load(model)
     pictures = open_evaluation_set(data, shared.on_device(classifier, device), source)
     with progress_bar() as bar:
         task = bar.add_task("measuring", total=len(pictures))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from figureground.base.errors import OptionError
 from figureground.cli import comma_lists, evaluate_options as shared, model_options
 from figureground.cli.console import progress_bar
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 _DATA = "Data"
 
 
+@model_options.takes_words
 def information(
     data: Annotated[
         str,
@@ -72,15 +72,7 @@ def information(
             rich_help_panel=_DATA,
         ),
     ] = None,
-    weights: model_options.Weights = None,
-    random: model_options.Random = False,
-    model_arg: model_options.Arguments = None,
-    class_names: model_options.ClassNames = None,
-    size: model_options.Size = None,
-    resize: model_options.Resize = None,
-    crop_fraction: model_options.CropFraction = None,
-    mean: model_options.Mean = None,
-    std: model_options.Std = None,
+    about: model_options.Words = model_options.NOTHING,
     batch_size: shared.BatchSize = 256,
     device: shared.Device = None,
     out: shared.Folder = Path("out/information"),
@@ -94,21 +86,11 @@ def information(
         study_information,
     )
 
-    fields = {
-        "size": size,
-        "resize": resize,
-        "crop_fraction": crop_fraction,
-        "mean": mean,
-        "std": std,
-    }
     if (Path(model) / "recipe.yaml").is_file():
-        _check_unused(weights, random, model_arg, class_names, *fields.values())
+        about.refuse_any()
         classifier, spec = _of_run(Path(model), checkpoint)
     else:
-        spec = None
-        classifier = model_options.chosen_model(
-            model, weights=weights, random=random, arguments=model_arg, class_names=class_names, preprocessing=fields
-        )  # fmt: skip
+        classifier, spec = about.load(model), None
     pictures = _opened(data, part, spec, root=root, seed=seed, limit=limit)
     given = _omitted(omitted, spec, ours=pictures.class_names, models=classifier.class_names)
     options = InformationOptions(
@@ -125,12 +107,6 @@ def information(
             watch=lambda done, total: bar.update(task, completed=done, total=total),
         )
     shared.finish(record, out)
-
-
-def _check_unused(*given: object) -> None:
-    """A run's folder says all of its model."""
-    if any(given):
-        raise OptionError("the folder of a run says all of its model: leave the model options out")
 
 
 def _of_run(folder: Path, checkpoint: str) -> "tuple[Classifier, DataSpec]":

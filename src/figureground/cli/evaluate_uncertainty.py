@@ -2,6 +2,7 @@
 
 __all__ = ["uncertainty"]
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from figureground.cli import evaluate_options as shared, model_options
 from figureground.cli.console import progress_bar
 
 
+@model_options.takes_words
 def uncertainty(
     data: shared.Data,
     model: model_options.Model,
@@ -35,15 +37,7 @@ def uncertainty(
     label_offset: shared.LabelOffset = None,
     digits: shared.Digits = "sklearn",
     count: shared.Count = 500,
-    weights: model_options.Weights = None,
-    random: model_options.Random = False,
-    model_arg: model_options.Arguments = None,
-    class_names: model_options.ClassNames = None,
-    size: model_options.Size = None,
-    resize: model_options.Resize = None,
-    crop_fraction: model_options.CropFraction = None,
-    mean: model_options.Mean = None,
-    std: model_options.Std = None,
+    about: model_options.Words = model_options.NOTHING,
     batch_size: shared.BatchSize = 8,
     workers: shared.Workers = 2,
     device: shared.Device = None,
@@ -63,12 +57,8 @@ def uncertainty(
         images, label_offset, digits=digits, count=count, limit=limit, seed=seed, workers=workers
     )
     classifier, *others = [
-        model_options.chosen_model(
-            model, weights=file, random=random, arguments=model_arg, class_names=class_names,
-            preprocessing={"size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std},
-        )
-        for file in (weights, *(other_weights or ()))
-    ]  # fmt: skip
+        replace(about, weights=file).load(model) for file in (about.weights, *(other_weights or ()))
+    ]
     pictures = open_evaluation_set(data, shared.on_device(classifier, device), source)
     where = next(iter(classifier.buffers())).device
     options = UncertaintyOptions(

@@ -22,6 +22,7 @@ _WHAT, _OUTPUT, _SPEED = "What to explain", "Output", "Speed"
 _SOME_FAILED = 2
 
 
+@model_options.takes_words
 def explain(
     photos: Annotated[
         list[str], typer.Argument(help="Files, folders or patterns ('photos/**/*.jpg').")
@@ -64,15 +65,7 @@ def explain(
         bool,
         typer.Option("--recursive", "-r", help="Search folders in folders.", rich_help_panel=_WHAT),
     ] = False,
-    weights: model_options.Weights = None,
-    random: model_options.Random = False,
-    model_arg: model_options.Arguments = None,
-    class_names: model_options.ClassNames = None,
-    size: model_options.Size = None,
-    resize: model_options.Resize = None,
-    crop_fraction: model_options.CropFraction = None,
-    mean: model_options.Mean = None,
-    std: model_options.Std = None,
+    about: model_options.Words = model_options.NOTHING,
     out_folder: Annotated[
         Path, typer.Option("--out", "-o", help="Where results go.", rich_help_panel=_OUTPUT)
     ] = Path("out/explain"),
@@ -133,10 +126,7 @@ def explain(
         drawing=Drawing(colour_map, alpha_by_value),
     )
     paths = find_images(photos, recursive=recursive)
-    classifier = model_options.chosen_model(
-        model, weights=weights, random=random, arguments=model_arg, class_names=class_names,
-        preprocessing={"size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std},
-    )  # fmt: skip
+    classifier = about.load(model)
     for note in classifier.notes:
         complain(f"note: {note}")
     record = _run(

@@ -64,13 +64,8 @@ def _layers(name: str, *, weights: object, arguments: list[str] | None, size: st
     from figureground.capture import choose_layer, look  # noqa: PLC0415
 
     # the layers do not depend on the weights, so none are fetched
-    classifier = model_options.chosen_model(
-        name,
-        weights=None,
-        random=weights is None,
-        arguments=arguments,
-        class_names=None,
-        preprocessing={"size": size},
+    classifier = model_options.Words(random=weights is None, model_arg=arguments, size=size).load(
+        name
     )
     image = torch.rand(1, classifier.preprocessing.channels, *classifier.preprocessing.size)
     default = choose_layer(classifier, image).name

@@ -1,22 +1,21 @@
 """The options that say which model, shared by every verb that takes one."""
 
 __all__ = [
+    "NOTHING",
     "Arguments",
-    "ClassNames",
-    "CropFraction",
-    "Mean",
     "Model",
-    "Random",
-    "Resize",
     "Size",
-    "Std",
     "Weights",
-    "chosen_model",
+    "Words",
     "key_values",
+    "takes_words",
 ]
 
+import functools
+import inspect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -85,45 +84,111 @@ Std = Annotated[
 ]
 
 
-def chosen_model(
-    name: str,
-    *,
-    weights: Path | None,
-    random: bool,
-    arguments: Sequence[str] | None,
-    class_names: Path | None,
-    preprocessing: Mapping[str, str | None],
-) -> "Classifier":
-    """The classifier that the options ask for.
+@dataclass(frozen=True)
+class Words:
+    """What was typed about a model, beside its name; each field is an option of every verb that ``takes_words``.
 
     Args:
-        name: As for ``load_classifier``.
         weights: File in place of trained weights.
         random: No weights.
-        arguments: ``key=value`` words.
+        model_arg: ``key=value`` words for building the network.
         class_names: File of names.
-        preprocessing: Field -> word, None where not given.
+        size: Of the input.
+        resize: How photos are brought to it.
+        crop_fraction: Of the resized photo.
+        mean: Of the channels.
+        std: Of the channels.
+    """
+
+    weights: Weights = None
+    random: Random = False
+    model_arg: Arguments = None
+    class_names: ClassNames = None
+    size: Size = None
+    resize: Resize = None
+    crop_fraction: CropFraction = None
+    mean: Mean = None
+    std: Std = None
+
+    def load(self, name: str) -> "Classifier":
+        """The classifier that the options ask for.
+
+        Args:
+            name: As for ``load_classifier``.
+
+        Returns:
+            The classifier.
+        """
+        from figureground.base.seeds import seed_everything  # noqa: PLC0415 - torch is slow to import
+        from figureground.models import load_classifier  # noqa: PLC0415
+
+        # weights drawn at random shall be the same in the next run, which may go on with this one's results
+        seed_everything(0)
+        typed = {key: getattr(self, key) for key in _PREPROCESSING}
+        changes = {key: _field(key, word) for key, word in typed.items() if word is not None}
+        if "resize" in changes:
+            # who says how to resize means the whole photo; a zoo's crop fraction belongs to the zoo's own way
+            changes.setdefault("crop_fraction", 1.0)
+        return load_classifier(
+            name,
+            weights=self.weights,
+            random=self.random,
+            arguments=key_values(self.model_arg or []),
+            class_names=self.class_names,
+            preprocessing=changes,
+        )
+
+    def height(self, usual: int) -> int:
+        """Of the input.
+
+        Args:
+            usual: Where nothing was typed.
+
+        Returns:
+            Pixels.
+        """
+        return usual if self.size is None else int(_field("size", self.size)[0])
+
+    def refuse_any(self) -> None:
+        """For a model that is a run's folder.
+
+        Raises:
+            OptionError: Something was typed.
+        """
+        named = [one.name for one in fields(self) if getattr(self, one.name)]
+        if named:
+            given = ", ".join(f"--{name.replace('_', '-')}" for name in named)
+            raise OptionError(
+                f"the folder of a run says all of its model: leave the model options out ({given})"
+            )
+
+
+def takes_words(command: Callable[..., None]) -> Callable[..., None]:
+    """A verb with the options of ``Words`` in the place of its parameter ``about``.
+
+    Args:
+        command: The verb; ``about: Words = NOTHING`` is among its parameters.
 
     Returns:
-        The classifier.
+        The verb for typer, which reads its options from the signature.
     """
-    from figureground.base.seeds import seed_everything  # noqa: PLC0415 - torch is slow to import
-    from figureground.models import load_classifier  # noqa: PLC0415
+    options = list(inspect.signature(Words, eval_str=True).parameters.values())
+    own = inspect.signature(command, eval_str=True)
+    parameters = [
+        one
+        for given in own.parameters.values()
+        for one in (options if given.name == "about" else [given])
+    ]
 
-    # weights drawn at random shall be the same in the next run, which may go on with this one's results
-    seed_everything(0)
-    fields = {key: _field(key, word) for key, word in preprocessing.items() if word is not None}
-    if "resize" in fields:
-        # who says how to resize means the whole photo; a zoo's crop fraction belongs to the zoo's own way
-        fields.setdefault("crop_fraction", 1.0)
-    return load_classifier(
-        name,
-        weights=weights,
-        random=random,
-        arguments=key_values(arguments or []),
-        class_names=class_names,
-        preprocessing=fields,
-    )
+    @functools.wraps(command)
+    def run(**given: Any) -> None:  # noqa: ANN401 - as typer has parsed them
+        typed = {one.name: given.pop(one.name) for one in options}
+        command(about=Words(**typed), **given)
+
+    del run.__wrapped__  # inspect would look through it
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]  # inspect reads it
+    run.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": None}
+    return run
 
 
 def key_values(words: Sequence[str]) -> dict[str, Any]:
@@ -176,3 +241,7 @@ def _field(key: str, word: str) -> Any:  # noqa: ANN401 - depends on the field
         option = key.replace("_", "-")
         raise OptionError(f"--{option} takes numbers such as {example}, not '{word}'") from None
     return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+NOTHING = Words()
+_PREPROCESSING = ("size", "resize", "crop_fraction", "mean", "std")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from figureground.base.errors import OptionError
 from figureground.cli import model_options
 from figureground.cli.comma_lists import words
 from figureground.cli.console import complain, progress_bar, say
@@ -21,6 +20,7 @@ _SOME_FAILED = 2
 _SHOWN_FAILURES = 20
 
 
+@model_options.takes_words
 def rank(
     model: Annotated[
         str,
@@ -44,15 +44,7 @@ def rank(
         str, typer.Option(help="softmax (log odds of the probability) or logit.")
     ] = "softmax",
     method: Annotated[str, typer.Option(help="Of the maps on the sheet.")] = "grad-cam",
-    weights: model_options.Weights = None,
-    random: model_options.Random = False,
-    model_arg: model_options.Arguments = None,
-    class_names: model_options.ClassNames = None,
-    size: model_options.Size = None,
-    resize: model_options.Resize = None,
-    crop_fraction: model_options.CropFraction = None,
-    mean: model_options.Mean = None,
-    std: model_options.Std = None,
+    about: model_options.Words = model_options.NOTHING,
     batch_size: Annotated[
         int | None, typer.Option(help="Photos at a time. Default: by the device.")
     ] = None,
@@ -87,19 +79,11 @@ def rank(
         parquet=parquet,
     )
     paths = _without(out_folder, find_images(photos, recursive=True))
-    preprocessing = {
-        "size": size, "resize": resize, "crop_fraction": crop_fraction, "mean": mean, "std": std,
-    }  # fmt: skip
     if Path(model).is_dir():
-        _refuse_said(
-            weights=weights, random=random, model_arg=model_arg, class_names=class_names, **preprocessing
-        )  # fmt: skip
+        about.refuse_any()
         classifier = load_trained(model)
     else:
-        classifier = model_options.chosen_model(
-            model, weights=weights, random=random, arguments=model_arg, class_names=class_names,
-            preprocessing=preprocessing,
-        )  # fmt: skip
+        classifier = about.load(model)
     for note in classifier.notes:
         complain(f"note: {note}")
     record = _run(classifier, paths, out_folder, options=options)
@@ -110,13 +94,6 @@ def _without(folder: Path, paths: Sequence[Path]) -> list[Path]:
     """The photos that are not maps of an earlier ranking, where these lie among them."""
     place = (folder / "top").absolute()
     return [path for path in paths if place not in path.absolute().parents]
-
-
-def _refuse_said(**options: object) -> None:
-    """A run's folder says by itself how its network is built and fed."""
-    given = [f"--{name.replace('_', '-')}" for name, value in options.items() if value]
-    if given:
-        raise OptionError(f"{', '.join(given)}: the run's folder says this itself; leave it out")
 
 
 def _run(
