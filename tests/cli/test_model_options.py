@@ -15,7 +15,7 @@ from figureground.cli.model_options import NOTHING, Words, key_values, takes_wor
 from figureground.models import Classifier
 
 
-def choose(name: str, **preprocessing: str | None) -> Classifier:
+def choose(name: str, **preprocessing: Any) -> Classifier:
     return replace(Words(model_arg=["outputs=5"]), **preprocessing).load(name)
 
 
