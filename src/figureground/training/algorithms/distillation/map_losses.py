@@ -230,8 +230,7 @@ class VIDLoss(DistillationLoss):
             _pairs(student, teacher), self.means, self.scales, strict=True
         ):
             variance = F.softplus(scale) + _LEAST
-            # in place: the slope of a convolution needs no output of it
-            apart = mean(pair[0]).sub_(pair[1])
+            apart = mean(pair[0]) - pair[1]
             # sums, as the slope of a mean would be a tensor of its own, without the maps' layout
             missed = apart.square().sum((0, 2, 3)) / (apart.numel() / len(variance) * variance)
             terms.append(0.5 * (missed + variance.log()).mean())
@@ -266,7 +265,7 @@ def _inverse_lengths(products: Tensor) -> Tensor:
 def _foretelling(student: int, teacher: int) -> nn.Sequential:
     sizes = ((student, teacher), (teacher, teacher), (teacher, teacher))
     first, second, third = (nn.Conv2d(*size, 1, bias=False) for size in sizes)
-    return nn.Sequential(first, nn.ReLU(inplace=True), second, nn.ReLU(inplace=True), third)
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), third)
 
 
 _LEAST = 1e-5
