@@ -6,7 +6,6 @@ Run: OMP_NUM_THREADS=1 python benchmarks/evaluate.py
 __all__ = ["main"]
 
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import torch
 from networks import mobilenet
-from timing import machine, print_table
+from timing import machine, peak_megabytes, print_table
 
 from figureground.data import shared_folder
 from figureground.models import Classifier
@@ -45,12 +44,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         _plain(classifier, some)
         _study(classifier, some, Path(folder, "warm"))
-        early = _peak_megabytes()
+        early = peak_megabytes()
         rounds = []
         for number in range(_ROUNDS):
             plain = _plain(classifier, pictures)
             rounds.append((*plain, *_study(classifier, pictures, Path(folder, f"out{number}"))))
-        late = _peak_megabytes()
+        late = peak_megabytes()
     rows = [
         [str(number), f"{wall:.1f}", f"{ours:.1f}", f"{ours / wall:.2f}", f"{our_cpu / cpu:.2f}"]
         for number, (wall, cpu, ours, our_cpu) in enumerate(rounds)
@@ -80,10 +79,6 @@ def _study(classifier: Classifier, pictures: EvaluationSet, out: Path) -> tuple[
         pictures, ExplainerMaps(classifier, _METHODS), out=out, classifier=classifier
     )
     return time.perf_counter() - began[0], time.process_time() - began[1]
-
-
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

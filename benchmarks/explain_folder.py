@@ -3,7 +3,6 @@
 __all__ = ["main"]
 
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -11,9 +10,10 @@ from pathlib import Path
 
 import torch
 from networks import mobilenet
-from timing import machine, print_table
+from photos import write_photos
+from timing import machine, peak_megabytes, print_table
 
-from figureground.data import PhotoPack, decode_image, shared_folder
+from figureground.data import decode_image, shared_folder
 from figureground.models import Classifier
 from figureground.reports import write_explain_report
 from figureground.studies import ExplainOptions, explain_photos
@@ -33,16 +33,16 @@ def main() -> None:
         return
     classifier = mobilenet(shared)
     with tempfile.TemporaryDirectory() as folder:
-        paths = _write_photos(shared, Path(folder, "photos"))
+        paths = write_photos(shared, Path(folder, "photos"), count=_PHOTOS)
         _explain(classifier, paths[:64], Path(folder, "warm"))
-        early = _peak_megabytes()
+        early = peak_megabytes()
         ratios, rows = [], []
         for number in range(3):
             plain = _plain(classifier, paths)
             ours = _explain(classifier, paths, Path(folder, f"out{number}"))
             ratios.append(ours / plain)
             rows.append([str(number), f"{plain:.1f}", f"{ours:.1f}", f"{ours / plain:.2f}"])
-        late = _peak_megabytes()
+        late = peak_megabytes()
         size = sum(file.stat().st_size for file in Path(folder, "out0").rglob("*")) / 2**20
     rows.append(["median", "", "", f"{sorted(ratios)[1]:.2f}"])
     title = f"explain: {_PHOTOS} JPEG photos, MobileNetV2, {' and '.join(_METHODS)}, overlays and report ({machine()})"
@@ -51,17 +51,6 @@ def main() -> None:
         f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB; "
         f"results {size:.0f} MB per run"
     )
-
-
-def _write_photos(shared: Path, folder: Path) -> list[Path]:
-    """The pack's own JPEG files."""
-    folder.mkdir(parents=True)
-    pack = PhotoPack(shared / "packs" / "ilsvrc_val650.npz")
-    paths = []
-    for row in range(_PHOTOS):
-        paths.append(folder / f"{row:04d}.jpg")
-        paths[-1].write_bytes(pack.encoded(row))
-    return paths
 
 
 @torch.inference_mode()
@@ -82,10 +71,6 @@ def _explain(classifier: Classifier, paths: list[Path], out: Path) -> float:
     explain_photos(classifier, paths, out=out, options=ExplainOptions(methods=_METHODS))
     write_explain_report(out)
     return time.perf_counter() - began
-
-
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

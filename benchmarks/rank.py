@@ -3,7 +3,6 @@
 __all__ = ["main"]
 
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -11,9 +10,10 @@ from pathlib import Path
 
 import torch
 from networks import mobilenet
-from timing import machine, print_table
+from photos import write_photos
+from timing import machine, peak_megabytes, print_table
 
-from figureground.data import PhotoPack, decode_image, shared_folder
+from figureground.data import decode_image, shared_folder
 from figureground.models import Classifier
 from figureground.studies.batches import default_batch_size, placed
 from figureground.studies.ranking import RankOptions, rank_photos
@@ -32,31 +32,20 @@ def main() -> None:
         return
     classifier = mobilenet(shared)
     with tempfile.TemporaryDirectory() as folder:
-        paths = _write_photos(shared, Path(folder, "photos"))
+        paths = write_photos(shared, Path(folder, "photos"), count=_PHOTOS)
         _rank(classifier, paths[:64], Path(folder, "warm"))
-        early = _peak_megabytes()
+        early = peak_megabytes()
         rows, shares = [], []
         for number in range(3):
             bare = _bare(classifier, paths)
             ours = _rank(classifier, paths, Path(folder, f"out{number}"))
             shares.append(ours / bare)
             rows.append([str(number), f"{bare:.1f}", f"{ours:.1f}", f"{ours / bare:.2f}"])
-        late = _peak_megabytes()
+        late = peak_megabytes()
     rows.append(["median", "", "", f"{sorted(shares)[1]:.2f}"])
     title = f"rank: {_PHOTOS} JPEG photos, MobileNetV2 ({machine()})"
     print_table(title, ["round", "bare forward, photos/s", "rank, photos/s", "share"], rows)
     print(f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB")
-
-
-def _write_photos(shared: Path, folder: Path) -> list[Path]:
-    """The pack's own JPEG files, again and again under other names."""
-    folder.mkdir(parents=True)
-    pack = PhotoPack(shared / "packs" / "ilsvrc_val650.npz")
-    paths = []
-    for row in range(_PHOTOS):
-        paths.append(folder / f"{row:06d}.jpg")
-        paths[-1].write_bytes(pack.encoded(row % len(pack)))
-    return paths
 
 
 def _bare(classifier: Classifier, paths: list[Path]) -> float:
@@ -80,10 +69,6 @@ def _rank(classifier: Classifier, paths: list[Path], out: Path) -> float:
     """Photos a second of scoring, the contact sheet's one photo left out of the count but not of the time."""
     record = rank_photos(classifier, paths, out=out, options=RankOptions(classes=(1,), top=1))
     return record.images / record.seconds
-
-
-def _peak_megabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Costs as ratios: A and B alternate in one process, and the median of their ratios counts."""
 
-__all__ = ["machine", "median_ratio", "print_table", "seconds"]
+__all__ = ["machine", "median_ratio", "peak_megabytes", "print_table", "seconds"]
 
 import os
 import platform
+import resource
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -74,3 +75,8 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     lines = [columns, ["---"] * len(columns), *rows]
     print(f"\n### {title}\n")
     print("\n".join("| " + " | ".join(line) + " |" for line in lines), flush=True)
+
+
+def peak_megabytes() -> float:
+    """The most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,8 +1,10 @@
 """Where the command line writes: results to standard output, progress and errors to standard error."""
 
-__all__ = ["complain", "out", "progress_bar", "say"]
+__all__ = ["complain", "out", "progress_bar", "say", "watched"]
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import (
@@ -71,3 +73,23 @@ def progress_bar() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
+
+
+@contextmanager
+def watched(words: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
+    """A bar for one job.
+
+    Args:
+        words: What is being done.
+        total: Photos, where that is known.
+
+    Yields:
+        To be told how many are done, of how many.
+    """
+    with progress_bar() as bar:
+        task = bar.add_task(words, total=total)
+
+        def watch(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield watch

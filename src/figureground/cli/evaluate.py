@@ -17,7 +17,7 @@ from figureground.cli import (
     evaluate_uncertainty,
     model_options,
 )
-from figureground.cli.console import progress_bar
+from figureground.cli.console import watched
 
 if TYPE_CHECKING:
     from figureground.models import Classifier
@@ -162,13 +162,12 @@ def _run(
     """The study under a progress bar."""
     from figureground.studies.evaluation.localise import study_localisation  # noqa: PLC0415 - torch is slow to import
 
-    with progress_bar() as bar:
-        task = bar.add_task("localising", total=len(pictures))
+    with watched("localising", len(pictures)) as watch:
         return study_localisation(
             pictures,
             source,
             out=out,
             classifier=classifier,
             options=options,
-            watch=lambda done, total: bar.update(task, completed=done, total=total),
+            watch=watch,
         )

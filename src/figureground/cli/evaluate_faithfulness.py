@@ -9,7 +9,7 @@ import typer
 
 from figureground.cli import evaluate_options as shared, model_options
 from figureground.cli.comma_lists import numbers
-from figureground.cli.console import progress_bar
+from figureground.cli.console import watched
 
 
 @model_options.takes_words
@@ -75,10 +75,9 @@ def faithfulness(
     )
     classifier = about.load(model)
     pictures = open_evaluation_set(data, shared.on_device(classifier, device), source)
-    with progress_bar() as bar:
-        task = bar.add_task("measuring", total=len(pictures))
+    with watched("measuring", len(pictures)) as watch:
         record = study_faithfulness(
             classifier, pictures, out=out, options=options,
-            watch=lambda done, total: bar.update(task, completed=done, total=total),
+            watch=watch,
         )  # fmt: skip
     shared.finish(record, out)

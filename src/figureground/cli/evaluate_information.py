@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.cli import comma_lists, evaluate_options as shared, model_options
-from figureground.cli.console import progress_bar
+from figureground.cli.console import watched
 
 if TYPE_CHECKING:
     from figureground.data.labeled import LabeledImages
@@ -96,15 +96,14 @@ def information(
     options = InformationOptions(
         temperature, prior, separation, batch_size, omitted=given, as_trained=spec is not None
     )
-    with progress_bar() as bar:
-        task = bar.add_task("measuring", total=len(pictures))
+    with watched("measuring", len(pictures)) as watch:
         record = study_information(
             shared.on_device(classifier, device),
             pictures,
             out=out,
             source=f"{data}, part {part}" + (f", {len(pictures)} at random" if limit else ""),
             options=options,
-            watch=lambda done, total: bar.update(task, completed=done, total=total),
+            watch=watch,
         )
     shared.finish(record, out)
 

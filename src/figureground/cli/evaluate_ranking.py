@@ -10,7 +10,7 @@ import typer
 from figureground.base.errors import OptionError
 from figureground.cli import evaluate_options as shared
 from figureground.cli.comma_lists import words
-from figureground.cli.console import complain, progress_bar, say
+from figureground.cli.console import complain, say, watched
 
 if TYPE_CHECKING:
     from figureground.studies.ranking.measure import RankingRecord
@@ -36,11 +36,10 @@ def ranking(
     ks = tuple(int(word) for word in words(at) if word.isdecimal())
     if len(ks) < len(words(at)):
         raise OptionError(f"--at takes whole numbers such as 10,100, not '{at}'")
-    with progress_bar() as bar:
-        task = bar.add_task("measuring", total=None)
+    with watched("measuring") as watch:
         record = measure_ranking(
             run, out=out, which=which, at=ks, device=device,
-            watch=lambda done, total: bar.update(task, completed=done, total=total),
+            watch=watch,
         )  # fmt: skip
     _tell(record, out)
 

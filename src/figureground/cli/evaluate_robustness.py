@@ -9,7 +9,7 @@ import typer
 
 from figureground.cli import evaluate_options as shared, model_options
 from figureground.cli.comma_lists import numbers, words
-from figureground.cli.console import progress_bar
+from figureground.cli.console import watched
 
 
 @model_options.takes_words
@@ -72,10 +72,9 @@ def robustness(
     )
     classifier = about.load(model)
     pictures = open_evaluation_set(data, shared.on_device(classifier, device), source)
-    with progress_bar() as bar:
-        task = bar.add_task("attacking", total=len(pictures))
+    with watched("attacking", len(pictures)) as watch:
         record = study_robustness(
             classifier, pictures, out=out, options=options,
-            watch=lambda done, total: bar.update(task, completed=done, total=total),
+            watch=watch,
         )  # fmt: skip
     shared.finish(record, out)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from figureground.cli import evaluate_options as shared, model_options
-from figureground.cli.console import progress_bar
+from figureground.cli.console import watched
 
 
 @model_options.takes_words
@@ -72,10 +72,9 @@ def uncertainty(
         seed=seed,
         overwrite=overwrite,
     )
-    with progress_bar() as bar:
-        task = bar.add_task("measuring", total=len(pictures))
+    with watched("measuring", len(pictures)) as watch:
         record = study_uncertainty(
             classifier, pictures, out=out, options=options,
-            watch=lambda done, total: bar.update(task, completed=done, total=total),
+            watch=watch,
         )  # fmt: skip
     shared.finish(record, out)

@@ -12,7 +12,7 @@ import typer
 
 from figureground.base.errors import OptionError
 from figureground.cli import model_options
-from figureground.cli.console import complain, progress_bar, say
+from figureground.cli.console import complain, say, watched
 
 if TYPE_CHECKING:
     from figureground.models import Classifier
@@ -142,12 +142,7 @@ def _run(
     from figureground.reports import write_explain_report  # noqa: PLC0415 - torch is slow to import
     from figureground.studies import explain_photos  # noqa: PLC0415
 
-    with progress_bar() as bar:
-        task = bar.add_task("explaining", total=len(paths))
-
-        def watch(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with watched("explaining", len(paths)) as watch:
         record = explain_photos(classifier, paths, out=folder, options=options, watch=watch)
     write_explain_report(folder)
     return record

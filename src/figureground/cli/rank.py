@@ -10,7 +10,7 @@ import typer
 
 from figureground.cli import model_options
 from figureground.cli.comma_lists import words
-from figureground.cli.console import complain, progress_bar, say
+from figureground.cli.console import complain, say, watched
 
 if TYPE_CHECKING:
     from figureground.models import Classifier
@@ -103,12 +103,7 @@ def _run(
     from figureground.reports import write_ranked_sheet  # noqa: PLC0415 - torch is slow to import
     from figureground.studies.ranking import rank_photos  # noqa: PLC0415
 
-    with progress_bar() as bar:
-        task = bar.add_task("ranking", total=len(paths))
-
-        def watch(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
+    with watched("ranking", len(paths)) as watch:
         record = rank_photos(classifier, paths, out=folder, options=options, watch=watch)
     write_ranked_sheet(folder)
     return record
