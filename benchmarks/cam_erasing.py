@@ -69,7 +69,7 @@ def _begun(folder, device):
         }
     )
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
-    batches = Batches(images, labels, _BATCH, 0, pad=4, mirror=True, channels_last=True)
+    batches = Batches(images, labels, _BATCH, 0, crop_padding=4, flip=True, channels_last=True)
     run = Run.start(recipe, CifarResNet(20), batches, fabric=fabric, folder=folder)
     return run, CamErasing(CamErasingOptions(start=0.0), 10)
 

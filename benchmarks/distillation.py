@@ -18,7 +18,8 @@ from lightning.fabric import Fabric
 from timing import machine, print_table, seconds
 
 from figureground.models import load_classifier
-from figureground.training import DISTILLATION_LOSSES, Batches, Run
+from figureground.training import Batches, Run
+from figureground.training.algorithms.distillation import DISTILLATION_LOSSES
 from figureground.training.algorithms.distillation.algorithm import Distillation
 from figureground.training.algorithms.distillation.options import DistillationOptions
 from figureground.training.recipe import changed
@@ -43,7 +44,7 @@ def main() -> None:
             numbers = [f"{1000 * cost:.0f}", f"{1000 * extra:.1f}", f"{ratio:.3f}"]
             rows.append([f"{taught} → {learns}", loss, *numbers])
     print_table(
-        f"Distillation, {_PICTURES} pictures, {machine(device)}",
+        f"Distillation, {_PICTURES} images, {machine(device)}",
         ["pair", "loss", "teacher forward + student step, ms", "more, ms", "ratio"],
         rows,
     )
@@ -79,7 +80,7 @@ def _seconds(job, device):
 
 
 def _begun(name, algorithms, size, *, folder):
-    """A run over random pictures; half precision where there is a GPU."""
+    """A run over random images; half precision where there is a GPU."""
     cuda = torch.cuda.is_available()
     recipe = changed(
         {
@@ -95,7 +96,7 @@ def _begun(name, algorithms, size, *, folder):
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
     images = torch.randint(0, 256, (_PICTURES, 3, 32, 32), dtype=torch.uint8).to(fabric.device)
     labels = torch.randint(0, 10, (len(images),)).to(fabric.device)
-    batches = Batches(images, labels, size, 0, pad=4, mirror=True, channels_last=True)
+    batches = Batches(images, labels, size, 0, crop_padding=4, flip=True, channels_last=True)
     network = load_classifier(name, random=True)
     return Run.start(recipe, network, batches, fabric=fabric, folder=folder, algorithms=algorithms)
 

@@ -17,12 +17,12 @@ from timing import machine, peak_megabytes, print_table
 
 from figureground.data import shared_folder
 from figureground.models import Classifier
-from figureground.studies.evaluation.items import SetOptions
-from figureground.studies.evaluation.localise import study_localisation
-from figureground.studies.evaluation.sets import EvaluationSet, open_evaluation_set
-from figureground.studies.evaluation.sources import ExplainerMaps
+from figureground.studies.evaluation.evaluate import evaluate
+from figureground.studies.evaluation.image_set import EvaluationSet, open_images
+from figureground.studies.evaluation.items import DataOptions
+from figureground.studies.evaluation.localisation import Localisation
 
-_PHOTOS = int(os.environ.get("FIGUREGROUND_BENCH_PHOTOS", "650"))
+_IMAGES = int(os.environ.get("FIGUREGROUND_BENCH_IMAGES", "650"))
 _ROUNDS = int(os.environ.get("FIGUREGROUND_BENCH_ROUNDS", "3"))
 _METHODS = ("cam", "grad-cam", "grad-cam++", "cnn-fixations", "eigen-cam")
 _BATCH = 16
@@ -39,45 +39,44 @@ def main() -> None:
         return
     classifier = mobilenet(shared).to(memory_format=torch.channels_last)
     pack = shared / "packs" / "ilsvrc_val650.npz"
-    pictures = open_evaluation_set(pack, classifier, SetOptions(limit=_PHOTOS))
-    some = open_evaluation_set(pack, classifier, SetOptions(limit=64))
+    images = open_images(pack, classifier, DataOptions(limit=_IMAGES, split="all"))
+    some = open_images(pack, classifier, DataOptions(limit=64, split="all"))
     with tempfile.TemporaryDirectory() as folder:
         _plain(classifier, some)
         _study(classifier, some, Path(folder, "warm"))
         early = peak_megabytes()
         rounds = []
         for number in range(_ROUNDS):
-            plain = _plain(classifier, pictures)
-            rounds.append((*plain, *_study(classifier, pictures, Path(folder, f"out{number}"))))
+            plain = _plain(classifier, images)
+            rounds.append((*plain, *_study(classifier, images, Path(folder, f"out{number}"))))
         late = peak_megabytes()
     rows = [
         [str(number), f"{wall:.1f}", f"{ours:.1f}", f"{ours / wall:.2f}", f"{our_cpu / cpu:.2f}"]
         for number, (wall, cpu, ours, our_cpu) in enumerate(rounds)
     ]
-    title = f"evaluate localisation: {_PHOTOS} photos, MobileNetV2, {len(_METHODS)} methods, 4 baselines ({machine()})"
+    title = f"evaluate localisation: {_IMAGES} images, MobileNetV2, {len(_METHODS)} methods, 4 baselines ({machine()})"
     print_table(
         title,
         ["round", "decoding + forward, s", "evaluate, s", "ratio", "ratio of processor time"],
         rows,
     )
-    print(f"\npeak memory after 64 photos {early:.0f} MB, after {_ROUNDS * _PHOTOS} {late:.0f} MB")
+    print(f"\npeak memory after 64 images {early:.0f} MB, after {_ROUNDS * _IMAGES} {late:.0f} MB")
 
 
 @torch.inference_mode()
-def _plain(classifier: Classifier, pictures: EvaluationSet) -> tuple[float, float]:
+def _plain(classifier: Classifier, images: EvaluationSet) -> tuple[float, float]:
     """Wall-clock and processor seconds of decoding, resizing and running: nothing else."""
     began = time.perf_counter(), time.process_time()
-    for batch in pictures.batches(_BATCH):
+    for batch in images.batches(_BATCH):
         classifier(batch.images.contiguous(memory_format=torch.channels_last))
     return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
-def _study(classifier: Classifier, pictures: EvaluationSet, out: Path) -> tuple[float, float]:
+def _study(classifier: Classifier, images: EvaluationSet, out: Path) -> tuple[float, float]:
     """The same of the whole study: maps, boxes, tables, curves, cases, record."""
     began = time.perf_counter(), time.process_time()
-    study_localisation(
-        pictures, ExplainerMaps(classifier, _METHODS), out=out, classifier=classifier
-    )
+    chosen = Localisation(methods=_METHODS, batch_size=_BATCH)
+    evaluate(chosen, classifier, images, out=out, device="cpu")
     return time.perf_counter() - began[0], time.process_time() - began[1]
 
 

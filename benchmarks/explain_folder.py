@@ -9,16 +9,17 @@ import time
 from pathlib import Path
 
 import torch
+from images import write_images
 from networks import mobilenet
-from photos import write_photos
 from timing import machine, peak_megabytes, print_table
 
 from figureground.data import decode_image, shared_folder
 from figureground.models import Classifier
 from figureground.reports import write_explain_report
-from figureground.studies import ExplainOptions, explain_photos
+from figureground.studies.explain.explain import explain_images
+from figureground.studies.explain.options import ExplainOptions
 
-_PHOTOS = int(os.environ.get("FIGUREGROUND_BENCH_PHOTOS", "500"))
+_IMAGES = int(os.environ.get("FIGUREGROUND_BENCH_IMAGES", "500"))
 _METHODS = ("grad-cam", "eigen-cam")
 
 
@@ -33,7 +34,7 @@ def main() -> None:
         return
     classifier = mobilenet(shared)
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_photos(shared, Path(folder, "photos"), count=_PHOTOS)
+        paths = write_images(shared, Path(folder, "images"), count=_IMAGES)
         _explain(classifier, paths[:64], Path(folder, "warm"))
         early = peak_megabytes()
         ratios, rows = [], []
@@ -45,10 +46,10 @@ def main() -> None:
         late = peak_megabytes()
         size = sum(file.stat().st_size for file in Path(folder, "out0").rglob("*")) / 2**20
     rows.append(["median", "", "", f"{sorted(ratios)[1]:.2f}"])
-    title = f"explain: {_PHOTOS} JPEG photos, MobileNetV2, {' and '.join(_METHODS)}, overlays and report ({machine()})"
+    title = f"explain: {_IMAGES} JPEG images, MobileNetV2, {' and '.join(_METHODS)}, overlays and report ({machine()})"
     print_table(title, ["round", "decoding + forward, s", "explain, s", "ratio"], rows)
     print(
-        f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB; "
+        f"\npeak memory after 64 images {early:.0f} MB, after {3 * _IMAGES} {late:.0f} MB; "
         f"results {size:.0f} MB per run"
     )
 
@@ -68,7 +69,7 @@ def _plain(classifier: Classifier, paths: list[Path]) -> float:
 
 def _explain(classifier: Classifier, paths: list[Path], out: Path) -> float:
     began = time.perf_counter()
-    explain_photos(classifier, paths, out=out, options=ExplainOptions(methods=_METHODS))
+    explain_images(classifier, paths, out=out, options=ExplainOptions(methods=_METHODS))
     write_explain_report(out)
     return time.perf_counter() - began
 

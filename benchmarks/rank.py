@@ -9,16 +9,17 @@ import time
 from pathlib import Path
 
 import torch
+from images import write_images
 from networks import mobilenet
-from photos import write_photos
 from timing import machine, peak_megabytes, print_table
 
 from figureground.data import decode_image, shared_folder
 from figureground.models import Classifier
-from figureground.studies.batches import default_batch_size, placed
-from figureground.studies.ranking import RankOptions, rank_photos
+from figureground.models.predicting import default_batch_size, placed
+from figureground.studies.ranking.options import RankOptions
+from figureground.studies.ranking.rank import rank_images
 
-_PHOTOS = int(os.environ.get("FIGUREGROUND_BENCH_PHOTOS", "600"))
+_IMAGES = int(os.environ.get("FIGUREGROUND_BENCH_IMAGES", "600"))
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
         return
     classifier = mobilenet(shared)
     with tempfile.TemporaryDirectory() as folder:
-        paths = write_photos(shared, Path(folder, "photos"), count=_PHOTOS)
+        paths = write_images(shared, Path(folder, "images"), count=_IMAGES)
         _rank(classifier, paths[:64], Path(folder, "warm"))
         early = peak_megabytes()
         rows, shares = [], []
@@ -43,13 +44,13 @@ def main() -> None:
             rows.append([str(number), f"{bare:.1f}", f"{ours:.1f}", f"{ours / bare:.2f}"])
         late = peak_megabytes()
     rows.append(["median", "", "", f"{sorted(shares)[1]:.2f}"])
-    title = f"rank: {_PHOTOS} JPEG photos, MobileNetV2 ({machine()})"
-    print_table(title, ["round", "bare forward, photos/s", "rank, photos/s", "share"], rows)
-    print(f"\npeak memory after 64 photos {early:.0f} MB, after {3 * _PHOTOS} {late:.0f} MB")
+    title = f"rank: {_IMAGES} JPEG images, MobileNetV2 ({machine()})"
+    print_table(title, ["round", "bare forward, images/s", "rank, images/s", "share"], rows)
+    print(f"\npeak memory after 64 images {early:.0f} MB, after {3 * _IMAGES} {late:.0f} MB")
 
 
 def _bare(classifier: Classifier, paths: list[Path]) -> float:
-    """Photos a second of forward passes over pictures that are in memory already."""
+    """Images a second of forward passes over images that are in memory already."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     size = default_batch_size(device)
     some = [classifier.preprocessing.view(decode_image(path))[0] for path in paths[:size]]
@@ -66,8 +67,8 @@ def _bare(classifier: Classifier, paths: list[Path]) -> float:
 
 
 def _rank(classifier: Classifier, paths: list[Path], out: Path) -> float:
-    """Photos a second of scoring, the contact sheet's one photo left out of the count but not of the time."""
-    record = rank_photos(classifier, paths, out=out, options=RankOptions(classes=(1,), top=1))
+    """Images a second of scoring, the contact sheet's one image left out of the count but not of the time."""
+    record = rank_images(classifier, paths, out=out, options=RankOptions(classes=(1,), top=1))
     return record.images / record.seconds
 
 

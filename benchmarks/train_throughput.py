@@ -1,4 +1,4 @@
-"""Images per second of the engine, and of a bare loop that does the same to the same network and pictures."""
+"""Images per second of the engine, and of a bare loop that does the same to the same network and images."""
 
 __all__ = ["main"]
 
@@ -28,7 +28,11 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     jobs = {
         "LeNet-GAP, 1 × 48 × 48, plain": (lambda: LeNetGAP(1), (1, 48), False),
-        "CIFAR ResNet-20, 3 × 32 × 32, cut and mirrored": (lambda: CifarResNet(20), (3, 32), True),
+        "CIFAR ResNet-20, 3 × 32 × 32, cropped and flipped": (
+            lambda: CifarResNet(20),
+            (3, 32),
+            True,
+        ),
     }
     rows = []
     for name, (network, shape, augment) in jobs.items():
@@ -42,7 +46,7 @@ def main() -> None:
     print_table(
         f"Training, {machine(device)}",
         [
-            "network and pictures",
+            "network and images",
             "engine, images/s",
             "bare loop, images/s",
             "ratio",
@@ -53,7 +57,7 @@ def main() -> None:
 
 
 def _costs(network, shape, *, augment, device):
-    """How many pictures, and what both loops cost round by round: seconds and processor seconds."""
+    """How many images, and what both loops cost round by round: seconds and processor seconds."""
     batch = 1024 if device == "cuda" else 64
     channels, side = shape
     images = torch.randint(0, 256, (batch * _STEPS, channels, side, side), dtype=torch.uint8)
@@ -95,7 +99,12 @@ def _begun(recipe: Recipe, network: nn.Module, data: tuple[Tensor, Tensor], *, f
     fabric = Fabric(accelerator="auto", devices=1, precision=recipe.precision)
     pad = _PAD if augment else 0
     batches = Batches(
-        *data, recipe.batch_size, 0, pad=pad, mirror=augment, channels_last=recipe.channels_last
+        *data,
+        recipe.batch_size,
+        0,
+        crop_padding=pad,
+        flip=augment,
+        channels_last=recipe.channels_last,
     )
     return Run.start(recipe, network, batches, fabric=fabric, folder=folder)
 
@@ -103,7 +112,7 @@ def _begun(recipe: Recipe, network: nn.Module, data: tuple[Tensor, Tensor], *, f
 def _bare(
     network: nn.Module, images: Tensor, labels: Tensor, *, recipe: Recipe, augment: bool
 ) -> None:
-    """What one would write by hand: pictures on the device, cut and mirrored there, one optimiser, one schedule."""
+    """What one would write by hand: images on the device, cropped and flipped there, one optimiser, one schedule."""
     spec, size = recipe.optimiser, recipe.batch_size
     optimiser = torch.optim.SGD(
         network.parameters(), spec.lr, spec.momentum, weight_decay=spec.weight_decay
@@ -124,7 +133,7 @@ def _bare(
 
 
 def _cut(images: Tensor) -> Tensor:
-    """A random cut of each padded picture, mirrored half of the time."""
+    """A random crop of each padded image, flipped half of the time."""
     n, channels, h, w = images.shape
     padded = F.pad(images, [_PAD] * 4)
     top, left = torch.randint(0, 2 * _PAD + 1, (2, n, 1), device=images.device)
@@ -132,9 +141,9 @@ def _cut(images: Tensor) -> Tensor:
     across = torch.arange(w, device=images.device).expand(n, w)
     across = torch.where(coins, across.flip(1), across) + left
     down = torch.arange(h, device=images.device) + top
-    picture = torch.arange(n, device=images.device)[:, None, None, None]
+    image = torch.arange(n, device=images.device)[:, None, None, None]
     channel = torch.arange(channels, device=images.device)[None, :, None, None]
-    return padded[picture, channel, down[:, None, :, None], across[:, None, None, :]]
+    return padded[image, channel, down[:, None, :, None], across[:, None, None, :]]
 
 
 if __name__ == "__main__":

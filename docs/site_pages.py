@@ -1,22 +1,29 @@
 """Pages of the site that are not written by hand: the reference, one page a room; algorithm cards; the journal.
 
-Cards and journal keep their places, so that the links of the README hold on the site too.
+Cards and journal keep their places, so that the links of the README hold on the site too. The reference has every
+module that gives something to others; ``tests/test_reference.py`` holds that no public name is left out.
 """
 
-__all__ = ["on_config", "on_files"]
+__all__ = ["on_config", "on_files", "reference_pages"]
 
 import ast
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 _ROOT = Path(__file__).parents[1]
 _PACKAGE = _ROOT / "src" / "figureground"
-_ROOMS = ("methods", "maps", "metrics", "models", "data", "capture", "training", "studies", "base")
+# the command line is left out: it explains itself, by --help
+_ROOMS = (
+    *("methods", "maps", "metrics", "models", "data", "training", "studies", "reports"),
+    *("capture", "base"),
+)
 
 
-def on_config(config: MkDocsConfig) -> MkDocsConfig:
+def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
     """Name the pages in the navigation.
 
     Args:
@@ -32,7 +39,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     return config
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
+def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """Add the pages.
 
     Args:
@@ -42,10 +49,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     Returns:
         The same, and the pages.
     """
+    from mkdocs.structure.files import File  # noqa: PLC0415 - the tests read this file without mkdocs
+
     for uri, _ in (*_cards(), *_journal()):
         files.append(File.generated(config, uri, abs_src_path=str(_ROOT / uri)))
-    for room in _ROOMS:
-        files.append(File.generated(config, f"reference/{room}.md", content=_reference(room)))
+    for room, modules in reference_pages().items():
+        content = _reference(room, modules)
+        files.append(File.generated(config, f"reference/{room}.md", content=content))
     pictures = [
         p for p in (_ROOT / "journal").rglob("*") if p.suffix in {".png", ".jpg", ".svg", ".webp"}
     ]
@@ -76,19 +86,56 @@ def _pages(paths: list[Path]) -> list[tuple[str, str]]:
     return found
 
 
-def _reference(room: str) -> str:
-    """Every module of a room that gives something to others."""
-    lines = [f"# {room.capitalize()}"]
+def reference_pages() -> dict[str, dict[str, tuple[str, ...]]]:
+    """What the reference documents.
+
+    Returns:
+        Room -> module -> the names of it that stand on the room's page.
+    """
+    return {room: _documented(room) for room in _ROOMS}
+
+
+def _documented(room: str) -> dict[str, tuple[str, ...]]:
+    """Every module of a room that gives something to others; of a package, what its own file defines."""
+    found = {}
     for path in sorted((_PACKAGE / room).rglob("*.py")):
-        if path.name != "__init__.py" and _exports(path):
-            module = ".".join(path.relative_to(_ROOT / "src").with_suffix("").parts)
-            lines.append(f"::: {module}")
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        names = _exports(tree)
+        parts = path.relative_to(_ROOT / "src").with_suffix("").parts
+        if path.name == "__init__.py":
+            parts, defined = parts[:-1], _definitions(tree)
+            names = tuple(name for name in names if name in defined)
+        if names:
+            found[".".join(parts)] = names
+    return found
+
+
+def _reference(room: str, modules: dict[str, tuple[str, ...]]) -> str:
+    """A page: what the room is for, then its modules."""
+    lines = [f"# {room.capitalize()}"]
+    tree = ast.parse((_PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))
+    lines += [words] if (words := ast.get_docstring(tree)) else []
+    for module, names in modules.items():
+        members = "\n".join(f"        - {name}" for name in names)
+        lines.append(f"::: {module}\n    options:\n      members:\n{members}")
     return "\n\n".join(lines) + "\n"
 
 
-def _exports(path: Path) -> bool:
-    """Whether a module has names in ``__all__``."""
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+def _exports(tree: ast.Module) -> tuple[str, ...]:
+    """The names in ``__all__``."""
+    for node in tree.body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            return bool(ast.literal_eval(node.value))
-    return False
+            return tuple(ast.literal_eval(node.value))
+    return ()
+
+
+def _definitions(tree: ast.Module) -> set[str]:
+    """What a module defines itself, imports left out."""
+    found = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found

@@ -18,7 +18,7 @@ def methods_table() -> str:
     """One row for each method: name, what it does, where it comes from, what it costs."""
     rows = ["| Name | Map | Paper | Per class | Needs |", "| --- | --- | --- | --- | --- |"]
     for name, method in METHODS.items():
-        title = (sys.modules[method.__module__].__doc__ or "").splitlines()[0]
+        title = (sys.modules[method.load().__module__].__doc__ or "").splitlines()[0]
         what = title.partition(": ")[2].rstrip(".") or title
         needs = ", ".join(sorted(method.needs)) or "one forward pass"
         per_class = "yes" if method.class_specific else "no"

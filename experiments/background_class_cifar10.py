@@ -1,22 +1,22 @@
 """Train the arms of the background-class comparison on CIFAR-10-JPEG75; `figureground compare` then judges them.
 
-Backgrounds: a pool of textures, their crops and plain colours, screened against the classes' pictures::
+Backgrounds: a pool of textures, their crops and plain colours, screened against the classes' images::
 
     figureground background build --from set:dtd10 --monochrome --grid-crops --crop 96 \\
         --screen-against set:cifar10-jpeg --out runs/pool
     python experiments/background_class_cifar10.py --pool runs/pool --out runs/background-class
 
 Expected, before any run (as the algorithm's card says): accuracy within 0.3 points of plain training once trained
-to the end; a clear gain for unknown pictures far from the classes, little near them; noise corruptions may do
-worse. Short training on few pictures may gain some accuracy, part of it because more is computed: hence the arm
-"plain, longer", whose network sees as many pictures as that of "background, all" does."""
+to the end; a clear gain for unknown images far from the classes, little near them; noise corruptions may do
+worse. Short training on few images may gain some accuracy, part of it because more is computed: hence the arm
+"plain, longer", whose network sees as many images as that of "background, all" does."""
 
 __all__ = ["main"]
 
 import argparse
 from pathlib import Path
 
-from figureground.studies.train import train
+from figureground.studies.training.train import train
 from figureground.training.recipe import read_recipe
 from figureground.training.shipped import recipe_path
 
@@ -28,10 +28,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--limit", type=int, default=5000, help="training pictures; 0 for all")
+    parser.add_argument("--limit", type=int, default=5000, help="training images; 0 for all")
     parser.add_argument("--network", default="figureground:cifar-resnet8")
     parser.add_argument(
-        "--share", type=float, default=0.42, help="backgrounds to a picture, the larger arm"
+        "--share", type=float, default=0.42, help="backgrounds to an image, the larger arm"
     )
     given = parser.parse_args()
     for seed in range(given.seeds):

@@ -3,8 +3,8 @@
     python experiments/cam_erasing_cifar10.py --out runs/cam-erasing --seeds 3 --limit 5000 --epochs 30
     python experiments/cam_erasing_cifar10.py --out runs/cam-erasing-full --seeds 5 --limit 0 --epochs 200
 
-The arms of recipes/cam-erasing-cifar10.yaml. All arms of a seed share initial weights, order and cuts, and which
-pictures are erased, and how large the rectangles are. Judged is the error of the last epoch's weights on the test
+The arms of recipes/cam-erasing-cifar10.yaml. All arms of a seed share initial weights, order and crops, and which
+images are erased, and how large the rectangles are. Judged is the error of the last epoch's weights on the test
 part, once, after training; nothing is chosen by it. Finished runs are lines of results.jsonl in the output folder and
 are not repeated.
 
@@ -26,11 +26,11 @@ from scipy.stats import t as student
 from figureground.data.in_memory import in_memory
 from figureground.data.loaders import load_dataset
 from figureground.metrics.intervals import paired_difference
-from figureground.studies.train import train
-from figureground.studies.trained import load_trained
+from figureground.studies.training.train import train
 from figureground.training import Validation, validate
 from figureground.training.recipe import read_recipe
 from figureground.training.shipped import recipe_path
+from figureground.training.trained import load_trained
 
 ARMS = {
     "plain": "[]",
@@ -55,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--limit", type=int, default=5000, help="training pictures; 0 for all")
+    parser.add_argument("--limit", type=int, default=5000, help="training images; 0 for all")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument(
         "--arms", type=int, default=4, help="how many of the six arms, in their order"
@@ -109,7 +109,7 @@ def _print(lines):
         errors.setdefault(line["arm"], {})[line["seed"]] = 100 * line["error"]
     seconds = {arm: [line["seconds"] for line in lines if line["arm"] == arm] for arm in errors}
     print(
-        f"\n{lines[0]['train']} training pictures, {lines[0]['epochs']} epochs, {lines[0]['device']}\n"
+        f"\n{lines[0]['train']} training images, {lines[0]['epochs']} epochs, {lines[0]['device']}\n"
     )
     print(
         "| arm | test error of the last epoch, % | each seed | training seconds |\n| --- | --- | --- | --- |"

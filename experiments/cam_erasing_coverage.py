@@ -8,7 +8,7 @@ shapes; the same shapes for every row. Nothing is trained.
 
 Expected, before the run: coverage falls in the order object, uniform, away on both. On the digits, which lie
 anywhere, the mean map gains nothing over uniform; on photos, whose objects are centred, it gains much of what the own
-map does. A first run of 300 pictures, with absolute thresholds as the default, showed that on the digits "away" was
+map does. A first run of 300 images, with absolute thresholds as the default, showed that on the digits "away" was
 then no different from uniform; the quantile became the default after it.
 """
 
@@ -27,7 +27,7 @@ from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.data.packs import shared_folder
 from figureground.metrics.intervals import bootstrap_interval, paired_difference
 from figureground.models import load_classifier
-from figureground.training import ErasingOptions, image_maps, warp_maps
+from figureground.training.algorithms.cam_erasing import ErasingOptions, image_maps, warp_maps
 from figureground.training.algorithms.cam_erasing.erasing import draw_regions
 
 ROWS = {
@@ -36,7 +36,7 @@ ROWS = {
     "object, mean ≥ 0.5": {"region": "object", "threshold_mode": "abs"},
     "object, centre ≥ 0.5": {"region": "object", "threshold_mode": "abs", "rule": "centre"},
     "object by the mean map": {"region": "object"},
-    "object by another picture's map": {"region": "object"},
+    "object by another image's map": {"region": "object"},
     "uniform": {"region": "uniform"},
     "away, lower half of places": {"region": "away"},
     "away, mean < 0.5": {"region": "away", "threshold_mode": "abs"},
@@ -53,8 +53,8 @@ HEADS = [
 def main() -> None:
     """Both data sets, one table each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=600, help="pictures of each set")
-    parser.add_argument("--draws", type=int, default=20, help="rectangles for each picture")
+    parser.add_argument("--count", type=int, default=600, help="images of each set")
+    parser.add_argument("--draws", type=int, default=20, help="rectangles for each image")
     parser.add_argument("--out", type=Path, help="a file that gets one JSON line for each row")
     given = parser.parse_args()
     for name, made in (("cluttered MNIST", _digits), ("Tiny ImageNet", _photos)):
@@ -66,12 +66,12 @@ def main() -> None:
 def _report(name, images, maps, *, boxes, draws, out):
     size = tuple(images.shape[2:])
     print(
-        f"\n### {name}: {len(images)} pictures, {draws} rectangles each, maps of {maps.shape[1]} × {maps.shape[2]}\n"
+        f"\n### {name}: {len(images)} images, {draws} rectangles each, maps of {maps.shape[1]} × {maps.shape[2]}\n"
     )
     print("| " + " | ".join(HEADS) + " |\n|" + " --- |" * len(HEADS))
     mean = maps.mean(0)
     mean = ((mean - mean.min()) / (mean.max() - mean.min())).expand_as(maps)
-    sources = {"object by the mean map": mean, "object by another picture's map": maps.roll(1, 0)}
+    sources = {"object by the mean map": mean, "object by another image's map": maps.roll(1, 0)}
     found = {
         row: _covered(sources.get(row, maps), boxes, size=size, options=words, draws=draws)
         for row, words in ROWS.items()
@@ -94,7 +94,7 @@ def _report(name, images, maps, *, boxes, draws, out):
 
 
 def _covered(maps, boxes, *, size, options, draws):
-    """For each picture, means over its rectangles: share of the box that they cover, share of them that is inside."""
+    """For each image, means over its rectangles: share of the box that they cover, share of them that is inside."""
     chosen = ErasingOptions(p=1.0, **options)
     shares, insides = [], []
     for part in torch.arange(len(maps)).split(50):
@@ -130,7 +130,7 @@ def _photos(count):
     data = load_dataset("tiny-imagenet", part="test")
     data = data.subset(torch.randperm(len(data), generator=generator(0))[:count])
     weights = shared_folder() / "weights" / "mobilenetv2_100_imagenet1001.safetensors"
-    # the network was trained on stretched pictures with (x - 0.5) / 0.5
+    # the network was trained on stretched images with (x - 0.5) / 0.5
     half = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "resize": "stretch", "crop_fraction": 1.0}
     classifier = load_classifier(
         "timm:mobilenetv2_100",

@@ -29,7 +29,7 @@ from figureground.base.record import append_line, write_json
 from figureground.base.seeds import generator
 from figureground.metrics.classification import average_precision, expected_random_ap
 from figureground.metrics.intervals import paired_difference
-from figureground.training import (
+from figureground.training.algorithms.background_splitting import (
     BackgroundSplitHeads,
     BackgroundSplitLoss,
     ClusterPseudoLabeler,

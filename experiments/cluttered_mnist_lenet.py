@@ -1,10 +1,10 @@
-"""What a LeNet learns to look at on cluttered MNIST: test accuracy, learning curve, maps at six moments of training.
+"""What a LeNet learns to look at on cluttered MNIST: test accuracy, learning curve, maps at six checkpoints.
 
     figureground train cluttered-mnist-lenet --out runs/cluttered-mnist
     python experiments/cluttered_mnist_lenet.py runs/cluttered-mnist --out runs/cluttered-mnist/shown
 
-Expected, before the run: at least 0.96 on pictures made of unseen test digits (the published network, trained on
-digits that its test pictures share: 0.976; the imported checkpoint here at least 0.955); maps that cover everything
+Expected, before the run: at least 0.96 on images made of unseen test digits (the published network, trained on
+digits that its test images share: 0.976; the imported checkpoint here at least 0.955); maps that cover everything
 at first and only the digit at last."""
 
 __all__ = ["main"]
@@ -24,9 +24,9 @@ from figureground.maps import draw_boxes, overlay
 from figureground.metrics.classification.quality import accuracy
 from figureground.models import Classifier
 from figureground.reports.figures import line_chart_svg
-from figureground.studies.trained import load_trained
 from figureground.training.history import History
 from figureground.training.recipe import read_recipe
+from figureground.training.trained import load_trained
 
 _SHOWN = 6
 
@@ -42,9 +42,11 @@ def main() -> None:
     test = load_dataset("cluttered-mnist", part="test", options=LoadOptions(seed=recipe.seed))
     assert isinstance(test.images, Tensor)
     assert test.boxes is not None
-    moments = [*(f"step-{step}" for step in recipe.keep_steps), "last"]
-    networks = {moment: load_trained(given.run, moment) for moment in moments}
-    numbers = {moment: _accuracy(one, test.images, test.labels) for moment, one in networks.items()}
+    checkpoints = [*(f"step-{step}" for step in recipe.keep_steps), "last"]
+    networks = {checkpoint: load_trained(given.run, checkpoint) for checkpoint in checkpoints}
+    numbers = {
+        checkpoint: _accuracy(one, test.images, test.labels) for checkpoint, one in networks.items()
+    }
     published = _published()
     if published is not None:
         numbers["imported checkpoint"] = _accuracy(published, test.images, test.labels)
@@ -84,7 +86,7 @@ def _published() -> Classifier | None:
 
 
 def _curve(run: Path, batch_size: int, path: Path) -> None:
-    """Validation accuracy over the pictures seen."""
+    """Validation accuracy over the images seen."""
     rows = [
         row
         for row in History(run / "history.csv").rows()
@@ -93,7 +95,7 @@ def _curve(run: Path, batch_size: int, path: Path) -> None:
     points = [(int(row["step"]) * batch_size / 1000, 100 * float(row["value"])) for row in rows]
     title = "Validation accuracy of LeNet on cluttered MNIST"
     svg = line_chart_svg(
-        {"AdamW, one cycle": points}, title=title, x_label="pictures seen, thousands", y_label="%"
+        {"AdamW, one cycle": points}, title=title, x_label="images seen, thousands", y_label="%"
     )
     path.write_text(svg)
     print("\n".join(f"| {seen:.0f} | {value:.2f} |" for seen, value in points))

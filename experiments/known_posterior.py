@@ -31,8 +31,9 @@ from known_posterior_table import plotted, printed, read_lines
 
 from figureground.base.record import append_line
 from figureground.base.seeds import generator
+from figureground.metrics.classification import best_temperature
 from figureground.metrics.information import cmi
-from figureground.training.algorithms.mcmi import best_temperature, centroid_divergence
+from figureground.training.algorithms.mcmi import centroid_divergence
 
 K, D = 10, 30
 SCRATCH = ("mll", "label smoothing", "squared error")

@@ -88,7 +88,7 @@ def chosen_weights(runs, arms):
 
 def plotted(runs, path):
     """Three charts over the weight, controls as lines across; returns the file."""
-    import matplotlib as mpl  # noqa: PLC0415 - only for the picture
+    import matplotlib as mpl  # noqa: PLC0415 - only for the image
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415

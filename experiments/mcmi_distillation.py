@@ -2,27 +2,27 @@
 
 For each seed a residual network is trained on labels, and trained on a little longer: by cross-entropy (``mcmi 0``,
 the control), by MCMI with several weights, with label smoothing; ``mll`` is the network before that. A smaller network
-then learns from each, by KD and by similarity (SP, with labels but without KD), from all of the pictures, a tenth and
+then learns from each, by KD and by similarity (SP, with labels but without KD), from all of the images, a tenth and
 a twentieth of them, and from all but those of 9, or of 7 and 9. ``no teacher`` learns from labels alone. All students
-of a setting take equally many steps; their pictures and first weights are those of the seed, whatever the teacher. The
+of a setting take equally many steps; their images and first weights are those of the seed, whatever the teacher. The
 last weights count; the test set is opened once a run, at its end. Of the MCMI weights the one whose students do best
-on validation pictures is singled out, for each setting and loss; these hold the omitted classes too.
+on validation images is singled out, for each setting and loss; these hold the omitted classes too.
 
 Worlds: ``mnist`` (small residual networks, width 16 and 3), and ``cifar10-jpeg`` (CIFAR-10-JPEG75, ResNet-56 from the
-published weights, which saw clean pictures, to ResNet-20; random crops and mirroring; fewer arms).
+published weights, which saw clean images, to ResNet-20; random crops and flips; fewer arms).
 
 command:   python experiments/mcmi_distillation.py --out out/mcmi_distillation
            python experiments/mcmi_distillation.py --out out/mcmi_cifar --world cifar10-jpeg --steps 200 --epochs 1
-           (--seeds 3 --pictures 20000 --steps 400 --epochs 3 unless told otherwise; --table prints alone)
-           a GPU:  --world cifar10-jpeg --pictures 49000 --steps 18000 --epochs 20
+           (--seeds 3 --images 20000 --steps 400 --epochs 3 unless told otherwise; --table prints alone)
+           a GPU:  --world cifar10-jpeg --images 49000 --steps 18000 --epochs 20
 hardware:  one CPU core, 25 minutes for mnist, two hours for cifar10-jpeg
-expected (written before the run): from all pictures all teachers do about equally well, within half a point. With few
-  pictures and KD the paper's claim is that MCMI is above MLL, by up to 6 points on CIFAR-100; here, on an easier
+expected (written before the run): from all images all teachers do about equally well, within half a point. With few
+  images and KD the paper's claim is that MCMI is above MLL, by up to 6 points on CIFAR-100; here, on an easier
   task, we expect 0 to 2, of which mcmi 0 or label smoothing may explain a part or all. For omitted classes KD lifts
   recall from 0; MCMI lifts it further than mcmi 0 if the paper is right, at the cost of at most a point on the kept
   classes. SP hardly reacts to the teacher's weight. Large weights (0.5) are worse than 0.15. Claims only where a
   paired interval excludes 0. On CIFAR-10-JPEG75 the students are far from trained (200 steps): all differences shrink,
-  mcmi 0 is above mll since the latter has seen fewer compressed pictures.
+  mcmi 0 is above mll since the latter has seen fewer compressed images.
 """
 
 __all__ = ["main"]
@@ -40,9 +40,9 @@ from figureground.base.record import append_line
 from figureground.data import in_memory
 from figureground.data.loaders import load_dataset
 from figureground.metrics.information import information
-from figureground.studies.train import train
-from figureground.studies.trained import load_trained
+from figureground.studies.training.train import train
 from figureground.training.recipe import changed, read_recipe
+from figureground.training.trained import load_trained
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--world", choices=WORLDS, default="mnist")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0, help="seeds before it are left out")
-    parser.add_argument("--pictures", type=int, default=20000)
+    parser.add_argument("--images", type=int, default=20000)
     parser.add_argument("--steps", type=int, default=400, help="of a student")
     parser.add_argument("--epochs", type=int, default=3, help="of a teacher, from labels")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=list(SETTINGS))
@@ -78,7 +78,7 @@ def _jobs(world, given, seed):
         epochs = given.epochs if teacher == "mll" else fine
         yield _teacher(world, teacher, given, seed=seed, epochs=epochs)
     for setting in given.settings:
-        words = {"limit": round(given.pictures * SETTINGS[setting][0])}
+        words = {"limit": round(given.images * SETTINGS[setting][0])}
         words["omit"] = list(SETTINGS[setting][1])
         left = words["limit"] * (10 - len(words["omit"])) / 10
         epochs = max(1, round(given.steps / max(1, math.floor(left / world.batch))))
@@ -95,7 +95,11 @@ def _taught(world, out, key):
     """What a student's recipe says of its teacher."""
     teacher = _folder({"seed": key["seed"], "setting": "teacher", "teacher": key["teacher"]})
     kept = key["loss"] == "kd" and "augmentation" not in world.base
-    words = {"teacher": str(out / teacher), "loss": key["loss"], "cache_logits": kept}
+    words = {
+        "teacher": {"name": str(out / teacher), "checkpoint": "last"},
+        "loss": key["loss"],
+        "cache_logits": kept,
+    }
     return {"distillation": words}
 
 
@@ -109,7 +113,7 @@ def _teacher(world, name, given, *, seed, epochs):
         more["algorithms"] = [{"mcmi": {"weight": weight}}]
     if name == "label smoothing":
         more["label_smoothing"] = 0.1
-    return key, _recipe(world, seed, network, {"limit": given.pictures}) | more | world.taught
+    return key, _recipe(world, seed, network, {"limit": given.images}) | more | world.taught
 
 
 def _recipe(world, seed, network, data):  # noqa: PLR0917 - a script's own

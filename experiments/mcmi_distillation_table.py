@@ -23,7 +23,7 @@ def printed(lines, labels, omitted):
 
     Args:
         lines: As written.
-        labels: ``(N,)``, of the test pictures.
+        labels: ``(N,)``, of the test images.
         omitted: Setting -> labels that its students never saw.
     """
     arms = defaultdict(dict)
@@ -55,8 +55,8 @@ def _teachers(runs):
 def _overview(arms, labels, settings):
     """Mean test accuracy of all students, and of the MCMI weight that validation chooses less the controls."""
     names = list(dict.fromkeys(arm[2] for arm in arms if arm[0] != "teacher"))
-    heads = ["students", *names, "chosen", "minus mcmi 0: pictures", "seeds"]
-    heads += ["minus mll: pictures", "seeds"]
+    heads = ["students", *names, "chosen", "minus mcmi 0: images", "seeds"]
+    heads += ["minus mll: images", "seeds"]
     print(f"\n### Overview, test %\n\n| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
     for setting in settings:
         for loss in ("kd", "sp"):
@@ -73,13 +73,13 @@ def _overview(arms, labels, settings):
 
 
 def _best(runs):
-    """The MCMI weight whose students do best on validation pictures."""
+    """The MCMI weight whose students do best on validation images."""
     weighed = {name: _mean(seeds, "validation") for name, seeds in runs.items() if _weighed(name)}
     return max(weighed, key=weighed.__getitem__, default=None)
 
 
 def _students(title, runs, labels, *, missing):
-    """Accuracy of each arm, and differences to controls: over the same pictures, seeds averaged; and over seeds."""
+    """Accuracy of each arm, and differences to controls: over the same images, seeds averaged; and over seeds."""
     control = runs.get("mcmi 0")
     heads = ["teacher", "seeds", "validation %", "test %", "kept %"]
     heads += ["omitted recall %", "omitted precision %"] if missing else []
@@ -127,7 +127,7 @@ def _by_class(seeds, labels, missing):
 
 
 def _against(seeds, others, labels):
-    """Mean difference in points with a paired 95 % interval over test pictures, of the seeds that both have."""
+    """Mean difference in points with a paired 95 % interval over test images, of the seeds that both have."""
     shared = sorted(set(seeds) & set(others or {}))
     if not shared or seeds is others:
         return ""

@@ -1,4 +1,4 @@
-"""The two worlds of `mcmi_distillation.py`: what is trained, on which pictures, and which arms there are.
+"""The two worlds of `mcmi_distillation.py`: what is trained, on which images, and which arms there are.
 
 command:   none; it is imported
 expected:  see `mcmi_distillation.py`
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from figureground.data import shared_folder
 
-# share of the pictures, omitted classes
+# share of the images, omitted classes
 SETTINGS = {
     "all": (1.0, ()),
     "10 %": (0.1, ()),
@@ -30,7 +30,7 @@ class World:
         base: What all recipes share.
         teacher: The teacher's network.
         student: The student's.
-        size: Of the pictures.
+        size: Of the images.
         taught: More for the teachers' recipes.
         learns: More for the students' recipes.
         arms: (setting, loss) -> teachers; a setting's students are compared with one that has no teacher.
@@ -103,7 +103,7 @@ def _cifar():
             "channels_last": True,
             "precision": "bf16-mixed",
             "data": {"name": "cifar10-jpeg", "val_fraction": 0.02, "seed": 0},
-            "augmentation": {"pad": 4, "mirror": True},
+            "augmentation": {"crop_padding": 4, "flip": True},
         },
         teacher={"name": "figureground:cifar-resnet56", "weights": str(weights)},
         student={"name": "figureground:cifar-resnet20"},

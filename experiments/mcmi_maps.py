@@ -1,12 +1,12 @@
-"""Does the map of an MCMI teacher cover more of the picture? Eigen-CAM of two or more trained networks in numbers.
+"""Does the map of an MCMI teacher cover more of the image? Eigen-CAM of two or more trained networks in numbers.
 
-For every test picture the map of each network: area above half maximum, entropy, and, where the data have boxes, the
-share of its positive mass inside them. Each network is compared with the first, picture by picture.
+For every test image the map of each network: area above half maximum, entropy, and, where the data have boxes, the
+share of its positive mass inside them. Each network is compared with the first, image by image.
 
 command:   python experiments/mcmi_maps.py mll=runs/mll lambda0=runs/lambda0 mcmi=runs/teacher --data cifar10-jpeg
            python experiments/mcmi_maps.py mll=runs/a mcmi=runs/b --data cluttered-digits --limit 200
-hardware:  one CPU core, a few minutes for 1,000 pictures of 32x32
-expected (written before the run): the paper shows pictures in which the MCMI teacher's maps are wider. If that is so in
+hardware:  one CPU core, a few minutes for 1,000 images of 32x32
+expected (written before the run): the paper shows images in which the MCMI teacher's maps are wider. If that is so in
   the mean, area and entropy are larger and the energy in the box is smaller; a wider map is not a better one. Eigen-CAM
   looks at no class, so it may move little where only the last layers change.
 """
@@ -20,17 +20,17 @@ import torch
 
 from figureground.base.record import append_line
 from figureground.data.in_memory import in_memory
+from figureground.data.loaders import load_dataset
 from figureground.maps import resize
 from figureground.methods import Explainer
 from figureground.metrics.intervals import bootstrap_interval, paired_difference
 from figureground.metrics.localisation.pointing import energy_pointing_game
 from figureground.metrics.uncertainty.spread import cam_area, cam_entropy
-from figureground.studies.evaluation.information import open_labelled
-from figureground.studies.trained import load_trained
+from figureground.training.trained import load_trained
 
 
 def measured(classifier, data, *, method, batch_size=50):
-    """Name -> (N,) numbers of the maps of one network, all at the size of the picture."""
+    """Name -> (N,) numbers of the maps of one network, all at the size of the image."""
     height, width = classifier.preprocessing.size
     columns = {}
     explainer = Explainer(classifier)
@@ -48,7 +48,7 @@ def measured(classifier, data, *, method, batch_size=50):
 
 
 def energy_in_boxes(maps, boxes):
-    """NaN where a picture has no box, or its map no positive value."""
+    """NaN where an image has no box, or its map no positive value."""
     shares = torch.full((len(maps),), torch.nan)
     usable = [
         row
@@ -80,7 +80,7 @@ def printed(found):
 
 
 def main():
-    """Measure every network on the same pictures; one JSON line a network, then the table."""
+    """Measure every network on the same images; one JSON line a network, then the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "networks", nargs="+", help="name=folder of a training run; the first is the reference"
@@ -91,8 +91,9 @@ def main():
     parser.add_argument("--checkpoint", default="last")
     parser.add_argument("--out", type=Path, default=Path("out/mcmi_maps"))
     args = parser.parse_args()
-    data = open_labelled(args.data)
-    data = data.subset(torch.arange(min(args.limit, len(data))))
+    data = load_dataset(args.data, part="test")
+    known = torch.nonzero((data.labels >= 0) & (data.labels < data.num_classes)).flatten()
+    data = data.subset(known[: args.limit])
     found = {}
     for word in args.networks:
         name, _, folder = word.partition("=")
@@ -104,7 +105,7 @@ def main():
             "network": name,
             "folder": folder,
             "data": args.data,
-            "pictures": len(resized),
+            "images": len(resized),
             **means,
         }
         append_line(args.out / "runs.jsonl", line)

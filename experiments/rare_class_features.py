@@ -1,7 +1,7 @@
 """Features of Tiny ImageNet for ``rare_class_tiny_imagenet.py``: a small teacher's own, or MobileNetV2's.
 
 command:   none; it is imported
-expected:  the small teacher, of 100 classes with 90 pictures each, is right in a quarter of the cases or so
+expected:  the small teacher, of 100 classes with 90 images each, is right in a quarter of the cases or so
 """
 
 __all__ = ["Features", "features_of"]
@@ -17,20 +17,20 @@ from torch import Tensor
 from figureground.base.seeds import generator
 from figureground.data import LabeledImages, in_memory, shared_folder
 from figureground.data.loaders.packed_sets import pack
-from figureground.data.packs import PhotoPack
+from figureground.data.packs import ImagePack
 from figureground.models import Classifier, load_classifier
-from figureground.studies.train import train
-from figureground.studies.trained import load_trained
-from figureground.training import ClusterPseudoLabeler, PseudoLabels
+from figureground.studies.training.train import train
+from figureground.training.algorithms.background_splitting import ClusterPseudoLabeler, PseudoLabels
 from figureground.training.algorithms.background_splitting.features import outputs_and_features
 from figureground.training.recipe import changed
+from figureground.training.trained import load_trained
 
 KNOWN = 100  # the classes below are the teacher's
 
 
 @dataclass(frozen=True)
 class Features:
-    """Of the training and the test pictures, standardised, with their classes, and pseudo-labels of the former."""
+    """Of the training and the test images, standardised, with their classes, and pseudo-labels of the former."""
 
     x: Tensor
     labels: Tensor
@@ -77,7 +77,7 @@ def features_of(name: str, given: argparse.Namespace) -> Features:
 
 @torch.inference_mode()
 def _asked(network: Classifier, data: LabeledImages, size: int) -> tuple[Tensor, Tensor]:
-    """Logits and features, a few hundred pictures at a time."""
+    """Logits and features, a few hundred images at a time."""
     parts = []
     for start in range(0, len(data), 256):
         rows = torch.arange(start, min(start + 256, len(data)))
@@ -87,21 +87,21 @@ def _asked(network: Classifier, data: LabeledImages, size: int) -> tuple[Tensor,
 
 
 def _own_teacher(given: argparse.Namespace) -> Classifier:
-    """A small network of the classes 0 to 99, trained by the engine from pictures of these alone."""
+    """A small network of the classes 0 to 99, trained by the engine from images of these alone."""
     folder = given.out / f"teacher-{given.teacher_size}-{given.teacher_epochs}"
-    pictures = given.out / "teacher_pictures"
-    held = PhotoPack(_pack_file("train25k"))
+    images = given.out / "teacher_pictures"
+    held = ImagePack(_pack_file("train25k"))
     for row, label in enumerate(held.labels.tolist()):
-        path = pictures / f"{label:03d}" / f"{row}.jpg"
+        path = images / f"{label:03d}" / f"{row}.jpg"
         if label < KNOWN and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(held.encoded(row))
     size = [given.teacher_size] * 2
     recipe = changed({
         "name": "teacher", "epochs": given.teacher_epochs, "batch_size": 128, "channels_last": True,
-        "data": {"name": "folder", "root": str(pictures)},
+        "data": {"name": "folder", "root": str(images)},
         "model": {"name": "figureground:cifar-resnet20", "preprocessing": {"size": size}},
-        "augmentation": {"pad": 6, "mirror": True},
+        "augmentation": {"crop_padding": 6, "flip": True},
         "optimiser": {"kind": "sgd", "lr": 0.2, "weight_decay": 5e-4, "nesterov": True},
         "schedule": {"kind": "one-cycle", "warm_up": 0.2},
     })  # fmt: skip

@@ -1,6 +1,6 @@
 """Background splitting at the scale of two CPU cores: rare classes of Tiny ImageNet on features that are made once.
 
-World: the 25,000 pictures of ``tiny_imagenet_train25k``; N = 1 or N = 10 rare classes among the classes 100 to 199,
+World: the 25,000 images of ``tiny_imagenet_train25k``; N = 1 or N = 10 rare classes among the classes 100 to 199,
 with 50 positives each, all else background (99.8 % and 97.9 %); evaluated on the 5,000 of ``tiny_imagenet_val5k``.
 Teachers: ``own``, a small network that is trained here on classes 0 to 99 alone; and, reported apart because its
 classes include the rare ones (leaked), MobileNetV2 with ImageNet weights. Their features are made once and kept; the
@@ -40,7 +40,11 @@ from figureground.metrics.classification import (
     mean_average_precision,
 )
 from figureground.metrics.intervals import paired_difference
-from figureground.training import BackgroundSplitHeads, BackgroundSplitLoss, PseudoLabels
+from figureground.training.algorithms.background_splitting import (
+    BackgroundSplitHeads,
+    BackgroundSplitLoss,
+    PseudoLabels,
+)
 
 KNOWN = 100  # the classes below are the teacher's; the rare ones are among the hundred above
 SPLITTING = ("hard", "soft", "k-means", "permuted")
@@ -118,7 +122,7 @@ def _run(features: Features, about: dict) -> dict:
 def _trained(
     features: Features, rows: Tensor, y: Tensor, *, pseudo: PseudoLabels | None, about: dict
 ) -> Tensor:
-    """Logits of the test pictures."""
+    """Logits of the test images."""
     x = features.x[rows]
     trunk, heads = _network(x.shape[1], 0 if pseudo is None else pseudo.num_classes, about)
     loss = BackgroundSplitLoss(
@@ -156,7 +160,7 @@ def _network(width: int, num_aux: int, about: dict) -> tuple[nn.Module, Backgrou
 
 
 def _kept(labels: Tensor, positives: int, count: int, *, seed: int) -> Tensor:
-    """Rows of the world: so many pictures of each rare class, and the whole background."""
+    """Rows of the world: so many images of each rare class, and the whole background."""
     parts = [(labels == count).nonzero()[:, 0]]
     for c in range(count):
         own = (labels == c).nonzero()[:, 0]

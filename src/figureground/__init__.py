@@ -1,55 +1,114 @@
-"""See what an image classifier looks at, measure whether it is the right thing, train it to look better."""
+"""See what an image classifier looks at, measure whether it is the right thing, train it to look better.
+
+``fg.Explainer`` makes maps; ``fg.load_classifier`` finds models; ``fg.explain``, ``fg.evaluate``, ``fg.compare``,
+``fg.rank`` and ``fg.train`` are the commands of the same names. Everything is loaded when it is first used.
+"""
 
 __all__ = [
+    "CAM",
     "METHODS",
     "CNNFixations",
+    "CamMethod",
     "Classifier",
     "DeepFeatureFactorization",
     "EigenCAM",
     "EigenGradCAM",
     "Explainer",
     "Explanation",
+    "GradCAM",
+    "GradCAMElementwise",
+    "GradCAMPlusPlus",
+    "HiResCAM",
+    "LayerCAM",
+    "XGradCAM",
     "__version__",
+    "compare",
+    "data",
+    "errors",
+    "evaluate",
+    "explain",
     "load_classifier",
+    "load_run",
+    "maps",
+    "methods",
+    "metrics",
+    "models",
+    "rank",
+    "studies",
+    "train",
+    "training",
 ]
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from figureground.base.lazy import load
+
 if TYPE_CHECKING:
+    from figureground import data, maps, methods, metrics, models, studies, training
+    from figureground.base import errors
     from figureground.methods import (
+        CAM,
         METHODS,
+        CamMethod,
         CNNFixations,
         DeepFeatureFactorization,
         EigenCAM,
         EigenGradCAM,
         Explainer,
         Explanation,
+        GradCAM,
+        GradCAMElementwise,
+        GradCAMPlusPlus,
+        HiResCAM,
+        LayerCAM,
+        XGradCAM,
     )
-    from figureground.models import Classifier, load_classifier
+    from figureground.models import Classifier
+    from figureground.studies.comparison.compare import compare
+    from figureground.studies.evaluation.evaluate import evaluate
+    from figureground.studies.explain.explain import explain_images as explain
+    from figureground.studies.models import load_classifier
+    from figureground.studies.ranking.rank import rank_images as rank
+    from figureground.studies.training.runs import load_run
+    from figureground.studies.training.train import train
 
 __version__ = "0.1.0"
 
-_ROOMS = (
-    "base",
-    "capture",
-    "data",
-    "maps",
-    "methods",
-    "metrics",
-    "models",
-    "reports",
-    "studies",
-    "training",
-)
+_ROOMS = ("data", "maps", "methods", "metrics", "models", "studies", "training")
+_TABLE = {
+    **{room: f"figureground.{room}" for room in _ROOMS},
+    "errors": "figureground.base.errors",
+    "METHODS": "figureground.methods.registry:METHODS",
+    "Explainer": "figureground.methods.explainer:Explainer",
+    "Explanation": "figureground.methods.explanation:Explanation",
+    "CamMethod": "figureground.methods.method:CamMethod",
+    "CAM": "figureground.methods.cam:CAM",
+    "CNNFixations": "figureground.methods.cnn_fixations:CNNFixations",
+    "DeepFeatureFactorization": "figureground.methods.dff:DeepFeatureFactorization",
+    "EigenCAM": "figureground.methods.eigen_cam:EigenCAM",
+    "EigenGradCAM": "figureground.methods.eigen_grad_cam:EigenGradCAM",
+    "GradCAM": "figureground.methods.grad_cam:GradCAM",
+    "GradCAMElementwise": "figureground.methods.grad_cam_elementwise:GradCAMElementwise",
+    "GradCAMPlusPlus": "figureground.methods.grad_cam_plus_plus:GradCAMPlusPlus",
+    "HiResCAM": "figureground.methods.hires_cam:HiResCAM",
+    "LayerCAM": "figureground.methods.layer_cam:LayerCAM",
+    "XGradCAM": "figureground.methods.xgrad_cam:XGradCAM",
+    "Classifier": "figureground.models.classifier:Classifier",
+    "load_classifier": "figureground.studies.models:load_classifier",
+    "explain": "figureground.studies.explain.explain:explain_images",
+    "evaluate": "figureground.studies.evaluation.evaluate:evaluate",
+    "compare": "figureground.studies.comparison.compare:compare",
+    "rank": "figureground.studies.ranking.rank:rank_images",
+    "train": "figureground.studies.training.train:train",
+    "load_run": "figureground.studies.training.runs:load_run",
+}
 
 
 def __getattr__(name: str) -> object:
-    """Load a room when something of it is first used, so that ``figureground --help`` does not wait for torch."""
-    if name in _ROOMS:
-        return import_module(f"figureground.{name}")
-    if name in {"Classifier", "load_classifier"}:
-        return getattr(import_module("figureground.models"), name)
-    if name in __all__:
-        return getattr(import_module("figureground.methods"), name)
-    raise AttributeError(f"module 'figureground' has no attribute '{name}'")
+    """What the table says, loaded now: so ``import figureground`` and ``figureground --help`` do not wait for torch."""
+    return load(__name__, name, _TABLE)
+
+
+def __dir__() -> list[str]:
+    """The public names, so that completion knows them before they are loaded."""
+    return sorted(__all__)

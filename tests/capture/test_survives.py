@@ -162,7 +162,7 @@ class Named(NamedTuple):
 @pytest.mark.parametrize(
     "wrap",
     [
-        lambda y: (y, y * 0),
+        lambda y: (y, y[:, :, None, None].expand(-1, -1, 2, 2)),
         lambda y: [y],
         lambda y: {"aux": y * 0, "logits": y},
         lambda y: OrderedDict(out=y),
@@ -179,9 +179,13 @@ def test_outputs_that_are_no_plain_logits(wrap, images):
 def test_other_outputs_are_found_by_the_caller_s_function(images):
     net = Network(lambda y: {"x": {"aux": y * 0, "y": y}})
     assert_same(net, images, output=lambda out: out["x"]["y"])
-    with pytest.raises(ModelError, match=r"no logits in what the model returned .str."):
+    two = Network(lambda y: (y, y * 0))
+    assert_same(two, images, output=lambda out: out[0])
+    with pytest.raises(ModelError, match=r"cannot tell the logits.*tuple: \[0\] \(1, 5\)"):
+        Explainer(two)(images)
+    with pytest.raises(ModelError, match=r"cannot tell the logits.*str: no tensors"):
         Explainer(Network(lambda _: "nothing"))(images)
-    with pytest.raises(ModelError, match=r"logits \(N, L\) were expected.*\(3, 5, 2\)|\(1, 5, 2\)"):
+    with pytest.raises(ModelError, match=r"logits are floats \(N, L\).*\(1, 5, 2\)"):
         Explainer(Network(lambda y: torch.stack([y, y], 2)))(images)
 
 

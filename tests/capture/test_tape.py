@@ -205,7 +205,7 @@ def test_another_stride_of_an_axis_of_length_one_changes_nothing_and_other_strid
     same = read(Call("as_strided_", (x, [2, 3, 1, 1], [3, 1, 3, 3])))
     other = read(Call("as_strided_", (x, [2, 3, 1, 1], [1, 2, 1, 1])))
     shorter = read(Call("as_strided", (x, [2], [1])))
-    assert [facts.kind for facts in (same, other, shorter)] == [
+    assert [description.kind for description in (same, other, shorter)] == [
         Kind.SAME,
         Kind.UNKNOWN,
         Kind.UNKNOWN,

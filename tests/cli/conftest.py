@@ -1,4 +1,4 @@
-"""A command line to type at, and a model and photos to type about."""
+"""A command line to type at, and a model and images to type about."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -38,9 +38,9 @@ def model(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     """A folder with three photos."""
-    folder = tmp_path / "photos"
+    folder = tmp_path / "images"
     folder.mkdir()
     for number in range(3):
         pixels = np.random.default_rng(number).integers(0, 255, (30, 40, 3), dtype=np.uint8)

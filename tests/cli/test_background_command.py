@@ -17,14 +17,14 @@ def textures(tmp_path):
     return folder
 
 
-def test_the_line_of_the_manual_builds_a_pool(type_in, textures, photos, tmp_path):
-    Image.open(photos / "1.png").save(textures / "copy.png")
+def test_the_line_of_the_manual_builds_a_pool(type_in, textures, images, tmp_path):
+    Image.open(images / "1.png").save(textures / "copy.png")
     rows = tmp_path / "annotations.csv"
-    rows.write_text("path,label,x0,y0,x1,y1\nphotos/0.png,cat,18,0,40,30\n")
+    rows.write_text("path,label,x0,y0,x1,y1\nimages/0.png,cat,18,0,40,30\n")
     out = tmp_path / "pool"
     done = type_in(
         *("background", "build", "--from", textures, "--from", f"outside-boxes:{rows}"),
-        *("--monochrome", "--grid-crops", "--crop", 24, "--screen-against", photos, "--out", out),
+        *("--monochrome", "--grid-crops", "--crop", 24, "--screen-against", images, "--out", out),
     )
     assert done.exit_code == 0, done.output
     record = json.loads((out / "record.json").read_text())
@@ -35,18 +35,18 @@ def test_the_line_of_the_manual_builds_a_pool(type_in, textures, photos, tmp_pat
         "textures, grid crops": 6 * 4 + 1,
         "monochrome": 216,
     }
-    assert "left out: 1 exact, 1 derived (3 target pictures compared)" in done.stdout
+    assert "left out: 1 exact, 1 derived (3 target images compared)" in done.stdout
     assert str(out / "report.md") in done.stdout
     total = sum(json.loads(count) for count in done.stdout.split("train ")[1].split("\n")[0]
                 .replace("val ", "").replace("test ", "").split(", "))  # fmt: skip
-    assert total == len(record["pictures"]) == 247
+    assert total == len(record["images"]) == 247
 
 
-def test_bad_pictures_are_listed_and_set_the_exit_status(type_in, textures, tmp_path):
+def test_bad_images_are_listed_and_set_the_exit_status(type_in, textures, tmp_path):
     (textures / "3.png").write_bytes(b"no")
     done = type_in("background", "build", "--from", textures, "--out", tmp_path / "pool")
     assert done.exit_code == 2
-    assert "1 pictures could not be decoded" in done.stderr
+    assert "1 images could not be decoded" in done.stderr
     assert "3.png" in done.stderr
     assert (tmp_path / "pool" / "record.json").exists()
 
@@ -55,7 +55,7 @@ def test_errors_are_one_line(type_in, textures, tmp_path):
     out = tmp_path / "pool"
     for words, message in (
         (("--from", tmp_path / "none"), "no folder"),
-        (("--from", textures, "--split", "1,2"), "--split is three shares"),
+        (("--from", textures, "--split", "1,2"), "split is three fractions"),
         (("--monochrome", "--split", "0.5,0.1,0.1"), "sum to 1"),
         ((), "at least one source"),
     ):
@@ -63,3 +63,23 @@ def test_errors_are_one_line(type_in, textures, tmp_path):
         assert done.exit_code == 1
         assert message in done.stderr
         assert not out.exists()
+
+
+def test_brackets_in_names_are_shown_and_the_report_is_written(type_in, textures, tmp_path):
+    folder = textures.rename(tmp_path / "old [a] [bold]x")
+    done = type_in("background", "build", "--from", folder, "--out", tmp_path / "pool")
+    assert done.exit_code == 0, done.output
+    assert "old [a] [bold]x" in done.stdout
+    assert "old \\[a\\] \\[bold\\]x" in (tmp_path / "pool" / "report.md").read_text()
+
+
+def test_a_finished_pool_is_made_again_only_where_that_is_asked_for(type_in, textures, tmp_path):
+    words = ("background", "build", "--from", textures, "--out", tmp_path / "pool")
+    assert type_in(*words).exit_code == 0
+    (textures / "5.png").unlink()
+    refused = type_in(*words)
+    assert refused.exit_code == 1
+    assert "a finished pool is in" in refused.stderr
+    assert type_in(*words, "--overwrite").exit_code == 0
+    record = json.loads((tmp_path / "pool" / "record.json").read_text())
+    assert [source["offered"] for source in record["sources"]] == [5]

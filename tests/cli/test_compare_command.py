@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from figureground.studies.train import train
+from figureground.studies.training.train import train
 from figureground.training.recipe import changed
 
 Run = Callable[..., Result]
@@ -31,7 +31,7 @@ QUICK = (
     "contrast",
     "--maps",
     4,
-    "--pictures",
+    "--examples",
     2,
     "--device",
     "cpu",
@@ -51,7 +51,7 @@ def test_two_runs_are_compared_into_a_page(type_in: Run, two: tuple[Path, Path],
     done = type_in("compare", *two, "--out", tmp_path / "out", *QUICK)
     assert done.exit_code == 0, done.stderr
     assert "| run-1 | run-0 | accuracy ↑ |" in done.stdout
-    assert "20 test pictures in" in done.stdout
+    assert "20 test images in" in done.stdout
     assert done.stdout.rstrip().endswith("report.html")
     page = (tmp_path / "out" / "report.html").read_text()
     for words in (
@@ -62,11 +62,11 @@ def test_two_runs_are_compared_into_a_page(type_in: Run, two: tuple[Path, Path],
         "Cost of training",
     ):
         assert words in page
-    for name in ("record.json", "tables.md", "pictures.png", "per_image.npz"):
+    for name in ("record.json", "tables.md", "examples.png", "per_image.npz"):
         assert (tmp_path / "out" / name).exists()
 
 
-def test_arms_hold_several_runs_and_unknown_pictures_can_be_left_out(
+def test_arms_hold_several_runs_and_unknown_images_can_be_left_out(
     type_in: Run, two: tuple[Path, Path], tmp_path: Path
 ):
     words = ["--arm", f"both={two[0]},{two[1]}", "--ood", "none", "--out", tmp_path, *QUICK]
@@ -87,3 +87,15 @@ def test_what_cannot_be_compared_is_said(type_in: Run, two: tuple[Path, Path], t
     assert "holds no training run" in type_in("compare", two[0], tmp_path / "new").stderr
     strange = type_in("compare", *two, "--data", "cifar11", "--out", tmp_path / "out")
     assert "'cifar11' is neither a folder nor a data set" in " ".join(strange.stderr.split())
+
+
+def test_device_and_checkpoint_are_those_that_were_typed(
+    type_in: Run, two: tuple[Path, Path], tmp_path: Path
+):
+    for words, message in (
+        (("--device", "tpu"), "no device 'tpu'"),
+        (("--checkpoint", "step-9"), "holds no step-9.safetensors"),
+    ):
+        done = type_in("compare", *two, "--out", tmp_path / "out", *words)
+        assert done.exit_code == 1
+        assert message in " ".join(done.stderr.split())

@@ -18,7 +18,7 @@ def verdicts(done: Result) -> dict[str, list[str]]:
 
 
 def test_all_methods_work_with_a_plain_network(type_in: Run, model: str):
-    done = type_in("doctor", model, "--size", "24x32")
+    done = type_in("doctor", "--model", model, "--size", "24x32")
     assert done.exit_code == 0, done.output
     assert "input      24×32" in done.stdout
     assert "classes    3, names not known; results show numbers" in done.stdout
@@ -29,7 +29,7 @@ def test_all_methods_work_with_a_plain_network(type_in: Run, model: str):
 
 
 def test_what_cannot_work_says_why(type_in: Run, model: str):
-    done = type_in("doctor", model, "--size", "24x32", "--model-arg", "head=false")
+    done = type_in("doctor", "--model", model, "--size", "24x32", "--model-arg", "head=false")
     found = verdicts(done)
     assert found.pop("cam")[0] == "cannot"
     assert {words[0] for words in found.values()} == {"works"}
@@ -39,20 +39,20 @@ def test_what_cannot_work_says_why(type_in: Run, model: str):
 def test_one_logit_with_a_name(type_in: Run, model: str, tmp_path: Path):
     (tmp_path / "one.txt").write_text("cat\n")
     words = ("--size", "24x32", "--model-arg", "outputs=1", "--class-names", tmp_path / "one.txt")
-    done = type_in("doctor", model, *words)
+    done = type_in("doctor", "--model", model, *words)
     assert done.exit_code == 0, done.output
-    assert "classes    1: cat" in done.stdout
+    assert "classes    2: not cat, cat" in done.stdout
     assert {words[0] for words in verdicts(done).values()} == {"works"}
 
 
 def test_another_layer_can_be_examined(type_in: Run, model: str):
-    done = type_in("doctor", model, "--size", "24x32", "--layer", "1")
+    done = type_in("doctor", "--model", model, "--size", "24x32", "--layer", "1")
     assert "layer      1: given by the caller" in done.stdout
     assert verdicts(done)["cam"][0] == "cannot"
 
 
 def test_a_model_that_cannot_be_built_is_one_line(type_in: Run, model: str):
-    done = type_in("doctor", model.replace(":build", ":broken"))
+    done = type_in("doctor", "--model", model.replace(":build", ":broken"))
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
     assert "no such luck" in done.stderr
@@ -70,7 +70,7 @@ def test_a_model_that_cannot_be_built_is_one_line(type_in: Run, model: str):
     ],
 )
 def test_zoo_models_get_a_verdict_for_every_method(name: str, size: int | None, type_in: Run):
-    done = type_in("doctor", name, "--random", *(("--size", size) if size else ()))
+    done = type_in("doctor", "--model", name, "--random", *(("--size", size) if size else ()))
     assert done.exit_code == 0, done.output
     found = verdicts(done)
     assert found.keys() == METHODS.keys()

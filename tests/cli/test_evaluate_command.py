@@ -9,23 +9,23 @@ import pytest
 from typer.testing import Result
 
 from figureground.base.errors import OptionError
-from figureground.cli.evaluate_options import chosen_methods
+from figureground.cli.methods import typed_methods
 from figureground.methods import EigenCAM
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture
-def boxes(photos: Path) -> Path:
-    """A box for each photo."""
+def boxes(images: Path) -> Path:
+    """A box for each image."""
     rows = [f"{number}.png,{number},{5 + number},4,{25 + number},20" for number in range(3)]
-    (photos / "boxes.csv").write_text("path,label,x0,y0,x1,y1\n" + "\n".join(rows) + "\n")
-    return photos
+    (images / "boxes.csv").write_text("path,label,x0,y0,x1,y1\n" + "\n".join(rows) + "\n")
+    return images
 
 
 @pytest.fixture
 def localise(type_in: Run, boxes: Path, tmp_path: Path) -> Run:
-    """Runs the command on the photos, with coarse thresholds."""
+    """Runs the command on the images, with coarse thresholds."""
 
     def run(*words: object) -> Result:
         common = ("--step", "0.1", "--size", "24x32", "--validation-share", "0.34")
@@ -34,7 +34,7 @@ def localise(type_in: Run, boxes: Path, tmp_path: Path) -> Run:
     return run
 
 
-def test_photos_with_boxes_become_tables_and_a_page(localise: Run, model: str, tmp_path: Path):
+def test_images_with_boxes_become_tables_and_a_page(localise: Run, model: str, tmp_path: Path):
     done = localise("-m", model, "--methods", "cam,eigen-cam(center=true)")
     assert done.exit_code == 0, done.output
     assert "| eigen-cam(center=true) |" in done.stdout
@@ -65,24 +65,26 @@ def test_missing_maps_are_counted_and_end_with_status_2(localise: Run, tmp_path:
 
 
 def test_clutter_needs_no_data(type_in: Run, tmp_path: Path):
-    common = ("--random", "--count", "6", "--step", "0.25", "--box-rule", "pixels", "--no-relu")
+    common = ("--random", "--count", "6", "--step", "0.25", "--box-rule", "pixels", "--signed")
     done = type_in(
         "evaluate", "localisation", "clutter", "-m", "figureground:lenet-gap", "--methods", "cam",
         "-o", tmp_path / "out", *common,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "out" / "record.json").read_text())
-    assert record["options"]["post-processing"] == "no ReLU, bilinear to the view, min-max"
+    told = {name: record["options"][name] for name in ("signed", "box_rule", "step")}
+    assert told == {"signed": "yes", "box_rule": "pixels", "step": "0.25"}
     assert record["images"] == 5
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--methods", "cam"), "nothing to measure"),
-        (("--box-rule", "tight", "--maps", "photos"), "no folder of maps"),
-        (("--normalise", "none"), "no normalisation 'none'"),
-        (("--map-resize", "best"), "no way to resize 'best'"),
+        (("--methods", "cam"), "name the model: --model"),
+        (("--box-rule", "tight"), "no box rule 'tight'"),
+        (("--maps", "images"), "no folder of maps"),
+        (("--normalise", "none"), "no normalise 'none'"),
+        (("--map-resize", "best"), "no map resize 'best'"),
     ],
 )
 def test_what_cannot_be_is_an_error_in_one_line(
@@ -94,7 +96,7 @@ def test_what_cannot_be_is_an_error_in_one_line(
 
 
 def test_methods_are_read_with_their_options():
-    found = chosen_methods(" GradCAM++ ,eigen-cam(center=true, sign=raw),eigen-cam")
+    found = typed_methods(" GradCAM++ ,eigen-cam(center=true, sign=raw),eigen-cam")
     assert list(found) == ["grad-cam++", "eigen-cam(center=true, sign=raw)", "eigen-cam"]
     assert found["eigen-cam(center=true, sign=raw)"] == EigenCAM(center=True, sign="raw")
 
@@ -111,5 +113,5 @@ def test_methods_are_read_with_their_options():
 )
 def test_methods_that_cannot_be_read_say_why(text: str, message: str):
     with pytest.raises(OptionError) as caught:
-        chosen_methods(text)
+        typed_methods(text)
     assert message in str(caught.value)

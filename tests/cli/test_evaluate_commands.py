@@ -4,8 +4,11 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import Result
+
+from figureground.studies.evaluation.items import DataOptions, read_source
 
 Typed = Callable[..., Result]
 
@@ -61,11 +64,15 @@ def test_a_second_run_measures_nothing_anew(type_in: Typed, tmp_path: Path):
 @pytest.mark.parametrize(
     ("verb", "options", "message"),
     [
-        ("faithfulness", ["--fractions", "half"], "--fractions takes numbers, not 'half'"),
-        ("faithfulness", ["--fractions", "2"], "fractions must lie between 0 and 1"),
-        ("faithfulness", ["--class", "best"], "no class to explain 'best'"),
+        (
+            "faithfulness",
+            ["--fractions", "half"],
+            "--fractions takes numbers between commas, not 'half'",
+        ),
+        ("faithfulness", ["--fractions", "2"], "fractions must be at most 1, got 2"),
+        ("faithfulness", ["--classes", "best"], "no classes 'best'"),
         ("robustness", ["--attack", "fgms"], "no attack 'fgms'; closest: 'fgsm'"),
-        ("uncertainty", ["--dropout-runs", "-1"], "must not be negative"),
+        ("uncertainty", ["--dropout-runs", "-1"], "dropout_runs must be at least 0, got -1"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_status_one(
@@ -75,3 +82,32 @@ def test_what_cannot_be_done_is_one_line_and_status_one(
     assert result.exit_code == 1
     assert message in result.output
     assert not (tmp_path / "out" / "record.json").exists()
+
+
+def test_overwrite_measures_anew_what_an_earlier_run_stored(type_in: Typed, tmp_path: Path):
+    typed = ["evaluate", "uncertainty", *SMALL, "--no-sanity", "--out", str(tmp_path / "out")]
+    typed += ["--methods", "eigen-cam"]
+    type_in(*typed)
+    lines = tmp_path / "out" / "entries.jsonl"
+    lines.write_text(lines.read_text().replace('"problems": []', '"problems": [["k", "w", "m"]]'))
+    assert json.loads(lines.read_text())["problems"]
+    assert type_in(*typed, "--overwrite").exit_code == 0
+    assert json.loads(lines.read_text())["problems"] == []
+
+
+def test_a_device_that_does_not_exist_is_one_line_and_status_one(type_in: Typed, tmp_path: Path):
+    words = ["--out", str(tmp_path / "out"), "--device", "tpu"]
+    result = type_in("evaluate", "uncertainty", *SMALL, *words)
+    assert result.exit_code == 1
+    assert "no device 'tpu'" in result.output
+
+
+def test_the_seed_draws_the_images_too(type_in: Typed, tmp_path: Path):
+    out = tmp_path / "out"
+    words = ["--no-sanity", "--methods", "eigen-cam", "--seed", "3", "--out", str(out)]
+    assert type_in("evaluate", "uncertainty", *SMALL, *words).exit_code == 0
+    wanted = read_source("clutter", DataOptions(count=5, seed=3)).items
+    with np.load(out / "per_image.npz") as columns:
+        assert columns["label"].tolist() == [item.label for item in wanted]
+    others = read_source("clutter", DataOptions(count=5, seed=0)).items
+    assert [item.label for item in others] != [item.label for item in wanted]

@@ -5,7 +5,7 @@ import json
 
 def test_a_model_by_name_on_a_folder_leaves_record_tables_and_page(type_in, tmp_path):
     out = tmp_path / "out"
-    typed = ["evaluate", "information", "cluttered-digits", "--random", "--part", "val"]
+    typed = ["evaluate", "information", "cluttered-digits", "--random", "--split", "val"]
     typed += ["--model", "figureground:lenet-gap", "--model-arg", "channels=1", "--size", "16"]
     result = type_in(*typed, "--out", str(out))
     assert result.exit_code == 0, result.output
@@ -21,8 +21,8 @@ def test_what_cannot_be_done_is_one_line_and_status_one(type_in, tmp_path):
     (tmp_path / "run" / "recipe.yaml").write_text("name: x\n")
     base = ["evaluate", "information", "cluttered-digits", "--out", str(tmp_path / "out")]
     for typed, message in (
-        (["--model", str(tmp_path / "run"), "--random"], "leave the model options out"),
-        (["--model", "figureground:lenet-gap", "--random", "--part", "x"], "no part 'x'"),
+        (["--model", str(tmp_path / "run"), "--random"], "leave out --random"),
+        (["--model", "figureground:lenet-gap", "--random", "--split", "x"], "no split 'x'"),
     ):
         result = type_in(*base, *typed)
         assert result.exit_code == 1
@@ -45,7 +45,7 @@ def test_the_classes_that_a_run_left_out_get_a_table_of_their_own(type_in, tmp_p
     ):
         out = tmp_path / part
         typed = ["evaluate", "information", "cluttered-digits", "--model", str(run), *more]
-        result = type_in(*typed, "--part", part, "--out", str(out))
+        result = type_in(*typed, "--split", part, "--out", str(out))
         assert result.exit_code == 0, result.output
         record = json.loads((out / "record.json").read_text())
         assert record["images"] == images

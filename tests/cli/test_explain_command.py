@@ -12,6 +12,8 @@ from PIL import Image
 from typer.testing import Result
 
 from figureground.data import decode_image
+from figureground.methods import Explainer
+from figureground.models import load_classifier
 
 Run = Callable[..., Result]
 
@@ -21,43 +23,43 @@ def entries(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def test_a_folder_becomes_a_report(explain: Run, photos: Path, tmp_path: Path):
-    done = explain(photos, "--method", "GradCAM,eigencam,dff", "--classes", "top2")
+def test_a_folder_becomes_a_report(explain: Run, images: Path, tmp_path: Path):
+    done = explain(images, "--methods", "GradCAM,eigencam,dff", "--classes", "top2")
     assert done.exit_code == 0, done.output
-    assert "3 photos explained in" in done.stdout
+    assert "3 images explained in" in done.stdout
     assert "layer 3: last feature map before pooling: 24×32 positions, 8 channels" in done.stdout
     assert str(tmp_path / "out" / "report.html") in done.stdout
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg;base64") == 3 * (1 + 2 + 1 + 1)
-    for path in photos.iterdir():
+    for path in images.iterdir():
         assert path.name in page
 
 
 def test_notes_of_the_model_go_to_standard_error(
-    type_in: Run, model: str, photos: Path, tmp_path: Path
+    type_in: Run, model: str, images: Path, tmp_path: Path
 ):
-    done = type_in("explain", photos / "0.png", "-m", model, "-o", tmp_path / "out")
+    done = type_in("explain", images / "0.png", "-m", model, "-o", tmp_path / "out")
     assert "note: " in done.stderr
     assert "note: " not in done.stdout
 
 
-def test_bad_files_end_with_status_2_and_a_list(explain: Run, photos: Path, tmp_path: Path):
-    whole = (photos / "0.png").read_bytes()
-    (photos / "cut.png").write_bytes(whole[: len(whole) // 2])
-    (photos / "text.jpg").write_text("not a picture")
-    Image.new("1", (20000, 20000)).save(photos / "bomb.png")
-    done = explain(photos)
+def test_bad_files_end_with_status_2_and_a_list(explain: Run, images: Path, tmp_path: Path):
+    whole = (images / "0.png").read_bytes()
+    (images / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (images / "text.jpg").write_text("not an image")
+    Image.new("1", (20000, 20000)).save(images / "bomb.png")
+    done = explain(images)
     assert done.exit_code == 2
     last = done.stderr.splitlines()[-4:]
     assert last[0] == "3 files could not be used:"
-    assert last[1].startswith(f"  {photos / 'bomb.png'}: 20000x20000 pixels; at most")
-    assert last[2].startswith(f"  {photos / 'cut.png'}: cut short or damaged")
-    assert last[3].startswith(f"  {photos / 'text.jpg'}: not a picture of a kind")
-    assert "3 photos explained" in done.stdout
+    assert last[1].startswith(f"  {images / 'bomb.png'}: 20000x20000 pixels; at most")
+    assert last[2].startswith(f"  {images / 'cut.png'}: cut short or damaged")
+    assert last[3].startswith(f"  {images / 'text.jpg'}: not an image of a kind")
+    assert "3 images explained" in done.stdout
     assert "bomb.png" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
-def test_every_kind_of_picture_is_read(explain: Run, tmp_path: Path):
+def test_every_kind_of_image_is_read(explain: Run, tmp_path: Path):
     folder = tmp_path / "kinds"
     folder.mkdir()
     colour = Image.fromarray(np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8))
@@ -79,24 +81,24 @@ def test_every_kind_of_picture_is_read(explain: Run, tmp_path: Path):
     assert list(sizes.values()) == [[40, 30]] * 7
 
 
-def test_classes_whose_names_hold_commas_can_be_named(explain: Run, photos: Path, tmp_path: Path):
-    done = explain(photos / "0.png", "--classes", "tabby, tabby cat,LYNX,1,tabby")
+def test_classes_whose_names_hold_commas_can_be_named(explain: Run, images: Path, tmp_path: Path):
+    done = explain(images / "0.png", "--classes", "tabby, tabby cat,LYNX,1,tabby")
     assert done.exit_code == 0, done.output
     assert [one["index"] for one in entries(tmp_path)[0]["classes"]] == [0, 2, 1]
 
 
-def test_second_run_says_what_was_there(explain: Run, photos: Path):
-    explain(photos / "0.png")
-    assert "3 photos explained (1 of them in an earlier run)" in explain(photos).stdout
-    assert "3 photos explained (3 of them in an earlier run)" in explain(photos).stdout
-    assert "3 photos explained in" in explain(photos, "--overwrite").stdout
+def test_second_run_says_what_was_there(explain: Run, images: Path):
+    explain(images / "0.png")
+    assert "3 images explained (1 of them in an earlier run)" in explain(images).stdout
+    assert "3 images explained (3 of them in an earlier run)" in explain(images).stdout
+    assert "3 images explained in" in explain(images, "--overwrite").stdout
 
 
-def test_strange_names_are_shown_as_they_are(explain: Run, photos: Path, tmp_path: Path):
+def test_strange_names_are_shown_as_they_are(explain: Run, images: Path, tmp_path: Path):
     for name in ("a <b>&amp;.png", "[red]x[red].png", "猫 と 犬.png", "%20;'\".png"):
-        shutil.copy(photos / "0.png", photos / name)
-    (photos / "[bold]bad<i>.png").write_bytes(b"")
-    done = explain(photos)
+        shutil.copy(images / "0.png", images / name)
+    (images / "[bold]bad<i>.png").write_bytes(b"")
+    done = explain(images)
     assert done.exit_code == 2
     assert "[bold]bad<i>.png: the file is empty" in done.stderr
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
@@ -114,7 +116,6 @@ def test_strange_names_are_shown_as_they_are(explain: Run, photos: Path, tmp_pat
     [
         ("--precision", "bf16"),
         ("--batch-size", "2"),
-        ("--batch-size", "auto"),
         ("--layer", "1,3"),
         ("--layer", "1,3", "--fuse", "mean"),
         ("--smooth",),
@@ -124,17 +125,18 @@ def test_strange_names_are_shown_as_they_are(explain: Run, photos: Path, tmp_pat
     ],
     ids=" ".join,
 )
-def test_option_works(words: tuple[str, ...], explain: Run, photos: Path):
-    done = explain(photos, *words)
+def test_option_works(words: tuple[str, ...], explain: Run, images: Path):
+    done = explain(images, *words)
     assert done.exit_code == 0, done.output
-    assert "3 photos explained" in done.stdout
+    assert "3 images explained" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--method", "grad-cm"), "no method 'grad-cm'; closest: 'grad-cam'; known: cam,"),
-        (("--method", ","), "no method asked for"),
+        (("--methods", "grad-cm"), "no method 'grad-cm'; closest: 'grad-cam'; known: cam,"),
+        (("--methods", ""), "no method asked for"),
+        (("--methods", ","), "cannot read the methods ','"),
         (("--classes", "dog"), "no class 'dog' in"),
         (("--classes", "7"), "no class 7 in"),
         (("--classes", "top9"), "top9 asked for"),
@@ -144,19 +146,19 @@ def test_option_works(words: tuple[str, ...], explain: Run, photos: Path):
         (("--colour-map", "rainbow"), "no colour map 'rainbow'"),
         (("--precision", "int8"), "no precision 'int8'; "),
         (("--device", "tpu"), "no device 'tpu'; "),
-        (("--batch-size", "many"), "--batch-size is a number from 1, or auto, not 'many'"),
-        (("--workers", "0"), "workers is at least 1, not 0"),
-        (("--fuse", "mean"), "fuse='mean' joins the maps of several layers"),
+        (("--batch-size", "0"), "batch_size must be at least 1, got 0"),
+        (("--workers", "0"), "workers must be at least 1, got 0"),
+        (("--fuse", "mean"), "fuse 'mean' joins the maps of several layers"),
         (("--size", "big"), "--size takes numbers such as 224 or 224x320, not 'big'"),
         (("--model-arg", "outputs"), "'outputs' is not key=value"),
-        (("no/such/photo.png",), "no file or folder 'no/such/photo.png'"),
+        (("no/such/image.png",), "no file or folder 'no/such/image.png'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
 def test_mistake_is_one_line_on_standard_error(
-    words: tuple[str, ...], message: str, explain: Run, photos: Path, tmp_path: Path
+    words: tuple[str, ...], message: str, explain: Run, images: Path, tmp_path: Path
 ):
-    done = explain(photos, *words)
+    done = explain(images, *words)
     assert done.exit_code == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert message in line
@@ -165,37 +167,57 @@ def test_mistake_is_one_line_on_standard_error(
     assert not (tmp_path / "out" / "record.json").exists()
 
 
-def test_a_method_that_the_model_cannot_serve_is_one_line(explain: Run, photos: Path):
-    done = explain(photos, "--method", "cam", "--model-arg", "head=false")
+def test_a_method_that_the_model_cannot_serve_is_one_line(explain: Run, images: Path):
+    done = explain(images, "--methods", "cam", "--model-arg", "head=false")
     assert done.exit_code == 1
     assert "error: cam needs logits that are linear" in done.stderr
     assert "use hires-cam or grad-cam" in done.stderr
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(
-    type_in: Run, model: str, photos: Path, tmp_path: Path
+    type_in: Run, model: str, images: Path, tmp_path: Path
 ):
     target = tmp_path / "names.txt" / "out"
-    done = type_in("explain", photos, "--model", model, "--size", "24", "--out", target)
+    done = type_in("explain", images, "--model", model, "--size", "24", "--out", target)
     assert done.exit_code == 1
     assert f"error: cannot write {target}" in done.stderr
 
 
-def test_folders_in_folders_are_searched_when_asked(explain: Run, photos: Path):
-    (photos / "inner").mkdir()
-    (photos / "0.png").rename(photos / "inner" / "0.png")
-    assert "2 photos explained" in explain(photos).stdout
-    assert "3 photos explained" in explain(photos, "--recursive").stdout
-    assert "3 photos explained" in explain(f"{photos}/**/*.png").stdout
+def test_folders_in_folders_are_searched_when_asked(explain: Run, images: Path):
+    (images / "inner").mkdir()
+    (images / "0.png").rename(images / "inner" / "0.png")
+    assert "2 images explained" in explain(images).stdout
+    assert "3 images explained" in explain(images, "--recursive").stdout
+    assert "3 images explained" in explain(f"{images}/**/*.png").stdout
 
 
 def test_an_interruption_ends_with_status_130(
-    explain: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+    explain: Run, images: Path, monkeypatch: pytest.MonkeyPatch
 ):
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("figureground.studies.explain_photos", stop)
-    done = explain(photos)
+    monkeypatch.setattr("figureground.studies.explain.explain.explain_images", stop)
+    done = explain(images)
     assert done.exit_code == 130
     assert "interrupted; what is finished is kept" in done.stderr
+
+
+def test_one_logit_is_read_as_in_the_library(
+    type_in: Run, model: str, images: Path, tmp_path: Path
+):
+    (tmp_path / "one.txt").write_text("cat\n")
+    about = ("-m", model, "--model-arg", "outputs=1", "--class-names", tmp_path / "one.txt")
+    asked = ("--classes", "cat,not cat", "--methods", "hires-cam", "--size", "24x32")
+    done = type_in("explain", images / "0.png", *about, *asked, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    classifier = load_classifier(
+        model, arguments={"outputs": 1}, class_names=("cat",), preprocessing={"size": (24, 32)}
+    )
+    pixels, _ = classifier.preprocessing.view(decode_image(images / "0.png"))
+    batch = pixels[None].float() / 255
+    expected = Explainer(classifier)(batch, classes=["cat", "not cat"], methods="hires-cam")
+    with np.load(next((tmp_path / "out" / "images").glob("*.npz"))) as arrays:
+        (found,) = [arrays[name] for name in arrays.files if name.startswith("hires-cam")]
+    np.testing.assert_allclose(found, expected.map_of("hires-cam")[0], rtol=1e-2, atol=1e-5)
+    assert [one["name"] for one in entries(tmp_path)[0]["classes"]] == ["cat", "not cat"]

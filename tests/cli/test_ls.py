@@ -35,7 +35,7 @@ def test_a_long_list_of_models_is_cut_and_says_so(type_in: Run):
 
 
 def test_layers_are_listed_with_the_default(type_in: Run, model: str):
-    table = rows(type_in("ls", "layers", model, "--size", "24x32"))
+    table = rows(type_in("ls", "layers", "--model", model, "--size", "24x32"))
     assert table[1][:4] == ["0", "Conv2d", "6", "24×32"]
     assert [row[0] for row in table if row[-1] == "default"] == ["3"]
 
@@ -43,7 +43,7 @@ def test_layers_are_listed_with_the_default(type_in: Run, model: str):
 def test_layers_of_what_is_asked(type_in: Run):
     done = type_in("ls", "layers")
     assert done.exit_code == 1
-    assert "say of which model" in done.stderr
+    assert "name the model: --model" in done.stderr
 
 
 def test_an_unknown_list_is_refused(type_in: Run):
@@ -53,6 +53,6 @@ def test_an_unknown_list_is_refused(type_in: Run):
 
 
 def test_layers_need_no_weights(type_in: Run, tmp_path: Path):
-    done = type_in("ls", "layers", "torchvision:squeezenet1_1", "--size", "64")
+    done = type_in("ls", "layers", "--model", "torchvision:squeezenet1_1", "--size", "64")
     assert done.exit_code == 0, done.output
     assert "features.12" in done.stdout

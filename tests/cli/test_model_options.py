@@ -1,22 +1,22 @@
-"""The words that say which model and how it wants its pictures."""
+"""The words that say which model and how it wants its images."""
 
-import inspect
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import typer
-from typer.testing import CliRunner
+from safetensors.torch import load_file
 
 from figureground.base.errors import OptionError
-from figureground.cli.model_options import NOTHING, Words, key_values, takes_words
+from figureground.cli.methods import key_values
+from figureground.cli.model_options import ModelOptions
 from figureground.models import Classifier
+from figureground.studies.training.train import train
+from figureground.training.recipe import changed
 
 
 def choose(name: str, **preprocessing: Any) -> Classifier:
-    return replace(Words(model_arg=["outputs=5"]), **preprocessing).load(name)
+    return ModelOptions(model=name, model_arg=("outputs=5",), **preprocessing).load().classifier
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_field_that_cannot_be_is_refused(field: str, word: str, message: str, 
         choose(model, **{field: word})
 
 
-def test_who_says_how_to_resize_gets_the_whole_photo(model: str):
+def test_who_says_how_to_resize_gets_the_whole_image(model: str):
     assert choose(model, resize="crop").preprocessing.crop_fraction == 1.0
     assert choose(model, resize="crop", crop_fraction="0.9").preprocessing.crop_fraction == 0.9
 
@@ -94,25 +94,48 @@ def test_weights_drawn_at_random_are_the_same_in_the_next_run(tmp_path: Path):
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_verb_has_the_options_in_the_place_of_their_bundle():
-    heard: list[tuple[str, Words, int]] = []
+def test_the_height_is_known_without_a_model():
+    assert ModelOptions().height == 224
+    assert ModelOptions(size="24x32").height == 24
 
-    @takes_words
-    def verb(model: str, about: Words = NOTHING, depth: int = 3) -> None:
-        """Say it."""
-        heard.append((model, about, depth))
 
-    found = inspect.signature(verb).parameters
-    assert [*found] == ["model", *(one.name for one in fields(Words)), "depth"]
-    assert verb.__doc__ == "Say it."
-    app = typer.Typer()
-    app.command()(verb)
-    words = ["net", "--size", "24x32", "--random", "--model-arg", "a=1", "--depth", "5"]
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 0, done.output
-    assert heard == [("net", Words(random=True, model_arg=["a=1"], size="24x32"), 5)]
-    assert heard[0][1].height(224) == 24
-    assert NOTHING.height(224) == 224
-    with pytest.raises(OptionError, match=r"--random, --model-arg, --size"):
-        heard[0][1].refuse_any()
-    NOTHING.refuse_any()
+def test_a_verb_without_a_model_says_how_to_name_one():
+    with pytest.raises(OptionError, match="name the model: --model timm:resnet50"):
+        ModelOptions().load()
+
+
+def test_the_folder_of_a_run_takes_no_options_of_another_model(tmp_path: Path):
+    (tmp_path / "recipe.yaml").touch()
+    given = ModelOptions(model=str(tmp_path), random=True, model_arg=("a=1",), size="24x32")
+    with pytest.raises(OptionError, match=r"leave out --random, --model-arg, --size$"):
+        given.load()
+
+
+def test_the_checkpoint_of_a_run_is_the_one_that_was_typed(tmp_path: Path):
+    recipe = changed(
+        {
+            "name": "tiny",
+            "epochs": 2,
+            "batch_size": 8,
+            "keep_steps": [1],
+            "data": {"name": "cluttered-digits", "count": 16},
+            "model": {
+                "name": "figureground:lenet-gap",
+                "arguments": {"channels": 1},
+                "preprocessing": {"size": [12, 12]},
+            },
+        }
+    )
+    train(recipe, tmp_path / "run", accelerator="cpu")
+    stored = [load_file(tmp_path / "run" / f"{name}.safetensors") for name in ("step-1", "last")]
+    loaded = [
+        ModelOptions(model=str(tmp_path / "run"), checkpoint=name).load().classifier
+        for name in ("step-1", "last")
+    ]
+    for values, classifier in zip(stored, loaded, strict=True):
+        found = [value for value in classifier.state_dict().values() if value.ndim > 1]
+        wanted = [value for value in values.values() if value.ndim > 1]
+        sums = [sorted(float(one.double().sum()) for one in some) for some in (found, wanted)]
+        assert sums[0] == pytest.approx(sums[1])
+    weights = [torch.cat([one.flatten() for one in some.state_dict().values()]) for some in loaded]
+    assert not torch.equal(*weights)

@@ -1,4 +1,4 @@
-"""``figureground rank``: a run's folder or a model, photos in, a contact sheet out."""
+"""``figureground rank``: a run's folder or a model, images in, a contact sheet out."""
 
 import json
 from collections.abc import Callable
@@ -20,16 +20,18 @@ model:
 """
 
 
-def test_a_model_ranks_photos_and_files_that_fail_set_the_exit_status(
-    type_in: Run, model: str, photos: Path, tmp_path: Path
+def test_a_model_ranks_images_and_files_that_fail_set_the_exit_status(
+    type_in: Run, model: str, images: Path, tmp_path: Path
 ):
-    (photos / "deep").mkdir()
-    (photos / "deep" / "broken.jpg").write_bytes(b"nothing")
+    (images / "deep").mkdir()
+    (images / "deep" / "broken.jpg").write_bytes(b"nothing")
     words = ("--size", "24x32", "--class-names", tmp_path / "names.txt", "--workers", 1)
     out = tmp_path / "ranked"
-    done = type_in("rank", model, photos, "--out", out, "--class", "lynx", "--top", 2, *words)
+    done = type_in(
+        "rank", images, "--model", model, "--out", out, "--classes", "lynx", "--top", 2, *words
+    )
     assert done.exit_code == 2, done.stderr
-    assert "3 photos scored" in done.stdout
+    assert "3 images scored" in done.stdout
     assert "broken.jpg" in done.stderr
     page = (out / "report.html").read_text()
     record = json.loads((out / "record.json").read_text())
@@ -40,34 +42,54 @@ def test_a_model_ranks_photos_and_files_that_fail_set_the_exit_status(
     assert 'src="http' not in page
     link = page.split('<a href="top/')[1].split('"')[0]
     assert (out / "top" / link).exists()
-    again = type_in("rank", model, photos, "--out", out, "--class", "lynx", "--top", 2, *words)
-    assert "(4 photos in an earlier run)" in again.stdout
+    again = type_in(
+        "rank", images, "--model", model, "--out", out, "--classes", "lynx", "--top", 2, *words
+    )
+    assert "(4 images in an earlier run)" in again.stdout
 
 
-def test_a_runs_folder_ranks_by_its_rare_classes(type_in: Run, photos: Path, tmp_path: Path):
+def test_a_runs_folder_ranks_by_its_rare_classes(type_in: Run, images: Path, tmp_path: Path):
     (tmp_path / "tiny.yaml").write_text(TINY)
     trained = type_in(
         "train", tmp_path / "tiny.yaml", "--out", tmp_path / "run", "--accelerator", "cpu"
     )
     assert trained.exit_code == 0, trained.stderr
     assert "mean average precision: best" in trained.stdout
-    done = type_in("rank", tmp_path / "run", photos, "--out", tmp_path / "ranked")
+    done = type_in("rank", images, "--model", tmp_path / "run", "--out", tmp_path / "ranked")
     assert done.exit_code == 0, done.stderr
     assert "by 7" in done.stdout
     assert len((tmp_path / "ranked" / "scores.csv").read_text().splitlines()) == 4
-    sized = type_in("rank", tmp_path / "run", photos, "--size", 64, "--out", tmp_path / "ranked")
+    sized = type_in(
+        "rank", images, "--model", tmp_path / "run", "--size", 64, "--out", tmp_path / "ranked"
+    )
     assert sized.exit_code == 1
-    assert "leave the model options out (--size)" in sized.stderr
-    inside = photos / "out"
+    assert "leave out --size" in sized.stderr
+    inside = images / "out"
     for _ in range(2):
-        again = type_in("rank", tmp_path / "run", photos, "--out", inside, "--top", 1)
-        assert "3 photos scored" in again.stdout
+        again = type_in("rank", images, "--model", tmp_path / "run", "--out", inside, "--top", 1)
+        assert "3 images scored" in again.stdout
     measured = type_in(
-        "evaluate", "ranking", tmp_path / "run", "--at", "5,20", "--out", tmp_path / "m"
+        "evaluate", "ranking", "--model", tmp_path / "run", "--at", "5,20", "--out", tmp_path / "m"
     )
     assert measured.exit_code == 0, measured.stderr
-    assert "| name | positives | chance ap | ap | ap logit | recall at 5 |" in measured.stdout
     record = json.loads((tmp_path / "m" / "record.json").read_text())
-    assert f"{record['mean_ap_logit']['mean']:.4f}" in measured.stdout
-    wrong = type_in("evaluate", "ranking", tmp_path / "run", "--at", "5,x")
+    overall, by_class = record["tables"]
+    assert by_class["columns"][5:] == [
+        "recall at 5",
+        "precision at 5",
+        "recall at 20",
+        "precision at 20",
+    ]
+    by_logit = next(row for row in overall["rows"] if row[0] == "mean average precision by logit")
+    assert f"| {by_logit[0]} | {by_logit[1]:g} |" in measured.stdout
+    wrong = type_in("evaluate", "ranking", "--model", tmp_path / "run", "--at", "5,x")
     assert "--at takes whole numbers" in wrong.stderr
+
+
+def test_a_device_that_does_not_exist_is_one_line_and_status_one(
+    type_in: Run, model: str, images: Path, tmp_path: Path
+):
+    words = ("--size", "24x32", "--out", tmp_path / "ranked", "--device", "tpu")
+    done = type_in("rank", images, "--model", model, *words)
+    assert done.exit_code == 1
+    assert "no device 'tpu'" in done.stderr

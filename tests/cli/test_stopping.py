@@ -29,8 +29,8 @@ def build():
 """
 
 
-def command(folder: Path, photos: Path) -> list[str]:
-    words = ["explain", photos, "--model", f"{folder / 'slow.py'}:build", "--out", folder / "out"]
+def command(folder: Path, images: Path) -> list[str]:
+    words = ["explain", images, "--model", f"{folder / 'slow.py'}:build", "--out", folder / "out"]
     words += ["--size", "32", "--batch-size", "1", "--workers", "1"]
     start = "import sys; from figureground.cli import main; main()"
     return [sys.executable, "-c", start, *map(str, words)]
@@ -45,12 +45,12 @@ def finished(folder: Path) -> list[dict[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_what_is_finished_is_whole_and_the_next_run_does_the_rest(
-    how: signal.Signals, photos: Path, tmp_path: Path
+    how: signal.Signals, images: Path, tmp_path: Path
 ):
     for number in range(3, PHOTOS):
-        os.link(photos / "0.png", photos / f"{number}.png")
+        os.link(images / "0.png", images / f"{number}.png")
     (tmp_path / "slow.py").write_text(SLOW)
-    job = subprocess.Popen(command(tmp_path, photos), stderr=subprocess.PIPE, text=True)
+    job = subprocess.Popen(command(tmp_path, images), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while len(finished(tmp_path)) < 3 and job.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -67,7 +67,7 @@ def test_what_is_finished_is_whole_and_the_next_run_does_the_rest(
         with np.load(tmp_path / "out" / entry["npz"]) as maps:
             assert np.isfinite(maps["grad-cam/1"]).all()
         assert all((tmp_path / "out" / panel["png"]).exists() for panel in entry["panels"])
-    again = subprocess.run(command(tmp_path, photos), capture_output=True, text=True, check=True)
-    assert f"{PHOTOS} photos explained ({len(done)} of them in an earlier run)" in again.stdout
-    assert len({entry["key"] for entry in finished(tmp_path)}) == PHOTOS
+    again = subprocess.run(command(tmp_path, images), capture_output=True, text=True, check=True)
+    assert f"{PHOTOS} images explained ({len(done)} of them in an earlier run)" in again.stdout
+    assert len({entry["unit"] for entry in finished(tmp_path)}) == PHOTOS
     assert not list((tmp_path / "out").rglob("*.part"))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-PHOTOS, PART = 200, 32
+IMAGES, UNIT = 200, 32
 SLOW = """
 import os, time
 import torch
@@ -31,35 +31,54 @@ def build():
 START = f"""
 import sys
 from dataclasses import replace
-from figureground.studies import ranking
 from figureground.cli import main
+from figureground.studies.ranking import rank as job
 
-ranking.RankOptions = lambda options=ranking.RankOptions, **given: options(**given, part={PART})
+whole = job.rank_images
+job.rank_images = lambda *given, options, **named: whole(*given, options=replace(options, unit={UNIT}), **named)
 main()
 """
 
 
 def command(folder: Path, out: str) -> list[str]:
-    words = ["rank", f"{folder / 'slow.py'}:build", folder / "many", "--out", folder / out]
-    words += ["--class", "1,2", "--top", "5", "--size", "16", "--batch-size", "7", "--workers", "1"]
+    words = [
+        "rank",
+        folder / "many",
+        "--model",
+        f"{folder / 'slow.py'}:build",
+        "--out",
+        folder / out,
+    ]
+    words += [
+        "--classes",
+        "1,2",
+        "--top",
+        "5",
+        "--size",
+        "16",
+        "--batch-size",
+        "7",
+        "--workers",
+        "1",
+    ]
     return [sys.executable, "-c", START, *map(str, words)]
 
 
 @pytest.fixture
 def many(tmp_path: Path) -> Path:
-    """Two hundred small photos, one of which is none."""
+    """Two hundred small images, one of which is none."""
     (tmp_path / "many").mkdir()
     numbers = np.random.default_rng(0)
-    for number in range(PHOTOS):
+    for number in range(IMAGES):
         pixels = numbers.integers(0, 255, (18, 20, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "many" / f"{number}.png")
-    (tmp_path / "many" / "77.png").write_bytes(b"no picture")
+    (tmp_path / "many" / "77.png").write_bytes(b"no image")
     (tmp_path / "slow.py").write_text(SLOW)
     return tmp_path
 
 
 def parts(folder: Path) -> list[Path]:
-    return sorted((folder / "killed" / "parts").glob("part-*.csv"))
+    return sorted((folder / "killed" / "parts").glob("[0-9]*.npz"))
 
 
 @pytest.mark.slow
@@ -77,19 +96,19 @@ def test_a_ranking_killed_by_force_goes_on_and_ends_as_an_undisturbed_one(
     job.send_signal(signal.SIGKILL)
     job.wait(60)
     kept = {part: part.stat().st_mtime_ns for part in parts(many)}
-    assert 1 <= len(kept) < PHOTOS // PART
-    assert not list((many / "killed").glob("*.*"))
+    assert 1 <= len(kept) < IMAGES // UNIT
+    assert [path.name for path in (many / "killed").glob("*.*")] == ["entries.jsonl"]
     monkeypatch.setenv("SLOW", "0")
     again = subprocess.run(command(many, "killed"), capture_output=True, text=True, check=False)
     assert again.returncode == 2, again.stderr
-    assert f"({PART * len(kept)} photos in an earlier run)" in again.stdout
+    assert f"({UNIT * len(kept)} images in an earlier run)" in again.stdout
     assert all(part.stat().st_mtime_ns == before for part, before in kept.items())
     for name in ("scores.csv", "top.csv"):
         first, second = (many / folder / name for folder in ("whole", "killed"))
         assert first.read_bytes() == second.read_bytes()
     with (many / "killed" / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [Path(row["path"]).stem for row in rows] == [str(n) for n in range(PHOTOS)]
+    assert [Path(row["path"]).stem for row in rows] == [str(n) for n in range(IMAGES)]
     assert [row["path"] for row in rows if row["problem"]] == [str(many / "many" / "77.png")]
     assert not list((many / "killed").rglob("*.part"))
     assert (many / "killed" / "report.html").exists()

@@ -34,14 +34,14 @@ def test_a_recipe_is_trained_and_a_finished_run_resumes_to_the_same(type_in: Run
         *words,
     )
     assert done.exit_code == 0, done.stderr
-    assert "6 steps, 48 pictures" in done.stdout
+    assert "6 steps, 48 images" in done.stdout
     assert "validation accuracy: best" in done.stdout
     assert "epoch 3/3" in done.stderr
     assert (tmp_path / "run" / "record.json").exists()
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
     again = type_in("train", str(tmp_path / "run"), "--resume", *words)
     assert again.exit_code == 0, again.stderr
-    assert "6 steps, 48 pictures" in again.stdout
+    assert "6 steps, 48 images" in again.stdout
     assert (tmp_path / "run" / "last.safetensors").read_bytes() == before
 
 
@@ -85,3 +85,12 @@ def test_recipes_are_listed_with_their_purpose(type_in: Run):
 def test_what_cannot_be_copied_is_refused(type_in: Run):
     assert "no recipe 'nothing'" in type_in("cp", "recipe", "nothing").stderr
     assert "no thing to copy 'model'" in type_in("cp", "model").stderr
+
+
+def test_the_accelerator_is_the_one_that_was_typed(type_in: Run, tmp_path: Path):
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    words = ("--accelerator", "abacus", "--out", tmp_path / "run")
+    done = type_in("train", tmp_path / "tiny.yaml", *words)
+    assert done.exit_code == 1
+    assert "abacus" in f"{done.exception} {done.stderr}"
+    assert not (tmp_path / "run" / "record.json").exists()

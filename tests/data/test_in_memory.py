@@ -1,4 +1,4 @@
-"""Pictures of one size: boxes follow, what cannot be decoded is named."""
+"""Images of one size: boxes follow, what cannot be decoded is named."""
 
 import numpy as np
 import pytest
@@ -6,12 +6,12 @@ import torch
 from PIL import Image
 
 from figureground.base.errors import DataError, OptionError
-from figureground.data import LabeledImages, LazyPictures, in_memory
+from figureground.data import LabeledImages, LazyImages, in_memory
 
 
 def one(picture, box):
     boxes = (torch.tensor(box, dtype=torch.float32).reshape(-1, 4),)
-    return LabeledImages(LazyPictures(lambda row: picture, 1), torch.tensor([0]), ("a",), boxes)
+    return LabeledImages(LazyImages(lambda row: picture, 1), torch.tensor([0]), ("a",), boxes)
 
 
 def marked(width, height, box):
@@ -58,7 +58,7 @@ def test_bad_picture_is_left_out_and_named(tmp_path):
         Image.new("RGB", (4, 4), (row, row, row)).save(path)
     paths[1].write_bytes(b"no")
     groups = torch.tensor([4, 5, 6])
-    data = LabeledImages(LazyPictures.of_files(paths), torch.tensor([0, 1, 2]), ("a", "b", "c"),
+    data = LabeledImages(LazyImages.of_files(paths), torch.tensor([0, 1, 2]), ("a", "b", "c"),
                          groups=groups)  # fmt: skip
     made = in_memory(data, (4, 4))
     assert made.labels.tolist() == [0, 2]
@@ -68,7 +68,7 @@ def test_bad_picture_is_left_out_and_named(tmp_path):
     assert "1.png" in made.notes[0]
     paths[0].unlink()
     paths[2].unlink()
-    with pytest.raises(DataError, match="none of 3 pictures can be used"):
+    with pytest.raises(DataError, match="none of 3 images can be used"):
         in_memory(data, (4, 4))
 
 

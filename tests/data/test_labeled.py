@@ -1,4 +1,4 @@
-"""Labelled pictures: lengths agree, background is last, a subset takes everything with it."""
+"""Labelled images: lengths agree, background is last, a subset takes everything with it."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from PIL import Image
 from torch.utils.data import DataLoader
 
 from figureground.base.errors import ImageError, ShapeError
-from figureground.data import LabeledImages, LazyPictures
+from figureground.data import LabeledImages, LazyImages
 
 
 def some(**changes):
@@ -26,9 +26,9 @@ def test_background_is_the_label_after_the_last_class_and_unlabelled_counts_nowh
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"labels": torch.tensor([0, 1])}, "4 pictures but 2 labels"),
-        ({"groups": torch.tensor([0])}, "4 pictures but 1 groups"),
-        ({"boxes": ()}, "4 pictures but 0 boxes"),
+        ({"labels": torch.tensor([0, 1])}, "4 images but 2 labels"),
+        ({"groups": torch.tensor([0])}, "4 images but 1 groups"),
+        ({"boxes": ()}, "4 images but 0 boxes"),
         ({"labels": torch.tensor([0, 1, 3, 0])}, r"labels run from 0 to 3; with 2 classes .* or 2"),
         ({"labels": torch.tensor([0, 1, -2, 0])}, "labels run from -2 to 1"),
     ],
@@ -42,9 +42,9 @@ def test_what_does_not_fit_is_refused(changes, message):
 def test_subset_takes_pictures_labels_boxes_and_groups_in_the_order_asked(lazy):
     data = some()
     if lazy:
-        data = some(images=LazyPictures(data.picture, 4))
+        data = some(images=LazyImages(data.image, 4))
     two = data.subset(torch.tensor([3, 1])).subset(torch.tensor([1, 0]))
-    assert two.is_lazy == lazy
+    assert isinstance(two.images, LazyImages) == lazy
     assert two.labels.tolist() == [2, 1]
     assert two.groups.tolist() == [6, 8]
     assert [len(boxes) for boxes in two.boxes] == [1, 3]
@@ -61,7 +61,7 @@ def test_pictures_are_decoded_only_when_asked_for():
         asked.append(row)
         return Image.new("L", (3, 2), row)
 
-    data = LabeledImages(LazyPictures(decode, 3), torch.zeros(3, dtype=torch.int64), ("one",))
+    data = LabeledImages(LazyImages(decode, 3), torch.zeros(3, dtype=torch.int64), ("one",))
     last = data.subset(torch.tensor([2]))
     assert asked == []
     assert last[0][0].tolist() == [[[2, 2, 2], [2, 2, 2]]]
@@ -71,7 +71,7 @@ def test_pictures_are_decoded_only_when_asked_for():
 def test_files_come_as_colours_and_a_bad_one_says_so(tmp_path):
     Image.new("L", (3, 2), 9).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"no")
-    pictures = LazyPictures.of_files([tmp_path / "a.png", tmp_path / "b.png"])
+    pictures = LazyImages.of_files([tmp_path / "a.png", tmp_path / "b.png"])
     data = LabeledImages(pictures, torch.tensor([0, 0]), ("one",))
     assert data[0][0].shape == (3, 2, 3)
     with pytest.raises(ImageError, match=r"b\.png"):
@@ -87,5 +87,5 @@ def test_any_data_loader_can_take_it():
 def test_a_picture_that_does_not_exist_ends_a_loop():
     assert len(list(some())) == 4
     assert some()[-1][1] == 1
-    with pytest.raises(IndexError, match="picture 4 of 4"):
+    with pytest.raises(IndexError, match="image 4 of 4"):
         some()[4]

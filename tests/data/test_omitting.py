@@ -1,12 +1,12 @@
-"""Training pictures without some classes, and the first ones as they are stored."""
+"""Training images without some classes, and the first ones as they are stored."""
 
 import pytest
 import torch
 
 from figureground.base.errors import OptionError
 from figureground.data import LabeledImages, first_fraction, without_classes
-from figureground.studies.training_data import training_data
 from figureground.training.recipe import DataSpec
+from figureground.training.recipe_data import training_data
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def zoo():
     return LabeledImages(pixels, labels, ("cat", "Lynx", "7"))
 
 
-def test_only_pictures_of_the_omitted_classes_go(zoo):
+def test_only_images_of_the_omitted_classes_go(zoo):
     by_name: tuple[tuple[str | int, ...], ...] = (("lynx", "7"), (1, 2), ("Lynx", 2))
     for omitted in by_name:
         found = without_classes(zoo, omitted)
@@ -32,7 +32,7 @@ def test_only_pictures_of_the_omitted_classes_go(zoo):
         ([3], "no class of the data '3'"),
         ([-1], "no class of the data '-1'"),
         (["lynx", 1], "named twice: lynx, 1"),
-        ([0, 1, 2], "all classes that have pictures are omitted"),
+        ([0, 1, 2], "all classes that have images are omitted"),
     ],
 )
 def test_classes_that_cannot_be_meant_are_refused(zoo, omitted, message):
@@ -56,13 +56,13 @@ def test_a_recipe_omits_from_training_and_never_from_validation():
     assert less.class_names == whole.class_names
     assert set(less.val_labels.tolist()) == set(range(10))
     assert torch.equal(less.val_labels, whole.val_labels)
-    assert less.facts()["class_counts"][9] == 0
+    assert less.description()["class_counts"][9] == 0
     few = training_data(spec.model_copy(update={"omit": (9,), "limit": 40}), seed=0)
     assert 9 not in few.labels.tolist()
     assert abs(len(few.labels) - 40) <= 5
 
 
-def test_the_first_scheme_keeps_the_first_training_pictures():
+def test_the_first_scheme_keeps_the_first_training_images():
     spec = DataSpec(name="cluttered-digits", count=200)
     whole = training_data(spec, seed=0)
     first = training_data(spec.model_copy(update={"limit": 30, "limit_scheme": "first"}), seed=0)

@@ -1,4 +1,4 @@
-"""Packs decode one picture at a time, give half-open boxes, and refuse to contradict themselves."""
+"""Packs decode one image at a time, give half-open boxes, and refuse to contradict themselves."""
 
 import io
 from pathlib import Path
@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 
 from figureground.base.errors import DataError, ImageError
-from figureground.data import PhotoPack, load_mnist, shared_folder
+from figureground.data import ImagePack, load_mnist, shared_folder
 
 needs_shared = pytest.mark.skipif(shared_folder() is None, reason="no shared folder with real data")
 PACKS = (shared_folder() or Path()) / "packs"
 
 
 def arrays(**changes):
-    """Three pictures of 40x20 pixels, grey levels 0, 100, 200; None leaves an array out."""
+    """Three images of 40x20 pixels, grey levels 0, 100, 200; None leaves an array out."""
     files = []
     for at in range(3):
         stream = io.BytesIO()
@@ -32,7 +32,7 @@ def arrays(**changes):
 def pack(tmp_path, **changes):
     path = tmp_path / "some.npz"
     np.savez(path, **arrays(**changes))
-    return PhotoPack(path)
+    return ImagePack(path)
 
 
 def test_pictures_come_by_index_from_either_end(tmp_path):
@@ -42,7 +42,7 @@ def test_pictures_come_by_index_from_either_end(tmp_path):
     assert made[-1].getpixel((5, 5)) == (200, 200, 200)
     assert made[np.int64(1)].size == (40, 20)
     for index in (3, -4):
-        with pytest.raises(IndexError, match=f"picture {index} of 3"):
+        with pytest.raises(IndexError, match=f"image {index} of 3"):
             made[index]
 
 
@@ -91,7 +91,7 @@ def test_broken_picture_names_the_pack_and_its_index(tmp_path):
     data = arrays()["data"].copy()
     data[: arrays()["off"][1]] = 0
     made = pack(tmp_path, data=data)
-    with pytest.raises(ImageError, match=r"some\.npz\[0\]: not a picture"):
+    with pytest.raises(ImageError, match=r"some\.npz\[0\]: not an image"):
         made[0]
     assert made[1].size == (40, 20)
 
@@ -112,7 +112,7 @@ def test_broken_picture_names_the_pack_and_its_index(tmp_path):
                 "box_image": np.array([3]),
                 "orig_size": np.ones((3, 2), int),
             },
-            r"'box_image' names pictures outside 0\.\.2",
+            r"'box_image' names images outside 0\.\.2",
         ),
         (
             {
@@ -135,9 +135,9 @@ def test_file_that_is_no_pack_is_refused(tmp_path, content):
     path = tmp_path / "x.npz"
     path.write_bytes(content)
     with pytest.raises(DataError, match="cannot read the pack"):
-        PhotoPack(path)
+        ImagePack(path)
     with pytest.raises(DataError, match="cannot read the pack"):
-        PhotoPack(tmp_path / "absent.npz")
+        ImagePack(tmp_path / "absent.npz")
 
 
 def test_array_file_that_is_not_an_archive_is_refused(tmp_path):
@@ -145,7 +145,7 @@ def test_array_file_that_is_not_an_archive_is_refused(tmp_path):
     with path.open("wb") as file:
         np.save(file, np.zeros(3))
     with pytest.raises(DataError, match="cannot read the pack"):
-        PhotoPack(path)
+        ImagePack(path)
 
 
 def test_shared_folder_is_where_the_variable_says(tmp_path, monkeypatch):
@@ -191,7 +191,7 @@ def test_mnist_has_its_well_known_counts():
 
 @needs_shared
 def test_ilsvrc_pack_has_photos_and_boxes_inside_them():
-    made = PhotoPack(PACKS / "ilsvrc_val650.npz")
+    made = ImagePack(PACKS / "ilsvrc_val650.npz")
     assert len(made) == len(made.boxes or ()) == 650
     assert made.labels is not None
     assert made.labels.shape == (650,)
@@ -206,7 +206,7 @@ def test_ilsvrc_pack_has_photos_and_boxes_inside_them():
 
 @needs_shared
 def test_tiny_imagenet_boxes_fit_their_pictures():
-    made = PhotoPack(PACKS / "tiny_imagenet_val5k.npz")
+    made = ImagePack(PACKS / "tiny_imagenet_val5k.npz")
     boxes = np.concatenate(made.boxes or ())
     assert boxes.shape == (5000, 4)
     assert (boxes.min(), boxes.max()) == (0, 64)

@@ -3,11 +3,12 @@
 import hashlib
 import random
 
+import numpy as np
 import pytest
 import torch
 
-from figureground.base.errors import OptionError, ShapeError
-from figureground.data import few_shot, split, split_groups
+from figureground.base.errors import DataError, OptionError, ShapeError
+from figureground.data import few_shot, random_subset, split, split_by_group, split_groups
 
 LABELS = torch.tensor([row % 3 if row < 60 else 3 for row in range(100)])
 
@@ -126,3 +127,64 @@ def test_a_group_in_two_kinds_stays_together():
     for part in split_groups(groups, (0.5, 0.5), strata=strata, seed=0):
         rows = part.tolist()
         assert {row + 20 for row in rows if row < 20} == {row for row in rows if row >= 20}
+
+
+def test_entries_of_one_name_stay_in_one_part():
+    names = [f"{at // 3}" for at in range(90)]
+    validation, test = split_by_group(names, np.ones(90, bool), fraction=0.3, seed=1)
+    assert not {names[at] for at in validation} & {names[at] for at in test}
+    assert (len(validation), len(test)) == (27, 63)
+
+
+def test_positions_that_cannot_be_used_are_in_no_part():
+    usable = np.arange(20) % 4 > 0
+    sides = split_by_group([str(at) for at in range(20)], usable, fraction=0.5, seed=0)
+    assert sorted(np.concatenate(sides)) == np.flatnonzero(usable).tolist()
+    assert all((np.diff(side) > 0).all() for side in sides)
+
+
+def test_the_division_depends_on_names_and_seed_only():
+    names = [str(at) for at in range(30)]
+    one, other, again = (
+        {some[at] for at in split_by_group(some, np.ones(30, bool), fraction=0.2, seed=seed)[0]}
+        for some, seed in ((names, 0), (names[::-1], 0), (names, 1))
+    )
+    assert one == other
+    assert one != again
+
+
+def test_the_division_of_a_seed_never_changes():
+    # written down: thresholds of published tables were chosen on these
+    found = split_by_group(
+        [f"{at:02d}" for at in range(12)], np.ones(12, bool), fraction=0.3, seed=7
+    )
+    drawn = np.random.default_rng(7).permutation(12)[:4]
+    assert found[0].tolist() == sorted(drawn.tolist()) == [0, 4, 6, 10]
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0.01, 1), (0.25, 1), (0.99, 3)])
+def test_each_side_of_a_division_has_a_name(fraction, count):
+    validation, test = split_by_group(list("abcd"), np.ones(4, bool), fraction=fraction, seed=0)
+    assert (len(validation), len(test)) == (count, 4 - count)
+
+
+def test_divisions_that_cannot_be_are_refused():
+    for fraction in (0.0, 1.0):
+        with pytest.raises(OptionError, match=f"between 0 and 1, got {fraction}"):
+            split_by_group(["a", "b"], np.ones(2, bool), fraction=fraction, seed=0)
+    with pytest.raises(DataError, match="1 images to divide"):
+        split_by_group(["a", "a"], np.ones(2, bool), fraction=0.5, seed=0)
+
+
+def test_a_random_subset_is_the_sorted_beginning_of_the_seeds_permutation():
+    drawn = torch.randperm(50, generator=torch.Generator().manual_seed(3))[:7]
+    assert random_subset(50, 7, seed=3).tolist() == sorted(drawn.tolist())
+    assert random_subset(50, 7, seed=3).tolist() != random_subset(50, 7, seed=4).tolist()
+
+
+def test_a_random_subset_of_enough_is_everything_in_order():
+    for limit in (None, 5, 6):
+        assert random_subset(5, limit, seed=1).tolist() == [0, 1, 2, 3, 4]
+    for limit in (0, -1):
+        with pytest.raises(OptionError, match=f"at least 1 element, not {limit}"):
+            random_subset(5, limit, seed=1)

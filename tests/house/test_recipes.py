@@ -68,7 +68,7 @@ def test_every_recipe_names_a_data_set_a_network_an_optimiser_and_a_schedule_of_
     [
         ("epochs: 1", "epochs: [1"),
         ("epochs: 1", "epoch: 1"),
-        ("epochs: 1", "epochs: 1\naugmentation: {mirror: 'no'}"),
+        ("epochs: 1", "epochs: 1\naugmentation: {flip: 'no'}"),
         ("epochs: 1", "epochs: 1\nalgorithms: [{rotatoin: {}}]"),
         ("name: m", "name: !!python/object:os.system x"),
         ("name: good", "name: bad"),

@@ -19,9 +19,12 @@ REGISTRIES = {
 
 
 def entries(table: str) -> dict[str, Any]:
-    """The registry that a table of the README lists."""
+    """The registry that a table of the README lists; entries that can be read without their class are loaded."""
     module, name = REGISTRIES[table]
-    return getattr(importlib.import_module(module), name)
+    registry = getattr(importlib.import_module(module), name)
+    return {
+        key: entry if isinstance(entry, type) else entry.load() for key, entry in registry.items()
+    }
 
 
 def misnamed(registry: dict[str, Any]) -> list[str]:

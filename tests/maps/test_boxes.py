@@ -12,7 +12,6 @@ from figureground.base.errors import MapError, OptionError
 from figureground.maps.boxes import (
     boxes_from_map,
     largest_component_box,
-    zhou_box,
 )
 
 SHARES = np.arange(0, 1, 0.01)
@@ -248,19 +247,27 @@ def test_tensors_and_arrays_give_the_same_boxes_and_are_left_alone():
 
 def test_largest_component_box_equals_labelling_for_each_map_of_a_stack():
     maps = torch.rand(2, 3, 11, 16, generator=torch.Generator().manual_seed(1))
-    for connectivity in (4, 8):
-        boxes = largest_component_box(maps, threshold_fraction=0.6, connectivity=connectivity)
-        assert boxes.shape == (2, 3, 4)
-        for box, one_map in zip(boxes.view(-1, 4), maps.view(-1, 11, 16), strict=True):
-            assert tuple(box.tolist()) == slow_box(one_map.numpy(), 0.6, connectivity)
+    boxes = largest_component_box(maps, threshold_fraction=0.6)
+    assert boxes.shape == (2, 3, 4)
+    for box, one_map in zip(boxes.view(-1, 4), maps.view(-1, 11, 16), strict=True):
+        assert tuple(box.tolist()) == slow_box(one_map.numpy(), 0.6, 8)
 
 
-def test_zhou_box_is_the_largest_component_above_a_fifth_of_the_maximum():
+def test_a_pixel_exactly_at_the_threshold_is_outside():
+    # 0.5 of 1 is exact in binary; the pixel beside it is the next larger number
+    one_map = torch.tensor([[0.5, 1.0, 0.5000001, 0.5], [0.5, 0.5, 0.5, 0.5]])
+    assert largest_component_box(one_map, threshold_fraction=0.5).tolist() == [1, 0, 3, 1]
+    for convention in ("inclusive", "half-open"):
+        boxes = boxes_from_map(one_map, [0.5], convention=convention).boxes.tolist()
+        assert boxes == [[1, 0, 2, 0] if convention == "inclusive" else [1, 0, 3, 1]]
+
+
+def test_the_default_box_is_the_largest_component_above_a_fifth_of_the_maximum():
     one_map = torch.zeros(8, 9)
     one_map[1:4, 2:6] = 0.21
     one_map[6, 7] = 1.0
-    assert zhou_box(one_map).tolist() == [2, 1, 6, 4]
-    assert zhou_box(one_map, 0.3).tolist() == [7, 6, 8, 7]
+    assert largest_component_box(one_map).tolist() == [2, 1, 6, 4]
+    assert largest_component_box(one_map, threshold_fraction=0.3).tolist() == [7, 6, 8, 7]
 
 
 def test_blank_maps_have_no_largest_component():
@@ -273,9 +280,7 @@ def test_blank_maps_have_no_largest_component():
     assert boxes.tolist() == [[0, 0, 3, 3], [0] * 4, [0] * 4, [0] * 4]
 
 
-@pytest.mark.parametrize(
-    "options", [{"threshold_fraction": 1.0}, {"connectivity": 5}, {"on_blank": "zeros"}]
-)
+@pytest.mark.parametrize("options", [{"threshold_fraction": 1.0}, {"on_blank": "zeros"}])
 def test_largest_component_box_refuses_unknown_options(options):
     with pytest.raises(OptionError):
         largest_component_box(torch.eye(3), **options)

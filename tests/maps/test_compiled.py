@@ -1,10 +1,14 @@
 """Loops as machine code."""
 
+import subprocess
+import sys
+
+import numba
 import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-import figureground.maps.compiled as module
+from figureground.maps import compiled as module
 from figureground.maps.compiled import compiled
 
 
@@ -15,12 +19,36 @@ def squares(values: np.ndarray) -> float:
     return total
 
 
+@compiled
+def twice(value: float) -> float:
+    return 2 * value
+
+
+@compiled
+def twice_all(values: np.ndarray) -> float:
+    total = 0.0
+    for value in values:
+        total += twice(value)
+    return total
+
+
 def test_compiled_loops_give_what_the_plain_ones_give():
     values = np.arange(5.0)
-    fast = compiled(squares)
-    assert fast(values) == squares(values) == 30.0
-    assert isinstance(fast, Dispatcher)
-    assert len(fast.signatures) == 1  # machine code was made, for one kind of argument
+    loop = compiled(squares)
+    assert loop(values) == squares(values) == 30.0
+    assert loop.__name__ == "squares"
+    assert isinstance(loop, module._Loop)
+    made = loop.machine_code()
+    assert isinstance(made, Dispatcher)
+    assert len(made.signatures) == 1  # machine code was made, for one kind of argument
+
+
+def test_loops_of_one_file_call_one_another():
+    before = twice_all
+    assert before(np.arange(4.0)) == 12.0
+    assert before(np.arange(3.0)) == 6.0
+    assert isinstance(twice, Dispatcher)
+    assert isinstance(twice_all, Dispatcher)
 
 
 def test_loops_are_compiled_also_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch):
@@ -32,6 +60,23 @@ def test_loops_are_compiled_also_where_nothing_can_be_kept(monkeypatch: pytest.M
             raise RuntimeError("cannot cache function: no locator available")
         return lambda loops: loops
 
-    monkeypatch.setattr(module, "njit", njit)
-    assert compiled(squares) is squares
+    monkeypatch.setattr(numba, "njit", njit)
+    assert module._machine_code(squares) is squares
     assert asked == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("room", "absent"),
+    [
+        ("maps", {"numba", "scipy", "skimage", "torchvision"}),
+        ("metrics.localisation", {"numba", "scipy", "torchmetrics"}),
+        ("metrics.faithfulness", {"numba", "scipy", "torchmetrics"}),
+        ("metrics.classification", {"scipy", "sklearn", "torchmetrics"}),
+        ("metrics.information", {"torchmetrics", "torchvision"}),
+        ("data", {"numba", "scipy", "sklearn", "torchvision"}),
+    ],
+)
+def test_what_is_slow_to_import_waits_until_it_is_used(room: str, absent: set[str]):
+    code = f"import sys, figureground.{room}; print(*(sys.modules.keys() & {absent}))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.split() == []

@@ -125,3 +125,8 @@ def test_maps_without_positions_are_refused():
 
 def test_empty_batch_stays_empty():
     assert normalise(torch.zeros(0, 3, 4)).shape == (0, 3, 4)
+
+
+def test_a_map_is_constant_up_to_rounding_of_its_type_only():
+    around = torch.tensor([[[1.0, 1.0 + 1e-6]], [[1.0, 1.0 + 1e-5]], [[1e6, 1e6 + 1]]])
+    assert is_constant(around).tolist() == [True, False, True]

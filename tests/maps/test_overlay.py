@@ -1,4 +1,4 @@
-"""Maps and boxes painted on pictures."""
+"""Maps and boxes painted on images."""
 
 import pytest
 import torch

@@ -50,7 +50,7 @@ def test_equals_captum(name, relu):
     images = torch.rand(2, 3, 64, 96)
     oracle = LayerGradCam(net, net.get_submodule(layer))
     explainer = Explainer(net, layer=layer)
-    told = 0
+    informative = 0
     for index in range(0, 12, 2):
         theirs = oracle.attribute(images, target=index, relu_attributions=relu).detach()[:, 0]
         if relu:
@@ -61,5 +61,5 @@ def test_equals_captum(name, relu):
             ours = maps[:, 0] - maps[:, 1]
         scale = theirs.abs().amax().clamp_min(1e-12)
         torch.testing.assert_close(ours / scale, theirs / scale, rtol=0, atol=1e-4)
-        told += bool(theirs.any())
-    assert told >= 2  # after the ReLU the map of a class may well be blank
+        informative += bool(theirs.any())
+    assert informative >= 2  # after the ReLU the map of a class may well be blank

@@ -169,7 +169,7 @@ def test_unknown_options_are_refused():
         CNNFixations(sigma=0.0)
 
 
-def photograph(path):
+def read_image(path):
     pixels = np.asarray(Image.open(path).convert("RGB").resize((224, 224)))
     return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255
 
@@ -201,7 +201,7 @@ class Normalised(nn.Module):
 @pytest.mark.parametrize("trained", [mobilenet, squeezenet])
 def test_dog_is_seen_higher_in_the_photograph_than_the_cat_that_sits_below_it(shared_data, trained):
     net, first = trained(shared_data / "weights")
-    images = photograph(shared_data / "photos" / "dog_cat.png")
+    images = read_image(shared_data / "photos" / "dog_cat.png")
     with torch.no_grad(), Tape() as tape:
         logits = net(images)
     bull_mastiff, tabby = 243 + first, 281 + first
@@ -220,7 +220,7 @@ def test_fixations_fall_on_the_object_more_often_than_chance(shared_data):
     on_object, chance = [], []
     for n in range(60):
         encoded = pack["data"][pack["off"][n] : pack["off"][n + 1]].tobytes()
-        images = photograph(io.BytesIO(encoded))
+        images = read_image(io.BytesIO(encoded))
         classes = torch.tensor([[int(pack["label"][n]) + first]])
         with torch.no_grad(), Tape() as tape:
             logits = net(images)

@@ -126,6 +126,35 @@ def test_class_names_are_the_model_s(images):
     assert result.label(1, 0) == "cat"
 
 
+def test_class_names_can_be_given(images):
+    names = ["ant", "bee", "cat", "dog", "eel"]
+    explainer = Explainer(Network(), class_names=names)
+    result = explainer(images, classes="cat")
+    assert result.classes is not None
+    assert result.classes.tolist() == [[2]] * 2
+    assert result.label(1, 0) == "cat"
+    named = explainer(images)
+    assert named.label(0, 0) == names[int(named.logits[0].argmax())]
+    assert ">cat<" in result._repr_html_()
+
+
+def test_class_names_that_cannot_be_are_refused(images):
+    with pytest.raises(ModelError, match="2 class names for Network, which has 5 logits"):
+        Explainer(Network(), class_names=("a", "b"))(images)
+    with pytest.raises(OptionError, match="a list of names, not one string"):
+        Explainer(Network(), class_names="cat")
+    with pytest.raises(OptionError, match="this model has no class names; give its number or"):
+        Explainer(Network())(images, classes="cat")
+
+
+def test_given_class_names_go_before_the_model_s(images):
+    net = Network()
+    net.class_index = ["p", "q", "r", "s", "t"].index  # type: ignore[assignment]
+    result = Explainer(net, class_names=("a", "b", "c", "d", "e"))(images, classes="d")
+    assert result.classes is not None
+    assert result.classes.tolist() == [[3]] * 2
+
+
 @pytest.mark.parametrize("name", [n for n in METHODS if METHODS[n].class_specific and n != "cam"])
 def test_many_classes_in_parts_are_those_at_once(images, monkeypatch, name):
     explainer = Explainer(Network())

@@ -39,7 +39,7 @@ def test_overlay_paints_every_map_on_its_image(result):
             assert torch.equal(painted[n, k], one[0])
 
 
-def test_overlay_takes_the_first_method_and_other_pictures(result):
+def test_overlay_takes_the_first_method_and_other_images(result):
     assert torch.equal(result.overlay(), result.overlay("hires-cam"))
     black = result.overlay(images=torch.zeros(2, 3, 16, 12))
     assert black.shape == (2, 2, 16, 12, 3)
@@ -52,6 +52,13 @@ def test_normalised_images_are_stretched_to_be_seen(result):
     stretched = (result.images - low) / (high - low)
     one, other = wide.overlay(), result.overlay(images=stretched)
     assert (one.int() - other.int()).abs().max() <= 1  # rounding of the stretch
+
+
+@pytest.mark.parametrize(("scale", "shift"), [(2.0, 0.0), (1.5, -0.75)])
+def test_images_that_leave_the_range_at_one_end_are_stretched_too(result, scale, shift):
+    beyond = Explanation(**{**vars(result), "images": result.images * scale + shift})
+    wide = Explanation(**{**vars(result), "images": result.images * 4 - 2})
+    assert (beyond.overlay().int() - wide.overlay().int()).abs().max() <= 1
 
 
 def test_probabilities_sum_to_one(result):
@@ -72,14 +79,14 @@ def test_saved_maps_come_back(result, tmp_path):
         np.testing.assert_array_equal(arrays["logits"], result.logits.numpy())
 
 
-def test_saved_pictures_are_the_overlays(result, tmp_path):
+def test_saved_images_are_the_overlays(result, tmp_path):
     folder = result.save(tmp_path)
-    pictures = sorted(folder.glob("*.png"))
-    assert len(pictures) == 2 * (2 + 1 + 4)
+    files = sorted(folder.glob("*.png"))
+    assert len(files) == 2 * (2 + 1 + 4)
     shown = np.asarray(Image.open(folder / "00001-hires-cam-1.png"))
     np.testing.assert_array_equal(shown, result.overlay("hires-cam")[1, 1].numpy())
     record = json.loads((folder / "record.json").read_text())
-    assert set(record["pictures"]) == {path.name for path in pictures}
+    assert set(record["images"]) == {path.name for path in files}
 
 
 def test_record_is_written_last(result, tmp_path, monkeypatch):

@@ -42,7 +42,7 @@ def network(shared_data: Path) -> LeNet:
 
 @pytest.fixture(scope="module")
 def images() -> torch.Tensor:
-    """Two pictures of strokes, 100×80."""
+    """Two images of strokes, 100×80."""
     canvas = torch.zeros(2, 1, 100, 80)
     canvas[0, :, 20:40, 30:33] = 1
     canvas[0, :, 20:23, 30:45] = 1

@@ -67,3 +67,10 @@ def test_evidence_against_only():
     nn.init.constant_(net[4].weight, -1)
     assert kinds(net, "cam") == ["negative-only", "negative-only"]
     assert kinds(net, "grad-cam") == ["zero", "zero"]
+
+
+def test_a_gradient_that_is_zero_in_places_is_not_the_cause():
+    net = network()
+    with torch.no_grad():
+        net[4].weight[2] = torch.tensor([-1.0, -1.0, 0.0, -1.0])
+    assert kinds(net, "grad-cam") == ["zero", "zero"]

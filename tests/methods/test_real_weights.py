@@ -1,4 +1,4 @@
-"""A trained network on a photograph of a dog above and a cat below."""
+"""A trained network on an image of a dog above and a cat below."""
 
 from pathlib import Path
 
@@ -22,8 +22,8 @@ def result(shared_data: Path) -> Explanation:
     net.load_state_dict(
         load_file(shared_data / "weights" / "mobilenetv2_100_imagenet1001.safetensors")
     )
-    picture = Image.open(shared_data / "photos" / "dog_cat.png").convert("RGB").resize((224, 224))
-    pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+    image = Image.open(shared_data / "photos" / "dog_cat.png").convert("RGB").resize((224, 224))
+    pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
     return Explainer(net)(
         (pixels - 0.5) / 0.5, classes=[BULL_MASTIFF, TIGER_CAT], methods=list(METHODS)
     )

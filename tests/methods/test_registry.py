@@ -1,16 +1,50 @@
 """Names of methods as people write them."""
 
+import subprocess
+import sys
+
 import pytest
 
 from figureground.base.errors import OptionError
-from figureground.methods import METHODS, EigenCAM, find_methods
+from figureground.methods import METHODS, CamMethod, EigenCAM, find_methods
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_name_finds_its_method_however_it_is_written(name):
     spoken = name.replace("-", "")
-    for written in (name, name.upper(), spoken, name.replace("-", "_"), METHODS[name].__name__):
-        assert type(find_methods(written)[name]) is METHODS[name]
+    for written in (name, name.upper(), spoken, name.replace("-", "_"), METHODS[name].kind):
+        assert type(find_methods(written)[name]) is METHODS[name].load()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_class_has_the_description_of_its_entry(name):
+    entry = METHODS[name]
+    kind = entry.load()
+    assert issubclass(kind, CamMethod)
+    assert kind.entry is entry
+    for field in ("name", "title", "paper", "needs", "class_specific", "per_layer", "signed"):
+        assert getattr(kind, field) == getattr(entry, field)
+
+
+def test_a_method_of_one_s_own_needs_no_entry():
+    class Mine(EigenCAM):
+        signed = True
+
+    assert (Mine().name, Mine.signed, EigenCAM.signed) == ("eigen-cam", True, False)
+    assert find_methods(Mine())["eigen-cam"].signed
+
+
+def test_methods_are_listed_without_torch():
+    script = (
+        "import sys\n"
+        "from figureground.methods import METHODS\n"
+        "assert {'torch', 'numpy'}.isdisjoint(sys.modules), 'loaded'\n"
+        "print(*METHODS)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == list(METHODS), done.stderr
 
 
 @pytest.mark.parametrize("written", ["gradcam++", "Grad-CAM++", "grad_cam_plus_plus", "GradCAMpp"])

@@ -1,5 +1,6 @@
 """Which classes are meant by what a caller writes."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -91,3 +92,19 @@ def test_a_tensor_that_does_not_fit_the_batch_is_refused(classes):
 def test_a_function_with_more_than_one_value_per_image_is_refused():
     with pytest.raises(ShapeError, match=r"one scalar per image \(2,\); it gave \(2, 4\)"):
         resolve_targets(lambda y: y * 2, LOGITS)
+
+
+@pytest.mark.parametrize("one", [np.int64(2), torch.tensor(2), np.array(2)])
+def test_integers_of_numpy_and_torch_are_class_numbers(one):
+    assert numbers(one) == numbers([one]) == numbers([2])
+
+
+@pytest.mark.parametrize("one", [True, [False], torch.tensor(data=True), torch.tensor(1.5)])
+def test_what_is_no_integer_is_refused(one):
+    with pytest.raises(OptionError, match="a class is a number or a name, not"):
+        resolve_targets(one, LOGITS)
+
+
+def test_tensors_of_truth_values_are_refused():
+    with pytest.raises(ShapeError, match=r"of integers with N = 2.*torch\.bool"):
+        resolve_targets(torch.tensor([True, False]), LOGITS)

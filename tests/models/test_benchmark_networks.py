@@ -34,7 +34,7 @@ def test_parameters_for_a_hundred_classes_are_as_many_as_published(name, million
 
 
 def sizes(network: nn.Module) -> list[tuple[int, ...]]:
-    """Shapes of what the children give for one picture, in order, by running them one after the other."""
+    """Shapes of what the children give for one image, in order, by running them one after the other."""
     features, found = torch.zeros(2, 3, 32, 32), []
     for name, child in network.named_children():
         if name.startswith(("stem", "layer")):

@@ -104,8 +104,8 @@ def test_published_weights_reach_their_accuracy(shared_data: Path):
     pack = np.load(shared_data / "packs" / "cifar10_jpeg.npz")
     data, offsets = pack["data"], pack["off"]
     chosen = np.flatnonzero(pack["test"])[::20]
-    pictures = [Image.open(io.BytesIO(data[offsets[i] : offsets[i + 1]].tobytes())) for i in chosen]
-    views = torch.stack([classifier.preprocessing.view(picture)[0] for picture in pictures])
+    stored = [Image.open(io.BytesIO(data[offsets[i] : offsets[i + 1]].tobytes())) for i in chosen]
+    views = torch.stack([classifier.preprocessing.view(image)[0] for image in stored])
     with torch.no_grad():
         found = classifier(views / 255).argmax(1).numpy()
     assert tuple(pack["classes"]) == classifier.class_names

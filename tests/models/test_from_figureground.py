@@ -9,7 +9,7 @@ FRESH = Wanted(trained=False)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_runs_on_the_pictures_it_was_made_for(name: str):
+def test_every_network_runs_on_the_images_it_was_made_for(name: str):
     found = build(name, FRESH)
     assert found.class_names is not None
     images = torch.zeros(2, found.preprocessing.channels, *found.preprocessing.size)

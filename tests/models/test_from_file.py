@@ -24,7 +24,7 @@ def timm_like():
     network.default_cfg = {"input_size": (3, 40, 40), "mean": (0.5,) * 3, "std": (0.5,) * 3}
     return network
 
-def told():
+def described():
     network = plain()
     network.preprocessing = {"size": 20, "mean": 0.25}
     network.class_names = ["a", "b", "c"]
@@ -71,10 +71,10 @@ def test_a_bare_module_is_taken_plainly_and_a_note_says_so(page: Path):
     assert classifier.preprocessing.size == (224, 224)
     assert classifier.preprocessing.mean == (0.0,) * 3
     (note,) = classifier.notes
-    assert "does not say how its pictures are prepared" in note
+    assert "does not say how its images are prepared" in note
 
 
-def test_whoever_says_how_pictures_are_prepared_gets_no_note(page: Path):
+def test_whoever_says_how_images_are_prepared_gets_no_note(page: Path):
     classifier = load_classifier(f"{page}:plain", preprocessing={"size": 32})
     assert classifier.preprocessing.size == (32, 32)
     assert classifier.notes == ()
@@ -86,15 +86,15 @@ def test_grey_input_is_seen_in_the_first_convolution(page: Path):
     assert classifier(torch.zeros(2, 1, 9, 9)).shape == (2, 3)
 
 
-def test_a_module_may_say_how_its_pictures_are_prepared(page: Path):
+def test_a_module_may_say_how_its_images_are_prepared(page: Path):
     timm_like = load_classifier(f"{page}:timm_like")
     config = {"input_size": (3, 40, 40), "mean": (0.5,) * 3, "std": (0.5,) * 3}
     assert timm_like.preprocessing == from_config(config)
-    told = load_classifier(f"{page}:told")
-    assert (told.preprocessing.size, told.preprocessing.mean) == ((20, 20), (0.25,) * 3)
-    assert told.class_names == ("a", "b", "c")
+    described = load_classifier(f"{page}:described")
+    assert (described.preprocessing.size, described.preprocessing.mean) == ((20, 20), (0.25,) * 3)
+    assert described.class_names == ("a", "b", "c")
     assert load_classifier(f"{page}:with_ours").preprocessing.size == (10, 12)
-    assert timm_like.notes == told.notes == ()
+    assert timm_like.notes == described.notes == ()
 
 
 def test_a_classifier_is_taken_with_all_its_facts(page: Path):
@@ -133,8 +133,12 @@ def test_the_search_path_is_as_it_was(page: Path):
     [
         ("plian", OptionError, "no function in .*closest: 'plain'"),
         ("no_network", ModelError, r"must return a torch.nn.Module, got int"),
-        ("no_logits", ModelError, r"must return logits \(N, L\), got \(1, 4, 224, 224\)"),
-        ("too_large", ModelError, r"does not run on a picture \(1, 3, 224, 224\)"),
+        (
+            "no_logits",
+            ModelError,
+            r"logits are floats \(N, L\) with N = 1; the model returned \(1, 4, 224, 224\)",
+        ),
+        ("too_large", ModelError, r"does not run on an image \(1, 3, 224, 224\)"),
         ("broken", ModelError, "failed: KeyError: 'weights'"),
     ],
 )

@@ -26,7 +26,7 @@ IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.2
 
 
 class _Network(nn.Module):
-    """Channel means, answered as transformers answers."""
+    """Channel means, returned as transformers returns logits."""
 
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -158,7 +158,7 @@ def test_a_clip_crops_the_shortest_edge():
     assert ours.crop_fraction == pytest.approx(0.875)
 
 
-def test_a_convnext_crops_small_pictures_and_stretches_large_ones():
+def test_a_convnext_crops_small_images_and_stretches_large_ones():
     small = from_processor({**VIT, "size": {"shortest_edge": 224}, "crop_pct": 0.875})
     large = from_processor({**VIT, "size": {"shortest_edge": 384}, "crop_pct": 1.0})
     assert (small.resize, small.size, small.crop_fraction) == ("crop", (224, 224), 0.875)

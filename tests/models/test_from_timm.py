@@ -32,7 +32,7 @@ def test_1001_outputs_begin_with_background_and_a_note_says_so():
     found = _build(SMALL, num_classes=1001)
     assert found.class_names[0] == "background"
     assert found.class_names[282] == "tabby"
-    assert "output 0 was taken for background" in found.notes[0]
+    assert "logit 0 was taken for background" in found.notes[0]
 
 
 def test_another_number_of_classes_has_no_names():
@@ -133,7 +133,7 @@ def test_an_untrained_head_on_trained_weights_is_noted(
     save_file(timm.create_model(SMALL).state_dict(), file)
     monkeypatch.setattr(from_timm, "try_to_load_from_cache", lambda *_: str(file))
     found = build(SMALL, Wanted(arguments={"num_classes": 5}))
-    assert "trained for 1000 classes: the classifier with 5 outputs is untrained" in found.notes[0]
+    assert "trained for 1000 classes: the classifier with 5 logits is untrained" in found.notes[0]
 
 
 def test_a_network_that_never_had_weights_is_not_fetched():
@@ -159,9 +159,9 @@ def test_real_weights_see_the_dog_and_the_cat(shared_data: Path):
             "std": 0.5,
         },
     )
-    picture, _ = classifier.preprocessing.view(Image.open(shared_data / "photos" / "dog_cat.png"))
+    pixels, _ = classifier.preprocessing.view(Image.open(shared_data / "photos" / "dog_cat.png"))
     with torch.no_grad():
-        top = classifier(picture[None] / 255).softmax(1)[0].topk(3)
+        top = classifier(pixels[None] / 255).softmax(1)[0].topk(3)
     names = [classifier.class_name(index) for index in top.indices.tolist()]
     assert names == ["bull mastiff", "boxer", "tiger cat"]
     assert top.values.tolist() == pytest.approx([0.57, 0.154, 0.04], abs=0.005)

@@ -93,13 +93,13 @@ def test_real_weights_see_the_dog(shared_data: Path):
         "torchvision:squeezenet1_1",
         weights=shared_data / "weights" / "squeezenet1_1_imagenet.safetensors",
     )
-    picture, _ = classifier.preprocessing.view(Image.open(shared_data / "photos" / "dog_cat.png"))
+    pixels, _ = classifier.preprocessing.view(Image.open(shared_data / "photos" / "dog_cat.png"))
     with torch.no_grad():
-        top = classifier(picture[None] / 255)[0].topk(3).indices.tolist()
+        top = classifier(pixels[None] / 255)[0].topk(3).indices.tolist()
     assert {"boxer", "bull mastiff"} <= {classifier.class_name(index) for index in top}
 
 
-def test_real_weights_name_the_shared_photos(shared_data: Path):
+def test_real_weights_name_the_shared_images(shared_data: Path):
     classifier = load_classifier(
         "torchvision:squeezenet1_1",
         weights=shared_data / "weights" / "squeezenet1_1_imagenet.safetensors",
@@ -107,9 +107,9 @@ def test_real_weights_name_the_shared_photos(shared_data: Path):
     right = 0
     paths = sorted((shared_data / "photos").glob("n*.JPEG"))
     for path in paths:
-        picture, _ = classifier.preprocessing.view(Image.open(path))
+        pixels, _ = classifier.preprocessing.view(Image.open(path))
         with torch.no_grad():
-            found = int(classifier(picture[None] / 255).argmax())
+            found = int(classifier(pixels[None] / 255).argmax())
         name = path.stem.partition("_")[2].replace("_", " ")
         right += classifier.class_index(name) == found
     assert right >= len(paths) - 2

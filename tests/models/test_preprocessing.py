@@ -40,8 +40,8 @@ def _noise(size: tuple[int, int]) -> Image.Image:
 
 
 def _prepared(preprocessing: Preprocessing, image: Image.Image) -> torch.Tensor:
-    picture, _ = preprocessing.view(image)
-    return preprocessing.normalise(picture[None] / 255)[0]
+    pixels, _ = preprocessing.view(image)
+    return preprocessing.normalise(pixels[None] / 255)[0]
 
 
 def _plain(**changes: Any) -> Preprocessing:
@@ -50,7 +50,7 @@ def _plain(**changes: Any) -> Preprocessing:
 
 
 @pytest.mark.parametrize("kind", TIMM_CONFIGS)
-def test_pictures_equal_those_of_timm(kind: str):
+def test_images_equal_those_of_timm(kind: str):
     config = TIMM_CONFIGS[kind]
     reference = create_transform(**resolve_data_config(pretrained_cfg=config))
     ours = from_config(config)
@@ -60,7 +60,7 @@ def test_pictures_equal_those_of_timm(kind: str):
 
 
 @pytest.mark.slow
-def test_pictures_equal_those_of_every_pretrained_timm_network():
+def test_images_equal_those_of_every_pretrained_timm_network():
     keys = ("input_size", "crop_pct", "crop_mode", "interpolation", "mean", "std")
     configs = [
         config.to_dict()
@@ -77,7 +77,7 @@ def test_pictures_equal_those_of_every_pretrained_timm_network():
         torch.testing.assert_close(ours, reference(image), rtol=0, atol=1e-5)
 
 
-def test_pictures_equal_those_of_every_torchvision_classifier():
+def test_images_equal_those_of_every_torchvision_classifier():
     transforms = {
         repr(entry.transforms()): entry.transforms()
         for name in list_models(module=torchvision.models)
@@ -91,7 +91,7 @@ def test_pictures_equal_those_of_every_torchvision_classifier():
         torch.testing.assert_close(ours, transform(image), rtol=1e-6, atol=2e-5)
 
 
-def test_real_photos_equal_those_of_both_zoos(shared_data: Path):
+def test_real_images_equal_those_of_both_zoos(shared_data: Path):
     for path in sorted((shared_data / "photos").glob("*.*")):
         image = Image.open(path).convert("RGB")
         config = TIMM_CONFIGS["usual"]
@@ -105,7 +105,7 @@ def test_real_photos_equal_those_of_both_zoos(shared_data: Path):
         )
 
 
-def test_a_long_thin_photo_is_cut_before_it_is_enlarged(monkeypatch: pytest.MonkeyPatch):
+def test_a_long_thin_image_is_cut_before_it_is_enlarged(monkeypatch: pytest.MonkeyPatch):
     ours = _plain(size=(40, 40), interpolation="bicubic", crop_fraction=0.9)
     image = _noise((900, 11))
     whole, view = ours.view(image)
@@ -115,35 +115,35 @@ def test_a_long_thin_photo_is_cut_before_it_is_enlarged(monkeypatch: pytest.Monk
     assert (whole.int() - cut.int()).abs().max() <= 1
 
 
-def test_a_photo_of_one_row_of_pixels_does_not_fill_the_memory():
-    picture, view = _plain(size=(224, 224)).view(Image.new("RGB", (60_000, 1), (9, 9, 9)))
-    assert picture.shape == (3, 224, 224)
-    assert picture.unique().tolist() == [9]
+def test_a_image_of_one_row_of_pixels_does_not_fill_the_memory():
+    pixels, view = _plain(size=(224, 224)).view(Image.new("RGB", (60_000, 1), (9, 9, 9)))
+    assert pixels.shape == (3, 224, 224)
+    assert pixels.unique().tolist() == [9]
     assert view.scale_x == 224
 
 
-def test_palette_transparent_and_grey_photos_become_rgb():
+def test_palette_transparent_and_grey_images_become_rgb():
     for mode in ("P", "RGBA", "L", "1"):
-        picture, _ = _plain().view(Image.new(mode, (9, 12), 1))
-        assert picture.shape == (3, 8, 8)
-        assert picture.dtype == torch.uint8
+        pixels, _ = _plain().view(Image.new(mode, (9, 12), 1))
+        assert pixels.shape == (3, 8, 8)
+        assert pixels.dtype == torch.uint8
 
 
 def test_a_grey_network_gets_luminance():
-    picture, _ = _plain(channels=1).view(Image.new("RGB", (9, 12), (255, 0, 0)))
-    assert picture.shape == (1, 8, 8)
-    assert picture.unique().tolist() == [76]  # ITU-R 601: 0.299 * 255
+    pixels, _ = _plain(channels=1).view(Image.new("RGB", (9, 12), (255, 0, 0)))
+    assert pixels.shape == (1, 8, 8)
+    assert pixels.unique().tolist() == [76]  # ITU-R 601: 0.299 * 255
 
 
 def test_padding_has_the_mean_colour():
     ours = _plain(resize="pad", mean=(0.2, 0.4, 0.6))
-    picture, _ = ours.view(Image.new("RGB", (16, 8), (255, 255, 255)))
-    assert picture[:, 0, 0].tolist() == [51, 102, 153]
+    pixels, _ = ours.view(Image.new("RGB", (16, 8), (255, 255, 255)))
+    assert pixels[:, 0, 0].tolist() == [51, 102, 153]
     grey, _ = _plain(resize="pad", channels=1, mean=0.2).view(Image.new("L", (16, 8), 255))
     assert grey[0, 0, 0] == 51
 
 
-def test_the_photo_and_the_batch_are_not_changed():
+def test_the_image_and_the_batch_are_not_changed():
     image, ours = _noise((30, 20)), _plain(mean=0.5)
     before = image.tobytes()
     ours.view(image)

@@ -23,11 +23,11 @@ def _view(resize: str, size: tuple[int, int], fraction: float = 1.0) -> View:
 
 def test_a_painted_rectangle_is_found_where_the_view_says():
     box = (90, 40, 150, 100)
-    photo = Image.new("RGB", (240, 131))
-    photo.paste((255, 255, 255), box)
+    image = Image.new("RGB", (240, 131))
+    image.paste((255, 255, 255), box)
     for resize, fraction in (("crop", 0.8), ("stretch", 1.0), ("pad", 1.0), ("crop", 1.2)):
-        picture, view = _preprocessing(resize, fraction).view(photo)
-        rows, columns = torch.nonzero(picture[0] == 255).unbind(1)
+        pixels, view = _preprocessing(resize, fraction).view(image)
+        rows, columns = torch.nonzero(pixels[0] == 255).unbind(1)
         found = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
         expected = view.boxes_from_original(torch.tensor([box]).float())[0]
         assert (found - expected).abs().max() <= 1.0, resize
@@ -44,7 +44,7 @@ def test_a_box_inside_the_view_comes_back_unchanged():
         torch.testing.assert_close(there_and_back, boxes, rtol=0, atol=1e-4)
 
 
-def test_the_whole_view_of_a_crop_is_the_middle_of_the_photo():
+def test_the_whole_view_of_a_crop_is_the_middle_of_the_image():
     view = View((400, 100), 0.6, 0.6, 80.0, 0.0, view_size=(80, 60))
     whole = view.boxes_to_original(torch.tensor([[0.0, 0.0, 80.0, 60.0]]))
     torch.testing.assert_close(whole, torch.tensor([[80 / 0.6, 0.0, 160 / 0.6, 100.0]]))

@@ -156,7 +156,9 @@ def test_weights_for_another_number_of_classes_say_which(tmp_path):
     save_file(
         nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 7)).state_dict(), tmp_path / "w.safetensors"
     )
-    with pytest.raises(ModelError, match="of a network with 7 outputs: num_classes"):
+    with pytest.raises(
+        ModelError, match="of a network with 7 logits: set the model argument num_classes=7"
+    ):
         load_weights(nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 5)), tmp_path / "w.safetensors")
     with pytest.raises(ModelError) as caught:
         load_weights(nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 5)), tmp_path / "w.safetensors")

@@ -16,13 +16,13 @@ PIXEL = "data:image/png;base64,iVBORw0KGgo="
 def record(**changes: Any) -> dict[str, Any]:
     return {
         "kind": "comparison",
-        "schema": 1,
+        "schema": 2,
         "data": "test part of <digits>",
         "images": 1000,
         "arms": {"plain": ["runs/plain"], "b<g": ["runs/bg"]},
         "tables": [{"title": "Differences", "columns": ["arm", "difference"], "rows": [["b<g", 0.25]]}],
-        "curves": [{"title": "Severity", "series": {"plain": [[0, 1], [1, 0.5]]}}],
-        "pictures": [
+        "charts": [{"title": "Severity", "series": {"plain": [[0, 1], [1, 0.5]]}}],
+        "examples": [
             {"number": 7, "label": "three", "why": "drawn", "predicted": {"plain": "three", "b<g": "five"},
              "cells": [{"title": "input", "picture": PIXEL}, {"title": "out", "picture": "https://example.org/a.png"}]},
         ],
@@ -63,15 +63,15 @@ def test_tables_are_written_beside_it(tmp_path: Path):
     assert "| b&lt;g | 0.25 |" in (tmp_path / "tables.md").read_text()
 
 
-def test_a_record_without_pictures_has_a_page(tmp_path: Path):
-    page = written(tmp_path, record(pictures=[], concepts={}, curves=[], notes=[]))
+def test_a_record_without_examples_has_a_page(tmp_path: Path):
+    page = written(tmp_path, record(examples=[], concepts={}, charts=[], notes=[]))
     assert "Side by side" not in page
     assert "Differences" in page
 
 
 @pytest.mark.parametrize(
-    "content", [{"kind": "comparison", "schema": 2}, {"kind": "uncertainty", "schema": 1}, [1]]
+    "content", [{"kind": "comparison", "schema": 1}, {"kind": "uncertainty", "schema": 2}, [1]]
 )
 def test_other_records_are_refused(tmp_path: Path, content: object):
-    with pytest.raises(DataError, match="is no comparison of schema 1"):
+    with pytest.raises(DataError, match="is no comparison of schema 2"):
         written(tmp_path, content)

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from figureground.base.errors import DataError
-from figureground.reports.cards import Column, Rectangle
+from figureground.reports.cards import PanelColumn, Rectangle
 from figureground.reports.entries import card_of, data_uri
 
 DOT = "data:image/png;base64,iVBORw0KGgo="
@@ -42,7 +42,7 @@ def entry(**more):
 def test_rows_follow_the_classes_and_columns_the_methods():
     card = card_of(entry(), 1)
     assert [(row.name, row.score) for row in card.rows] == [("tabby", "57 %"), ("Shark", "0.1 %")]
-    assert card.columns == (Column("grad-cam", "layer4"), Column("cam", "layer4"))
+    assert card.columns == (PanelColumn("grad-cam", "layer4"), PanelColumn("cam", "layer4"))
     assert [[len(cell) for cell in row.cells] for row in card.rows] == [[1, 1], [1, 0]]
 
 

@@ -20,9 +20,10 @@ def make_record(folder: Path, **changes: object) -> None:
     }
     case = {"method": "cam", "kind": "worst", "name": "a.png", "label": "<b>", "overlap": 0.25}
     record = {
-        "schema": 1,
+        "schema": 2,
         "kind": "localisation",
-        "data": "some pictures",
+        "title": "Do the maps find the object?",
+        "data": "some images",
         "images": 1200,
         "seconds": 3.5,
         "methods": {"cam": "CAM(), true class"},
@@ -31,7 +32,7 @@ def make_record(folder: Path, **changes: object) -> None:
         "examples_of_problems": ["a.png: no <file>"],
         "notes": ["read the baselines"],
         "tables": [table],
-        "curves": [
+        "charts": [
             {"title": "Curve", "x_label": "x", "y_label": "y", "series": {"cam": [[0, 1], [1, 2]]}}
         ],
         "cases": [case | {"picture": DOT}, case | {"picture": "https://example.org/a.png"}],
@@ -53,7 +54,7 @@ class Page(HTMLParser):
         self.addresses += [value or "" for name, value in attrs if name in {"src", "href"}]
 
 
-def test_the_page_shows_tables_curves_cases_and_problems(tmp_path: Path):
+def test_the_page_shows_tables_charts_cases_and_problems(tmp_path: Path):
     make_record(tmp_path)
     text = write_evaluation_report(tmp_path).read_text()
     for part in (
@@ -95,20 +96,21 @@ def test_tables_lie_beside_the_page_in_full_precision(tmp_path: Path):
 
 
 def test_a_chart_without_points_says_so(tmp_path: Path):
-    make_record(tmp_path, curves=[{"title": "Empty", "series": {}}])
+    make_record(tmp_path, charts=[{"title": "Empty", "series": {}}])
     assert "no finite point to draw" in write_evaluation_report(tmp_path).read_text()
 
 
-def test_records_of_the_other_studies_need_no_cases(tmp_path: Path):
-    make_record(tmp_path, kind="faithfulness", cases=None)
+def test_records_of_other_evaluations_need_no_cases(tmp_path: Path):
+    title = "Do the maps show what the model uses?"
+    make_record(tmp_path, kind="faithfulness", title=title, cases=None)
     text = write_evaluation_report(tmp_path).read_text()
-    assert "Do the maps show what the model uses?" in text
+    assert title in text
     assert "Worst and best" not in text
 
 
 def test_another_schema_and_a_missing_record_are_refused(tmp_path: Path):
     with pytest.raises(DataError, match="cannot read"):
         write_evaluation_report(tmp_path)
-    make_record(tmp_path, schema=2)
-    with pytest.raises(DataError, match="schema 2; this version reads schema 1"):
+    make_record(tmp_path, schema=1)
+    with pytest.raises(DataError, match="schema 1; this version reads schema 2"):
         write_evaluation_report(tmp_path)

@@ -65,7 +65,7 @@ def record(**more):
             "preprocessing": "224 px",
         },
         "methods": ["grad-cam", "eigen-cam"],
-        "provenance": provenance("figureground explain photos", (3,)),
+        "provenance": provenance("figureground explain images", (3,)),
         "failed": [],
         "seconds": 4.2,
         "notes": [],
@@ -111,7 +111,7 @@ def test_page_says_what_was_run_and_shows_each_image(tmp_path):
     page = page_of(saved(tmp_path, [entry("cats/a.jpg"), entry("b.jpg")]))
     words = page.words()
     shown = "timm:resnet18|layer4|last with positions|224 px|grad-cam, eigen-cam|seeds 3|cats/a.jpg"
-    shown += "|figureground explain photos|b.jpg|tabby|50 %|IoU 0.63"
+    shown += "|figureground explain images|b.jpg|tabby|50 %|IoU 0.63"
     for expected in shown.split("|"):
         assert expected in words
     assert [card["id"] for card in page.every("article")] == ["image-1", "image-2"]

@@ -20,7 +20,7 @@ RECORD = {
 }  # fmt: skip
 
 
-def test_photos_without_a_readable_entry_are_shown_without_a_map(tmp_path: Path):
+def test_images_without_a_readable_entry_are_shown_without_a_map(tmp_path: Path):
     write_json(tmp_path / "record.json", RECORD)
     entry = {
         "image": "a.png",
@@ -46,7 +46,7 @@ def test_photos_without_a_readable_entry_are_shown_without_a_map(tmp_path: Path)
     assert "score 2.500 · 75.0%" in page
 
 
-def test_a_sheet_without_explained_photos_is_written_too(tmp_path: Path):
+def test_a_sheet_without_explained_images_is_written_too(tmp_path: Path):
     write_json(tmp_path / "record.json", RECORD)
     assert write_ranked_sheet(tmp_path).read_text().count("no map") == 2
 

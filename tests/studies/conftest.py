@@ -1,4 +1,4 @@
-"""A small classifier and a folder of small photos."""
+"""A small classifier and a folder of small images."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -54,12 +54,12 @@ def out(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def spy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Counts in ``photos`` how many are explained anew."""
-    seen = SimpleNamespace(photos=0)
+    """Counts in ``images`` how many are explained anew."""
+    seen = SimpleNamespace(images=0)
     call = Explainer.__call__
 
     def counted(explainer: Explainer, images: torch.Tensor, *others: Any) -> Any:
-        seen.photos += len(images)
+        seen.images += len(images)
         return call(explainer, images, *others)
 
     monkeypatch.setattr(Explainer, "__call__", counted)
@@ -67,10 +67,10 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 @pytest.fixture
-def write_photos(tmp_path: Path) -> Callable[..., list[Path]]:
-    """Writes photos of noise, wider than high."""
+def write_images(tmp_path: Path) -> Callable[..., list[Path]]:
+    """Writes images of noise, wider than high."""
 
-    def write(count: int = 3, folder: str = "photos", suffix: str = ".png") -> list[Path]:
+    def write(count: int = 3, folder: str = "images", suffix: str = ".png") -> list[Path]:
         place = tmp_path / folder
         place.mkdir(exist_ok=True)
         paths = []

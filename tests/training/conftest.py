@@ -1,4 +1,4 @@
-"""A tiny network, tiny pictures, and a run of them."""
+"""A tiny network, tiny images, and a run of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ SMALL = {"name": "t", "epochs": 2, "batch_size": 8, "data": {"name": "x"}, "mode
 
 
 @pytest.fixture
-def pictures() -> tuple[torch.Tensor, torch.Tensor]:
+def data() -> tuple[torch.Tensor, torch.Tensor]:
     numbers = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (32, 1, 6, 6), generator=numbers, dtype=torch.uint8)
     return images, torch.randint(0, 3, (32,), generator=numbers)
@@ -55,7 +55,7 @@ def fabric() -> Fabric:
 
 
 @pytest.fixture
-def start(pictures: tuple[torch.Tensor, torch.Tensor], fabric: Fabric) -> Callable[..., Run]:
+def start(data: tuple[torch.Tensor, torch.Tensor], fabric: Fabric) -> Callable[..., Run]:
     def make(
         recipe: Recipe,
         network: nn.Module,
@@ -65,7 +65,7 @@ def start(pictures: tuple[torch.Tensor, torch.Tensor], fabric: Fabric) -> Callab
         **settings: Any,
     ) -> Run:
         batches = Batches(
-            *pictures, recipe.batch_size, recipe.seed, accumulate=recipe.accumulate, **settings
+            *data, recipe.batch_size, recipe.seed, accumulate=recipe.accumulate, **settings
         )
         return Run.start(
             recipe, network, batches, fabric=fabric, folder=folder, algorithms=algorithms or []

@@ -39,16 +39,16 @@ class Counting(Algorithm):
 
 
 def stop_at(step):
-    def watch(run, _values):
-        if run.step == step:
+    def progress(_stage, done, _total):
+        if done == step * 8:
             raise Stopped
 
-    return watch
+    return progress
 
 
 @pytest.mark.parametrize("stop", [1, 3, 6])
 def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(
-    stop, start, recipe, network, pictures, tmp_path
+    stop, start, recipe, network, data, tmp_path
 ):
     full = recipe(
         epochs=3,
@@ -62,9 +62,9 @@ def test_a_resumed_run_ends_bit_for_bit_like_an_uninterrupted_one(
         torch.default_generator.manual_seed(4)
         net = network(dropout=0.3, norm=True)
         algorithms = [Counting()]
-        return start(full, net, tmp_path / folder, algorithms=algorithms, pad=1, mirror=True)
+        return start(full, net, tmp_path / folder, algorithms=algorithms, crop_padding=1, flip=True)
 
-    held = Validation(pictures[0], pictures[1], 3)
+    held = Validation(data[0], data[1], 3)
     whole = begin("whole")
     fit(whole, held)
     with pytest.raises(Stopped):
@@ -122,6 +122,12 @@ def test_a_checkpoint_of_another_recipe_is_refused(start, recipe, network, tmp_p
 def test_a_damaged_checkpoint_is_refused(content, start, recipe, network, tmp_path):
     (tmp_path / "resume.pt").write_bytes(content)
     with pytest.raises(DataError, match="cannot resume from"):
+        load_checkpoint(start(recipe(), network(), tmp_path))
+
+
+def test_a_file_that_is_no_checkpoint_of_a_run_is_refused(start, recipe, network, tmp_path):
+    torch.save({"weights": 1}, tmp_path / "resume.pt")
+    with pytest.raises(DataError, match="is no checkpoint of a run"):
         load_checkpoint(start(recipe(), network(), tmp_path))
 
 

@@ -33,7 +33,7 @@ def test_what_does_not_fit_is_refused_in_words(change: str, said: str):
 @pytest.mark.parametrize(
     "change",
     [
-        "augmentation.mirror='False'",
+        "augmentation.flip='False'",
         "optimiser.nesterov='no'",
         "model.pretrained=1",
         "data.download='false'",
@@ -43,6 +43,14 @@ def test_what_does_not_fit_is_refused_in_words(change: str, said: str):
 def test_a_word_or_number_in_the_place_of_a_truth_value_is_refused(change: str):
     with pytest.raises(OptionError, match="should be a valid boolean"):
         changed(SMALL, [change])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("mirror=true", "augmentation.flip"), ("pad=4", "augmentation.crop_padding")]
+)
+def test_a_renamed_key_is_refused_with_its_new_name(old: str, new: str):
+    with pytest.raises(OptionError, match=rf"is now called {new}"):
+        changed(SMALL, [f"augmentation.{old}"])
 
 
 def test_changes_reach_inner_keys_and_leave_the_given_data_alone():
@@ -101,8 +109,8 @@ def test_algorithms_and_their_options_are_known():
         resolved(changed(SMALL | {"algorithms": [{"rotatoin": {}}]}))
     with pytest.raises(OptionError, match="rotation: no key 'lamda'; closest: 'lam'"):
         resolved(changed(SMALL | {"algorithms": [{"rotation": {"lamda": 1}}]}))
-    bad = {"background-class": {"pools": ["a"], "ratio": 1, "fraction": 0.5}}
-    with pytest.raises(OptionError, match="ratio or fraction of the backgrounds, not both"):
+    bad = {"background-class": {"ratio": 1}}
+    with pytest.raises(OptionError, match="a ratio of backgrounds needs pools"):
         resolved(changed(SMALL | {"algorithms": [bad]}))
 
 

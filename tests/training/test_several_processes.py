@@ -31,15 +31,15 @@ recipe = changed({"name": "t", "epochs": 2, "batch_size": 8, "checkpoint_every":
 torch.manual_seed(1)
 network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 4))
 fabric = launched(precision="32-true", accelerator="cpu")
-batches = Batches(images, labels, 8, 0, pad=1, mirror=True, rank=fabric.global_rank, world=fabric.world_size)
+batches = Batches(images, labels, 8, 0, crop_padding=1, flip=True, rank=fabric.global_rank, world=fabric.world_size)
 mixing = BackgroundClass(BackgroundClassOptions(pools=("given",), ratio=0.5), 3, pool)
 run = Run.start(recipe, network, batches, fabric=fabric, folder=folder, algorithms=[mixing])
 if (folder / "resume.pt").exists():
     load_checkpoint(run)
-def watch(run, values):
-    if run.step == kill_at:
+def kill(stage, done, total):
+    if done == kill_at * 8:
         os.kill(os.getpid(), signal.SIGKILL)
-fit(run, Validation(images, labels, 3), watch)
+fit(run, Validation(images, labels, 3), kill)
 """
 
 

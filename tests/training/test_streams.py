@@ -1,8 +1,8 @@
-"""Numbers depend on the place in a run."""
+"""Random numbers depend on the position in a run."""
 
 import torch
 
-from figureground.training.streams import borrowed_numbers, set_numbers, stream
+from figureground.training.streams import forked_rng, seed_rng, stream
 
 CPU = torch.device("cpu")
 
@@ -11,19 +11,19 @@ def drawn(*place):
     return torch.rand(4, generator=stream(*place)).tolist()
 
 
-def test_each_seed_purpose_and_place_has_its_own_numbers():
+def test_each_seed_purpose_and_position_has_its_own_numbers():
     places = [(0, "a"), (1, "a"), (0, "b"), (0, "a", 1), (0, "a", 1, 2), (0, "a", 12)]
     assert len({tuple(drawn(*place)) for place in places}) == len(places)
     assert drawn(3, "a", 4) == drawn(3, "a", 4)
 
 
-def test_borrowed_numbers_are_given_back():
+def test_a_forked_rng_is_restored():
     before = torch.get_rng_state()
-    with borrowed_numbers(CPU):
-        set_numbers(CPU, 0, "here", 1)
+    with forked_rng(CPU):
+        seed_rng(CPU, 0, "here", 1)
         first = torch.rand(3)
-        set_numbers(CPU, 0, "here", 1)
+        seed_rng(CPU, 0, "here", 1)
         assert torch.equal(first, torch.rand(3))
-        set_numbers(CPU, 0, "here", 2)
+        seed_rng(CPU, 0, "here", 2)
         assert not torch.equal(first, torch.rand(3))
     assert torch.equal(before, torch.get_rng_state())

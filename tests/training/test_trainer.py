@@ -1,4 +1,4 @@
-"""The loop against a hand-written one; accumulation, averaging, what algorithms are told, what is logged."""
+"""The loop against a hand-written one; accumulation, averaging, hooks, what is logged."""
 
 import ast
 import inspect
@@ -31,7 +31,7 @@ def plain(recipe, **changes):
 
 
 def rows_of(run, epochs):
-    return [batch.rows for epoch in range(epochs) for batch in run.batches.epoch(epoch)]
+    return [batch.indices for epoch in range(epochs) for batch in run.batches.epoch(epoch)]
 
 
 def assert_same(one, other, tolerance=0.0):
@@ -39,9 +39,9 @@ def assert_same(one, other, tolerance=0.0):
         torch.testing.assert_close(a, b, atol=tolerance, rtol=tolerance)
 
 
-def test_fit_equals_a_hand_written_loop(start, recipe, network, pictures, tmp_path):
+def test_fit_equals_a_hand_written_loop(start, recipe, network, data, tmp_path):
     run = start(plain(recipe), network(), tmp_path)
-    wanted = by_hand(network(), *pictures, steps=rows_of(run, 2), size=8, lr=0.3)
+    wanted = by_hand(network(), *data, steps=rows_of(run, 2), size=8, lr=0.3)
     fit(run)
     assert_same(run.network, wanted, 1e-6)
     assert (run.epoch, run.step, run.step_in_epoch) == (2, 8, 0)
@@ -62,7 +62,7 @@ def test_the_average_is_the_exponential_one(start, recipe, network, tmp_path):
     seen = []
     fit(
         run,
-        watch=lambda run, _: seen.append(run.network.get_parameter("6.weight").detach().clone()),
+        progress=lambda *_: seen.append(run.network.get_parameter("6.weight").detach().clone()),
     )
     wanted = seen[0]
     for following in seen[1:]:
@@ -71,7 +71,7 @@ def test_the_average_is_the_exponential_one(start, recipe, network, tmp_path):
     assert not torch.allclose(run.trained[-1].weight, run.network[-1].weight)
 
 
-def test_dropout_depends_on_the_place_alone_and_the_callers_numbers_are_left_alone(
+def test_dropout_depends_on_the_position_alone_and_the_callers_rng_is_left_alone(
     start, recipe, network, tmp_path
 ):
     first = start(recipe(), network(dropout=0.5), tmp_path / "a")
@@ -89,37 +89,40 @@ def test_dropout_depends_on_the_place_alone_and_the_callers_numbers_are_left_alo
 
 
 class Diary(Algorithm):
-    """Writes down what it is told, and adds a term."""
+    """Records which hooks are called, and adds a term."""
 
     name = "diary"
 
     def __init__(self):
         super().__init__(RecipePart(), 3)
-        self.told = []
+        self.called = []
 
     def prepare(self, run):
-        self.told.append("prepare")
+        self.called.append("prepare")
 
     def change_batch(self, batch, run):
-        self.told.append("batch")
+        self.called.append("batch")
         return batch
 
+    def before_pass(self, batch, run):
+        self.called.append("pass")
+
     def change_losses(self, losses, outputs, batch, run):
-        self.told.append("losses")
+        self.called.append("losses")
         return losses | {"size": outputs.square().mean()}
 
     def after_step(self, run):
-        self.told.append(f"step {run.step}")
+        self.called.append(f"step {run.step}")
 
     def after_epoch(self, run):
-        self.told.append(f"epoch {run.epoch}")
+        self.called.append(f"epoch {run.epoch}")
 
 
-def test_an_algorithm_is_told_of_five_moments_in_their_order(start, recipe, network, tmp_path):
+def test_an_algorithm_is_called_at_six_hooks_in_their_order(start, recipe, network, tmp_path):
     diary = Diary()
     fit(start(recipe(epochs=1, batch_size=16), network(), tmp_path, algorithms=[diary]))
-    assert diary.told == [
-        *("prepare", "batch", "losses", "step 1", "batch", "losses", "step 2"),
+    assert diary.called == [
+        *("prepare", "batch", "pass", "losses", "step 1", "batch", "pass", "losses", "step 2"),
         "epoch 1",
     ]
 
@@ -138,7 +141,35 @@ def test_a_term_that_an_algorithm_adds_is_learnt_and_logged(
     assert not torch.equal(run.network[-1].weight, without.network[-1].weight)
 
 
-def test_unlabelled_pictures_cost_nothing(start, recipe, network, tmp_path):
+def test_progress_tells_epoch_loss_and_accuracy_and_counts_images(
+    start, recipe, network, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trainer, "_LOG_EVERY", 3)
+    run = start(recipe(), network(), tmp_path, algorithms=[Diary()])
+    seen = []
+    fit(run, progress=lambda *report: seen.append(report))
+    assert [(done, total) for _, done, total in seen] == [(8 * step, 64) for step in range(1, 9)]
+    values = {(row["step"], row["name"]): float(row["value"]) for row in run.history.rows()}
+    loss = values["6", "cross_entropy"] + values["6", "size"]
+    third = f"loss {values['3', 'cross_entropy'] + values['3', 'size']:.3f}"
+    sixth = f"loss {loss:.3f} · accuracy {100 * values['6', 'accuracy']:.1f} %"
+    stages = [stage for stage, _, _ in seen]
+    assert stages[:2] == ["epoch 1/2"] * 2
+    assert stages[2].startswith(f"epoch 1/2 · {third} · accuracy ")
+    assert stages[4].startswith(f"epoch 2/2 · {third} · accuracy ")
+    assert stages[5:] == [f"epoch 2/2 · {sixth}"] * 3
+
+
+def test_progress_is_called_in_the_first_process_only(
+    start, recipe, network, tmp_path, monkeypatch
+):
+    run = start(recipe(), network(), tmp_path)
+    monkeypatch.setattr(type(run.fabric), "is_global_zero", property(lambda _: False))
+    fit(run, progress=lambda *_: pytest.fail("called"))
+    assert run.history.rows() == []
+
+
+def test_unlabelled_images_cost_nothing(start, recipe, network, tmp_path):
     run = start(recipe(), network(), tmp_path)
     outputs = torch.tensor([[2.0, 0.0, 0.0], [0.0, 5.0, 0.0]])
     some = run.losses_of(outputs, torch.tensor([0, -1]))["cross_entropy"]
@@ -159,7 +190,7 @@ def test_validation_drops_the_background_output_and_keeps_the_mode():
 
 
 def test_the_best_weights_are_those_of_the_best_epoch(
-    start, recipe, network, pictures, tmp_path, monkeypatch
+    start, recipe, network, data, tmp_path, monkeypatch
 ):
     marks = iter([0.5, 0.9, 0.7])
     monkeypatch.setattr(trainer, "validate", lambda *_: {"accuracy": next(marks)})
@@ -171,7 +202,7 @@ def test_the_best_weights_are_those_of_the_best_epoch(
             seen.append((tmp_path / "last.safetensors").exists())
 
     run.algorithms = [Keep(RecipePart(), 3)]
-    fit(run, Validation(pictures[0], pictures[1], 3))
+    fit(run, Validation(data[0], data[1], 3))
     assert run.best == 0.9
     assert (tmp_path / "best.safetensors").read_bytes() != (
         tmp_path / "last.safetensors"
@@ -199,7 +230,7 @@ def test_the_loop_fits_on_a_page():
 
 
 def test_nothing_that_trains_takes_a_test_set():
-    from figureground.studies.train import train  # noqa: PLC0415
+    from figureground.studies.training.train import train  # noqa: PLC0415
 
     names = {*inspect.signature(fit).parameters, *inspect.signature(train).parameters}
     assert not [name for name in names if "test" in name]

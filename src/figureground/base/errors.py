@@ -7,7 +7,7 @@ FigureGroundError
 ├── HeadError                    a method needs a kind of classifier head that the model lacks
 ├── ModelError                   a model that cannot be found, built, loaded or run
 ├── DataError                    a file or data set that cannot be used
-│   └── ImageError               one picture that cannot be decoded
+│   └── ImageError               one image that cannot be decoded
 └── MapError                     a map that holds no information where some was asked for
 """
 
@@ -58,7 +58,7 @@ class DataError(FigureGroundError):
 
 
 class ImageError(DataError):
-    """One picture that cannot be decoded; carries its ``path`` and the ``reason``."""
+    """One image that cannot be decoded; carries its ``path`` and the ``reason``."""
 
     def __init__(self, path: Path | str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")

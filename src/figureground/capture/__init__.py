@@ -1,4 +1,4 @@
-"""Find a layer, run a network once, keep what it left. The only room that registers hooks."""
+"""Find a layer, run a network once, record activations and gradients. The only room that registers hooks."""
 
 __all__ = [
     "Captured",

@@ -1,6 +1,6 @@
 """One tensor operation: how it was called, and what has to be remembered to go back through it."""
 
-__all__ = ["Call", "Facts", "Kind"]
+__all__ = ["Call", "Description", "Kind"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -72,14 +72,14 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Description:
     """What has to be remembered of a call.
 
     Args:
         kind: How to go back.
         operands: The tensors that one can go back to.
         saved: Values needed for it, sharing memory with the network's own tensors where possible.
-        settings: Geometry: strides, dimensions and the like.
+        settings: Parameters of the operation: strides, dimensions and the like.
     """
 
     kind: Kind

@@ -1,4 +1,4 @@
-"""What one run of a network left: logits, activations of some layers, and gradients where asked for."""
+"""What one run of a network recorded: logits, activations of some layers, and gradients where asked for."""
 
 __all__ = ["Captured"]
 
@@ -13,12 +13,12 @@ from figureground.base.errors import LayerError
 from figureground.base.shapes import FeatureMaps, Logits
 from figureground.capture.directions import Directions
 from figureground.capture.grid import Grid
-from figureground.capture.head import Classifying, ClassMapHead, recognise_head
+from figureground.capture.head import Classifying, ClassMapHead, recognise_head, tolerance
 
 
 @dataclass
 class Captured:
-    """What one run of a network left.
+    """What one run of a network recorded.
 
     Args:
         logits: ``(N, L)`` float32.
@@ -45,10 +45,9 @@ class Captured:
     def head(self, layer: str) -> ClassMapHead | None:
         """The linear head over this layer's averaged map, recognised from the numbers; None where there is none."""
         if layer not in self._heads:
-            tolerance = 1e-4 if self.exact else 3e-2
             maps = self.activations[layer]
             self._heads[layer] = recognise_head(
-                self.classifying, maps, self.logits.detach(), tolerance=tolerance
+                self.classifying, maps, self.logits.detach(), tolerance=tolerance(self.exact)
             )
         return self._heads[layer]
 

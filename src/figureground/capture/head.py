@@ -1,10 +1,18 @@
 """Recognise, from the numbers themselves, that logits are a linear function of an averaged feature map."""
 
-__all__ = ["ClassMapHead", "Classifying", "recognise_head"]
+__all__ = [
+    "ClassMapHead",
+    "Classifying",
+    "can_classify",
+    "classifying",
+    "recognise_head",
+    "tolerance",
+]
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any, TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +43,47 @@ class Classifying:
 
     module: nn.Linear | nn.Conv2d
     features: Tensor
+
+
+def classifying(module: nn.Module, inputs: tuple[Any, ...]) -> Classifying | None:
+    """A call of a module as that of a classifier's last layer, where it can be one.
+
+    Args:
+        module: The module that ran.
+        inputs: What it was called with.
+
+    Returns:
+        The call; None unless the module ``can_classify`` and was called with a tensor.
+    """
+    if can_classify(module) and inputs and isinstance(inputs[0], Tensor):
+        return Classifying(module, inputs[0])
+    return None
+
+
+def can_classify(module: nn.Module) -> TypeGuard[nn.Linear | nn.Conv2d]:
+    """Whether a module is a linear layer or a 1×1 convolution.
+
+    Args:
+        module: The module.
+
+    Returns:
+        Whether it can be a classifier's last layer.
+    """
+    if isinstance(module, nn.Conv2d):
+        return module.kernel_size == (1, 1) and module.groups == 1
+    return isinstance(module, nn.Linear)
+
+
+def tolerance(exact: bool) -> float:  # noqa: FBT001 - one question
+    """How closely equal numbers agree, relative to the largest: in float32, or in half precision somewhere.
+
+    Args:
+        exact: Whether the network ran in float32 throughout.
+
+    Returns:
+        For ``recognise_head``.
+    """
+    return 1e-4 if exact else 3e-2
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from figureground.base.shapes import Images
 from figureground.capture.directions import Directions
 from figureground.capture.grid import Grid
 from figureground.capture.run import run_once
-from figureground.capture.trace import Seen, Trace, look
+from figureground.capture.trace import Seen, Trace, is_pool, look
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,9 @@ def named_layer(model: nn.Module, layer: str | nn.Module) -> LayerChoice:
 def choose_layer(model: nn.Module, images: Images, output: Any = None) -> LayerChoice:  # noqa: ANN401
     """The last layer that still knows where: found by running the network once on one image.
 
+    Twice where the last layer holds tokens of a transformer with class tokens: whether its image tokens reach the
+    logits is then asked of a gradient.
+
     For a convolutional network that is the last feature map before pooling; the last pooled map itself
     where that is what a linear head averages (LeNet with global average pooling). For a transformer it
     is the last sequence of tokens whose image tokens still reach the logits: where only the class token
@@ -99,8 +102,8 @@ def choose_layer(model: nn.Module, images: Images, output: Any = None) -> LayerC
     candidates = _candidates(trace)
     if not candidates:
         raise LayerError(_nothing_spatial(model, trace))
-    pooled = trace.spatial()[-1]
-    if _is_pool(pooled.module) and _is_averaged(model, images, pooled, output=output):
+    if trace.averaged is not None:
+        pooled = trace.spatial()[-1]
         why = "last feature map, whose average is all that the linear head sees"
         return LayerChoice(pooled.name, _reason(pooled, why), pooled.grid)
     last = _outermost(candidates, candidates[-1])
@@ -132,7 +135,7 @@ def _outermost(candidates: Sequence[Seen], last: Seen) -> Seen:
 def _candidates(trace: Trace) -> list[Seen]:
     """Feature maps and token sequences, in order."""
     inside = tuple(f"{seen.name}." for seen in trace.seen if _is_attention(seen))
-    pooled = {seen.tensor for seen in trace.spatial() if _is_pool(seen.module)}
+    pooled = {seen.tensor for seen in trace.spatial() if is_pool(seen.module)}
     return [
         seen
         for seen in trace.spatial()
@@ -141,16 +144,6 @@ def _candidates(trace: Trace) -> list[Seen]:
         and not _is_class_map(seen, trace)
         and type(seen.module).__name__ != "Permute"
     ]
-
-
-def _is_pool(module: nn.Module) -> bool:
-    return "pool" in type(module).__name__.lower() and "former" not in type(module).__name__.lower()
-
-
-def _is_averaged(model: nn.Module, images: Images, seen: Seen, *, output: Any) -> bool:  # noqa: ANN401
-    """Whether the logits are linear in the average of this map."""
-    run = run_once(model, images[:1], [LayerChoice(seen.name, "", seen.grid)], output=output)
-    return run.head(seen.name) is not None
 
 
 def _is_nothing(module: nn.Module) -> bool:

@@ -1,16 +1,14 @@
-"""What networks and layers return: tensors, tuples, dicts and objects."""
+"""What layers return: tensors, tuples, dicts and objects."""
 
-__all__ = ["first_tensor", "logits_of", "with_first_tensor"]
+__all__ = ["first_tensor", "with_first_tensor"]
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from torch import Tensor
 
-from figureground.base.errors import ModelError, ShapeError
-
-_LOGIT_KEYS = ("logits", "logit", "out", "output", "prediction", "predictions")
+from figureground.base.errors import ShapeError
 
 
 def first_tensor(output: object) -> Tensor | None:
@@ -57,45 +55,6 @@ def with_first_tensor(output: Any, tensor: Tensor) -> Any:  # noqa: ANN401 - wha
         name = names[_first_position([getattr(output, name) for name in names])]
         return replace(output, **{name: with_first_tensor(getattr(output, name), tensor)})
     raise ShapeError(f"a layer returned {type(output).__name__}, which holds no tensor")
-
-
-def logits_of(output: object, pick: Callable[[Any], Tensor] | None = None) -> Tensor:
-    """The logits in what a classifier returned.
-
-    Args:
-        output: A tensor; a tuple or list (its first tensor); a dict or an object with ``logits``.
-        pick: The caller's own way to find them, where the above does not.
-
-    Returns:
-        ``(N, L)``; a single logit per image ``(N,)`` becomes ``(N, 1)`` and ``(N, L, 1, 1)`` loses its positions.
-
-    Raises:
-        ModelError: There is no such tensor.
-    """
-    found = pick(output) if pick is not None else _named_logits(output)
-    if not isinstance(found, Tensor):
-        kind = type(output).__name__
-        raise ModelError(
-            f"no logits in what the model returned ({kind}); say where: output=lambda out: out[...]"
-        )
-    shape = tuple(found.shape)
-    if found.ndim == 1:
-        return found[:, None]
-    if found.ndim > 2 and found[0, :].numel() == found.shape[1]:
-        return found.flatten(1)
-    if found.ndim != 2:
-        message = f"logits (N, L) were expected, the model returned {shape}"
-        raise ModelError(f"{message}; say where: output=lambda out: ... -> (N, L)")
-    return found
-
-
-def _named_logits(output: object) -> Tensor | None:
-    """The tensor under a usual name, else the first one."""
-    for key in _LOGIT_KEYS:
-        value = output.get(key) if isinstance(output, Mapping) else getattr(output, key, None)
-        if isinstance(value, Tensor):
-            return value
-    return first_tensor(output)
 
 
 def _values(output: object) -> list[object]:

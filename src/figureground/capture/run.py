@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from figureground.base.errors import LayerError, ModelError
+from figureground.base.outputs import find_logits
 from figureground.base.shapes import FeatureMaps, Images, Logits
 from figureground.capture.captured import Captured
 from figureground.capture.grid import Grid, find_grid
-from figureground.capture.head import Classifying
+from figureground.capture.head import Classifying, can_classify, classifying
 from figureground.capture.hooks import listening
-from figureground.capture.outputs import first_tensor, logits_of, with_first_tensor
+from figureground.capture.outputs import first_tensor, with_first_tensor
 from figureground.capture.trace import look
 from figureground.capture.untouched import borrowed
 
@@ -45,12 +46,12 @@ def run_once(
     precision: Precision | None = None,
     output: Callable[[Any], Tensor] | None = None,
 ) -> Captured:
-    """Run the network once in evaluation mode and keep what the layers returned.
+    """Run the network once in evaluation mode and record what the layers returned.
 
     No graph is recorded below the layers: at the first of them the activation becomes a leaf, and only
     the part of the network above it is recorded. So no parameter needs to require a gradient, none gets
     one, and it works in a caller's ``no_grad`` or ``inference_mode``. A layer that runs several times
-    counts with its last run. What is kept is a layer's own output, also where the next module rewrites
+    counts with its last run. What is recorded is a layer's own output, also where the next module rewrites
     it in place.
 
     Args:
@@ -129,7 +130,7 @@ def replay(
         listening([module], exchange),
     ):
         images = images.clone() if images.is_inference() else images
-        return logits_of(model(images), output).float()
+        return find_logits(model(images), len(images), output).float()
 
 
 class _Listener:
@@ -142,8 +143,7 @@ class _Listener:
         self.classifying: Classifying | None = None
 
     def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:  # noqa: ANN401
-        if isinstance(module, nn.Linear | nn.Conv2d) and inputs and isinstance(inputs[0], Tensor):
-            self.classifying = Classifying(module, inputs[0])
+        self.classifying = classifying(module, inputs) or self.classifying
         name = self.modules.get(module)
         tensor = first_tensor(output) if name is not None else None
         if name is None or tensor is None:
@@ -165,7 +165,7 @@ def _forward(
     output: Callable[[Any], Tensor] | None,
 ) -> Tensor:
     """The network's logits, listened to."""
-    heads = [m for m in model.modules() if isinstance(m, nn.Linear) or _is_pointwise(m)]
+    heads = [module for module in model.modules() if can_classify(module)]
     with listening(dict.fromkeys([*listener.modules, *heads]), listener):
         try:
             result = model(images)
@@ -173,11 +173,7 @@ def _forward(
             raise ModelError(
                 f"the model failed on images of shape {tuple(images.shape)}: {error}"
             ) from error
-        return logits_of(result, output)
-
-
-def _is_pointwise(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1) and module.groups == 1
+        return find_logits(result, len(images), output)
 
 
 def _precision(

@@ -12,7 +12,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from figureground.base.errors import LayerError
-from figureground.capture.calls import Call, Facts, Kind
+from figureground.capture.calls import Call, Description, Kind
 from figureground.capture.operations import known, per_result, read
 
 
@@ -131,14 +131,14 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 return result
         if not call.tensors():
             return func(*args, **call.kwargs)
-        facts = read(call)
-        sources = tuple(self._source(tensor) for tensor in facts.operands)
-        facts = _compared(facts, [self.steps[source].depth for source in sources])
+        description = read(call)
+        sources = tuple(self._source(tensor) for tensor in description.operands)
+        description = _compared(description, [self.steps[source].depth for source in sources])
         if call.in_place:
             self._keep_before_writing(args[0])
         result = func(*args, **call.kwargs)
-        for tensor, about in per_result(call, facts, result):
-            self._add(call, tensor, facts=about, sources=sources)
+        for tensor, about in per_result(call, description, result):
+            self._add(call, tensor, description=about, sources=sources)
         return result
 
     def _source(self, tensor: Tensor) -> int:
@@ -159,7 +159,9 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.steps.append(step)
         return self._made[key]
 
-    def _add(self, call: Call, tensor: Tensor, *, facts: Facts, sources: tuple[int, ...]) -> None:
+    def _add(
+        self, call: Call, tensor: Tensor, *, description: Description, sources: tuple[int, ...]
+    ) -> None:
         """Put one result on the tape, unless it is the operand itself under another name."""
         key = _key(tensor)
         if not call.in_place and self._made.get(key) in sources:
@@ -169,19 +171,19 @@ class Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
             key,
             Step(
                 name=call.name,
-                kind=facts.kind,
+                kind=description.kind,
                 sources=sources,
                 shape=tuple(tensor.shape),
-                saved=facts.saved,
-                settings=facts.settings,
+                saved=description.saved,
+                settings=description.settings,
                 depth=max((step.depth for step in behind), default=0)
-                + (facts.kind in {Kind.CONV, Kind.LINEAR}),
-                gate=_is_gate(call, facts.kind, behind[:1]),
+                + (description.kind in {Kind.CONV, Kind.LINEAR}),
+                gate=_is_gate(call, description.kind, behind[:1]),
             ),
         )
-        for value in facts.saved:
+        for value in description.saved:
             self._readers.setdefault(_memory(value), []).append(index)
-        if call.in_place and facts.kind is not Kind.SAME:
+        if call.in_place and description.kind is not Kind.SAME:
             self._written[key.storage] = (index, key)
 
     def _keep_before_writing(self, target: Tensor) -> None:
@@ -228,13 +230,13 @@ def _is_gate(call: Call, kind: Kind, first: list[Step]) -> bool:
     return (kind in _MOVES or call.stem in _VIEWS) and any(step.gate for step in first)
 
 
-def _compared(facts: Facts, depths: list[int]) -> Facts:
-    """The facts with the two operands replaced by where the first is the larger one."""
-    if facts.kind not in {Kind.EITHER, Kind.PRODUCT} or not facts.saved:
-        return facts
-    first, second = facts.saved
-    if first.shape != second.shape and facts.kind is Kind.PRODUCT:
-        return replace(facts, saved=())
+def _compared(description: Description, depths: list[int]) -> Description:
+    """The description with the two operands replaced by where the first is the larger one."""
+    if description.kind not in {Kind.EITHER, Kind.PRODUCT} or not description.saved:
+        return description
+    first, second = description.saved
+    if first.shape != second.shape and description.kind is Kind.PRODUCT:
+        return replace(description, saved=())
     ties_to_first = depths[0] <= depths[1]
     mask = torch.ge(first, second) if ties_to_first else torch.gt(first, second)
-    return replace(facts, saved=(mask,))
+    return replace(description, saved=(mask,))

@@ -1,4 +1,4 @@
-"""Layers of a network kept while it runs in somebody else's loop, with their graph where one is recorded."""
+"""Outputs of layers recorded while a network runs in somebody else's loop, with their graph where there is one."""
 
 __all__ = ["stage_layers", "tap_shapes", "tapped"]
 
@@ -20,10 +20,10 @@ from figureground.capture.untouched import borrowed
 
 @contextmanager
 def tapped(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Keep what layers return in every forward pass inside the block, in this thread.
+    """Record what layers return in every forward pass inside the block, in this thread.
 
-    The network runs as its caller runs it: its mode, its precision and its graph stay as they are. What is kept is safe
-    from a ReLU that writes in place after the layer, as a copy goes on.
+    The network runs as its caller runs it: its mode, its precision and its graph stay as they are. What is recorded is
+    safe from a ReLU that writes in place after the layer, as a copy goes on.
 
     Args:
         model: The network (unwrapped).
@@ -59,7 +59,7 @@ def tapped(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor
 def tap_shapes(
     model: nn.Module, layers: Sequence[str], images: Images
 ) -> tuple[tuple[int, ...], ...]:
-    """Shapes of what layers return for one picture, found by running the network once in evaluation mode.
+    """Shapes of what layers return for one image, found by running the network once in evaluation mode.
 
     Args:
         model: The network (unwrapped); left as it was.
@@ -67,7 +67,7 @@ def tap_shapes(
         images: ``(N, C, H, W)``.
 
     Returns:
-        One shape for each layer, without the pictures' axis.
+        One shape for each layer, without the images' axis.
 
     Raises:
         LayerError: No such layer, or one that does not run.

@@ -1,18 +1,20 @@
 """One look at a network: which modules ran, in which order, and what they gave."""
 
-__all__ = ["Seen", "Trace", "look"]
+__all__ = ["Seen", "Trace", "is_pool", "look"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from figureground.base.errors import ModelError
+from figureground.base.outputs import find_logits
 from figureground.base.shapes import Images
 from figureground.capture.grid import Grid, find_grid
+from figureground.capture.head import Classifying, classifying, recognise_head, tolerance
 from figureground.capture.hooks import listening
-from figureground.capture.outputs import first_tensor, logits_of
+from figureground.capture.outputs import first_tensor
 from figureground.capture.untouched import borrowed
 
 
@@ -52,11 +54,14 @@ class Trace:
         seen: The modules in the order in which they finished; the network itself is left out.
         num_logits: L.
         image_size: ``(H, W)`` of the image that was used.
+        averaged: Name of the last pooling layer with more than one position where its average is all that a linear head
+            sees; None where there is no such layer.
     """
 
     seen: tuple[Seen, ...]
     num_logits: int
     image_size: tuple[int, int]
+    averaged: str | None = None
 
     def spatial(self) -> tuple[Seen, ...]:
         """The modules whose output has more than one position, in order."""
@@ -74,7 +79,7 @@ def look(model: nn.Module, images: Images, output: Any = None) -> Trace:  # noqa
     Args:
         model: The network (unwrapped).
         images: ``(N, C, H, W)``; the first one is used.
-        output: How to find the logits in what the model returns; see ``logits_of``.
+        output: How to find the logits in what the model returns; see ``find_logits``.
 
     Returns:
         The trace.
@@ -83,27 +88,22 @@ def look(model: nn.Module, images: Images, output: Any = None) -> Trace:  # noqa
         ModelError: The network failed on the image.
     """
     names = {module: name for name, module in model.named_modules() if name}
-    kept: list[Tensor] = []  # keeps every tensor alive, so that identity means identity
-    last: dict[nn.Module, tuple[int, Tensor, int]] = {}
-    calls: dict[nn.Module, int] = {}
-
-    def note(module: nn.Module, _inputs: tuple[Any, ...], out: Any) -> None:  # noqa: ANN401
-        tensor = first_tensor(out)
-        if tensor is not None:
-            kept.append(tensor)
-            calls[module] = calls.get(module, 0) + 1
-            last[module] = (len(kept), tensor, calls[module])
-
+    notes = _Notes()
     image = images[:1]
     # no_grad within, since leaving inference mode switches gradients on
-    with torch.inference_mode(mode=False), torch.no_grad(), borrowed(model), listening(names, note):
+    with (
+        torch.inference_mode(mode=False),
+        torch.no_grad(),
+        borrowed(model),
+        listening(names, notes),
+    ):
         try:
             result = model(image.clone() if image.is_inference() else image)
         except (RuntimeError, TypeError, ValueError, AssertionError) as error:
             raise ModelError(
                 f"the model failed on an image of shape {tuple(image.shape)}: {error}"
             ) from error
-    logits = logits_of(result, output)
+    logits = find_logits(result, len(image), output)
     size = (int(image.shape[-2]), int(image.shape[-1]))
     seen = [
         Seen(
@@ -115,9 +115,65 @@ def look(model: nn.Module, images: Images, output: Any = None) -> Trace:  # noqa
             order,
             count,
         )
-        for m, (order, t, count) in last.items()
+        for m, (order, t, count) in notes.last.items()
     ]
-    return Trace(tuple(sorted(seen, key=lambda s: s.order)), logits.shape[1], size)
+    trace = Trace(tuple(sorted(seen, key=lambda s: s.order)), logits.shape[1], size)
+    return replace(trace, averaged=_averaged(trace, notes, logits))
+
+
+def is_pool(module: nn.Module) -> bool:
+    """Whether a module pools, by the name of its type.
+
+    Args:
+        module: The module.
+
+    Returns:
+        True for pooling layers; a PoolFormer is none.
+    """
+    kind = type(module).__name__.lower()
+    return "pool" in kind and "former" not in kind
+
+
+class _Notes:
+    """What every module returned, in the order in which they finished.
+
+    Args:
+        kept: Every tensor, kept alive so that identity means identity.
+        last: Module -> number, tensor and count of its last call.
+        classifying: The last linear or 1×1-convolution module that ran.
+        pooled: The last pooling layer and what it returned, copied before anything rewrites it in place.
+    """
+
+    def __init__(self) -> None:
+        self.kept: list[Tensor] = []
+        self.last: dict[nn.Module, tuple[int, Tensor, int]] = {}
+        self.classifying: Classifying | None = None
+        self.pooled: tuple[nn.Module, Tensor] | None = None
+
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], out: Any) -> None:  # noqa: ANN401
+        self.classifying = classifying(module, inputs) or self.classifying
+        tensor = first_tensor(out)
+        if tensor is None:
+            return
+        calls = self.last[module][2] if module in self.last else 0
+        self.kept.append(tensor)
+        self.last[module] = (len(self.kept), tensor, calls + 1)
+        if is_pool(module) and tensor.shape[2:].numel() > 1:
+            self.pooled = (module, tensor.clone())
+
+
+def _averaged(trace: Trace, notes: _Notes, logits: Tensor) -> str | None:
+    """The last spatial layer, where it is a pooling layer and the logits are linear in its average."""
+    spatial = trace.spatial()
+    if not spatial or notes.pooled is None or spatial[-1].module is not notes.pooled[0]:
+        return None
+    raw, grid = notes.pooled[1], spatial[-1].grid
+    assert grid is not None  # noqa: S101 - spatial layers have one
+    exact = raw.dtype == logits.dtype == torch.float32
+    head = recognise_head(
+        notes.classifying, grid.to_grid(raw).float(), logits.float(), tolerance=tolerance(exact)
+    )
+    return None if head is None else spatial[-1].name
 
 
 def _number(tensor: Tensor) -> int:

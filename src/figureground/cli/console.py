@@ -1,6 +1,6 @@
 """Where the command line writes: results to standard output, progress and errors to standard error."""
 
-__all__ = ["complain", "out", "progress_bar", "say", "watched"]
+__all__ = ["complain", "out", "progress_bars", "say"]
 
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +13,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     Task,
+    TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
@@ -59,7 +60,7 @@ class _Speed(ProgressColumn):
         return Text("" if speed is None else f"{speed:.1f} images/s", style="cyan")
 
 
-def progress_bar() -> Progress:
+def _bar() -> Progress:
     """A bar with counts, images per second and the remaining time, on standard error.
 
     Returns:
@@ -76,20 +77,19 @@ def progress_bar() -> Progress:
 
 
 @contextmanager
-def watched(words: str, total: int | None = None) -> Iterator[Callable[[int, int], None]]:
-    """A bar for one job.
-
-    Args:
-        words: What is being done.
-        total: Photos, where that is known.
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for every stage of a job.
 
     Yields:
-        To be told how many are done, of how many.
+        A progress callback: the stage, how much of it is done, how much there is.
     """
-    with progress_bar() as bar:
-        task = bar.add_task(words, total=total)
+    with _bar() as bar:
+        tasks: dict[str, TaskID] = {}
 
-        def watch(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
+        def progress(stage: str, done: int, total: int) -> None:
+            key = "training" if stage.startswith("epoch ") else stage  # whose text tells the loss
+            if key not in tasks:
+                tasks[key] = bar.add_task(stage, total=total)
+            bar.update(tasks[key], description=stage, completed=done, total=total)
 
-        yield watch
+        yield progress

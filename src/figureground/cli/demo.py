@@ -8,16 +8,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from figureground.cli.console import out, progress_bar, say
+from figureground.cli.command import Out
+from figureground.cli.console import out as standard_output, progress_bars, say
 
 
 def demo(
-    out_folder: Annotated[Path, typer.Option("--out", "-o", help="Where results go.")] = Path(
-        "out/demo"
-    ),
+    out: Out = Path("out/demo"),
     seed: Annotated[int, typer.Option(min=0, help="For data, weights and training.")] = 0,
     samples: Annotated[
-        int, typer.Option(min=1000, help="Training pictures shown to each network.")
+        int, typer.Option(min=1000, help="Training images shown to each network.")
     ] = 120_000,
 ) -> None:
     """Train a small network on digits in clutter with and without a background class, and compare what they look at.
@@ -26,23 +25,15 @@ def demo(
     """
     from figureground.reports import write_explain_report  # noqa: PLC0415 - torch is slow to import
     from figureground.reports.tables import cell_text, checked_table  # noqa: PLC0415
-    from figureground.studies.demo import run_demo  # noqa: PLC0415
+    from figureground.studies.demo.demo import run_demo  # noqa: PLC0415
 
-    with progress_bar() as bar:
-        tasks = {stage: bar.add_task(stage, total=None, visible=False) for stage in _STAGES}
-
-        def watch(stage: str, done: int, total: int) -> None:
-            bar.update(tasks[stage], completed=done, total=total, visible=True)
-
-        record = run_demo(out_folder, seed=seed, samples=samples, watch=watch)
-    report = write_explain_report(out_folder)
+    with progress_bars() as progress:
+        record = run_demo(out, seed=seed, samples=samples, progress=progress)
+    report = write_explain_report(out)
     for table in map(checked_table, record.tables):
         say(f"\n{table.title}", style="bold")
         grid = Table(*table.columns, box=None, pad_edge=False)
         for row in table.rows:
             grid.add_row(*map(cell_text, row))
-        out().print(grid, highlight=False)
+        standard_output().print(grid, highlight=False)
     say(f"\n{report}")
-
-
-_STAGES = ("training, plain", "training, background class", "measuring", "drawing")

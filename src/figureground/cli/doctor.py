@@ -10,8 +10,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from figureground.base.errors import FigureGroundError
-from figureground.cli import model_options
+from figureground.cli.command import expanded, refuse_positional
 from figureground.cli.console import out, say
+from figureground.cli.model_options import ModelOptions
 
 _FEW_POSITIONS = 5
 
@@ -21,22 +22,23 @@ if TYPE_CHECKING:
     from figureground.models import Classifier
 
 
-@model_options.takes_words
+@expanded
 def doctor(
-    model: Annotated[str, typer.Argument(help="As for 'explain --model'.")],
+    about: ModelOptions,
+    positional: Annotated[str | None, typer.Argument(hidden=True)] = None,
     layer: Annotated[
         str | None, typer.Option(help="Examine this layer in place of the default.")
     ] = None,
-    about: model_options.Words = model_options.NOTHING,
 ) -> None:
     """Examine a model: default layer and why, preprocessing, class names, and which methods work."""
-    classifier = about.load(model)
+    refuse_positional(positional)
+    classifier = about.load().classifier
     _describe(classifier)
     _try_methods(classifier, layer)
 
 
 def _describe(classifier: "Classifier") -> None:
-    """Preprocessing, names and what was assumed."""
+    """Preprocessing and names."""
     p = classifier.preprocessing
     names = classifier.class_names
     count = classifier.num_classes
@@ -50,12 +52,10 @@ def _describe(classifier: "Classifier") -> None:
     }
     for key, value in lines.items():
         say(f"{key:<11}{value}")
-    for note in classifier.notes:
-        say(f"{'note':<11}{note}")
 
 
 def _try_methods(classifier: "Classifier", layer: str | None) -> None:
-    """Every method on one random picture, alone, so that one refusal does not hide the others."""
+    """Every method on random images, alone, so that one refusal does not hide the others."""
     import torch  # noqa: PLC0415 - slow to import
 
     from figureground.methods import METHODS, Explainer  # noqa: PLC0415
@@ -87,7 +87,7 @@ def _verdict(explainer: object, image: "Tensor", method: str) -> tuple[str, str]
     n, k, h, w = result.map_of(method).shape
     if not result.problems:
         return "works", f"{h}×{w}"
-    blank = f"{len(result.problems)} of {n * k} maps on random pictures are blank"
+    blank = f"{len(result.problems)} of {n * k} maps of random images are blank"
     return "works", f"{h}×{w}; {blank}: {result.problems[0].message}"
 
 

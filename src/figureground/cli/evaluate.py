@@ -1,173 +1,158 @@
-"""``figureground evaluate``: are the maps right? Localisation here; the other questions in files of their own."""
+"""``figureground evaluate``: one verb for every evaluation in the registry, made of its options."""
 
-__all__ = ["app", "localisation"]
+__all__ = ["app", "verb"]
 
+import ast
+from collections.abc import Callable
+from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
-from figureground.base.errors import OptionError
-from figureground.cli import (
-    evaluate_faithfulness,
-    evaluate_information,
-    evaluate_options as shared,
-    evaluate_ranking,
-    evaluate_robustness,
-    evaluate_uncertainty,
-    model_options,
-)
-from figureground.cli.console import watched
+from figureground.cli.command import Command, Device, Out, Overwrite, expanded
+from figureground.cli.console import complain, progress_bars, say
+from figureground.cli.model_options import ModelOptions
+from figureground.studies.evaluation import EVALUATIONS, evaluation_class
 
 if TYPE_CHECKING:
-    from figureground.models import Classifier
-    from figureground.studies.evaluation.localisation_options import (
-        LocalisationOptions,
-        LocalisationRecord,
-    )
-    from figureground.studies.evaluation.sets import EvaluationSet
-    from figureground.studies.evaluation.sources import MapSource
+    from figureground.studies.evaluation.record import EvaluationRecord
 
-_RULES = "Boxes"
+_INCOMPLETE = 2
+_UNUSED = frozenset(
+    {
+        "bad-box", "bad-row", "map-missing", "map-unusable", "missing-file", "size-mismatch", "unknown-label",
+        "unreadable-file",
+    }
+)  # fmt: skip
+_DATA = (
+    "clutter; a pack (.npz); a folder of images or of class folders; the name of a data set; or annotations: COCO "
+    ".json, .csv (path,label,x0,y0,x1,y1), a folder of Pascal VOC .xml, of masks .png, or with image_ids.txt "
+    "(wsolevaluation). Default: the test split of the data of the training run that --model names."
+)
+
+
+def verb(name: str) -> Callable[..., None]:
+    """The function behind ``figureground evaluate NAME``.
+
+    Args:
+        name: One of the registry.
+
+    Returns:
+        A function for typer.
+    """
+    from figureground.studies.evaluation.items import DataOptions  # noqa: PLC0415 - torch is slow to import
+
+    kind = evaluation_class(name)
+
+    @expanded
+    def run(
+        evaluation: kind,  # type: ignore[valid-type]
+        about: ModelOptions,
+        data_options: DataOptions,
+        data: Annotated[str | None, typer.Argument(help=_DATA)] = None,
+        out: Out = Path("out") / name,
+        overwrite: Overwrite = False,
+        device: Device = None,
+    ) -> None:
+        _run(
+            evaluation, about, data_options, data=data, out=out, overwrite=overwrite, device=device
+        )
+
+    run.__doc__ = (
+        f"{(kind.__doc__ or '').partition('Args:')[0].strip()}\n\nGoes on where an earlier run was stopped. "
+        "Exit status: 0 all was used, 2 some files or maps could not be, 1 an error."
+    )
+    return run
+
+
+def _run(evaluation: Any, about: ModelOptions, data_options: Any, **asked: Any) -> None:  # noqa: ANN401 - as typed
+    """The evaluation under a progress bar, its page, and what was found."""
+    from dataclasses import replace  # noqa: PLC0415 - here with the others
+
+    from figureground.studies.evaluation.evaluate import evaluate  # noqa: PLC0415 - torch is slow to import
+
+    needs_model = not getattr(evaluation, "maps", ())
+    model = about.load() if about.model is not None or needs_model else None
+    chosen = replace(data_options, seed=evaluation.seed, view_size=about.height)
+    with progress_bars() as progress:
+        record = evaluate(evaluation, model, data_options=chosen, progress=progress, **asked)
+    _tell(record, asked["out"])
+
+
+def _tell(record: "EvaluationRecord", folder: Path) -> None:
+    """Write tables and page beside the record and say what was found."""
+    from figureground.reports import as_markdown, write_evaluation_report  # noqa: PLC0415 - jinja2 is slow to import
+    from figureground.reports.tables import checked_table  # noqa: PLC0415
+
+    page = write_evaluation_report(folder)
+    for note in record.notes:
+        complain(f"note: {note}")
+    say(as_markdown(checked_table(record.tables[0])))
+    if record.problems:
+        complain("problems: " + ", ".join(f"{kind} {n}" for kind, n in record.problems.items()))
+        for example in record.examples_of_problems[:5]:
+            complain(f"  {example}")
+    say(f"{record.images} images in {record.seconds:.1f} s; {page}")
+    if _UNUSED & set(record.problems):
+        raise typer.Exit(_INCOMPLETE)
+
+
+class _Verb(Command):
+    """A verb whose options are read when they are needed: its module imports torch."""
+
+    @cached_property
+    def made(self) -> Any:  # noqa: ANN401 - typer has a click of its own
+        """The whole command."""
+        single = typer.Typer(add_completion=False)
+        single.command(self.name, cls=Command)(verb(str(self.name)))
+        return get_command(single)
+
+    def get_params(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Those of the whole command."""
+        self.help = self.made.help
+        return self.made.get_params(ctx)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as above
+        """Run the whole command with what was parsed."""
+        return self.made.invoke(ctx)
+
+
+class _Verbs(TyperGroup):
+    """The registry as verbs."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401, ARG002 - as above
+        """All evaluations, in the order of the registry."""
+        return list(EVALUATIONS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - as above
+        """A verb, or None where there is no such evaluation."""
+        if cmd_name not in EVALUATIONS:
+            return None
+        return _Verb(
+            cmd_name,
+            help=_summary(EVALUATIONS[cmd_name].rpartition(".")[0]),
+            rich_markup_mode="rich",
+        )
+
+
+def _summary(module: str) -> str:
+    """The first line of a module, which is read and not run."""
+    found = find_spec(module)
+    source = Path(str(found.origin if found else None)).read_text(encoding="utf-8")
+    return (ast.get_docstring(ast.parse(source)) or "").partition("\n")[0]
+
 
 app = typer.Typer(
-    help="Measure maps: do they find the object, tell what the model uses, stay where they are?",
+    cls=_Verbs,
+    help="Measure maps and predictions: do they find the object, tell what the model uses, stay where they are?",
     no_args_is_help=True,
 )
-app.command("faithfulness")(evaluate_faithfulness.faithfulness)
-app.command("information")(evaluate_information.information)
-app.command("ranking")(evaluate_ranking.ranking)
-app.command("robustness")(evaluate_robustness.robustness)
-app.command("uncertainty")(evaluate_uncertainty.uncertainty)
 
 
-@app.command("localisation")
-@model_options.takes_words
-def localisation(
-    data: shared.Data,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help="As for 'explain'; may be left out where all maps come from --maps.",
-            rich_help_panel="Model",
-        ),
-    ] = None,
-    methods: shared.Methods = "cam,grad-cam,grad-cam++,cnn-fixations,eigen-cam",
-    maps: shared.Maps = None,
-    classes: Annotated[
-        str, typer.Option("--class", help="Whose map: true, predicted or both.")
-    ] = "true",
-    relu: Annotated[
-        bool, typer.Option(help="Set negative values of maps to zero.", rich_help_panel=_RULES)
-    ] = True,
-    normalise: Annotated[
-        str, typer.Option(help="minmax or max.", rich_help_panel=_RULES)
-    ] = "minmax",
-    map_resize: Annotated[
-        str, typer.Option(help="bilinear, cubic, nearest or tf1.", rich_help_panel=_RULES)
-    ] = "bilinear",
-    box_rule: Annotated[
-        str,
-        typer.Option(
-            help="clova (the published evaluation code's) or pixels (region of most pixels).",
-            rich_help_panel=_RULES,
-        ),
-    ] = "clova",
-    step: Annotated[
-        float, typer.Option(help="Distance of two thresholds.", rich_help_panel=_RULES)
-    ] = 0.01,
-    tolerance: Annotated[
-        float, typer.Option(help="Of the pointing game, pixels.", rich_help_panel=_RULES)
-    ] = 15.0,
-    validation_share: Annotated[
-        float,
-        typer.Option(
-            help="Share of the pictures that thresholds are chosen on.", rich_help_panel=_RULES
-        ),
-    ] = 0.2,
-    cases: Annotated[
-        int, typer.Option(min=0, help="Worst and best pictures shown of each method.")
-    ] = 3,
-    reference: shared.Reference = None,
-    images: shared.Images = None,
-    label_offset: shared.LabelOffset = None,
-    digits: shared.Digits = "sklearn",
-    count: shared.Count = 500,
-    limit: shared.Limit = None,
-    seed: shared.Seed = 0,
-    layer: Annotated[
-        str | None, typer.Option(help="Layer of the maps. Default: found by looking.")
-    ] = None,
-    about: model_options.Words = model_options.NOTHING,
-    out: shared.Folder = Path("out/localisation"),
-    overwrite: shared.Overwrite = False,
-    batch_size: shared.BatchSize = 16,
-    workers: shared.Workers = 2,
-    device: shared.Device = None,
-) -> None:
-    """Do the maps find the object? Boxes, pixels and pointing, against baselines that know no network.
-
-    Thresholds are chosen on one part of the pictures and reported on the other. Goes on where an earlier run was
-    stopped. Exit status: 0 all was used, 2 some files or maps could not be, 1 an error.
-    """
-    from figureground.studies.evaluation.items import SetOptions  # noqa: PLC0415 - torch is slow to import
-    from figureground.studies.evaluation.localisation_measures import LocalisationGrid  # noqa: PLC0415
-    from figureground.studies.evaluation.localisation_options import LocalisationOptions  # noqa: PLC0415
-    from figureground.studies.evaluation.post_processing import PostProcessing  # noqa: PLC0415
-    from figureground.studies.evaluation.sets import open_evaluation_set  # noqa: PLC0415
-
-    options = LocalisationOptions(
-        PostProcessing(relu, normalise, map_resize),
-        LocalisationGrid(step=step, rule=box_rule, tolerance=tolerance),
-        validation_share=validation_share, seed=seed, reference=reference, cases=cases,
-        batch_size=batch_size, overwrite=overwrite,
-    )  # fmt: skip
-    view = about.height(224)
-    set_options = SetOptions(
-        images, label_offset, digits=digits, count=count, limit=limit, seed=seed, size=view, workers=workers
-    )  # fmt: skip
-    classifier = None
-    if model is not None:
-        loaded = about.load(model)
-        classifier = shared.on_device(loaded, device)
-    source = _source(classifier, methods, maps or [], classes=classes, layer=layer)
-    pictures = open_evaluation_set(data, classifier, set_options)
-    shared.finish(_run(pictures, source, out, classifier=classifier, options=options), out)
-
-
-def _source(
-    classifier: "Classifier | None", methods: str, folders: list[Path], *, classes: str, layer: str | None
-) -> "MapSource":  # fmt: skip
-    """Our methods and the folders, as far as they were asked for."""
-    from figureground.methods import Explainer  # noqa: PLC0415 - torch is slow to import
-    from figureground.studies.evaluation.other_sources import FolderMaps, SeveralSources  # noqa: PLC0415
-    from figureground.studies.evaluation.sources import ExplainerMaps  # noqa: PLC0415
-
-    sources: list[MapSource] = [FolderMaps(folder) for folder in folders]
-    if classifier is not None and methods.strip():
-        explainer = Explainer(classifier, layer=layer)
-        chosen = shared.chosen_methods(methods)
-        sources.insert(0, ExplainerMaps(classifier, chosen, classes=classes, explainer=explainer))
-    if not sources:
-        raise OptionError("nothing to measure: name a --model, or folders of maps with --maps")
-    return SeveralSources(sources)
-
-
-def _run(
-    pictures: "EvaluationSet", source: "MapSource", out: Path, *,
-    classifier: "Classifier | None", options: "LocalisationOptions",
-) -> "LocalisationRecord":  # fmt: skip
-    """The study under a progress bar."""
-    from figureground.studies.evaluation.localise import study_localisation  # noqa: PLC0415 - torch is slow to import
-
-    with watched("localising", len(pictures)) as watch:
-        return study_localisation(
-            pictures,
-            source,
-            out=out,
-            classifier=classifier,
-            options=options,
-            watch=watch,
-        )
+@app.callback()
+def _evaluations() -> None:
+    """Measure maps and predictions: do they find the object, tell what the model uses, stay where they are?"""

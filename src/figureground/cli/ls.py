@@ -2,36 +2,37 @@
 
 __all__ = ["ls"]
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Column, Table
 
-from figureground.base.errors import OptionError, unknown_option
-from figureground.cli import model_options
+from figureground.base.errors import unknown_option
+from figureground.cli.command import expanded, refuse_positional
 from figureground.cli.console import complain, out, say
+from figureground.cli.model_options import ModelOptions
 
 _MOST_MODELS = 200
 
 
+@expanded
 def ls(
     what: Annotated[str, typer.Argument(help="methods, models or layers.")],
-    name: Annotated[
-        str | None, typer.Argument(help="models: a pattern; layers: the model.")
-    ] = None,
-    weights: model_options.Weights = None,
-    model_arg: model_options.Arguments = None,
-    size: model_options.Size = None,
+    about: ModelOptions,
+    pattern: Annotated[str | None, typer.Argument(help="Of models: 'timm:resnet*'.")] = None,
 ) -> None:
     """List the methods, the models that can be named, or a model's layers that have positions."""
     if what == "methods":
         _methods()
     elif what == "models":
-        _models(name)
+        _models(pattern)
     elif what == "layers":
-        if name is None:
-            raise OptionError("say of which model: figureground ls layers timm:resnet50")
-        _layers(name, weights=weights, arguments=model_arg, size=size)
+        refuse_positional(pattern)
+        # the layers do not depend on the weights, so none are fetched
+        run = about.model is not None and (Path(about.model) / "recipe.yaml").is_file()
+        _layers(replace(about, random=not run and about.weights is None))
     else:
         raise unknown_option("list", what, ["methods", "models", "layers"])
 
@@ -58,15 +59,12 @@ def _models(pattern: str | None) -> None:
         complain(f"… {len(names)} in all; narrow the list: figureground ls models 'timm:resnet*'")
 
 
-def _layers(name: str, *, weights: object, arguments: list[str] | None, size: str | None) -> None:
+def _layers(about: ModelOptions) -> None:
     import torch  # noqa: PLC0415 - slow to import
 
     from figureground.capture import choose_layer, look  # noqa: PLC0415
 
-    # the layers do not depend on the weights, so none are fetched
-    classifier = model_options.Words(random=weights is None, model_arg=arguments, size=size).load(
-        name
-    )
+    classifier = about.load().classifier
     image = torch.rand(1, classifier.preprocessing.channels, *classifier.preprocessing.size)
     default = choose_layer(classifier, image).name
     table = Table(

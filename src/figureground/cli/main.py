@@ -21,6 +21,7 @@ from figureground.cli import (
     rank,
     train,
 )
+from figureground.cli.command import Command
 from figureground.cli.console import complain, say
 
 _ERROR, _INTERRUPTED = 1, 130
@@ -49,15 +50,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("explain")(explain.explain)
-app.command("train")(train.train)
-app.command("rank")(rank.rank)
-app.command("compare")(compare.compare)
-app.command("ls")(ls.ls)
-app.command("cp")(cp.cp)
+app.command("explain", cls=Command)(explain.explain)
+app.command("train", cls=Command)(train.train)
+app.command("rank", cls=Command)(rank.rank)
+app.command("compare", cls=Command)(compare.compare)
+app.command("ls", cls=Command)(ls.ls)
+app.command("cp", cls=Command)(cp.cp)
 app.add_typer(evaluate.app, name="evaluate")
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
+app.command("doctor", cls=Command)(doctor.doctor)
+app.command("demo", cls=Command)(demo.demo)
 app.add_typer(background.app, name="background")
 
 

@@ -2,19 +2,17 @@
 
 __all__ = ["train"]
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from figureground.base.errors import OptionError
-from figureground.cli.console import complain, progress_bar, say
+from figureground.cli.console import complain, progress_bars, say
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from figureground.studies.train import TrainRecord
-    from figureground.training import Run
+    from figureground.studies.training.train import TrainRecord
 
 
 def train(
@@ -41,11 +39,11 @@ def train(
         str, typer.Option(help="auto, cpu, cuda or mps; 'fabric run' decides for itself.")
     ] = "auto",
 ) -> None:
-    """Train a classifier, choosing between checkpoints by validation pictures only.
+    """Train a classifier, choosing between checkpoints by validation images only.
 
     Several processes: fabric run --accelerator=cuda --devices=4 $(which figureground) train RECIPE --out FOLDER.
     """  # noqa: DOC501 - it is the text of --help
-    from figureground.studies.train import train as run_training  # noqa: PLC0415 - torch is slow to import
+    from figureground.studies.training.train import train as run_training  # noqa: PLC0415 - torch is slow to import
     from figureground.training.recipe import read_recipe  # noqa: PLC0415
     from figureground.training.shipped import recipe_path  # noqa: PLC0415
 
@@ -60,55 +58,30 @@ def train(
         path = stored if stored.is_file() else recipe_path(recipe)
         chosen = read_recipe(path, changes or ())
         folder = out_folder or Path("runs") / chosen.name
-    with progress_bar() as bar:
-        watch = _Watch(bar, chosen.name)
-        record = run_training(chosen, folder, resume=resume, accelerator=accelerator, watch=watch)
-    if watch.is_first:
-        _tell(record, folder)
-
-
-class _Watch:
-    """Shows epoch, loss and accuracy, pictures per second and the time that is left; in the first process only."""
-
-    def __init__(self, bar: "Progress", name: str) -> None:
-        self.bar, self.is_first = bar, True
-        self.task = bar.add_task(f"training {name}", total=None)
-        self.numbers = ""
-
-    def __call__(self, run: "Run", values: dict[str, float]) -> None:
-        self.is_first = run.fabric.is_global_zero
-        if not self.is_first:
-            self.bar.stop()
-            return
-        if values:
-            loss = sum(v for name, v in values.items() if name not in {"accuracy", "learning_rate"})
-            self.numbers = f" · loss {loss:.3f} · accuracy {values['accuracy']:.1%}"
-        epochs, size = run.recipe.epochs, run.batches.size
-        self.bar.update(
-            self.task,
-            description=f"epoch {min(run.epoch + 1, epochs)}/{epochs}{self.numbers}",
-            completed=run.step * size,
-            total=epochs * len(run.batches) * size,
+    is_first = os.environ.get("RANK", "0") == "0"
+    with progress_bars() as progress:  # which is called in the first process only
+        record = run_training(
+            chosen, folder, resume=resume, accelerator=accelerator, progress=progress
         )
+    if is_first:
+        _tell(record, folder)
 
 
 def _tell(record: "TrainRecord", folder: Path) -> None:
     """What came out, and where it is."""
-    speed = record.pictures / max(record.seconds, 1e-9)
+    speed = record.images / max(record.seconds, 1e-9)
     say(
-        f"{record.steps} steps, {record.pictures} pictures in {record.seconds:.1f} s of training ({speed:.0f} images/s)"
+        f"{record.steps} steps, {record.images} images in {record.seconds:.1f} s of training ({speed:.0f} images/s)"
     )
     last = f"{record.last['accuracy']:.2%}, loss {record.last['loss']:.4f}"
     if "mean_ap" in record.last:
         say(
             f"validation mean average precision: best {record.best:.2%}, last {record.last['mean_ap']:.2%}"
         )
-        say(
-            f"validation accuracy: last {last} ({record.data['val']} pictures, backgrounds included)"
-        )
+        say(f"validation accuracy: last {last} ({record.data['val']} images, backgrounds included)")
     else:
         say(
-            f"validation accuracy: best {record.best:.2%}, last {last} ({record.data['val']} pictures)"
+            f"validation accuracy: best {record.best:.2%}, last {last} ({record.data['val']} images)"
         )
     for note in record.data["notes"]:
         complain(f"note: {note}")

@@ -1,4 +1,4 @@
-"""Pictures in: finding and decoding photos, digits in clutter, packs, annotations, data sets by name."""
+"""Images in: finding and decoding images, digits in clutter, packs, annotations, data sets by name."""
 
 __all__ = [
     "ANNOTATION_FORMATS",
@@ -10,11 +10,11 @@ __all__ = [
     "Clutter",
     "ClutterSpec",
     "DigitSplit",
+    "ImagePack",
     "LabeledImages",
-    "LazyPictures",
+    "LazyImages",
     "LoadOptions",
     "Mnist",
-    "PhotoPack",
     "Problem",
     "clutter_only",
     "decode_image",
@@ -29,10 +29,12 @@ __all__ = [
     "load_mnist",
     "make_background_labels",
     "make_clutter",
+    "random_subset",
     "read_annotations",
     "shared_folder",
     "sklearn_digits",
     "split",
+    "split_by_group",
     "split_digits",
     "split_groups",
     "with_rare",
@@ -48,13 +50,20 @@ from figureground.data.annotations import (
     read_annotations,
 )
 from figureground.data.clutter import Clutter, ClutterSpec, clutter_only, make_clutter
+from figureground.data.decoding import decode_image, decode_mask, image_size
 from figureground.data.digits import DigitSplit, sklearn_digits, split_digits
 from figureground.data.finding import IMAGE_EXTENSIONS, find_images
 from figureground.data.in_memory import in_memory
-from figureground.data.labeled import LabeledImages, LazyPictures
+from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
 from figureground.data.omitting import without_classes
-from figureground.data.packs import Mnist, PhotoPack, load_mnist, shared_folder
-from figureground.data.photos import decode_image, decode_mask, image_size
+from figureground.data.packs import ImagePack, Mnist, load_mnist, shared_folder
 from figureground.data.rare import make_background_labels, with_rare
-from figureground.data.splits import few_shot, first_fraction, split, split_groups
+from figureground.data.splits import (
+    few_shot,
+    first_fraction,
+    random_subset,
+    split,
+    split_by_group,
+    split_groups,
+)

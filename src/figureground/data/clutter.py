@@ -1,4 +1,4 @@
-"""Cluttered digits: pictures that come with true boxes, and the same clutter without a digit."""
+"""Cluttered digits: images that come with true boxes, and the same clutter without a digit."""
 
 __all__ = ["Clutter", "ClutterSpec", "clutter_only", "make_clutter"]
 
@@ -10,12 +10,12 @@ from jaxtyping import Float, Int, Integer, UInt8
 
 from figureground.base.errors import OptionError, ShapeError
 
-_CHUNK = 1024  # pictures whose windows are gathered at once; bounds memory
+_CHUNK = 1024  # images whose windows are gathered at once; bounds memory
 
 
 @dataclass(frozen=True)
 class ClutterSpec:
-    """How a cluttered picture is laid out, in pixels.
+    """How a cluttered image is laid out, in pixels.
 
     Args:
         size: Side of the square canvas.
@@ -44,10 +44,10 @@ class ClutterSpec:
 
 @dataclass(frozen=True)
 class Clutter:
-    """Cluttered pictures and where everything lies. Boxes are xyxy pixels, half-open.
+    """Cluttered images and where everything lies. Boxes are xyxy pixels, half-open.
 
     Args:
-        images: Grey pictures, 0 (ground) to 255.
+        images: Grey images, 0 (ground) to 255.
         labels: The digit, or the background label where there is none.
         boxes: Tight around the digit's pixels above 0; four zeros where there is no digit.
         origins: x, y of the upper left corner of the digit's window; -1 where there is none.
@@ -82,19 +82,19 @@ def make_clutter(
     On a black canvas come first the pieces, then one whole digit; sums are clipped at 255. Each
     piece is a window of a digit drawn with replacement, laid anywhere; the digits come in random
     permutations of the whole set, so each is used once per pass; a digit's place is uniform.
-    Picture i depends on the seed and on i only, not on ``count``: a longer set begins with the
+    Image i depends on the seed and on i only, not on ``count``: a longer set begins with the
     shorter one.
 
     Args:
         digits: Grey digits, none of them blank.
         labels: Their classes.
-        count: How many pictures.
+        count: How many images.
         spec: The layout; the default is the one of the published cluttered MNIST, 100x100 with 8
             pieces.
         seed: Any non-negative integer.
 
     Returns:
-        The pictures with labels, boxes and places.
+        The images with labels, boxes and places.
 
     Raises:
         OptionError: The layout does not fit the digits, or count or seed is negative.
@@ -141,18 +141,18 @@ def clutter_only(
 ) -> Clutter:
     """What `make_clutter` gives with this seed before the digit is added: natural background.
 
-    Equal seeds give pairs with and without the digit; give another seed for pictures that share
+    Equal seeds give pairs with and without the digit; give another seed for images that share
     nothing.
 
     Args:
         digits: Grey digits that the pieces are cut from.
         background: The label to give, by convention the number of classes.
-        count: How many pictures.
+        count: How many images.
         spec: The layout.
         seed: Any non-negative integer.
 
     Returns:
-        The pictures; boxes are zeros, origins and sources -1.
+        The images; boxes are zeros, origins and sources -1.
 
     Raises:
         OptionError: The layout does not fit the digits, or count or seed is negative.
@@ -247,6 +247,6 @@ def _permutations(order: np.random.Generator, size: int, count: int) -> np.ndarr
 
 
 def _chunks(count: int) -> Iterator[slice]:
-    """Slices that cover ``count`` pictures."""
+    """Slices that cover ``count`` images."""
     for start in range(0, count, _CHUNK):
         yield slice(start, start + _CHUNK)

@@ -1,4 +1,4 @@
-"""The pictures that a command line or a caller meant: files, folders and patterns as one list."""
+"""The images that a command line or a caller meant: files, folders and patterns as one list."""
 
 __all__ = ["IMAGE_EXTENSIONS", "find_images", "natural_key"]
 
@@ -34,12 +34,12 @@ IMAGE_EXTENSIONS = frozenset(
 def find_images(
     sources: Path | str | Sequence[Path | str], *, recursive: bool = False
 ) -> list[Path]:
-    """Every picture that the sources stand for, each once, ``2.jpg`` before ``10.jpg``.
+    """Every image that the sources stand for, each once, ``2.jpg`` before ``10.jpg``.
 
     A file named outright is taken whatever its name; in a folder only known extensions count, in
-    any case, and hidden files do not. A pattern (``photos/*.jpg``, ``photos/**/*.png``) means what
-    the shell would make of it. Two ways to write one place are one picture; a symbolic link is a
-    picture of its own.
+    any case, and hidden files do not. A pattern (``images/*.jpg``, ``images/**/*.png``) means what
+    the shell would make of it. Two ways to write one place are one image; a symbolic link is a
+    image of its own.
 
     Args:
         sources: One or more files, folders or patterns.
@@ -49,7 +49,7 @@ def find_images(
         The files, as they were written, at least one.
 
     Raises:
-        DataError: A source does not exist, a pattern fits nothing, or there is no picture at all.
+        DataError: A source does not exist, a pattern fits nothing, or there is no image at all.
 
     Examples:
         >>> import tempfile
@@ -62,7 +62,7 @@ def find_images(
     given = [sources] if isinstance(sources, Path | str) else list(sources)
     found: dict[str, Path] = {}
     for place in _places(given):
-        for path in _pictures_at(place, recursive=recursive):
+        for path in _images_at(place, recursive=recursive):
             found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - resolve() would merge links
     if not found:
         raise DataError(_nothing(given, recursive=recursive))
@@ -101,23 +101,23 @@ def _places(sources: Iterable[Path | str]) -> list[Path]:
         matches = [Path(match) for match in glob(str(source), recursive=True)]  # noqa: PTH207
         if not matches:
             raise DataError(f"the pattern '{source}' fits no file or folder")
-        places += [match for match in matches if match.is_dir() or _is_picture(match)]
+        places += [match for match in matches if match.is_dir() or _is_image(match)]
     return places
 
 
-def _pictures_at(place: Path, *, recursive: bool) -> list[Path]:
-    """The file itself, or the pictures in the folder."""
+def _images_at(place: Path, *, recursive: bool) -> list[Path]:
+    """The file itself, or the images in the folder."""
     if not place.is_dir():
         return [place]
-    pictures: list[Path] = []
+    images: list[Path] = []
     for folder, inner, names in os.walk(place, onerror=_refuse):
-        pictures += [Path(folder, name) for name in names if _is_picture(Path(name))]
+        images += [Path(folder, name) for name in names if _is_image(Path(name))]
         inner[:] = [name for name in inner if recursive and not name.startswith(".")]
-    return pictures
+    return images
 
 
-def _is_picture(path: Path) -> bool:
-    """Whether the name is that of a visible picture."""
+def _is_image(path: Path) -> bool:
+    """Whether the name is that of a visible image."""
     return path.suffix.lower() in IMAGE_EXTENSIONS and not path.name.startswith(".")
 
 
@@ -146,7 +146,7 @@ def _missing(path: Path) -> str:
 
 
 def _nothing(sources: Sequence[Path | str], *, recursive: bool) -> str:
-    """Why there is no picture."""
+    """Why there is no image."""
     shown = ", ".join(f"'{source}'" for source in sources) or "an empty list"
-    hint = "" if recursive else "; folders inside folders are searched with recursive=True"
-    return f"no pictures in {shown} (known: {' '.join(sorted(IMAGE_EXTENSIONS))}){hint}"
+    hint = "" if recursive else "; folders inside it are searched only with the option recursive"
+    return f"no images in {shown} (known: {' '.join(sorted(IMAGE_EXTENSIONS))}){hint}"

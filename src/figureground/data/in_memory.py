@@ -1,4 +1,4 @@
-"""Pictures of one size, decoded once and kept as bytes."""
+"""Images of one size, decoded once and kept as bytes."""
 
 __all__ = ["in_memory"]
 
@@ -20,20 +20,20 @@ _FITS = ("crop", "stretch")
 def in_memory(
     data: LabeledImages, size: tuple[int, int], *, fit: str = "crop", workers: int = 4
 ) -> LabeledImages:
-    """The same pictures, all of one size, as one tensor of bytes; boxes follow.
+    """The same images, all of one size, as one tensor of bytes; boxes follow.
 
-    Memory: 3 bytes per pixel. A picture that cannot be decoded is left out, and a note says which
+    Memory: 3 bytes per pixel. An image that cannot be decoded is left out, and a note says which
     and why.
 
     Args:
-        data: Any pictures.
+        data: Any images.
         size: Height and width in pixels.
         fit: ``crop`` scales until both sides are covered and cuts the middle; ``stretch`` does not
             keep the shape of things.
         workers: Threads that decode.
 
     Returns:
-        The pictures in memory, bilinearly resized with antialiasing where the size differs.
+        The images in memory, bilinearly resized with antialiasing where the size differs.
 
     Raises:
         DataError: None of them can be decoded.
@@ -65,7 +65,7 @@ def in_memory(
             boxes.append(_moved(data.boxes[row], window, size))
         kept.append(row)
     if images is None:
-        raise DataError(f"none of {len(data)} pictures can be used; " + "; ".join(notes[:3]))
+        raise DataError(f"none of {len(data)} images can be used; " + "; ".join(notes[:3]))
     rows = torch.tensor(kept)
     return replace(
         data,
@@ -89,7 +89,7 @@ def _decoded(
 
     def one(row: int) -> tuple[Tensor, Tensor] | ImageError:
         try:
-            return _fitted(data.picture(row), size, fit=fit)
+            return _fitted(data.image(row), size, fit=fit)
         except ImageError as error:
             return error
 
@@ -99,23 +99,23 @@ def _decoded(
             yield from zip(rows, pool.map(one, rows), strict=True)
 
 
-def _fitted(picture: Image.Image, size: tuple[int, int], *, fit: str) -> tuple[Tensor, Tensor]:
-    """Pixels (c, h, w) and the window x0, y0, x1, y1 of the picture that they show."""
+def _fitted(image: Image.Image, size: tuple[int, int], *, fit: str) -> tuple[Tensor, Tensor]:
+    """Pixels (c, h, w) and the window x0, y0, x1, y1 of the image that they show."""
     height, width = size
-    window = (0.0, 0.0, float(picture.width), float(picture.height))
+    window = (0.0, 0.0, float(image.width), float(image.height))
     if fit == "crop":
-        scale = min(picture.width / width, picture.height / height)
-        left, top = (picture.width - scale * width) / 2, (picture.height - scale * height) / 2
+        scale = min(image.width / width, image.height / height)
+        left, top = (image.width - scale * width) / 2, (image.height - scale * height) / 2
         window = (left, top, left + scale * width, top + scale * height)
-    if picture.size != (width, height):
-        picture = picture.resize((width, height), Image.Resampling.BILINEAR, box=window)
-    array = np.array(picture)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR, box=window)
+    array = np.array(image)
     pixels = torch.from_numpy(array.reshape(height, width, -1)).permute(2, 0, 1)
     return pixels, torch.tensor(window)
 
 
 def _moved(boxes: Tensor, window: Tensor, size: tuple[int, int]) -> Tensor:
-    """Boxes in pixels of the fitted picture, cut to it; those outside are left out."""
+    """Boxes in pixels of the fitted image, cut to it; those outside are left out."""
     full = torch.tensor([size[1], size[0]] * 2, dtype=torch.float32)
     sides = (window[2:] - window[:2]).repeat(2)
     moved = (boxes - window[:2].repeat(2)) * full / sides

@@ -1,6 +1,6 @@
-"""Labelled pictures: the one form in which data come to training."""
+"""Labelled images: the one form in which data come to training."""
 
-__all__ = ["LabeledImages", "LazyPictures"]
+__all__ = ["LabeledImages", "LazyImages"]
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,32 +14,36 @@ from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import DataError, ShapeError
-from figureground.data.photos import decode_image
+from figureground.data.decoding import decode_image
 
 
-class LazyPictures:
-    """Pictures that are decoded each time they are asked for; sizes may differ.
+class LazyImages:
+    """Images that are decoded each time they are asked for; sizes may differ.
 
     Args:
-        decode: The upright picture with this number; may raise `ImageError`.
+        decode: The upright image with this number; may raise `ImageError`.
         count: How many there are.
     """
 
     def __init__(self, decode: Callable[[int], Image.Image], count: int) -> None:
         self._decode = decode
         self._rows = torch.arange(count)
+        self._files: tuple[Path, ...] | None = None
 
     @classmethod
-    def of_files(cls, paths: Sequence[Path]) -> "LazyPictures":
-        """Pictures in files.
+    def of_files(cls, paths: Sequence[Path]) -> "LazyImages":
+        """Images in files.
 
         Args:
             paths: One file each.
 
         Returns:
-            The pictures, as RGB.
+            The images, as RGB.
         """
-        return cls(partial(_decode_file, tuple(paths)), len(paths))
+        files = tuple(paths)
+        found = cls(partial(_decode_file, files), len(files))
+        found._files = files
+        return found
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -47,33 +51,44 @@ class LazyPictures:
     def __getitem__(self, row: int) -> Image.Image:
         return self._decode(int(self._rows[row]))
 
-    def subset(self, rows: Int[Tensor, " n"]) -> "LazyPictures":
+    def file(self, row: int) -> Path | None:
+        """The file of an image.
+
+        Args:
+            row: Which.
+
+        Returns:
+            Its path; None where it has no file of its own.
+        """
+        return None if self._files is None else self._files[int(self._rows[row])]
+
+    def subset(self, rows: Int[Tensor, " n"]) -> "LazyImages":
         """Some of them.
 
         Args:
             rows: Which, in the order wanted.
 
         Returns:
-            Those pictures, still to be decoded.
+            Those images, still to be decoded.
         """
-        some = LazyPictures(self._decode, 0)
-        some._rows = self._rows[rows]
+        some = LazyImages(self._decode, 0)
+        some._rows, some._files = self._rows[rows], self._files
         return some
 
 
 @dataclass(frozen=True, eq=False)
 class LabeledImages:
-    """Pictures with labels; also a map-style dataset of ``(image, label)`` for any ``DataLoader``.
+    """Images with labels; also a map-style dataset of ``(image, label)`` for any ``DataLoader``.
 
     Labels 0 to K - 1 are the K classes, K is background, -1 is unlabelled: the class names never
     hold the background, so that its label is always the last and the others never shift.
 
     Args:
-        images: Pixels 0 to 255 in memory, or pictures to be decoded when asked for.
+        images: Pixels 0 to 255 in memory, or images to be decoded when asked for.
         labels: -1 to K.
         class_names: The K names.
-        boxes: For each picture its boxes, xyxy pixels of the stored picture, half-open.
-        groups: Pictures of equal number stem from one original and belong on one side of a split.
+        boxes: For each image its boxes, xyxy pixels of the stored image, half-open.
+        groups: Images of equal number stem from one original and belong on one side of a split.
         notes: What a user should know of how they were read.
 
     Raises:
@@ -86,7 +101,7 @@ class LabeledImages:
         (2, 2, [1, 1], 1)
     """
 
-    images: UInt8[Tensor, "N C H W"] | LazyPictures
+    images: UInt8[Tensor, "N C H W"] | LazyImages
     labels: Int[Tensor, " L"]
     class_names: tuple[str, ...]
     boxes: tuple[Float[Tensor, "_ 4"], ...] | None = None
@@ -98,7 +113,7 @@ class LabeledImages:
         held = {"labels": self.labels, "boxes": self.boxes, "groups": self.groups}
         for name, values in held.items():
             if values is not None and len(values) != count:
-                raise ShapeError(f"{count} pictures but {len(values)} {name}")
+                raise ShapeError(f"{count} images but {len(values)} {name}")
         if count and not -1 <= int(self.labels.min()) <= int(self.labels.max()) <= self.num_classes:
             raise ShapeError(
                 f"labels run from {int(self.labels.min())} to {int(self.labels.max())}; with "
@@ -111,7 +126,7 @@ class LabeledImages:
 
     def __getitem__(self, row: int) -> tuple[UInt8[Tensor, "c h w"], int]:
         if not -len(self) <= row < len(self):
-            raise IndexError(f"picture {row} of {len(self)}")
+            raise IndexError(f"image {row} of {len(self)}")
         held = self.images[row]
         return _pixels(held) if isinstance(held, Image.Image) else held, int(self.labels[row])
 
@@ -127,54 +142,49 @@ class LabeledImages:
 
     @property
     def background_count(self) -> int:
-        """How many pictures are background."""
+        """How many images are background."""
         return int((self.labels == self.background_index).sum())
 
     @property
-    def is_lazy(self) -> bool:
-        """Whether pictures are decoded when asked for."""
-        return isinstance(self.images, LazyPictures)
-
-    @property
     def pixels(self) -> UInt8[Tensor, "N C H W"]:
-        """The pictures that are in memory.
+        """The images that are in memory.
 
         Raises:
             DataError: They are not; `in_memory` decodes them.
         """
-        if isinstance(self.images, LazyPictures):
+        if isinstance(self.images, LazyImages):
             raise DataError(
-                "these pictures are decoded when asked for; in_memory(data, size) keeps them"
+                "these images are decoded when they are asked for; in_memory holds them all at one size"
             )
         return self.images
 
     def class_counts(self) -> list[int]:
-        """How many pictures each of the K classes has."""
+        """How many images each of the K classes has."""
         known = self.labels[(self.labels >= 0) & (self.labels < self.num_classes)]
         counts: list[int] = torch.bincount(known, minlength=self.num_classes).tolist()
         return counts
 
     def subset(self, rows: Int[Tensor, " n"]) -> "LabeledImages":
-        """Some of the pictures with all that is known of them.
+        """Some of the images with all that is known of them.
 
         Args:
             rows: Which, in the order wanted.
 
         Returns:
-            Those pictures.
+            Those images.
         """
         held = self.images
         chosen: list[int] = rows.tolist()
         return replace(
             self,
-            images=held.subset(rows) if isinstance(held, LazyPictures) else held[rows],
+            images=held.subset(rows) if isinstance(held, LazyImages) else held[rows],
             labels=self.labels[rows],
             boxes=None if self.boxes is None else tuple(self.boxes[row] for row in chosen),
             groups=None if self.groups is None else self.groups[rows],
         )
 
-    def picture(self, row: int) -> Image.Image:
-        """One picture.
+    def image(self, row: int) -> Image.Image:
+        """One image.
 
         Args:
             row: Which.
@@ -192,7 +202,7 @@ def _decode_file(paths: tuple[Path, ...], row: int) -> Image.Image:
     return decode_image(paths[row])
 
 
-def _pixels(picture: Image.Image) -> UInt8[Tensor, "c h w"]:
+def _pixels(image: Image.Image) -> UInt8[Tensor, "c h w"]:
     """(1 or 3, H, W)."""
-    array = np.array(picture)
+    array = np.array(image)
     return torch.from_numpy(array.reshape(*array.shape[:2], -1)).permute(2, 0, 1).contiguous()

@@ -1,4 +1,4 @@
-"""Training pictures without those of some classes, which the network still has outputs for."""
+"""Training images without those of some classes, which the network still has outputs for."""
 
 __all__ = ["class_numbers", "without_classes"]
 
@@ -11,14 +11,14 @@ from figureground.data.labeled import LabeledImages
 
 
 def without_classes(data: LabeledImages, omitted: Sequence[str | int]) -> LabeledImages:
-    """The same data set without the pictures of some classes; its class names stay as they are.
+    """The same data set without the images of some classes; its class names stay as they are.
 
     Args:
-        data: Pictures of any classes.
+        data: Images of any classes.
         omitted: Names or numbers of classes.
 
     Returns:
-        The other pictures, backgrounds and unlabelled ones among them.
+        The other images, backgrounds and unlabelled ones among them.
 
     Raises:
         OptionError: There is no such class, one is named twice, or no class is left.
@@ -34,7 +34,7 @@ def without_classes(data: LabeledImages, omitted: Sequence[str | int]) -> Labele
     known = (data.labels >= 0) & (data.labels < data.num_classes)
     if not (kept & known).any():
         raise OptionError(
-            f"all classes that have pictures are omitted: {', '.join(map(str, omitted))}"
+            f"all classes that have images are omitted: {', '.join(map(str, omitted))}"
         )
     return data.subset(kept.nonzero().flatten())
 

@@ -1,6 +1,6 @@
-"""Packs: many encoded pictures in one ``.npz`` file, decoded one by one when asked for."""
+"""Packs: many encoded images in one ``.npz`` file, decoded one by one when asked for."""
 
-__all__ = ["Mnist", "PhotoPack", "load_mnist", "shared_folder"]
+__all__ = ["ImagePack", "Mnist", "load_mnist", "shared_folder"]
 
 import operator
 import os
@@ -18,7 +18,7 @@ from numpy.lib.npyio import NpzFile
 from PIL import Image
 
 from figureground.base.errors import DataError, ImageError
-from figureground.data.photos import decode_image, image_size
+from figureground.data.decoding import decode_image, image_size
 
 
 def shared_folder() -> Path | None:
@@ -34,23 +34,23 @@ def shared_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-class PhotoPack:
-    """A pack of pictures: ``len(pack)``, ``pack[i]``, decoded at each call, and what is known of it.
+class ImagePack:
+    """A pack of images: ``len(pack)``, ``pack[i]``, decoded at each call, and what is known of it.
 
     The file holds ``data`` (encoded files joined end to end) and ``off`` (n + 1 offsets), and may
     hold ``label``, ``name``, ``classes`` or ``wnid``, ``test``, and boxes: ``box`` (n, 4) in pixels
     with the last pixel inside, or ``box_image`` and ``box_rel`` with ``orig_size``, fractions of
-    the original picture's sides with its last pixel inside.
+    the original image's sides with its last pixel inside.
 
     Args:
         path: The ``.npz`` file.
 
     Attributes:
         path: The file.
-        labels: Class of each picture (n,), int64; None where unknown.
-        names: Name of each picture; made of the pack's name and the index where it has none.
+        labels: Class of each image (n,), int64; None where unknown.
+        names: Name of each image; made of the pack's name and the index where it has none.
         classes: Names of the classes; None where unknown.
-        is_test: Which pictures belong to the test part (n,); None where not divided.
+        is_test: Which images belong to the test part (n,); None where not divided.
 
     Raises:
         DataError: The file cannot be read or contradicts itself.
@@ -81,26 +81,26 @@ class PhotoPack:
         return (self[index] for index in range(len(self)))
 
     def encoded(self, index: SupportsIndex) -> bytes:
-        """The bytes of one encoded picture.
+        """The bytes of one encoded image.
 
         Args:
             index: 0 to n - 1, or from the end with a minus.
 
         Returns:
-            What a file of this picture would hold.
+            What a file of this image would hold.
 
         Raises:
-            IndexError: There is no such picture.
+            IndexError: There is no such image.
         """
         row = operator.index(index)
         if not -len(self) <= row < len(self):
-            raise IndexError(f"picture {row} of {len(self)} in {self.path}")
+            raise IndexError(f"image {row} of {len(self)} in {self.path}")
         row %= len(self)
         return self._data[self._offsets[row] : self._offsets[row + 1]].tobytes()
 
     @cached_property
     def boxes(self) -> list[np.ndarray] | None:
-        """Boxes (B, 4) of each stored picture, xyxy pixels, half-open; None where unknown."""
+        """Boxes (B, 4) of each stored image, xyxy pixels, half-open; None where unknown."""
         if "box" in self._arrays:
             inclusive = self._arrays["box"].astype(np.float32)
             return list((inclusive + np.array([0, 0, 1, 1], np.float32))[:, None])
@@ -201,8 +201,8 @@ def _check_pack(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     if offsets[0] != 0 or offsets[-1] != len(data) or (offsets[1:] < offsets[:-1]).any():
         raise DataError(f"{path}: 'off' must rise from 0 to the length of 'data', {len(data)}")
     count = len(offsets) - 1
-    per_picture = ("label", "name", "test", "box", "orig_size")
-    _check_lengths(path, {key: arrays[key] for key in per_picture if key in arrays}, count)
+    per_image = ("label", "name", "test", "box", "orig_size")
+    _check_lengths(path, {key: arrays[key] for key in per_image if key in arrays}, count)
     if "box" in arrays and arrays["box"].shape != (count, 4):
         raise DataError(f"{path}: 'box' is {arrays['box'].shape}, not ({count}, 4)")
     if "box_rel" in arrays:
@@ -210,7 +210,7 @@ def _check_pack(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def _check_fractions(path: Path, arrays: Mapping[str, np.ndarray], count: int) -> None:
-    """Refuse relative boxes without a picture or an original size."""
+    """Refuse relative boxes without an image or an original size."""
     absent = [key for key in ("box_image", "orig_size") if key not in arrays]
     if absent:
         raise DataError(f"{path}: 'box_rel' needs {', '.join(map(repr, absent))} too")
@@ -220,11 +220,11 @@ def _check_fractions(path: Path, arrays: Mapping[str, np.ndarray], count: int) -
             f"{path}: 'box_rel' {fractions.shape} or 'orig_size' {sizes.shape} is misshapen"
         )
     if len(rows) and (rows.min() < 0 or rows.max() >= count):
-        raise DataError(f"{path}: 'box_image' names pictures outside 0..{count - 1}")
+        raise DataError(f"{path}: 'box_image' names images outside 0..{count - 1}")
 
 
 def _check_lengths(path: Path, arrays: Mapping[str, np.ndarray], count: int) -> None:
-    """Refuse arrays that do not have one row per picture."""
+    """Refuse arrays that do not have one row per image."""
     for key, array in arrays.items():
         if array.ndim == 0 or len(array) != count:
             raise DataError(f"{path}: '{key}' has shape {array.shape}; {count} rows are needed")

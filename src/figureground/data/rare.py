@@ -14,7 +14,7 @@ from figureground.base.errors import DataError, OptionError, ShapeError, unknown
 from figureground.data.labeled import LabeledImages
 
 UNLABELED_NAMES = frozenset({"unlabeled", "unlabelled"})
-"""Classes of these names, in any case, are no classes: nobody has looked at their pictures."""
+"""Classes of these names, in any case, are no classes: nobody has looked at their images."""
 
 
 def make_background_labels(
@@ -44,7 +44,7 @@ def make_background_labels(
     """
     _check(rare)
     if labeled is not None and len(labeled) != len(labels):
-        raise ShapeError(f"{len(labels)} labels, {len(labeled)} marks of labelled pictures")
+        raise ShapeError(f"{len(labels)} labels, {len(labeled)} marks of labelled images")
     made = torch.full(labels.shape, len(rare), dtype=torch.int64, device=labels.device)
     for new, old in enumerate(rare):
         made[labels == old] = new
@@ -53,16 +53,16 @@ def make_background_labels(
 
 
 def with_rare(data: LabeledImages, rare: Sequence[str | int]) -> LabeledImages:
-    """The same pictures with the rare classes as their only classes, all others as background.
+    """The same images with the rare classes as their only classes, all others as background.
 
-    Pictures of a class called ``unlabeled`` become unlabelled, -1.
+    Images of a class called ``unlabeled`` become unlabelled, -1.
 
     Args:
-        data: Pictures of any classes.
+        data: Images of any classes.
         rare: Names or numbers of classes.
 
     Returns:
-        The pictures; its class names are those of the rare classes, in the order given.
+        The images; its class names are those of the rare classes, in the order given.
 
     Raises:
         OptionError: There is no such class, one is named twice or means unlabelled, or none is named.
@@ -78,7 +78,7 @@ def with_rare(data: LabeledImages, rare: Sequence[str | int]) -> LabeledImages:
     unlabeled = [at for at, name in enumerate(data.class_names) if name.lower() in UNLABELED_NAMES]
     if set(numbers) & set(unlabeled):
         raise OptionError(
-            "the pictures of a class called unlabeled are unlabelled: it cannot be a rare class"
+            "the images of a class called unlabeled are unlabelled: it cannot be a rare class"
         )
     known = ~torch.isin(data.labels, torch.tensor(unlabeled, dtype=data.labels.dtype))
     labels = make_background_labels(data.labels, numbers, known)

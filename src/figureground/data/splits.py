@@ -1,16 +1,24 @@
 """Divisions that are fixed by a seed: the same on every machine, whatever the libraries' versions."""
 
-__all__ = ["few_shot", "first_fraction", "split", "split_groups"]
+__all__ = [
+    "few_shot",
+    "first_fraction",
+    "random_subset",
+    "split",
+    "split_by_group",
+    "split_groups",
+]
 
 import hashlib
 from collections.abc import Hashable, Sequence
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
-from figureground.base.errors import OptionError, ShapeError
+from figureground.base.errors import DataError, OptionError, ShapeError
+from figureground.base.seeds import generator
 
 
 def split(
@@ -112,6 +120,69 @@ def first_fraction(count: int, fraction: float) -> Int[Tensor, " n"]:
     if not 0 < fraction <= 1:
         raise OptionError(f"fraction lies in (0, 1], not {fraction}")
     return torch.arange(max(1, round(fraction * count)))
+
+
+def random_subset(count: int, limit: int | None, seed: int) -> Int[Tensor, " n"]:
+    """Positions of a random subset, in order.
+
+    Args:
+        count: How many there are.
+        limit: How many are wanted, at least 1; None, or more than there are, for all.
+        seed: Any integer.
+
+    Returns:
+        Sorted positions.
+
+    Raises:
+        OptionError: Fewer than one is asked for.
+
+    Examples:
+        >>> random_subset(6, 3, seed=0), random_subset(3, None, seed=0)
+        (tensor([2, 3, 5]), tensor([0, 1, 2]))
+    """
+    if limit is not None and limit < 1:
+        raise OptionError(f"a random subset has at least 1 element, not {limit}")
+    if limit is None or limit >= count:
+        return torch.arange(count)
+    return torch.randperm(count, generator=generator(seed))[:limit].sort().values
+
+
+def split_by_group(
+    names: Sequence[str], usable: Bool[np.ndarray, " N"], *, fraction: float, seed: int
+) -> tuple[Int[np.ndarray, " V"], Int[np.ndarray, " S"]]:
+    """Validation and test positions of a random division; equal names stay together.
+
+    Names are drawn at random from their sorted list, so the division depends on the names and the seed, not on their
+    order. `split_groups` divides by a hash instead, into any number of parts.
+
+    Args:
+        names: Of the images; equal names are one image.
+        usable: Which positions belong to either part.
+        fraction: Of the different names that go to validation, above 0 and below 1; at least one name stays on
+            each side.
+        seed: Any integer.
+
+    Returns:
+        Positions of validation and of test, each in order.
+
+    Raises:
+        OptionError: The fraction is out of range.
+        DataError: There are not two different names to divide.
+
+    Examples:
+        >>> split_by_group(list("aabcde"), np.ones(6, bool), fraction=0.4, seed=0)
+        (array([3, 5]), array([0, 1, 2, 4]))
+    """
+    if not 0 < fraction < 1:
+        raise OptionError(f"the validation fraction must lie between 0 and 1, got {fraction}")
+    groups = sorted({name for name, wanted in zip(names, usable, strict=True) if wanted})
+    if len(groups) < 2:
+        raise DataError(f"{len(groups)} images to divide: validation and test need one each")
+    order = np.random.default_rng(seed).permutation(len(groups))
+    count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
+    chosen = {groups[at] for at in order[:count]}
+    inside = np.array([name in chosen for name in names], bool)
+    return np.flatnonzero(usable & inside), np.flatnonzero(usable & ~inside)
 
 
 def split_groups(

@@ -18,14 +18,12 @@ __all__ = [
     "normalise",
     "overlay",
     "resize",
-    "zhou_box",
 ]
 
 from figureground.maps.boxes import (
     ThresholdBoxes,
     boxes_from_map,
     largest_component_box,
-    zhou_box,
 )
 from figureground.maps.colour import COLOUR_MAPS, colour
 from figureground.maps.diagnose import MapProblem, diagnose

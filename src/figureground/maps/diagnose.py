@@ -40,7 +40,7 @@ def diagnose(maps: MapsPerClass) -> list[MapProblem]:
 
     A map has at most one problem, the first that holds of: ``non-finite`` (NaN or infinity),
     ``zero``, ``constant`` (up to rounding), ``negative-only`` (nothing above zero, so a ReLU would
-    blank it; for a signed method this may be a true answer).
+    blank it; for a signed method this may be right).
 
     Args:
         maps: Raw scores, ``(N, K, h, w)``.

@@ -27,7 +27,7 @@ class MapLevels:
     which: Int[np.ndarray, " T"]
 
     def upside_down(self) -> "MapLevels":
-        """The map's ground: pixel counts from the highest threshold downwards.
+        """The map upside down: pixel counts from the highest threshold downwards.
 
         Returns:
             Levels of which ``counts > j`` is where these are ``counts <= distinct - 1 - j``.

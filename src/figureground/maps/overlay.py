@@ -1,4 +1,4 @@
-"""Maps and boxes painted on pictures."""
+"""Maps and boxes painted on images."""
 
 __all__ = ["colour_bar", "draw_boxes", "overlay"]
 
@@ -25,14 +25,14 @@ def overlay(
     alpha_by_value: bool = False,
     relu: bool = True,
 ) -> UInt8[Tensor, "N H W 3"]:
-    """Pictures with a map painted over each.
+    """Images with a map painted over each.
 
-    The map is scaled to [0, 1] by itself, resized bilinearly to the picture and coloured in 256
+    The map is scaled to [0, 1] by itself, resized bilinearly to the image and coloured in 256
     levels. A diverging colour map (``blue-red``) is scaled by its largest absolute value instead,
     so zero keeps the pale middle colour; pass ``relu=False`` with it to see negative values.
 
     A map that says nothing (constant, or holding NaN or infinity; after ReLU also one without
-    positive values) is not painted: its picture comes back in grey, without any colour.
+    positive values) is not painted: its image comes back in grey, without any colour.
 
     Args:
         images: ``(N, 3, H, W)`` or grey ``(N, 1, H, W)``, in [0, 1]. Not changed.
@@ -40,7 +40,7 @@ def overlay(
         colour_map: Name of a colour map.
         alpha: Share of the colour in the result, 0 to 1.
         alpha_by_value: Multiply ``alpha`` by the normalised value (by its absolute value on a
-            diverging colour map), so that low places show the picture as it is.
+            diverging colour map), so that low places show the image as it is.
         relu: Set negative values to zero first.
 
     Returns:
@@ -60,7 +60,7 @@ def overlay(
     cut = maps.relu() if relu else maps
     scaled = _scaled(cut.float(), colour_map in DIVERGING)
     blank = ~cut.isfinite().all(-1).all(-1) | is_constant(cut)
-    # a few pictures at a time stay in the processor's cache, and memory stays bounded
+    # a few images at a time stay in the processor's cache, and memory stays bounded
     some = max(1, _PIXELS_AT_ONCE // max(1, images.shape[-2] * images.shape[-1]))
     parts = zip(*(torch.split(part, some) for part in (images, scaled, blank)), strict=True)
     return torch.cat([_painted(table, im, values, blank=bad) for im, values, bad in parts])
@@ -69,9 +69,9 @@ def overlay(
 def draw_boxes(
     image: UInt8[Tensor, "H W 3"], boxes: Boxes, *, colour: str = "#00e5ff", width: int = 2
 ) -> UInt8[Tensor, "H W 3"]:
-    """A copy of a picture with the outlines of boxes.
+    """A copy of an image with the outlines of boxes.
 
-    The line lies inside the box. Parts outside the picture are left out; so is a box that covers no
+    The line lies inside the box. Parts outside the image are left out; so is a box that covers no
     pixel.
 
     Args:
@@ -81,7 +81,7 @@ def draw_boxes(
         width: Thickness of the line in pixels, at least 1.
 
     Returns:
-        The new picture, ``(H, W, 3)``.
+        The new image, ``(H, W, 3)``.
 
     Raises:
         OptionError: The colour is not of the form ``#rrggbb``, or the width is below 1.
@@ -150,7 +150,7 @@ def _scaled(maps: Tensor, diverging: bool) -> Tensor:  # noqa: FBT001
 
 
 def _paint(colour_map: str, alpha: float, alpha_by_value: bool) -> Tensor:  # noqa: FBT001
-    """By level, the colour times its share and 255 times the picture's share, ``(4, 256)``."""
+    """By level, the colour times its share and 255 times the image's share, ``(4, 256)``."""
     share = torch.full((256,), float(alpha))
     if alpha_by_value:
         values = torch.linspace(0, 1, 256)
@@ -159,7 +159,7 @@ def _paint(colour_map: str, alpha: float, alpha_by_value: bool) -> Tensor:  # no
 
 
 def _painted(table: Tensor, images: Tensor, scaled: Tensor, *, blank: Tensor) -> Tensor:
-    """Pictures under their maps, grey where the map is blank, ``(N, H, W, 3)`` in 0..255."""
+    """Images under their maps, grey where the map is blank, ``(N, H, W, 3)`` in 0..255."""
     height, width = images.shape[-2:]
     levels = resize(scaled, (height, width)).mul_(255).round_().clamp_(0, 255).int()
     # index_select: five times faster here than indexing with brackets
@@ -171,7 +171,7 @@ def _painted(table: Tensor, images: Tensor, scaled: Tensor, *, blank: Tensor) ->
 
 
 def _grey(images: Tensor) -> Tensor:
-    """Luminance of ``(N, 3, H, W)``; grey pictures ``(N, 1, H, W)`` as they are."""
+    """Luminance of ``(N, 3, H, W)``; grey images ``(N, 1, H, W)`` as they are."""
     if images.shape[1] == 1:
         return images
     return (images * images.new_tensor(_LUMINANCE).view(1, 3, 1, 1)).sum(1, keepdim=True)
@@ -190,7 +190,7 @@ def _bytes_of(colour: str) -> list[int]:
 
 
 def _filled(image: Tensor, box: tuple[int, int, int, int]) -> Tensor:
-    """Which pixels of the picture the box covers, ``(H, W)``."""
+    """Which pixels of the image the box covers, ``(H, W)``."""
     x0, y0, x1, y1 = box
     rows = torch.arange(image.shape[0], device=image.device).unsqueeze(1)
     columns = torch.arange(image.shape[1], device=image.device).unsqueeze(0)

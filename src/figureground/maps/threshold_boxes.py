@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from figureground.base.errors import MapError, OptionError, unknown_option
-from figureground.maps.hills import find_hills
+from figureground.maps.component_tree import build_component_tree
 from figureground.maps.levels import MapLevels, map_levels
 from figureground.maps.regions import every_region, largest_outlines, largest_regions
 
@@ -95,9 +95,9 @@ def boxes_from_map(
     if multi:
         threshold, inclusive = _all_contours(levels)
         return _spread(_in_convention(inclusive, convention, values.shape), threshold, levels)
-    hills = find_hills(levels.counts, levels.heights, connectivity=connectivity)
+    tree = build_component_tree(levels.counts, levels.heights, connectivity=connectivity)
     largest = largest_outlines if area == "polygon" else largest_regions
-    inclusive = largest(hills, levels.distinct)
+    inclusive = largest(tree, levels.distinct)
     boxes = _in_convention(inclusive, convention, values.shape)
     boxes[inclusive[:, 0] < 0] = 0
     position = np.arange(len(levels.which))
@@ -143,8 +143,8 @@ def _all_contours(levels: MapLevels) -> tuple[np.ndarray, np.ndarray]:
     """Threshold and inclusive box of every region, then of every hole with the pixels round it."""
     distinct, ground = levels.distinct, levels.upside_down()
     height, width = levels.counts.shape
-    outer = every_region(find_hills(levels.counts, levels.heights), distinct)
-    low = find_hills(ground.counts, ground.heights, connectivity=4)
+    outer = every_region(build_component_tree(levels.counts, levels.heights), distinct)
+    low = build_component_tree(ground.counts, ground.heights, connectivity=4)
     threshold, box = every_region(low, distinct)
     inside = (box[:, :2] > 0).all(1) & (box[:, 2:] < (width - 1, height - 1)).all(1)
     threshold = np.concatenate([outer[0], distinct - 1 - threshold[inside]])

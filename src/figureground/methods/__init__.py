@@ -1,6 +1,10 @@
-"""The class-activation-map family: one file per method, and the explainer that serves them all from one pass."""
+"""The class-activation-map family: one file per method, and the explainer that serves them all from one pass.
+
+Names are loaded when they are first used: ``METHODS`` can be read without torch.
+"""
 
 __all__ = [
+    "CAM",
     "METHODS",
     "CNNFixations",
     "CamMethod",
@@ -9,14 +13,53 @@ __all__ = [
     "EigenGradCAM",
     "Explainer",
     "Explanation",
+    "GradCAM",
+    "GradCAMElementwise",
+    "GradCAMPlusPlus",
+    "HiResCAM",
+    "LayerCAM",
+    "MethodEntry",
+    "XGradCAM",
     "find_methods",
 ]
 
-from figureground.methods.cnn_fixations import CNNFixations
-from figureground.methods.dff import DeepFeatureFactorization
-from figureground.methods.eigen_cam import EigenCAM
-from figureground.methods.eigen_grad_cam import EigenGradCAM
-from figureground.methods.explainer import Explainer
-from figureground.methods.explanation import Explanation
-from figureground.methods.method import CamMethod
-from figureground.methods.registry import METHODS, find_methods
+from typing import TYPE_CHECKING
+
+from figureground.base.lazy import load
+from figureground.methods.registry import METHODS
+
+if TYPE_CHECKING:
+    from figureground.methods.cam import CAM
+    from figureground.methods.cnn_fixations import CNNFixations
+    from figureground.methods.dff import DeepFeatureFactorization
+    from figureground.methods.eigen_cam import EigenCAM
+    from figureground.methods.eigen_grad_cam import EigenGradCAM
+    from figureground.methods.entry import MethodEntry
+    from figureground.methods.explainer import Explainer
+    from figureground.methods.explanation import Explanation
+    from figureground.methods.finding import find_methods
+    from figureground.methods.grad_cam import GradCAM
+    from figureground.methods.grad_cam_elementwise import GradCAMElementwise
+    from figureground.methods.grad_cam_plus_plus import GradCAMPlusPlus
+    from figureground.methods.hires_cam import HiResCAM
+    from figureground.methods.layer_cam import LayerCAM
+    from figureground.methods.method import CamMethod
+    from figureground.methods.xgrad_cam import XGradCAM
+
+_TABLE = {
+    "CamMethod": "figureground.methods.method:CamMethod",
+    "Explainer": "figureground.methods.explainer:Explainer",
+    "Explanation": "figureground.methods.explanation:Explanation",
+    "MethodEntry": "figureground.methods.entry:MethodEntry",
+    "find_methods": "figureground.methods.finding:find_methods",
+    **{entry.kind: entry.address for entry in METHODS.values()},
+}
+
+
+def __getattr__(name: str) -> object:
+    """What the table says."""
+    return load(__name__, name, _TABLE)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

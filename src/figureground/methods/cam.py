@@ -2,13 +2,11 @@
 
 __all__ = ["CAM", "cam"]
 
-from typing import ClassVar
-
 import torch
 
-from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, ChannelWeights, MapsPerClass, MapStack
-from figureground.methods.method import CamMethod, MethodInputs, Need
+from figureground.methods.method import CamMethod, MethodInputs
+from figureground.methods.registry import METHODS
 
 
 def cam(activations: Activations, weights: ChannelWeights) -> MapStack:
@@ -46,16 +44,7 @@ class CAM(CamMethod):
     what is averaged into the logit.
     """
 
-    name: ClassVar[str] = "cam"
-    title: ClassVar[str] = "CAM"
-    paper: ClassVar[Paper] = Paper(
-        "Zhou et al.",
-        "Learning Deep Features for Discriminative Localization",
-        2016,
-        "CVPR, arXiv 1512.04150",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"class-maps"})
-    signed: ClassVar[bool] = True
+    entry = METHODS["cam"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, signed."""

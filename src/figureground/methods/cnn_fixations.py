@@ -4,53 +4,29 @@ __all__ = [
     "CNNFixations",
     "Fixations",
     "cnn_fixations",
-    "fixation_box",
     "fixation_heatmap",
     "remove_outliers",
 ]
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from figureground.base.errors import OptionError, ShapeError, unknown_option
-from figureground.base.paper import Paper
 from figureground.base.shapes import ClassIndices, Images, Logits, MapsPerClass
 from figureground.capture.tape import Tape
 from figureground.methods.fixations.backtrack import backtrack
 from figureground.methods.fixations.density import (
-    fixation_box,
     fixation_heatmap,
     remove_outliers,
 )
 from figureground.methods.fixations.layers import Position
-from figureground.methods.fixations.points import coordinates
-from figureground.methods.method import CamMethod, MethodInputs, MethodResult, Need
+from figureground.methods.fixations.points import Fixations, coordinates
+from figureground.methods.method import CamMethod, MethodInputs, MethodResult
+from figureground.methods.registry import METHODS
 
 _POSITIONS = ("strided", "center", "argmax")
-
-
-@dataclass(frozen=True, eq=False)
-class Fixations:
-    """What one class of one image was traced back to.
-
-    Args:
-        image: Index of the image in its batch.
-        class_index: Index of the logit.
-        points: ``(P, 3)`` int64: colour channel, row and column, each triple once; P may be 0.
-    """
-
-    image: int
-    class_index: int
-    points: Int[Tensor, "P 3"]
-
-    @property
-    def yx(self) -> Int[Tensor, "P 2"]:
-        """Row and column of every point; a pixel counts once for each colour that was reached."""
-        return self.points[:, 1:]
 
 
 def cnn_fixations(
@@ -153,16 +129,7 @@ class CNNFixations(CamMethod):
     sigma: float = 20.0
     outliers: bool = False
 
-    name: ClassVar[str] = "cnn-fixations"
-    title: ClassVar[str] = "CNN-fixations"
-    paper: ClassVar[Paper] = Paper(
-        "Mopuri, Garg and Babu",
-        "CNN Fixations: An Unraveling Approach to Visualize the Discriminative Image Regions",
-        2018,
-        "IEEE TIP, arXiv 1708.06670",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"tape"})
-    per_layer: ClassVar[bool] = False
+    entry = METHODS["cnn-fixations"]
 
     def __post_init__(self) -> None:
         if self.position not in _POSITIONS:

@@ -3,15 +3,14 @@
 __all__ = ["Concepts", "DeepFeatureFactorization", "deep_feature_factorization"]
 
 from dataclasses import dataclass, replace
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from figureground.base.paper import Paper
 from figureground.base.shapes import FeatureMaps, MapsPerClass
 from figureground.methods.factorization import factorize
-from figureground.methods.method import CamMethod, MethodInputs, MethodResult, Need
+from figureground.methods.method import CamMethod, MethodInputs, MethodResult
+from figureground.methods.registry import METHODS
 
 
 @dataclass(frozen=True)
@@ -80,16 +79,7 @@ class DeepFeatureFactorization(CamMethod):
     iterations: int = 200
     seed: int = 0
 
-    name: ClassVar[str] = "dff"
-    title: ClassVar[str] = "Deep feature factorization"
-    paper: ClassVar[Paper] = Paper(
-        "Collins, Achanta & Süsstrunk",
-        "Deep Feature Factorization for Concept Discovery",
-        2018,
-        "ECCV, arXiv 1806.10206",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"concept-logits"})
-    class_specific: ClassVar[bool] = False
+    entry = METHODS["dff"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Concept maps ``(N, k, h, w)``, not negative."""

@@ -3,12 +3,11 @@
 __all__ = ["EigenCAM", "eigen_cam"]
 
 from dataclasses import dataclass
-from typing import ClassVar
 
-from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, MapsPerClass, MapStack
 from figureground.methods.method import CamMethod, MethodInputs
 from figureground.methods.principal import Sign, principal_projection
+from figureground.methods.registry import METHODS
 
 
 def eigen_cam(activations: Activations, *, center: bool = False, sign: Sign = "rule") -> MapStack:
@@ -52,15 +51,7 @@ class EigenCAM(CamMethod):
     center: bool = False
     sign: Sign = "rule"
 
-    name: ClassVar[str] = "eigen-cam"
-    title: ClassVar[str] = "Eigen-CAM"
-    paper: ClassVar[Paper] = Paper(
-        "Muhammad & Yeasin",
-        "Eigen-CAM: Class Activation Map using Principal Components",
-        2020,
-        "IJCNN, arXiv 2008.00299",
-    )
-    class_specific: ClassVar[bool] = False
+    entry = METHODS["eigen-cam"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, 1, h, w)``."""

@@ -3,14 +3,13 @@
 __all__ = ["EigenGradCAM", "eigen_grad_cam"]
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 
-from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
-from figureground.methods.method import CamMethod, MethodInputs, Need
+from figureground.methods.method import CamMethod, MethodInputs
 from figureground.methods.principal import Sign, principal_projection
+from figureground.methods.registry import METHODS
 
 
 def eigen_grad_cam(
@@ -56,16 +55,7 @@ class EigenGradCAM(CamMethod):
     center: bool = True
     sign: Sign = "rule"
 
-    name: ClassVar[str] = "eigen-grad-cam"
-    title: ClassVar[str] = "Eigen-Grad-CAM"
-    paper: ClassVar[Paper] = Paper(
-        "Gildenblat et al.",
-        "PyTorch library for CAM methods",
-        2021,
-        "github.com/jacobgil/pytorch-grad-cam",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
-    signed: ClassVar[bool] = True
+    entry = METHODS["eigen-grad-cam"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``."""

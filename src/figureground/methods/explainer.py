@@ -1,4 +1,4 @@
-"""The explainer: any classifier, any methods, any classes, one pass."""
+"""The explainer: any classifier, any methods, any classes, one forward pass per call."""
 
 __all__ = ["Explainer"]
 
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from figureground.base.classes import ClassNames
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Images
 from figureground.capture import (
@@ -25,11 +26,12 @@ from figureground.capture import (
 )
 from figureground.capture.tape import Tape
 from figureground.maps import fuse_maps
+from figureground.methods.entry import Need
 from figureground.methods.explanation import Explanation
-from figureground.methods.method import CamMethod, Need
+from figureground.methods.finding import find_methods
+from figureground.methods.method import CamMethod
 from figureground.methods.plan import Computed, compute_maps
 from figureground.methods.problems import find_problems
-from figureground.methods.registry import find_methods
 from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
 from figureground.methods.targets import ClassSpec, resolve_targets
 
@@ -40,8 +42,13 @@ MethodSpec = str | CamMethod | Sequence[str | CamMethod]
 class Explainer:
     """Class activation maps of any image classifier.
 
-    The network runs once per call, whatever the number of methods, classes and layers; nothing is left
-    on it: no hook, no ``.grad``, no changed mode. It may be called within ``no_grad`` or
+    The network runs once per call, whatever the number of methods, classes and layers. Where no layer is given, the
+    first call runs it on the first image alone before that, to choose one (twice for transformers with a class token,
+    whose gradient is asked, too). ``dff`` runs it once more, on one image for each concept, unless it ends in a pooled
+    linear head. ``smooth`` runs six views of each image in the one pass. A network that switches gradients off inside
+    runs again with them on where a method needs them.
+
+    Nothing is left on the network: no hook, no ``.grad``, no changed mode. It may be called within ``no_grad`` or
     ``inference_mode``, in a training loop, and from several threads.
 
     Args:
@@ -49,10 +56,12 @@ class Explainer:
             W)`` in, logits out.
         layer: Name or module of the layer, or several; found by looking at the network where omitted.
         precision: ``bf16`` or ``fp16`` run the network under autocast; None leaves the caller's setting.
-        output: How to find the logits ``(N, L)`` in what the model returns, where that is not a tensor,
-            a tuple that begins with it, or something with ``logits``.
+        output: How to find the logits ``(N, L)`` in what the model returns, where ``find_logits`` cannot tell:
+            ``output=lambda returned: returned["head"]``.
         fuse: ``mean``, ``max`` or ``product`` makes one map of several layers'; None keeps them apart.
-        smooth: Average over six views of each image (mirrored or not, contrast 0.9, 1, 1.1), run as one batch.
+        smooth: Average over six views of each image (flipped or not, contrast 0.9, 1, 1.1), run as one batch.
+        class_names: One per logit, so that classes can be asked for by name and results show names; for one logit
+            two, or that of class 1. Those of the model where omitted, as a ``Classifier`` has them.
 
     Examples:
         >>> import torch
@@ -64,16 +73,13 @@ class Explainer:
         ...     nn.Flatten(),
         ...     nn.Linear(4, 10),
         ... )
-        >>> with Explainer(net) as explainer:
-        ...     result = explainer(
-        ...         torch.rand(2, 3, 8, 6), classes=[3, 7], methods=["grad-cam", "eigen-cam"]
-        ...     )
-        >>> (
-        ...     explainer.layer.name,
-        ...     tuple(result.maps["grad-cam"].shape),
-        ...     tuple(result.maps["eigen-cam"].shape),
-        ... )
-        ('1', (2, 2, 6, 4), (2, 1, 6, 4))
+        >>> explainer = Explainer(net, class_names=[f"digit {k}" for k in range(10)])
+        >>> images = torch.rand(2, 3, 8, 6)
+        >>> result = explainer(images, classes=["digit 3", 7], methods=["grad-cam", "eigen-cam"])
+        >>> explainer.layer.name, result.label(0, 1)
+        ('1', 'digit 7')
+        >>> tuple(result.maps["grad-cam"].shape), tuple(result.maps["eigen-cam"].shape)
+        ((2, 2, 6, 4), (2, 1, 6, 4))
     """
 
     def __init__(
@@ -85,12 +91,14 @@ class Explainer:
         output: Callable[[Any], Tensor] | None = None,
         fuse: str | None = None,
         smooth: bool = False,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         self.model = plain_model(model)
         self.precision = precision
         self.output = output
         self.fuse = fuse
         self.smooth = smooth
+        self.class_names = _checked_names(class_names)
         self._choices: tuple[LayerChoice, ...] = ()
         if layer is not None:
             asked = [layer] if isinstance(layer, str | nn.Module) else list(layer)
@@ -107,7 +115,7 @@ class Explainer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Nothing to undo: every call leaves the model as found."""
+        """Nothing to undo, as every call leaves the model as found."""
 
     @property
     def layers(self) -> tuple[LayerChoice, ...]:
@@ -128,7 +136,7 @@ class Explainer:
         return self._choices[0]
 
     def look(self, images: Images) -> LayerChoice:
-        """Choose the layer, if it was not given, by running the network on one image.
+        """Choose the layer, unless it was given or chosen before, by running the network on one image.
 
         Args:
             images: ``(N, C, H, W)``; the first one is used.
@@ -174,7 +182,8 @@ class Explainer:
         views = smoothing_views(images) if self.smooth else images
         run, tape = self._run(views, chosen)
         logits = run.logits.detach()[: len(images)]
-        targets = resolve_targets(classes, logits, getattr(self.model, "class_index", None))
+        to_index, to_name = self._naming(logits.shape[1])
+        targets = resolve_targets(classes, logits, to_index)
         asked = targets.directions.repeated(SMOOTHING_VIEWS if self.smooth else 1)
         replay = self._replayer(views, run)
         with torch.autocast(images.device.type, enabled=False):  # maps are float32
@@ -191,8 +200,17 @@ class Explainer:
             layers=tuple(replace(choice, grid=run.grids[choice.name]) for choice in self._choices),
             details=computed.details,
             problems=find_problems(computed, run, chosen),
-            class_name=getattr(self.model, "class_name", None),
+            class_name=to_name,
         )
+
+    def _naming(
+        self, num_logits: int
+    ) -> tuple[Callable[[str], int] | None, Callable[[int], str] | None]:
+        """From names to class numbers and back; None where names are not known."""
+        if self.class_names is not None:
+            known = ClassNames.of(num_logits, self.class_names, type(self.model).__name__)
+            return known.index, known.name
+        return getattr(self.model, "class_index", None), getattr(self.model, "class_name", None)
 
     def _run(self, images: Images, methods: dict[str, CamMethod]) -> tuple[Captured, Tape | None]:
         """One pass, with what the methods need of it."""
@@ -241,6 +259,13 @@ def _check(images: object) -> None:
     if images.ndim != 4 or not images.is_floating_point() or len(images) == 0:
         shape = f"{tuple(images.shape)} {images.dtype}"
         raise ShapeError(f"images are (N, C, H, W) of floats with N ≥ 1; these are {shape}")
+
+
+def _checked_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
+    """The names as a tuple; one string is not a list of letters."""
+    if isinstance(names, str):
+        raise OptionError(f"class_names is a list of names, not one string ('{names}')")
+    return None if names is None else tuple(names)
 
 
 def _averaged(computed: Computed, count: int) -> Computed:

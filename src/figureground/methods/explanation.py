@@ -21,10 +21,10 @@ from figureground.base.record import provenance, write_atomically, write_json
 from figureground.base.shapes import Images, Logits
 from figureground.capture import LayerChoice
 from figureground.maps import overlay
-from figureground.methods.cnn_fixations import Fixations
 from figureground.methods.dff import Concepts
+from figureground.methods.fixations.points import Fixations
 from figureground.methods.method import CamMethod
-from figureground.methods.problems import Problem
+from figureground.methods.problems import ExplanationProblem
 
 _SHOWN = 8  # images that a notebook shows
 
@@ -55,7 +55,7 @@ class Explanation:
     methods: Mapping[str, CamMethod]
     layers: tuple[LayerChoice, ...]
     details: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[ExplanationProblem, ...] = ()
     class_name: Callable[[int], str] | None = None
 
     @property
@@ -127,8 +127,8 @@ class Explanation:
         kept = self.maps.get(name)
         maps = self.map_of(name, layer or (next(iter(kept)) if isinstance(kept, dict) else None))
         n, k = maps.shape[:2]
-        pictures = _displayable(self.images if images is None else images)
-        repeated = pictures[:, None].expand(-1, k, -1, -1, -1).flatten(0, 1)
+        shown = _displayable(self.images if images is None else images)
+        repeated = shown[:, None].expand(-1, k, -1, -1, -1).flatten(0, 1)
         painted = overlay(
             repeated, maps.flatten(0, 1), colour_map=colour_map, alpha_by_value=alpha_by_value
         )
@@ -147,9 +147,7 @@ class Explanation:
         if self.classes is None:
             return f"target {position}"
         index = int(self.classes[image, position])
-        if self.class_name is None or self.logits.shape[1] == 1:  # one logit stands for two classes
-            return str(index)
-        return self.class_name(index)
+        return str(index) if self.class_name is None else self.class_name(index)
 
     def save(self, folder: Path | str) -> Path:
         """Write overlays (PNG), raw maps (``maps.npz``) and, last, ``record.json``.
@@ -162,7 +160,7 @@ class Explanation:
         """
         target = Path(folder)
         arrays: dict[str, Any] = {"logits": self.logits.cpu().numpy()}
-        pictures: list[str] = []
+        files: list[str] = []
         for method, layer, maps in self._each():
             arrays[f"{method}/{layer}" if layer else method] = maps.cpu().numpy()
             painted = self.overlay(method, layer=layer).cpu().numpy()
@@ -173,15 +171,15 @@ class Explanation:
                         [f"{image:05d}", method, layer and layer.replace(".", "_"), str(position)],
                     )
                 )
-                pictures.append(f"{name}.png")
-                write_atomically(target / pictures[-1], _png(painted[image, position]))
+                files.append(f"{name}.png")
+                write_atomically(target / files[-1], _png(painted[image, position]))
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
         write_atomically(target / "maps.npz", buffer.getvalue())
-        write_json(target / "record.json", self._record(pictures))
+        write_json(target / "record.json", self._record(files))
         return target
 
-    def _record(self, pictures: list[str]) -> dict[str, object]:
+    def _record(self, files: list[str]) -> dict[str, object]:
         return {
             "schema": 1,
             "kind": "explanation",
@@ -191,7 +189,7 @@ class Explanation:
             "classes": None if self.classes is None else self.classes.tolist(),
             "scores": self.scores.tolist(),
             "problems": list(self.problems),
-            "pictures": pictures,
+            "images": files,
         }
 
     def _each(self) -> Iterator[tuple[str, str | None, Tensor]]:
@@ -220,14 +218,14 @@ class Explanation:
         return f"<table>{''.join(rows)}</table>{note}<p>layer {html.escape(', '.join(map(str, self.layers)))}</p>"
 
 
-def _cell(title: str, picture: np.ndarray) -> str:
-    code = base64.b64encode(_png(picture)).decode()
+def _cell(title: str, image: np.ndarray) -> str:
+    code = base64.b64encode(_png(image)).decode()
     return f'<td><img alt="{html.escape(title)}" src="data:image/png;base64,{code}"><br>{html.escape(title)}</td>'
 
 
-def _png(picture: np.ndarray) -> bytes:
+def _png(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG", compress_level=1)
+    Image.fromarray(image).save(buffer, format="PNG", compress_level=1)
     return buffer.getvalue()
 
 

@@ -2,11 +2,9 @@
 
 __all__ = ["GradCAM", "grad_cam"]
 
-from typing import ClassVar
-
-from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
-from figureground.methods.method import CamMethod, MethodInputs, Need, channel_sum
+from figureground.methods.method import CamMethod, MethodInputs, channel_sum
+from figureground.methods.registry import METHODS
 
 
 def grad_cam(activations: Activations, gradients: Gradients) -> MapStack:
@@ -39,15 +37,7 @@ def grad_cam(activations: Activations, gradients: Gradients) -> MapStack:
 class GradCAM(CamMethod):
     """Grad-CAM of the last feature map (Selvaraju et al. 2017)."""
 
-    name: ClassVar[str] = "grad-cam"
-    title: ClassVar[str] = "Grad-CAM"
-    paper: ClassVar[Paper] = Paper(
-        "Selvaraju et al.",
-        "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
-        2017,
-        "ICCV, arXiv 1610.02391",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
+    entry = METHODS["grad-cam"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

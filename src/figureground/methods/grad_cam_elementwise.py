@@ -2,11 +2,9 @@
 
 __all__ = ["GradCAMElementwise", "grad_cam_elementwise"]
 
-from typing import ClassVar
-
-from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
-from figureground.methods.method import CamMethod, MethodInputs, Need, channel_sum
+from figureground.methods.method import CamMethod, MethodInputs, channel_sum
+from figureground.methods.registry import METHODS
 
 
 def grad_cam_elementwise(activations: Activations, gradients: Gradients) -> MapStack:
@@ -33,15 +31,7 @@ def grad_cam_elementwise(activations: Activations, gradients: Gradients) -> MapS
 class GradCAMElementwise(CamMethod):
     """Element-wise Grad-CAM."""
 
-    name: ClassVar[str] = "grad-cam-elementwise"
-    title: ClassVar[str] = "Grad-CAM, element-wise"
-    paper: ClassVar[Paper] = Paper(
-        "Gildenblat et al.",
-        "PyTorch library for CAM methods",
-        2021,
-        "github.com/jacobgil/pytorch-grad-cam",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
+    entry = METHODS["grad-cam-elementwise"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

@@ -2,13 +2,11 @@
 
 __all__ = ["GradCAMPlusPlus", "grad_cam_plus_plus"]
 
-from typing import ClassVar
-
 import torch
 
-from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
-from figureground.methods.method import CamMethod, MethodInputs, Need, channel_sum
+from figureground.methods.method import CamMethod, MethodInputs, channel_sum
+from figureground.methods.registry import METHODS
 
 
 def grad_cam_plus_plus(activations: Activations, gradients: Gradients) -> MapStack:
@@ -43,15 +41,7 @@ def grad_cam_plus_plus(activations: Activations, gradients: Gradients) -> MapSta
 class GradCAMPlusPlus(CamMethod):
     """Grad-CAM++ of the last feature map (Chattopadhay et al. 2018)."""
 
-    name: ClassVar[str] = "grad-cam++"
-    title: ClassVar[str] = "Grad-CAM++"
-    paper: ClassVar[Paper] = Paper(
-        "Chattopadhay et al.",
-        "Grad-CAM++: Generalized Gradient-based Visual Explanations for Deep Convolutional Networks",
-        2018,
-        "WACV, arXiv 1710.11063",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
+    entry = METHODS["grad-cam++"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

@@ -2,11 +2,9 @@
 
 __all__ = ["HiResCAM", "hires_cam"]
 
-from typing import ClassVar
-
-from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
-from figureground.methods.method import CamMethod, MethodInputs, Need, channel_sum
+from figureground.methods.method import CamMethod, MethodInputs, channel_sum
+from figureground.methods.registry import METHODS
 
 
 def hires_cam(activations: Activations, gradients: Gradients) -> MapStack:
@@ -37,16 +35,7 @@ def hires_cam(activations: Activations, gradients: Gradients) -> MapStack:
 class HiResCAM(CamMethod):
     """HiRes-CAM of the last feature map (Draelos & Carin 2020)."""
 
-    name: ClassVar[str] = "hires-cam"
-    title: ClassVar[str] = "HiRes-CAM"
-    paper: ClassVar[Paper] = Paper(
-        "Draelos & Carin",
-        "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks",
-        2020,
-        "arXiv 2011.08891",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
-    signed: ClassVar[bool] = True
+    entry = METHODS["hires-cam"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, signed."""

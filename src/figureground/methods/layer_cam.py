@@ -2,11 +2,9 @@
 
 __all__ = ["LayerCAM", "layer_cam"]
 
-from typing import ClassVar
-
-from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
-from figureground.methods.method import CamMethod, MethodInputs, Need, channel_sum
+from figureground.methods.method import CamMethod, MethodInputs, channel_sum
+from figureground.methods.registry import METHODS
 
 
 def layer_cam(activations: Activations, gradients: Gradients) -> MapStack:
@@ -31,15 +29,7 @@ def layer_cam(activations: Activations, gradients: Gradients) -> MapStack:
 class LayerCAM(CamMethod):
     """Layer-CAM (Jiang et al. 2021)."""
 
-    name: ClassVar[str] = "layer-cam"
-    title: ClassVar[str] = "Layer-CAM"
-    paper: ClassVar[Paper] = Paper(
-        "Jiang et al.",
-        "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization",
-        2021,
-        "IEEE Transactions on Image Processing 30",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
+    entry = METHODS["layer-cam"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

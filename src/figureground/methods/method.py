@@ -1,11 +1,11 @@
-"""What a CAM method is: a pure function of captured tensors, and the facts about it."""
+"""What a CAM method is: a pure function of captured tensors, and what the explainer must know of it."""
 
-__all__ = ["CamMethod", "MethodInputs", "MethodResult", "Need", "channel_sum"]
+__all__ = ["CamMethod", "MethodInputs", "MethodResult", "channel_sum"]
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -21,8 +21,9 @@ from figureground.base.shapes import (
     MapStack,
 )
 from figureground.capture.directions import Directions
+from figureground.methods.entry import MethodEntry, Need
 
-Need = Literal["gradients", "class-maps", "tape", "concept-logits"]
+_DESCRIBED = ("name", "title", "paper", "needs", "class_specific", "per_layer", "signed")
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,10 @@ class MethodResult:
 class CamMethod(ABC):
     """Base of all methods. An instance holds options; ``maps`` computes raw maps.
 
+    A method of the registry has its ``entry`` there, and the rest from it. One of your own sets the others itself.
+
     Class attributes:
+        entry: Its line of the registry.
         name: As users type it.
         title: As printed.
         paper: Where it comes from.
@@ -82,6 +86,7 @@ class CamMethod(ABC):
         signed: Whether negative values carry meaning (evidence against).
     """
 
+    entry: ClassVar[MethodEntry | None] = None
     name: ClassVar[str]
     title: ClassVar[str]
     paper: ClassVar[Paper]
@@ -89,6 +94,12 @@ class CamMethod(ABC):
     class_specific: ClassVar[bool] = True
     per_layer: ClassVar[bool] = True
     signed: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        entry = cls.__dict__.get("entry")
+        for name in _DESCRIBED if entry is not None else ():
+            setattr(cls, name, getattr(entry, name))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"  # methods with options are dataclasses and show them

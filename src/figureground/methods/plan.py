@@ -13,7 +13,8 @@ from torch import Tensor
 from figureground.base.errors import HeadError
 from figureground.base.shapes import Images, MapsPerClass
 from figureground.capture import Captured, Directions
-from figureground.methods.method import CamMethod, MethodInputs, MethodResult, Need
+from figureground.methods.entry import Need
+from figureground.methods.method import CamMethod, MethodInputs, MethodResult
 
 # classes are taken in parts, so that gradients × classes never hold more numbers than this at a time
 _MOST_NUMBERS = 2**26

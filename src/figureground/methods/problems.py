@@ -1,6 +1,6 @@
 """Maps that show nothing, and the cause as far as the run tells it."""
 
-__all__ = ["Problem", "find_problems"]
+__all__ = ["ExplanationProblem", "find_problems"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _NO_GRADIENT = (
 
 
 @dataclass(frozen=True)
-class Problem:
+class ExplanationProblem:
     """One map that should not be read.
 
     Args:
@@ -39,7 +39,7 @@ class Problem:
 
 def find_problems(
     computed: Computed, run: Captured, methods: Mapping[str, CamMethod]
-) -> tuple[Problem, ...]:
+) -> tuple[ExplanationProblem, ...]:
     """Blank, constant and non-finite maps, each with its cause where the run shows it.
 
     Args:
@@ -63,7 +63,7 @@ def find_problems(
                     continue
                 zero = zeros is not None and zeros[image][position]
                 kind, message = _cause(problem, dead=dead[layer][image], flat=zero)
-                found.append(Problem(name, layer, image, position, kind, message))
+                found.append(ExplanationProblem(name, layer, image, position, kind, message))
     return tuple(found)
 
 

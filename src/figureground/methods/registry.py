@@ -1,80 +1,146 @@
-"""Every method by name."""
+"""Every method by name, described without loading it: reading this needs no torch."""
 
-__all__ = ["METHODS", "find_methods"]
+__all__ = ["METHODS"]
 
-import re
-from collections.abc import Sequence
+from figureground.base.paper import Paper
+from figureground.methods.entry import MethodEntry
 
-from figureground.base.errors import OptionError, unknown_option
-from figureground.methods.cam import CAM
-from figureground.methods.cnn_fixations import CNNFixations
-from figureground.methods.dff import DeepFeatureFactorization
-from figureground.methods.eigen_cam import EigenCAM
-from figureground.methods.eigen_grad_cam import EigenGradCAM
-from figureground.methods.grad_cam import GradCAM
-from figureground.methods.grad_cam_elementwise import GradCAMElementwise
-from figureground.methods.grad_cam_plus_plus import GradCAMPlusPlus
-from figureground.methods.hires_cam import HiResCAM
-from figureground.methods.layer_cam import LayerCAM
-from figureground.methods.method import CamMethod
-from figureground.methods.xgrad_cam import XGradCAM
-
-METHODS: dict[str, type[CamMethod]] = {
-    "cam": CAM,
-    "grad-cam": GradCAM,
-    "grad-cam++": GradCAMPlusPlus,
-    "xgrad-cam": XGradCAM,
-    "hires-cam": HiResCAM,
-    "layer-cam": LayerCAM,
-    "grad-cam-elementwise": GradCAMElementwise,
-    "eigen-cam": EigenCAM,
-    "eigen-grad-cam": EigenGradCAM,
-    "cnn-fixations": CNNFixations,
-    "dff": DeepFeatureFactorization,
+METHODS: dict[str, MethodEntry] = {
+    "cam": MethodEntry(
+        "cam",
+        "CAM",
+        "cam.CAM",
+        paper=Paper(
+            "Zhou et al.",
+            "Learning Deep Features for Discriminative Localization",
+            2016,
+            "CVPR, arXiv 1512.04150",
+        ),
+        needs=frozenset({"class-maps"}),
+        signed=True,
+    ),
+    "grad-cam": MethodEntry(
+        "grad-cam",
+        "Grad-CAM",
+        "grad_cam.GradCAM",
+        paper=Paper(
+            "Selvaraju et al.",
+            "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
+            2017,
+            "ICCV, arXiv 1610.02391",
+        ),
+        needs=frozenset({"gradients"}),
+    ),
+    "grad-cam++": MethodEntry(
+        "grad-cam++",
+        "Grad-CAM++",
+        "grad_cam_plus_plus.GradCAMPlusPlus",
+        paper=Paper(
+            "Chattopadhay et al.",
+            "Grad-CAM++: Generalized Gradient-based Visual Explanations for Deep Convolutional Networks",
+            2018,
+            "WACV, arXiv 1710.11063",
+        ),
+        needs=frozenset({"gradients"}),
+    ),
+    "xgrad-cam": MethodEntry(
+        "xgrad-cam",
+        "XGrad-CAM",
+        "xgrad_cam.XGradCAM",
+        paper=Paper(
+            "Fu et al.",
+            "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs",
+            2020,
+            "BMVC, arXiv 2008.02312",
+        ),
+        needs=frozenset({"gradients"}),
+    ),
+    "hires-cam": MethodEntry(
+        "hires-cam",
+        "HiRes-CAM",
+        "hires_cam.HiResCAM",
+        paper=Paper(
+            "Draelos & Carin",
+            "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks",
+            2020,
+            "arXiv 2011.08891",
+        ),
+        needs=frozenset({"gradients"}),
+        signed=True,
+    ),
+    "layer-cam": MethodEntry(
+        "layer-cam",
+        "Layer-CAM",
+        "layer_cam.LayerCAM",
+        paper=Paper(
+            "Jiang et al.",
+            "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization",
+            2021,
+            "IEEE Transactions on Image Processing 30",
+        ),
+        needs=frozenset({"gradients"}),
+    ),
+    "grad-cam-elementwise": MethodEntry(
+        "grad-cam-elementwise",
+        "Grad-CAM, element-wise",
+        "grad_cam_elementwise.GradCAMElementwise",
+        paper=Paper(
+            "Gildenblat et al.",
+            "PyTorch library for CAM methods",
+            2021,
+            "github.com/jacobgil/pytorch-grad-cam",
+        ),
+        needs=frozenset({"gradients"}),
+    ),
+    "eigen-cam": MethodEntry(
+        "eigen-cam",
+        "Eigen-CAM",
+        "eigen_cam.EigenCAM",
+        paper=Paper(
+            "Muhammad & Yeasin",
+            "Eigen-CAM: Class Activation Map using Principal Components",
+            2020,
+            "IJCNN, arXiv 2008.00299",
+        ),
+        class_specific=False,
+    ),
+    "eigen-grad-cam": MethodEntry(
+        "eigen-grad-cam",
+        "Eigen-Grad-CAM",
+        "eigen_grad_cam.EigenGradCAM",
+        paper=Paper(
+            "Gildenblat et al.",
+            "PyTorch library for CAM methods",
+            2021,
+            "github.com/jacobgil/pytorch-grad-cam",
+        ),
+        needs=frozenset({"gradients"}),
+        signed=True,
+    ),
+    "cnn-fixations": MethodEntry(
+        "cnn-fixations",
+        "CNN-fixations",
+        "cnn_fixations.CNNFixations",
+        paper=Paper(
+            "Mopuri, Garg and Babu",
+            "CNN Fixations: An Unraveling Approach to Visualize the Discriminative Image Regions",
+            2018,
+            "IEEE TIP, arXiv 1708.06670",
+        ),
+        needs=frozenset({"tape"}),
+        per_layer=False,
+    ),
+    "dff": MethodEntry(
+        "dff",
+        "Deep feature factorization",
+        "dff.DeepFeatureFactorization",
+        paper=Paper(
+            "Collins, Achanta & Süsstrunk",
+            "Deep Feature Factorization for Concept Discovery",
+            2018,
+            "ECCV, arXiv 1806.10206",
+        ),
+        needs=frozenset({"concept-logits"}),
+        class_specific=False,
+    ),
 }
-
-
-def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[str, CamMethod]:
-    """The methods that were asked for.
-
-    Args:
-        methods: Names (``grad-cam``; case and punctuation do not matter, ``GradCAMPlusPlus`` and ``gradcam++`` are
-            ``grad-cam++``), instances with options (``EigenCAM(center=True)``), one or several.
-
-    Returns:
-        Name -> method, in the order asked for.
-
-    Raises:
-        OptionError: Unknown name, nothing asked for, or one name twice.
-
-    Examples:
-        >>> list(find_methods(["GradCAM++", "eigencam"]))
-        ['grad-cam++', 'eigen-cam']
-    """  # noqa: DOC501 - unknown_option makes an OptionError
-    asked = [methods] if isinstance(methods, str | CamMethod) else list(methods)
-    if not asked:
-        raise OptionError("no method asked for")
-    known = {_canonical(name): name for name in METHODS}
-    found: dict[str, CamMethod] = {}
-    for one in asked:
-        if isinstance(one, CamMethod):
-            name, method = one.name, one
-        else:
-            key = _canonical(one)
-            if key not in known:
-                raise unknown_option("method", one, METHODS)
-            name = known[key]
-            method = METHODS[name]()
-        if name in found:
-            raise OptionError(
-                f"method '{name}' is asked for twice; run it twice to compare its options"
-            )
-        found[name] = method
-    return found
-
-
-def _canonical(name: str) -> str:
-    """Letters and digits only, ``++`` spelled out."""
-    spelled = re.sub(r"[^a-z0-9+]", "", name.lower()).replace("++", "plusplus").replace("+", "")
-    spelled = re.sub(r"campp$", "camplusplus", spelled)
-    return "dff" if spelled == "deepfeaturefactorization" else spelled

@@ -13,7 +13,7 @@ SMOOTHING_VIEWS = 2 * len(_CONTRASTS)
 
 
 def smoothing_views(images: Images) -> Float[Tensor, "views c H W"]:
-    """Each image at three contrasts, then the same mirrored; the unchanged images come first.
+    """Each image at three contrasts, then the same flipped; the unchanged images come first.
 
     Args:
         images: ``(N, C, H, W)``.
@@ -26,7 +26,7 @@ def smoothing_views(images: Images) -> Float[Tensor, "views c H W"]:
 
 
 def smoothed(maps: Float[Tensor, "views K h w"], count: int) -> MapsPerClass:
-    """The maps of the views, mirrored back and averaged.
+    """The maps of the views, flipped back and averaged.
 
     Args:
         maps: ``(6 N, K, h, w)`` of ``smoothing_views``.
@@ -35,5 +35,5 @@ def smoothed(maps: Float[Tensor, "views K h w"], count: int) -> MapsPerClass:
     Returns:
         ``(N, K, h, w)``.
     """
-    upright, mirrored = maps.chunk(2)
-    return torch.cat([upright, mirrored.flip(-1)]).reshape(-1, count, *maps.shape[1:]).mean(0)
+    upright, flipped = maps.chunk(2)
+    return torch.cat([upright, flipped.flip(-1)]).reshape(-1, count, *maps.shape[1:]).mean(0)

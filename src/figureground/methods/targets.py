@@ -3,19 +3,22 @@
 __all__ = ["ClassSpec", "Target", "Targets", "resolve_targets"]
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor
 
+from figureground.base.classes import class_logits, class_number
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Logits
 from figureground.capture.directions import Directions
 
 Target = Callable[[Tensor], Tensor]
-ClassSpec = None | int | str | Tensor | Target | Sequence[int | str] | Sequence[Target]
+ClassSpec = (
+    None | SupportsIndex | str | Tensor | Target | Sequence[SupportsIndex | str] | Sequence[Target]
+)
 NameToIndex = Callable[[str], int]
 
 
@@ -54,7 +57,7 @@ def resolve_targets(
     functions = _given_functions(classes)
     if functions:
         return _functions(functions, logits)
-    scores = logits if logits.shape[1] > 1 else torch.cat([-logits, logits], 1)
+    scores = class_logits(logits)
     return _indices(_checked(_asked(classes, scores, name_to_index), scores.shape[1]), logits)
 
 
@@ -67,15 +70,20 @@ def _given_functions(classes: ClassSpec) -> list[Target]:
 
 def _asked(classes: Any, scores: Tensor, name_to_index: NameToIndex | None) -> Tensor:  # noqa: ANN401
     """Class numbers as ``(N, K)``, or ``(1, K)`` where all images are asked for the same."""
-    if isinstance(classes, Tensor):
+    if isinstance(classes, Tensor) and classes.ndim > 0:
         return _tensor(classes, scores)
     top = "top1" if classes is None else classes
     if isinstance(top, str) and re.fullmatch(r"top\d+", top):
         return _top(int(top[3:]), scores)
-    wanted = [classes] if isinstance(classes, int | str) else list(classes)
+    wanted = list(classes) if isinstance(classes, Iterable) and not _is_one(classes) else [classes]
     if not wanted:
         raise OptionError("no class asked for; leave classes out for the predicted one")
     return torch.tensor([[_number(one, name_to_index) for one in wanted]], device=scores.device)
+
+
+def _is_one(classes: object) -> bool:
+    """A name, or a tensor or array of no axes."""
+    return isinstance(classes, str) or getattr(classes, "ndim", 1) == 0
 
 
 def _functions(functions: Sequence[Target], logits: Logits) -> Targets:
@@ -114,25 +122,25 @@ def _top(count: int, scores: Tensor) -> Tensor:
 def _tensor(classes: Tensor, logits: Logits) -> Tensor:
     """Per-image class numbers as ``(N, K)``."""
     columns = classes[:, None] if classes.ndim == 1 else classes
-    if columns.ndim != 2 or columns.shape[0] != logits.shape[0] or columns.is_floating_point():
+    if columns.ndim != 2 or columns.shape[0] != logits.shape[0] or not _holds_integers(columns):
         shape = f"{tuple(classes.shape)} {classes.dtype}"
         message = f"a tensor of classes is (N,) or (N, K) of integers with N = {logits.shape[0]} images; it is {shape}"
         raise ShapeError(f"{message}; for the same classes on every image give a list")
     return columns.to(logits.device, torch.long)
 
 
+def _holds_integers(tensor: Tensor) -> bool:
+    return not (tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool)
+
+
 def _number(one: object, name_to_index: NameToIndex | None) -> int:
-    if isinstance(one, str):
-        if name_to_index is None:
-            raise OptionError(
-                f"class '{one}' is a name, and this model has no class names; give its number"
-            )
-        return name_to_index(one)
-    if isinstance(one, int) and not isinstance(one, bool):
-        return one
-    raise OptionError(
-        f"a class is a number, a name, 'topK' or a function of the logits, not {type(one).__name__}"
-    )
+    if not isinstance(one, str):
+        return class_number(one)
+    if name_to_index is None:
+        raise OptionError(
+            f"class '{one}' is a name, and this model has no class names; give its number or class names"
+        )
+    return name_to_index(one)
 
 
 def _checked(indices: Tensor, count: int) -> Tensor:

@@ -2,13 +2,11 @@
 
 __all__ = ["XGradCAM", "xgrad_cam"]
 
-from typing import ClassVar
-
 import torch
 
-from figureground.base.paper import Paper
 from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
-from figureground.methods.method import CamMethod, MethodInputs, Need, channel_sum
+from figureground.methods.method import CamMethod, MethodInputs, channel_sum
+from figureground.methods.registry import METHODS
 
 
 def xgrad_cam(activations: Activations, gradients: Gradients) -> MapStack:
@@ -42,15 +40,7 @@ def xgrad_cam(activations: Activations, gradients: Gradients) -> MapStack:
 class XGradCAM(CamMethod):
     """XGrad-CAM of the last feature map (Fu et al. 2020)."""
 
-    name: ClassVar[str] = "xgrad-cam"
-    title: ClassVar[str] = "XGrad-CAM"
-    paper: ClassVar[Paper] = Paper(
-        "Fu et al.",
-        "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs",
-        2020,
-        "BMVC, arXiv 2008.02312",
-    )
-    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
+    entry = METHODS["xgrad-cam"]
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

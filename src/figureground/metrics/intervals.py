@@ -15,7 +15,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 from jaxtyping import Bool, Shaped
-from scipy.stats import binomtest, t as student
 from torch import Tensor
 
 from figureground.base.errors import OptionError, ShapeError
@@ -173,6 +172,8 @@ def seeds_difference(
         raise ShapeError(
             f"{len(first)} values against {len(second)}: at least two pairs are needed"
         )
+    from scipy.stats import t as student  # noqa: PLC0415 - slow to import
+
     gaps = first.double() - second.double()
     half = float(gaps.std() / len(gaps) ** 0.5 * student.ppf((1 + level) / 2, len(gaps) - 1))
     middle = float(gaps.mean())
@@ -202,6 +203,8 @@ def mcnemar(first: Bool[Tensor, " N"], second: Bool[Tensor, " N"]) -> McNemar:
     """
     if first.shape != second.shape:
         raise ShapeError(f"{len(first)} hits against {len(second)}: pairs need the same images")
+    from scipy.stats import binomtest  # noqa: PLC0415 - slow to import
+
     only_first = int((first & ~second).sum())
     only_second = int((second & ~first).sum())
     total = only_first + only_second

@@ -1,4 +1,4 @@
-"""Networks of depthwise and grouped convolutions for 32 × 32 pictures."""
+"""Networks of depthwise and grouped convolutions for 32 × 32 images."""
 
 __all__ = ["CifarMobileNetV2", "CifarShuffleNetV1", "CifarShuffleNetV2"]
 
@@ -16,8 +16,8 @@ class _Staged(nn.Module):
         super().__init__()
         self.num_classes = head.out_features
         self.stem = stem
-        for place, stage in enumerate(stages):
-            self.add_module(f"layer{place + 1}", stage)
+        for index, stage in enumerate(stages):
+            self.add_module(f"layer{index + 1}", stage)
         self.count = len(stages)
         self.fc = head
         for module in self.modules():
@@ -34,13 +34,13 @@ class _Staged(nn.Module):
             ``(N, num_classes)``.
         """
         features = self.stem(images)
-        for place in range(self.count):
-            features = self.get_submodule(f"layer{place + 1}")(features)
+        for index in range(self.count):
+            features = self.get_submodule(f"layer{index + 1}")(features)
         return self.fc(features.mean(dim=(2, 3)))
 
 
 class CifarMobileNetV2(_Staged):
-    """MobileNetV2 at half width for 32 × 32 pictures, as in the distillation benchmark: 2 × 2 positions at the end.
+    """MobileNetV2 at half width for 32 × 32 images, as in the distillation benchmark: 2 × 2 positions at the end.
 
     Args:
         num_classes: Number of logits.
@@ -50,7 +50,7 @@ class CifarMobileNetV2(_Staged):
 
     References:
         Sandler, Howard, Zhu, Zhmoginov, Chen (2018). MobileNetV2: Inverted residuals and linear bottlenecks. CVPR,
-        arXiv:1801.04381. *Differs:* the benchmark's strides for small pictures, and plain ReLU.
+        arXiv:1801.04381. *Differs:* the benchmark's strides for small images, and plain ReLU.
 
     Examples:
         >>> network = CifarMobileNetV2(num_classes=100)
@@ -75,7 +75,7 @@ class CifarMobileNetV2(_Staged):
 
 
 class CifarShuffleNetV1(_Staged):
-    """ShuffleNet with 3 groups for 32 × 32 pictures, as in the distillation benchmark: 4 × 4 positions at the end.
+    """ShuffleNet with 3 groups for 32 × 32 images, as in the distillation benchmark: 4 × 4 positions at the end.
 
     Args:
         num_classes: Number of logits.
@@ -104,7 +104,7 @@ class CifarShuffleNetV1(_Staged):
 
 
 class CifarShuffleNetV2(_Staged):
-    """ShuffleNetV2 for 32 × 32 pictures, as in the distillation benchmark: 4 × 4 positions at the end.
+    """ShuffleNetV2 for 32 × 32 images, as in the distillation benchmark: 4 × 4 positions at the end.
 
     Args:
         num_classes: Number of logits.

@@ -1,4 +1,4 @@
-"""Residual networks for 32 × 32 pictures."""
+"""Residual networks for 32 × 32 images."""
 
 __all__ = ["CifarResNet"]
 

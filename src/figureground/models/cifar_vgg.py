@@ -1,4 +1,4 @@
-"""VGG networks for 32 × 32 pictures."""
+"""VGG networks for 32 × 32 images."""
 
 __all__ = ["CifarVGG"]
 
@@ -38,9 +38,9 @@ class CifarVGG(nn.Module):
             raise unknown_option("depth of a VGG network", depth, map(str, _COUNTS))
         self.num_classes = num_classes
         sizes = (channels, *_WIDTHS)
-        for place, count in enumerate(_COUNTS[depth]):
-            stage = _stage(sizes[place], sizes[place + 1], count)
-            self.add_module(f"layer{place + 1}", stage)
+        for index, count in enumerate(_COUNTS[depth]):
+            stage = _stage(sizes[index], sizes[index + 1], count)
+            self.add_module(f"layer{index + 1}", stage)
         self.pool = nn.MaxPool2d(2)
         self.fc = nn.Linear(_WIDTHS[-1], num_classes)
         for module in self.modules():
@@ -59,17 +59,17 @@ class CifarVGG(nn.Module):
             ``(N, num_classes)``.
         """
         features = images
-        for place in range(len(_WIDTHS)):
-            features = self.get_submodule(f"layer{place + 1}")(features)
-            features = self.pool(features) if place < 3 else features
+        for index in range(len(_WIDTHS)):
+            features = self.get_submodule(f"layer{index + 1}")(features)
+            features = self.pool(features) if index < 3 else features
         return self.fc(features.mean(dim=(2, 3)))
 
 
 def _stage(channels_in: int, channels_out: int, count: int) -> nn.Sequential:
     """So many convolutions, each with norm and ReLU."""
     layers: list[nn.Module] = []
-    for place in range(count):
-        first = channels_in if place == 0 else channels_out
+    for index in range(count):
+        first = channels_in if index == 0 else channels_out
         # the norm takes away what the bias adds; the published networks have it, and are counted with it
         layers += [nn.Conv2d(first, channels_out, 3, padding=1), nn.BatchNorm2d(channels_out)]
         layers.append(nn.ReLU())

@@ -1,4 +1,4 @@
-"""Wide residual networks for 32 × 32 pictures."""
+"""Wide residual networks for 32 × 32 images."""
 
 __all__ = ["CifarWideResNet"]
 

@@ -2,30 +2,34 @@
 
 __all__ = ["Classifier"]
 
-from collections.abc import Sequence
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
+from typing import Any, SupportsIndex
 
 import torch
 from torch import Tensor, nn
 
-from figureground.base.errors import ModelError, OptionError, ShapeError
+from figureground.base.classes import ClassNames
+from figureground.base.errors import ModelError, ShapeError
+from figureground.base.outputs import find_logits
 from figureground.base.shapes import Images, Logits
 from figureground.models.preprocessing import Preprocessing
 
 
 class Classifier(nn.Module):
-    """Logits for pictures in [0, 1]: normalises as the network was trained, then runs it.
+    """Logits for images in [0, 1]: normalises as the network was trained, then runs it.
 
     Args:
-        network: Gives logits ``(N, L)`` for normalised pictures, as a tensor or as its output's ``logits``.
-        preprocessing: How pictures are resized, cropped and normalised for it.
+        network: Gives logits ``(N, L)`` for normalised images, in any form that ``find_logits`` knows.
+        preprocessing: How images are resized, cropped and normalised for it.
         name: Where it came from, for records and messages.
-        class_names: One name per logit, where known.
-        num_classes: Number of logits; taken from ``class_names`` or from the network's ``num_classes`` where omitted.
+        class_names: One name per class, where known. A network with one logit has two classes: 1 where the logit is
+            positive, 0 where it is not. Its names are two, or that of class 1 alone (class 0 is then "not" that).
+        num_classes: Number of logits; the network's ``num_classes`` or the number of ``class_names`` where omitted.
         notes: Sentences on what had to be assumed while loading, to be shown to the user.
+        output: How to find the logits in what the network returns, where ``find_logits`` cannot tell.
 
     Raises:
-        ModelError: As many names as logits are needed, and there are more or fewer.
+        ModelError: There are more or fewer names than classes.
 
     Examples:
         >>> plain = Preprocessing((2, 2), "crop", 1.0, "bilinear", (0.5,), (0.25,), 1)
@@ -48,14 +52,16 @@ class Classifier(nn.Module):
         class_names: Sequence[str] | None = None,
         num_classes: int | None = None,
         notes: Sequence[str] = (),
+        output: Callable[[Any], Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.network = network
         self.preprocessing = preprocessing
         self.name = name or type(network).__name__
-        self.class_names = tuple(class_names) if class_names is not None else None
-        self.num_classes = _count(network, self.class_names, num_classes)
+        self.num_classes = _count(network, class_names, num_classes)
+        self.class_names = ClassNames.of(self.num_classes, class_names, self.name).names
         self.notes = tuple(notes)
+        self.output = output
         # not persistent: the weights of a classifier are the weights of its network and nothing else
         for key in ("mean", "std"):
             values = torch.tensor(getattr(preprocessing, key)).view(-1, 1, 1)
@@ -71,120 +77,61 @@ class Classifier(nn.Module):
             ``(N, L)``, before any softmax.
 
         Raises:
-            ShapeError: Not a batch of float pictures with the right number of channels.
-            ModelError: The network's output is not one row of logits per picture.
+            ShapeError: Not a batch of float images with the right number of channels.
+            ModelError: The network's output is not one row of logits per image.
         """
         channels = self.preprocessing.channels
         if images.ndim != 4 or images.shape[1] != channels or not images.is_floating_point():
             raise ShapeError(
-                f"{self.name} needs float pictures (N, {channels}, H, W) in [0, 1], "
+                f"{self.name} needs float images (N, {channels}, H, W) in [0, 1], "
                 f"got {images.dtype} {tuple(images.shape)}"
             )
         normalised = (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
-        return _logits(self.network(normalised), self.name)
+        returned = self.network(normalised)
+        try:
+            return find_logits(returned, len(images), self.output)
+        except ModelError as error:
+            raise ModelError(f"{self.name}: {error}") from None
 
-    def class_index(self, name_or_index: str | int) -> int:
-        """The logit that belongs to a class.
+    @property
+    def classes(self) -> ClassNames:
+        """The classes by number and by name; a network with one logit has two."""
+        return ClassNames.of(self.num_classes, self.class_names, self.name)
+
+    def class_index(self, name_or_index: str | SupportsIndex) -> int:
+        """The number of a class.
 
         A name is looked for in full, then as one of the synonyms of a comma-separated name, then as a part of a name;
-        upper and lower case are the same. A string of digits that is no name counts as an index.
+        upper and lower case are the same. A string of digits that is no name counts as a number.
 
         Args:
             name_or_index: What the user wrote.
 
         Returns:
-            Index in ``[0, num_classes)``.
+            Number of the class: of its logit; for a network with one logit 1 where it is positive, 0 where it is not.
 
         Raises:
             OptionError: No such class, or several; the message names the closest.
         """
-        if isinstance(name_or_index, int):
-            return self._in_range(name_or_index)
-        matches = _matches(name_or_index, self.class_names or ())
-        if not matches and name_or_index.strip().isdecimal():
-            return self._in_range(int(name_or_index))
-        return self._only(matches, name_or_index)
+        return self.classes.index(name_or_index)
 
-    def class_name(self, index: int) -> str:
-        """What a logit stands for.
+    def class_name(self, index: SupportsIndex) -> str:
+        """What a class is called.
 
         Args:
-            index: Of the logit.
+            index: Number of the class.
 
         Returns:
             Its class name, or ``class 5`` where names are not known.
 
         Raises:
-            OptionError: The index is out of range.
+            OptionError: There is no such class.
         """
-        checked = self._in_range(index)
-        return self.class_names[checked] if self.class_names is not None else f"class {checked}"
-
-    def _in_range(self, index: int) -> int:
-        """The index, unless it is out of range."""
-        last = None if self.num_classes is None else self.num_classes - 1
-        if index < 0 or (last is not None and index > last):
-            known = "0 and above" if last is None else f"0 to {last}"
-            raise OptionError(f"no class {index} in {self.name}: indices are {known}")
-        return index
-
-    def _only(self, matches: Sequence[int], given: str) -> int:
-        """The one match, or an error that says why there is not one."""
-        if len(matches) == 1:
-            return matches[0]
-        if not matches and self.class_names is None:
-            raise OptionError(
-                f"no class '{given}': {self.name} has no class names; give an index or a file of class names"
-            )
-        if not matches:
-            close = _closest(given, self.class_names or ())
-            hint = "" if close is None else f"; closest: {close} '{self.class_name(close)}'"
-            raise OptionError(f"no class '{given}' in {self.name}{hint}")
-        shown = ", ".join(f"{index} '{self.class_name(index)}'" for index in matches[:5])
-        more = ", …" if len(matches) > 5 else ""
-        raise OptionError(
-            f"'{given}' fits {len(matches)} classes of {self.name}: {shown}{more}; give a full name or an index"
-        )
-
-
-def _matches(given: str, names: Sequence[str]) -> list[int]:
-    """Indices of the classes that a name fits, by the strictest of three readings that fits any."""
-    wanted = given.strip().casefold()
-    folded = [name.casefold() for name in names]
-    exact = [i for i, name in enumerate(folded) if name == wanted]
-    synonyms = [
-        i for i, name in enumerate(folded) if wanted in [part.strip() for part in name.split(",")]
-    ]
-    # a number is never a part of a name: "1" must not find "class 10"
-    partly = wanted and not wanted.isdecimal()
-    parts = [i for i, name in enumerate(folded) if partly and wanted in name]
-    return exact or synonyms or parts
-
-
-def _closest(given: str, names: Sequence[str]) -> int | None:
-    """The class one of whose synonyms looks most like what was written."""
-    parts = {
-        part.strip(): index
-        for index, name in reversed(list(enumerate(names)))
-        for part in name.casefold().split(",")
-    }
-    close = get_close_matches(given.strip().casefold(), parts, n=1, cutoff=0.4)
-    return parts[close[0]] if close else None
+        return self.classes.name(index)
 
 
 def _count(network: nn.Module, names: Sequence[str] | None, given: int | None) -> int | None:
-    """The number of logits as far as it is known, and that there are as many names."""
+    """The number of logits as far as it is known."""
     own = getattr(network, "num_classes", None)
-    count = given if given is not None else own if isinstance(own, int) and own > 0 else None
-    if names is not None and count is not None and len(names) != count:
-        raise ModelError(f"{len(names)} class names for a network with {count} outputs")
-    return count if names is None else len(names)
-
-
-def _logits(output: object, name: str) -> Tensor:
-    """The logits in what a network returned."""
-    logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        came = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-        raise ModelError(f"{name} must return logits (N, L), got {came}")
-    return logits
+    known = given if given is not None else own if isinstance(own, int) and own > 0 else None
+    return len(names) if known is None and names is not None else known

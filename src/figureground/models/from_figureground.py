@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 
 from torch import nn
-from torchvision.models import AlexNet_Weights
 
 from figureground.base.errors import ModelError, OptionError, unknown_option
 from figureground.models.cifar_mobile import (
@@ -19,6 +18,7 @@ from figureground.models.cifar_resnet import CifarResNet
 from figureground.models.cifar_vgg import CifarVGG
 from figureground.models.cifar_wide_resnet import CifarWideResNet
 from figureground.models.gap_networks import alexnet_gap, googlenet_gap, vgg16_gap
+from figureground.models.imagenet import imagenet_names
 from figureground.models.lenet_gap import LeNetGAP
 from figureground.models.preprocessing import Preprocessing
 from figureground.models.small_resnet import SmallResNet
@@ -33,7 +33,7 @@ _CIFAR = Preprocessing(
     resize="stretch",
     crop_fraction=1.0,
     interpolation="bilinear",
-    # ImageNet's numbers on CIFAR pictures: the published weights were trained so, and do worse with CIFAR's own
+    # ImageNet's numbers on CIFAR images: the published weights were trained so, and do worse with CIFAR's own
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
 )
@@ -45,7 +45,6 @@ _STL_NAMES = (
     *("dog", "horse", "monkey", "ship", "truck"),
 )
 _STL = _CIFAR.changed({"size": (96, 96)})
-_IMAGENET_NAMES = tuple(AlexNet_Weights.DEFAULT.meta["categories"])
 _IMAGENET = Preprocessing(
     size=(224, 224),
     resize="crop",
@@ -54,7 +53,7 @@ _IMAGENET = Preprocessing(
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
 )
-# what torchvision's GoogLeNet makes of pictures normalised as above, before its first layer
+# what torchvision's GoogLeNet makes of images normalised as above, before its first layer
 _HALVES = _IMAGENET.changed({"mean": (0.5,) * 3, "std": (0.5,) * 3})
 _DIGITS = Preprocessing(
     size=(100, 100),
@@ -73,12 +72,12 @@ class Network:
     Args:
         factory: Builds it; takes ``num_classes`` and ``channels``.
         preprocessing: What it was made for.
-        class_names: Of its data set.
+        class_names: Of its data set; None for ImageNet's.
     """
 
     factory: Callable[..., nn.Module]
     preprocessing: Preprocessing
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] | None = None
 
 
 NETWORKS = {
@@ -101,9 +100,9 @@ NETWORKS = {
     "cifar-shufflenetv1": Network(CifarShuffleNetV1, _BENCHMARK, _CIFAR_NAMES),
     "cifar-shufflenetv2": Network(CifarShuffleNetV2, _BENCHMARK, _CIFAR_NAMES),
     "small-resnet": Network(SmallResNet, _STL, _STL_NAMES),
-    "alexnet-gap": Network(alexnet_gap, _IMAGENET, _IMAGENET_NAMES),
-    "vgg16-gap": Network(vgg16_gap, _IMAGENET, _IMAGENET_NAMES),
-    "googlenet-gap": Network(googlenet_gap, _HALVES, _IMAGENET_NAMES),
+    "alexnet-gap": Network(alexnet_gap, _IMAGENET),
+    "vgg16-gap": Network(vgg16_gap, _IMAGENET),
+    "googlenet-gap": Network(googlenet_gap, _HALVES),
 }
 
 
@@ -134,8 +133,9 @@ def build(name: str, wanted: Wanted) -> Found:
         raise OptionError(
             f"figureground:{name} cannot take the arguments {dict(wanted.arguments)}: {error}"
         ) from error
-    count = wanted.arguments.get("num_classes", len(entry.class_names))
-    class_names = entry.class_names if count == len(entry.class_names) else None
+    usual = 1000 if entry.class_names is None else len(entry.class_names)
+    count = wanted.arguments.get("num_classes", usual)
+    class_names = (entry.class_names or imagenet_names()) if count == usual else None
     channels = wanted.arguments.get("channels", 3)
     return Found(network, _with_channels(entry.preprocessing, channels), class_names, count)
 
@@ -157,5 +157,5 @@ def _entry(name: str) -> Network:
 
 
 def _with_channels(preprocessing: Preprocessing, channels: int) -> Preprocessing:
-    """The same for grey pictures, or as it is."""
+    """The same for grey images, or as it is."""
     return preprocessing if channels == 3 else preprocessing.changed({"channels": channels})

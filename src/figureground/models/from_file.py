@@ -30,8 +30,8 @@ _PLAIN = Preprocessing(
 def build(name: str, wanted: Wanted) -> Found:
     """What a function in a Python file returns. The file is run: use files that you trust.
 
-    A bare module says how its pictures are prepared by an attribute ``preprocessing`` (ours) or ``pretrained_cfg`` or
-    ``default_cfg`` (timm's form), and may have ``class_names``. Without the first, pictures are taken to be
+    A bare module says how its images are prepared by an attribute ``preprocessing`` (ours) or ``pretrained_cfg`` or
+    ``default_cfg`` (timm's form), and may have ``class_names``. Without the first, images are taken to be
     224 × 224 in [0, 1], and a note says so.
 
     Args:
@@ -39,7 +39,7 @@ def build(name: str, wanted: Wanted) -> Found:
         wanted: ``arguments`` go to the function; whether the network is trained is up to it.
 
     Returns:
-        The network (a module, or a ``Classifier`` as it is) with its facts.
+        The network (a module, or a ``Classifier`` as it is) with what is known of it.
 
     Raises:
         OptionError: No such function in the file, or it does not take the arguments.
@@ -125,7 +125,7 @@ def _call(factory: Callable[..., object], arguments: Mapping[str, Any], name: st
 
 
 def _preprocessing(network: nn.Module, name: str) -> tuple[Preprocessing, tuple[str, ...]]:
-    """What the module says of its pictures, or the plainest assumption and a note on it."""
+    """What the module says of its images, or the plainest assumption and a note on it."""
     own = getattr(network, "preprocessing", None)
     if isinstance(own, Preprocessing):
         return own, ()
@@ -139,13 +139,13 @@ def _preprocessing(network: nn.Module, name: str) -> tuple[Preprocessing, tuple[
     if isinstance(own, Mapping):
         return plain, ()
     note = (
-        f"{name} does not say how its pictures are prepared: assumed a 224 × 224 centre crop with values in "
-        "[0, 1], not normalised; give preprocessing to say otherwise."
+        f"{name} does not say how its images are prepared: assumed a 224 × 224 centre crop with values in "
+        "[0, 1], not normalised. --size, --resize, --mean and --std say otherwise (in the library: preprocessing)."
     )
     return plain, (note,)
 
 
 def _input_channels(network: nn.Module) -> int:
-    """1 where the first convolution takes grey pictures, else 3."""
+    """1 where the first convolution takes grey images, else 3."""
     first = next((part for part in network.modules() if isinstance(part, nn.Conv2d)), None)
     return 1 if first is not None and first.in_channels == 1 else 3

@@ -74,7 +74,7 @@ def from_processor(config: Mapping[str, Any]) -> Preprocessing:
         config: ``to_dict()`` of the processor, or its ``preprocessor_config.json``.
 
     Returns:
-        The preprocessing. A processor that lets the shape vary with the photograph becomes a centre crop.
+        The preprocessing. A processor that lets the shape vary with the image becomes a centre crop.
 
     Examples:
         >>> vit = {
@@ -86,7 +86,7 @@ def from_processor(config: Mapping[str, Any]) -> Preprocessing:
         >>> from_processor(vit).resize
         'stretch'
     """
-    size, resize, fraction = _geometry(config)
+    size, resize, fraction = _resizing(config)
     mean, std = _normalisation(config)
     return Preprocessing(
         size=size,
@@ -118,7 +118,7 @@ def _network(transformers: ModuleType, name: str, how: tuple[Wanted, bool]) -> n
     return models.from_config(config)
 
 
-def _geometry(
+def _resizing(
     config: Mapping[str, Any],
 ) -> tuple[tuple[int, int], Literal["crop", "stretch"], float]:
     """Size, way to resize, and fraction that is kept."""
@@ -130,7 +130,7 @@ def _geometry(
         kept = (cropped.get("height", height), cropped.get("width", width))
         return kept, "stretch", kept[0] / height
     if "crop_pct" in config:
-        # the ConvNeXt processor: small pictures are cropped, large ones stretched whole
+        # the ConvNeXt processor: small images are cropped, large ones stretched whole
         large = edge >= 384
         fraction = 1.0 if large else float(config["crop_pct"] or 1.0)
         return (edge, edge), "stretch" if large else "crop", fraction
@@ -144,7 +144,7 @@ def _sides(size: int | Mapping[str, int]) -> dict[str, int]:
 
 
 def _normalisation(config: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation for pictures in [0, 1], with the processor's own rescaling folded in."""
+    """Mean and standard deviation for images in [0, 1], with the processor's own rescaling folded in."""
     mean, std = (0.0,) * 3, (1.0,) * 3
     if config.get("do_normalize", True):
         mean, std = tuple(config["image_mean"]), tuple(config["image_std"])

@@ -10,9 +10,9 @@ from huggingface_hub import constants, try_to_load_from_cache
 from timm.data.config import resolve_data_config
 from timm.data.imagenet_info import ImageNetInfo
 from torch import nn
-from torchvision.models import AlexNet_Weights
 
 from figureground.base.errors import ModelError, OptionError, unknown_option
+from figureground.models.imagenet import imagenet_names
 from figureground.models.preprocessing import Preprocessing, per_channel
 from figureground.models.source import Found, Wanted, fetching, reachable
 
@@ -105,8 +105,8 @@ def _found(network: nn.Module, wanted: Wanted, name: str) -> Found:
     count: int = network.num_classes  # type: ignore[assignment]
     if count < 1:
         raise ModelError(
-            f"timm:{name} has no classifier, only features; give it one with the argument num_classes and its weights "
-            "with a file"
+            f"timm:{name} has no classifier, only features; give it one with the model argument num_classes "
+            "(--model-arg num_classes=…) and its weights with a file (--weights FILE)"
         )
     class_names = _class_names(config, count)
     return Found(
@@ -161,11 +161,11 @@ def _class_names(config: Mapping[str, Any], count: int) -> tuple[str, ...] | Non
 def _imagenet_names(trained_count: int | None, count: int) -> tuple[str, ...] | None:
     """ImageNet's names, where the numbers of outputs that were trained and that there are leave no doubt."""
     if count == 1001 and trained_count in {1000, 1001}:
-        return ("background", *AlexNet_Weights.IMAGENET1K_V1.meta["categories"])
+        return ("background", *imagenet_names())
     if count != trained_count:
         return None
     if count == 1000:
-        return tuple(AlexNet_Weights.IMAGENET1K_V1.meta["categories"])
+        return imagenet_names()
     return tuple(ImageNetInfo(_SUBSETS[count]).label_descriptions()) if count in _SUBSETS else None
 
 
@@ -174,11 +174,11 @@ def _notes(config: Mapping[str, Any], count: int, *, trained: bool) -> tuple[str
     notes = []
     if trained and config.get("num_classes") != count:
         notes.append(
-            f"The weights were trained for {config.get('num_classes')} classes: the classifier with {count} outputs is "
+            f"The weights were trained for {config.get('num_classes')} classes: the classifier with {count} logits is "
             "untrained."
         )
     if count == 1001:
         notes.append(
-            "1001 outputs: output 0 was taken for background, output 1 + k for ImageNet class k."
+            "1001 logits: logit 0 was taken for background, logit 1 + k for ImageNet class k."
         )
     return tuple(notes)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor, nn
-from torchvision.models.googlenet import BasicConv2d, Inception
 
 from figureground.base.errors import ModelError, OptionError
 from figureground.base.shapes import Images, Logits
@@ -33,7 +32,7 @@ class GapNetwork(nn.Module):
     """Logits that are the mean over positions of one map per class, plus a bias: plain CAM is exact for it.
 
     ``features`` (the trunk), ``gap_conv`` (3 × 3, zero padding 1), ReLU, the mean over positions, dropout, ``fc``. Any
-    size of picture above the trunk's least is taken. The convolution starts from a normal distribution of standard
+    size of image above the trunk's least is taken. The convolution starts from a normal distribution of standard
     deviation 0.01 with bias 1, the linear layer with bias 0, as in the released training files.
 
     Args:
@@ -102,7 +101,7 @@ def alexnet_gap(
 
     Args:
         num_classes: Number of logits.
-        channels: Of the pictures.
+        channels: Of the images.
         groups: Of the added convolution.
         width: Channels of the added convolution.
         dropout: Before the linear layer.
@@ -146,7 +145,7 @@ def vgg16_gap(
 
     Args:
         num_classes: Number of logits.
-        channels: Of the pictures.
+        channels: Of the images.
         groups: Of the added convolution.
         width: Channels of the added convolution.
         dropout: Before the linear layer.
@@ -184,11 +183,11 @@ def googlenet_gap(
 ) -> GapNetwork:
     """GoogLeNet up to inception 4e, 14 × 14 positions at 224 × 224, then the added layers.
 
-    Pictures are wanted as ``(x - 0.5) / 0.5``: what torchvision's network makes of its input before the first layer.
+    Images are wanted as ``(x - 0.5) / 0.5``: what torchvision's network makes of its input before the first layer.
 
     Args:
         num_classes: Number of logits.
-        channels: Of the pictures.
+        channels: Of the images.
         groups: Of the added convolution.
         width: Channels of the added convolution.
         dropout: Before the linear layer; none in the released files.
@@ -204,6 +203,8 @@ def googlenet_gap(
         Zhou et al. (2016), arXiv:1512.04150, §3.1 "GoogLeNet-GAP". *Differs:* torchvision's GoogLeNet, which has batch
         norm and 3 × 3 convolutions where the original has 5 × 5; a fresh trunk starts He-normal.
     """
+    from torchvision.models.googlenet import BasicConv2d, Inception  # noqa: PLC0415 - slow to import
+
     layers: dict[str, nn.Module] = OrderedDict(
         conv1=BasicConv2d(channels, 64, kernel_size=7, stride=2, padding=3),
         maxpool1=nn.MaxPool2d(3, 2, ceil_mode=True),

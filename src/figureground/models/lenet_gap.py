@@ -11,7 +11,7 @@ class LeNetGAP(nn.Module):
     """LeNet-like network that ends in global average pooling and a linear layer without bias, so that CAM is exact.
 
     Twice a 5 × 5 convolution (32, then 64 channels, zero padding 2), ReLU and 2 × 2 max pooling; the mean over
-    positions; linear. Made for 100 × 100 pictures in [0, 1] without normalisation, and runs on any size from 4 × 4 up.
+    positions; linear. Made for 100 × 100 images in [0, 1] without normalisation, and runs on any size from 4 × 4 up.
     Convolutions start Xavier-uniform with zero bias, the linear layer from a normal distribution of standard deviation
     0.01.
 

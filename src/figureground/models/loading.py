@@ -32,7 +32,7 @@ def load_classifier(
     """A classifier in evaluation mode, on the CPU.
 
     ``timm:resnet50``, ``torchvision:resnet50@IMAGENET1K_V1`` and ``hf:organisation/model`` are fetched with their
-    trained weights and kept by those libraries; ``path/file.py:function`` is called; ``figureground:lenet-gap``
+    trained weights and cached by those libraries; ``path/file.py:function`` is called; ``figureground:lenet-gap``
     is one of ours. With ``weights`` or ``random`` no weights are downloaded. Nothing global changes, but that
     ``random`` draws the initial weights from torch's global stream, as building a module always does.
 
@@ -113,8 +113,6 @@ def _classifier(
     network = _bare(found.network).eval()
     preprocessing = found.preprocessing.changed(changes) if changes else found.preprocessing
     count = found.num_classes or _count_logits(network, preprocessing, name)
-    if names is not None and len(names) != count:
-        raise ModelError(f"{len(names)} class names for {name}, which has {count} classes")
     return Classifier(
         network,
         preprocessing,
@@ -126,7 +124,7 @@ def _classifier(
 
 
 def _count_logits(network: nn.Module, preprocessing: Preprocessing, name: str) -> int:
-    """The number of logits, by a look at what the network makes of a black picture."""
+    """The number of logits, by a look at what the network makes of a black image."""
     shape = (1, preprocessing.channels, *preprocessing.size)
     try:
         with torch.no_grad():
@@ -134,4 +132,4 @@ def _count_logits(network: nn.Module, preprocessing: Preprocessing, name: str) -
     except FigureGroundError:
         raise
     except Exception as error:
-        raise ModelError(f"{name} does not run on a picture {shape}: {error}") from error
+        raise ModelError(f"{name} does not run on an image {shape}: {error}") from error

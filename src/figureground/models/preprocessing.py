@@ -1,4 +1,4 @@
-"""How a network wants its pictures: resized, cropped and normalised as it was trained."""
+"""How a network wants its images: resized, cropped and normalised as it was trained."""
 
 __all__ = ["Preprocessing", "per_channel"]
 
@@ -25,24 +25,24 @@ _FILTERS = {
     "box": Image.Resampling.BOX,
     "hamming": Image.Resampling.HAMMING,
 }
-# a long thin photograph scaled until its short side fits could fill the memory: above this many pixels only the kept
+# a long thin image scaled until its short side fits could fill the memory: above this many pixels only the kept
 # part is made
 _LARGE = 2**24
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What happens to a photograph before a network sees it.
+    """What happens to an image before a network sees it.
 
-    The photograph is resized to ``floor(size / crop_fraction)`` and the middle ``size`` of it is kept. Three ways to
+    The image is resized to ``floor(size / crop_fraction)`` and the middle ``size`` of it is kept. Three ways to
     resize: ``crop`` keeps the aspect ratio and covers the target, so that the ends of the longer side are lost;
-    ``stretch`` gives up the aspect ratio; ``pad`` keeps it and fits the whole photograph inside the target, filling up
+    ``stretch`` gives up the aspect ratio; ``pad`` keeps it and fits the whole image inside the target, filling up
     with the mean colour.
 
     Args:
         size: Height and width that the network gets, pixels.
         resize: ``crop``, ``stretch`` or ``pad``.
-        crop_fraction: Side of the kept middle over side of the resized picture; above 1 leaves a border.
+        crop_fraction: Side of the kept middle over side of the resized image; above 1 leaves a border.
         interpolation: ``nearest``, ``bilinear``, ``bicubic``, ``lanczos``, ``box`` or ``hamming``, all antialiased.
         mean: Subtracted per channel, on the scale [0, 1].
         std: Divided by per channel, on the scale [0, 1].
@@ -53,8 +53,8 @@ class Preprocessing:
 
     Examples:
         >>> half = Preprocessing((2, 2), "stretch", 1.0, "bilinear", (0.5,) * 3, (0.5,) * 3)
-        >>> picture, view = half.view(Image.new("RGB", (8, 4), (255, 0, 0)))
-        >>> tuple(picture.shape), view.scale_x, view.scale_y
+        >>> pixels, view = half.view(Image.new("RGB", (8, 4), (255, 0, 0)))
+        >>> tuple(pixels.shape), view.scale_x, view.scale_y
         ((3, 2, 2), 0.25, 0.5)
     """
 
@@ -79,28 +79,28 @@ class Preprocessing:
         _check_channels(self)
 
     def view(self, image: Image.Image) -> tuple[Tensor, View]:
-        """The picture that the network gets, before normalisation.
+        """The image that the network gets, before normalisation.
 
         Args:
-            image: A decoded photograph of any size.
+            image: A decoded image of any size.
 
         Returns:
-            ``(C, H, W)`` uint8 in [0, 255], and the mapping back to the photograph.
+            ``(C, H, W)`` uint8 in [0, 255], and the mapping back to the image.
         """
-        picture = image.convert("L" if self.channels == 1 else "RGB")
-        width, height = self._resized_size(picture.size)
+        converted = image.convert("L" if self.channels == 1 else "RGB")
+        width, height = self._resized_size(converted.size)
         left, top = _offset(width, self.size[1]), _offset(height, self.size[0])
         view = View(
-            original_size=picture.size,
-            scale_x=width / picture.width,
-            scale_y=height / picture.height,
+            original_size=converted.size,
+            scale_x=width / converted.width,
+            scale_y=height / converted.height,
             offset_x=float(left),
             offset_y=float(top),
             view_size=(self.size[1], self.size[0]),
         )
         if width * height > _LARGE and min(left, top) >= 0:
-            return _as_tensor(self._cut(picture, view)), view
-        resized = picture.resize((width, height), _FILTERS[self.interpolation])
+            return _as_tensor(self._cut(converted, view)), view
+        resized = converted.resize((width, height), _FILTERS[self.interpolation])
         return _as_tensor(self._placed(resized, (left, top))), view
 
     def normalise(self, images: Images) -> Images:
@@ -157,7 +157,7 @@ class Preprocessing:
         return done | {"channels": channels}
 
     def _resized_size(self, original: tuple[int, int]) -> tuple[int, int]:
-        """Width and height of the whole resized photograph, rounded as the zoos round."""
+        """Width and height of the whole resized image, rounded as the zoos round."""
         height, width = (math.floor(side / self.crop_fraction) for side in self.size)
         if self.resize == "stretch":
             return width, height
@@ -169,15 +169,15 @@ class Preprocessing:
         ratio = max(ratios) if self.resize == "pad" else min(ratios)
         return max(1, round(original[0] / ratio)), max(1, round(original[1] / ratio))
 
-    def _cut(self, picture: Image.Image, view: View) -> Image.Image:
-        """The kept middle alone, without ever holding the whole resized photograph."""
+    def _cut(self, image: Image.Image, view: View) -> Image.Image:
+        """The kept middle alone, without ever holding the whole resized image."""
         left, top = view.offset_x / view.scale_x, view.offset_y / view.scale_y
         right, bottom = left + self.size[1] / view.scale_x, top + self.size[0] / view.scale_y
-        box = (left, top, min(right, picture.width), min(bottom, picture.height))
-        return picture.resize(view.view_size, _FILTERS[self.interpolation], box=box)
+        box = (left, top, min(right, image.width), min(bottom, image.height))
+        return image.resize(view.view_size, _FILTERS[self.interpolation], box=box)
 
     def _placed(self, resized: Image.Image, offset: tuple[int, int]) -> Image.Image:
-        """The middle of a resized photograph, with a border where it is too small."""
+        """The middle of a resized image, with a border where it is too small."""
         height, width = self.size
         fill = tuple(round(255 * value) for value in self.mean) if self.resize == "pad" else 0
         if min(offset) >= 0:
@@ -224,10 +224,10 @@ def _check_resize(resize: object) -> None:
 
 
 def _check_channels(preprocessing: Preprocessing) -> None:
-    """Refuse channel counts that a photograph cannot have, and mean or std that do not fit them."""
+    """Refuse channel counts that an image cannot have, and mean or std that do not fit them."""
     mean, std, channels = preprocessing.mean, preprocessing.std, preprocessing.channels
     if channels not in {1, 3}:
-        raise OptionError(f"pictures have 3 channels (RGB) or 1 (grey), not {channels}")
+        raise OptionError(f"images have 3 channels (RGB) or 1 (grey), not {channels}")
     if len(mean) != channels or len(std) != channels or not min(std) > 0:
         raise OptionError(
             f"mean and std need {channels} numbers, std above 0; got mean {mean} and std {std}"
@@ -240,12 +240,12 @@ def _offset(resized: int, kept: int) -> int:
 
 
 def _first(fill: tuple[int, ...] | int) -> int:
-    """The one fill value of a grey picture."""
+    """The one fill value of a grey image."""
     return fill if isinstance(fill, int) else fill[0]
 
 
-def _as_tensor(picture: Image.Image) -> Tensor:
+def _as_tensor(image: Image.Image) -> Tensor:
     """``(C, H, W)`` uint8."""
-    array = np.array(picture, dtype=np.uint8)
+    array = np.array(image, dtype=np.uint8)
     channels_last = array if array.ndim == 3 else array[:, :, None]
     return torch.from_numpy(np.ascontiguousarray(channels_last.transpose(2, 0, 1)))

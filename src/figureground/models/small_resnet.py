@@ -1,4 +1,4 @@
-"""A small residual network for pictures of 64 to 96 pixels, with maps of an eighth of their side."""
+"""A small residual network for images of 64 to 96 pixels, with maps of an eighth of their side."""
 
 __all__ = ["SmallResNet"]
 
@@ -12,12 +12,12 @@ class SmallResNet(nn.Module):
     """A residual network to train on a CPU, whose last maps have 8 × 8 positions for 64 pixels and 12 × 12 for 96.
 
     A 3 × 3 convolution of stride 2, three stages of 2, 4 and 6 times ``width`` channels with strides 2, 2 and 1, the
-    mean over positions, a linear layer: plain CAM is exact. With the defaults 17 million multiplications for a picture
+    mean over positions, a linear layer: plain CAM is exact. With the defaults 17 million multiplications for an image
     of 64 × 64 and 38 million for 96 × 96.
 
     Args:
         num_classes: Number of logits.
-        channels: Of the pictures.
+        channels: Of the images.
         width: Channels of the first convolution.
         blocks: Residual blocks of a stage.
 

@@ -1,4 +1,4 @@
-"""What a place that models come from is asked for, and what it answers."""
+"""What a source of models is asked for, and what it returns."""
 
 __all__ = ["SOURCES", "Found", "Source", "Wanted", "fetching", "reachable", "source"]
 
@@ -45,7 +45,7 @@ class Found:
 
     Args:
         network: The network; it may be a ``Classifier`` already where it comes from a file.
-        preprocessing: How its pictures are prepared.
+        preprocessing: How its images are prepared.
         class_names: One per logit, where known.
         num_classes: Number of logits, where known without running it.
         notes: What a user should know, in sentences.
@@ -62,7 +62,7 @@ class Found:
 
 @runtime_checkable
 class Source(Protocol):
-    """A place that models come from: a module with these two functions."""
+    """A source of models: a module with these two functions."""
 
     def build(self, name: str, wanted: Wanted) -> Found:
         """The network of this name, without the source's prefix."""
@@ -126,7 +126,7 @@ def fetching(name: str) -> Iterator[None]:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
             f"cannot fetch {name}: {lines[0][:200]}. Give a weights file (--weights FILE) or take an untrained network "
-            "(--random); or fetch it once while online, after which it is kept on this machine"
+            "(--random); or fetch it once while online, after which it is cached on this machine"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Where the picture that a network sees lies in the photograph that it was cut from."""
+"""Where the image that a network sees lies in the original that it was cropped from."""
 
 __all__ = ["View"]
 
@@ -12,17 +12,17 @@ from figureground.base.shapes import Boxes
 
 @dataclass(frozen=True)
 class View:
-    """The mapping between a photograph and the resized, cropped picture made from it.
+    """The mapping between an original image and the resized, cropped one made from it.
 
-    A point at ``x`` pixels in the photograph lies at ``x * scale_x - offset_x`` in the view, both counted from the left
+    A point at ``x`` pixels in the original lies at ``x * scale_x - offset_x`` in the view, both counted from the left
     edge of the left pixel; likewise for ``y``.
 
     Args:
-        original_size: Width and height of the photograph, pixels.
+        original_size: Width and height of the original, pixels.
         scale_x: Resized width over original width.
         scale_y: Resized height over original height.
-        offset_x: Columns of the resized picture left of the view; negative where the view has a border there.
-        offset_y: Rows of the resized picture above the view; negative where the view has a border there.
+        offset_x: Columns of the resized image left of the view; negative where the view has a border there.
+        offset_y: Rows of the resized image above the view; negative where the view has a border there.
         view_size: Width and height of the view, pixels.
 
     Examples:
@@ -40,13 +40,13 @@ class View:
     view_size: tuple[int, int]
 
     def boxes_to_original(self, boxes_xyxy: Boxes) -> Boxes:
-        """The same boxes in pixels of the photograph.
+        """The same boxes in pixels of the original.
 
         Args:
             boxes_xyxy: ``(B, 4)`` half-open boxes in pixels of the view.
 
         Returns:
-            ``(B, 4)`` boxes, clipped to the photograph.
+            ``(B, 4)`` boxes, clipped to the original.
         """
         scale, offset = self._scale_and_offset(boxes_xyxy)
         return _clip((boxes_xyxy + offset) / scale, self.original_size)
@@ -55,7 +55,7 @@ class View:
         """The same boxes in pixels of the view.
 
         Args:
-            boxes_xyxy: ``(B, 4)`` half-open boxes in pixels of the photograph.
+            boxes_xyxy: ``(B, 4)`` half-open boxes in pixels of the original.
 
         Returns:
             ``(B, 4)`` boxes, clipped to the view; a box that the crop cut away whole has no area.
@@ -70,6 +70,6 @@ class View:
 
 
 def _clip(boxes_xyxy: Boxes, size: tuple[int, int]) -> Boxes:
-    """Boxes cut at the edges of a picture of this width and height."""
+    """Boxes cut at the edges of an image of this width and height."""
     limit = boxes_xyxy.new_tensor([*size, *size])
     return torch.minimum(boxes_xyxy.clamp(min=0), limit)

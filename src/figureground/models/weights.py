@@ -125,8 +125,8 @@ def _check_fit(given: Mapping[str, Tensor], target: Mapping[str, Tensor], file: 
     }
     found = [f"{len(keys)} {kind} ({_three(keys)})" for kind, keys in misfits.items() if keys]
     if found:
-        told = f"{file} does not fit the network's {len(want)} weights: {'; '.join(found)}"
-        raise ModelError(told + ("" if have ^ want else _other_outputs(given, target)))
+        message = f"{file} does not fit the network's {len(want)} weights: {'; '.join(found)}"
+        raise ModelError(message + ("" if have ^ want else _other_outputs(given, target)))
 
 
 def _other_outputs(given: Mapping[str, Tensor], target: Mapping[str, Tensor]) -> str:
@@ -136,7 +136,8 @@ def _other_outputs(given: Mapping[str, Tensor], target: Mapping[str, Tensor]) ->
     alike = all(given[key].shape[1:] == target[key].shape[1:] for key in wrong)
     if len(rows) != 1 or not alike or not all(rows):
         return ""
-    return f"; they are of a network with {rows.pop()[0]} outputs: num_classes, in the model's arguments, sets that"
+    count = rows.pop()[0]
+    return f"; they are of a network with {count} logits: set the model argument num_classes={count} (--model-arg)"
 
 
 def _without_counters(weights: Mapping[str, Tensor]) -> set[str]:

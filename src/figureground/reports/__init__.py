@@ -6,11 +6,13 @@ __all__ = [
     "as_markdown",
     "line_chart_svg",
     "svg_data_uri",
+    "write_background_pool_report",
     "write_evaluation_report",
     "write_explain_report",
     "write_ranked_sheet",
 ]
 
+from figureground.reports.background_pool_report import write_background_pool_report
 from figureground.reports.evaluation_report import write_evaluation_report
 from figureground.reports.explain_report import write_explain_report
 from figureground.reports.figures import line_chart_svg, svg_data_uri

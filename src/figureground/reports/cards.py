@@ -1,6 +1,6 @@
 """What the page shows of one image, in order and in words."""
 
-__all__ = ["Card", "Cell", "Column", "Prediction", "Rectangle", "Row"]
+__all__ = ["Card", "Cell", "PanelColumn", "Prediction", "Rectangle", "Row"]
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class Column:
+class PanelColumn:
     """One method at one layer; ``class_free`` where none of its maps belongs to a class."""
 
     method: str
@@ -84,7 +84,7 @@ class Card:
     size: tuple[int, int]
     thumbnail: str | None
     predictions: tuple[Prediction, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[PanelColumn, ...]
     rows: tuple[Row, ...]
     problems: int
     truth_label: str

@@ -13,7 +13,7 @@ from figureground.reports.entries import data_uri
 from figureground.reports.pages import asset, chart_of, page_template, write_tables
 from figureground.reports.tables import Table, checked_table
 
-_SCHEMA = 1
+_SCHEMA = 2
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -23,7 +23,7 @@ def write_comparison_report(folder: Path) -> Path:
     The page holds its styles and pictures and asks nothing from the network; it has no script.
 
     Args:
-        folder: Holds ``record.json`` (``kind`` comparison, ``schema`` 1).
+        folder: Holds ``record.json`` (``kind`` comparison, ``schema`` 2).
 
     Returns:
         Path of the page.
@@ -47,7 +47,7 @@ def write_comparison_report(folder: Path) -> Path:
 def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
     """What the template asks for."""
     names = ("arms", "methods", "options", "provenance")
-    rows = [_row(row) for row in record.get("pictures") or []]
+    rows = [_row(row) for row in record.get("examples") or []]
     return {
         **{name: record.get(name) or {} for name in names},
         "title": " or ".join(record.get("arms") or ["Comparison"]) + "?",
@@ -56,7 +56,7 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
         "seconds": record.get("seconds"),
         "notes": record.get("notes") or [],
         "tables": tables,
-        "charts": [chart_of(curves) for curves in record.get("curves") or []],
+        "charts": [chart_of(curves) for curves in record.get("charts") or []],
         "titles": [cell["title"] for cell in rows[0]["cells"]] if rows else [],
         "rows": rows,
         "concepts": {arm: _legend(pairs) for arm, pairs in (record.get("concepts") or {}).items()},

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from figureground.base.errors import DataError
-from figureground.reports.cards import Card, Cell, Column, Prediction, Rectangle, Row
+from figureground.reports.cards import Card, Cell, PanelColumn, Prediction, Rectangle, Row
 from figureground.reports.tables import cell_text
 
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|webp|gif|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
@@ -87,13 +87,13 @@ def _words(entry: dict[str, Any], predictions: Sequence[Prediction]) -> str:
     return " ".join(dict.fromkeys(str(name).lower() for name in names if name))
 
 
-def _columns(panels: list[dict[str, Any]]) -> tuple[Column, ...]:
+def _columns(panels: list[dict[str, Any]]) -> tuple[PanelColumn, ...]:
     """Methods and layers as they first appear."""
     classes: dict[tuple[str, str], list[object]] = {}
     for panel in panels:
         classes.setdefault(_place(panel), []).append(panel.get("class"))
     return tuple(
-        Column(*place, class_free=all(each is None for each in given))
+        PanelColumn(*place, class_free=all(each is None for each in given))
         for place, given in classes.items()
     )
 
@@ -101,7 +101,7 @@ def _columns(panels: list[dict[str, Any]]) -> tuple[Column, ...]:
 def _rows(
     image: str,
     classes: list[dict[str, Any]],
-    grid: tuple[list[dict[str, Any]], tuple[Column, ...]],
+    grid: tuple[list[dict[str, Any]], tuple[PanelColumn, ...]],
 ) -> tuple[Row, ...]:
     """The maps by class; class-free columns fill the first row, whichever it is."""
     panels, columns = grid

@@ -13,14 +13,7 @@ from figureground.base.record import read_json, write_atomically
 from figureground.reports.pages import asset, chart_of, page_template, write_tables
 from figureground.reports.tables import Table, checked_table
 
-_SCHEMA = 1
-_TITLES = {
-    "localisation": "Do the maps find the object?",
-    "faithfulness": "Do the maps show what the model uses?",
-    "robustness": "Do the maps stay when the picture is attacked?",
-    "information": "What do the answers tell beyond the class?",
-    "uncertainty": "How sure are the maps?",
-}
+_SCHEMA = 2
 _PICTURE = re.compile(r"data:image/(png|jpeg|webp);base64,[A-Za-z0-9+/=]+")
 
 
@@ -30,7 +23,7 @@ def write_evaluation_report(folder: Path) -> Path:
     The page holds its styles and pictures and asks nothing from the network; it has no script.
 
     Args:
-        folder: Holds ``record.json`` (``schema`` 1).
+        folder: Holds ``record.json`` (``schema`` 2).
 
     Returns:
         Path of the page.
@@ -53,18 +46,17 @@ def write_evaluation_report(folder: Path) -> Path:
 
 def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
     """What the template asks for."""
-    kind = str(record.get("kind") or "")
     names = ("model", "methods", "options", "problems", "provenance")
     return {
         **{name: record.get(name) or {} for name in names},
-        "title": _TITLES.get(kind, kind or "Evaluation"),
+        "title": str(record.get("title") or "Evaluation"),
         "data": record.get("data") or "",
         "images": record.get("images"),
         "seconds": record.get("seconds"),
         "notes": record.get("notes") or [],
         "examples": record.get("examples_of_problems") or [],
         "tables": tables,
-        "charts": [chart_of(curves) for curves in record.get("curves") or []],
+        "charts": [chart_of(curves) for curves in record.get("charts") or []],
         "cases": _cases(record.get("cases") or []),
         "style": asset("report.css"),
     }  # fmt: skip

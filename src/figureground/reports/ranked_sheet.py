@@ -1,4 +1,4 @@
-"""A contact sheet of the photos that rank highest, each with the map of what was looked at."""
+"""A contact sheet of the images that rank highest, each with the map of what was looked at."""
 
 __all__ = ["write_ranked_sheet"]
 
@@ -18,8 +18,8 @@ _SCHEMA = 1
 def write_ranked_sheet(folder: Path) -> Path:
     """Write ``report.html`` beside the record of a ranking.
 
-    The page holds its styles and thumbnails and asks nothing from the network; a map links to its large picture in the
-    folder. Its size grows with the photos on the sheet only.
+    The page holds its styles and thumbnails and asks nothing from the network; a map links to its large image in the
+    folder. Its size grows with the images on the sheet only.
 
     Args:
         folder: Holds ``record.json`` (``kind`` rank, ``schema`` 1) and ``top/entries.jsonl``.
@@ -45,7 +45,7 @@ def write_ranked_sheet(folder: Path) -> Path:
 
 
 def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
-    """Explained photos by their place; lines that cannot be read are left out, their photos go without a map."""
+    """Explained images by their place; lines that cannot be read are left out, their images go without a map."""
     found: dict[str, Mapping[str, Any]] = {}
     if not path.is_file():
         return found
@@ -61,7 +61,7 @@ def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
 def _card(
     rank: int, one: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """What the page shows of one photo."""
+    """What the page shows of one image."""
     entry = entries.get(str(one["path"]), {})
     panels = entry.get("panels") or []
     mine = [each for each in panels if each.get("label") == one["class_name"]]

@@ -1,110 +1,75 @@
-"""Train a classifier: a visible loop, and algorithms that are told of six moments."""
+"""Train a classifier: a visible loop, and algorithms that act at six hooks of it.
+
+The engine's names are exported here. The losses, heads and other pieces of an algorithm lie under its name, for
+example ``figureground.training.distillation.KDLoss``.
+"""
 
 __all__ = [
     "ALGORITHMS",
-    "DISTILLATION_LOSSES",
     "Algorithm",
-    "AttentionTransferLoss",
-    "BackgroundClassLoss",
-    "BackgroundClassifier",
-    "BackgroundSplitHeads",
-    "BackgroundSplitLoss",
     "Batches",
-    "CMICLoss",
-    "CRDLoss",
-    "CamCache",
-    "CamRandomErasing",
-    "CentroidBank",
-    "ClusterPseudoLabeler",
-    "CorrelationLoss",
-    "DKDLoss",
-    "DistillationLoss",
-    "EnergyMarginLoss",
-    "EntropicOpenSetLoss",
-    "EntropyBonusLoss",
-    "ErasingOptions",
-    "HintLoss",
-    "KDLoss",
-    "MCMILoss",
-    "MergedHead",
-    "NSTLoss",
-    "ObjectosphereLoss",
-    "PKTLoss",
-    "PseudoLabeler",
-    "PseudoLabels",
-    "RKDLoss",
     "Recipe",
-    "ReviewKDLoss",
     "Run",
-    "SimilarityLoss",
-    "SquaredErrorLoss",
-    "UniformOELoss",
-    "VIDLoss",
     "Validation",
-    "best_temperature",
-    "centroid_divergence",
-    "erase_regions",
+    "background_class",
+    "background_splitting",
+    "cam_erasing",
+    "distillation",
     "fit",
-    "image_maps",
     "launched",
+    "load_trained",
     "make_algorithms",
+    "mcmi",
     "read_recipe",
+    "rotation",
     "validate",
-    "warp_maps",
 ]
 
-from figureground.training.algorithm import Algorithm
-from figureground.training.algorithms import ALGORITHMS, make_algorithms
-from figureground.training.algorithms.background_class import (
-    BackgroundClassifier,
-    BackgroundClassLoss,
-    EnergyMarginLoss,
-    EntropicOpenSetLoss,
-    ObjectosphereLoss,
-    UniformOELoss,
-)
-from figureground.training.algorithms.background_splitting import (
-    BackgroundSplitHeads,
-    BackgroundSplitLoss,
-    ClusterPseudoLabeler,
-    MergedHead,
-    PseudoLabeler,
-    PseudoLabels,
-)
-from figureground.training.algorithms.cam_erasing import (
-    CamCache,
-    CamRandomErasing,
-    ErasingOptions,
-    erase_regions,
-    image_maps,
-    warp_maps,
-)
-from figureground.training.algorithms.distillation import (
-    DISTILLATION_LOSSES,
-    AttentionTransferLoss,
-    CorrelationLoss,
-    CRDLoss,
-    DistillationLoss,
-    DKDLoss,
-    HintLoss,
-    KDLoss,
-    NSTLoss,
-    PKTLoss,
-    ReviewKDLoss,
-    RKDLoss,
-    SimilarityLoss,
-    VIDLoss,
-)
-from figureground.training.algorithms.mcmi import (
-    CentroidBank,
-    CMICLoss,
-    EntropyBonusLoss,
-    MCMILoss,
-    SquaredErrorLoss,
-    best_temperature,
-    centroid_divergence,
-)
-from figureground.training.batches import Batches
-from figureground.training.recipe import Recipe, read_recipe
-from figureground.training.run import Run, launched
-from figureground.training.trainer import Validation, fit, validate
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from figureground.training.algorithm import Algorithm
+    from figureground.training.algorithms import (
+        ALGORITHMS,
+        background_class,
+        background_splitting,
+        cam_erasing,
+        distillation,
+        make_algorithms,
+        mcmi,
+        rotation,
+    )
+    from figureground.training.batches import Batches
+    from figureground.training.recipe import Recipe, read_recipe
+    from figureground.training.run import Run, launched
+    from figureground.training.trained import load_trained
+    from figureground.training.trainer import Validation, fit, validate
+
+_ENGINE = {
+    "ALGORITHMS": "algorithms",
+    "Algorithm": "algorithm",
+    "Batches": "batches",
+    "Recipe": "recipe",
+    "Run": "run",
+    "Validation": "trainer",
+    "fit": "trainer",
+    "launched": "run",
+    "load_trained": "trained",
+    "make_algorithms": "algorithms",
+    "read_recipe": "recipe",
+    "validate": "trainer",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import the module of a name when it is first used: torch and Fabric take seconds to import."""
+    if name in _ENGINE:
+        return getattr(import_module(f"{__name__}.{_ENGINE[name]}"), name)
+    if name in __all__:
+        return import_module(f"{__name__}.algorithms.{name}")
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

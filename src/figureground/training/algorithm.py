@@ -1,4 +1,4 @@
-"""A training algorithm: told of six moments, each of which it may use or ignore."""
+"""A training algorithm: six hooks of the training loop, each of which it may use or leave alone."""
 
 __all__ = ["Algorithm", "Losses"]
 
@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from figureground.base.batch import Batch
 from figureground.base.paper import Paper
+from figureground.training.batch import Batch
 from figureground.training.recipe import RecipePart
 from figureground.training.run import Run
 
@@ -15,16 +15,17 @@ Losses = dict[str, Tensor]
 
 
 class Algorithm:
-    """Base of all algorithms: at every moment, no change.
+    """Base of all algorithms: six hooks that change nothing.
 
-    Algorithms are a list and do not know one another. An algorithm owns its extra heads (``modules``), so
-    that the network stays an ordinary classifier.
+    The loop calls ``prepare``, ``change_batch``, ``before_pass``, ``change_losses``, ``after_step`` and
+    ``after_epoch``. Algorithms are a list and do not know one another. An algorithm owns its extra heads
+    (``modules``), so that the network stays an ordinary classifier.
 
     Attributes:
         name: As recipes write it.
         paper: Where it comes from; None for this base.
         Options: What a recipe may say.
-        takes_background: Whether it knows what to do with training pictures labelled as background.
+        takes_background: Whether it knows what to do with training images labelled as background.
 
     Args:
         options: Read from the recipe.
@@ -46,7 +47,7 @@ class Algorithm:
         return 0
 
     def modules(self, network: nn.Module) -> dict[str, nn.Module]:  # noqa: ARG002
-        """Extra modules whose parameters are trained and kept with the run.
+        """Extra modules whose parameters are trained and stored with the run.
 
         Args:
             network: The classifier that they will stand beside.
@@ -56,12 +57,12 @@ class Algorithm:
         """
         return {}
 
-    def facts(self) -> dict[str, Any]:
-        """What the run's record shall say of it, once the run is prepared: numbers and words; ``warnings`` are told."""
+    def description(self) -> dict[str, Any]:
+        """What the run's record says of it, once the run is prepared: numbers and text; the user sees ``warnings``."""
         return {}
 
     def state(self) -> dict[str, Any]:
-        """What must be kept to resume, beyond the modules: tensors, numbers and words."""
+        """What must be stored to resume, beyond the modules: tensors, numbers and text."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:

@@ -21,14 +21,17 @@ _COUNTERS = ("epoch", "step_in_epoch", "step", "best", "seconds")
 def save_checkpoint(run: Run) -> Path:
     """Write ``resume.pt``: weights, heads, optimiser, schedule, algorithms, counters.
 
-    The old file stays until the new one is whole; where that cannot be written, an error says so. Randomness needs no
-    place in it: it depends on seed, epoch and step alone.
+    The old file stays until the new one is complete. No state of a random generator is stored: all random numbers
+    depend on seed, epoch and step alone.
 
     Args:
         run: The run; every process calls, the first one writes.
 
     Returns:
         The file.
+
+    Raises:
+        DataError: It cannot be written.
     """
     path = run.folder / "resume.pt"
     if run.fabric.is_global_zero:
@@ -60,6 +63,8 @@ def load_checkpoint(run: Run) -> None:
         pickle.UnpicklingError,
     ) as error:
         raise DataError(f"cannot resume from {path}: {error}") from error
+    if not isinstance(state, dict) or "recipe" not in state:
+        raise DataError(f"cannot resume from {path}: it is no checkpoint of a run")
     if state["recipe"] != run.recipe.model_dump_json():
         raise DataError(
             f"{path} belongs to another recipe; start in another folder, or with the stored recipe"
@@ -70,8 +75,8 @@ def load_checkpoint(run: Run) -> None:
     run.schedule.load_state_dict(state["schedule"])
     if run.average is not None:
         run.average.load_state_dict(state["average"])
-    for algorithm, kept in zip(run.algorithms, state["algorithms"], strict=True):
-        algorithm.load_state(kept)
+    for algorithm, stored in zip(run.algorithms, state["algorithms"], strict=True):
+        algorithm.load_state(stored)
     for name in _COUNTERS:
         setattr(run, name, state[name])
     if run.fabric.is_global_zero:

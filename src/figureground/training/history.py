@@ -8,24 +8,24 @@ from pathlib import Path
 
 from figureground.base.errors import DataError
 from figureground.base.record import write_atomically
-from figureground.training.board import Board
+from figureground.training.tensorboard import ScalarWriter
 
 _COLUMNS = ("step", "epoch", "split", "name", "value")
 
 
 class History:
-    """Named numbers over steps, one a line: ``step,epoch,split,name,value``.
+    """Named numbers over steps, one per line: ``step,epoch,split,name,value``.
 
     Args:
-        path: The file; begun when the first number comes.
+        path: The file, which the first number creates.
 
     Attributes:
-        board: Shown every number too, where there is one.
+        writer: A TensorBoard writer that gets every number too; None without one.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.board: Board | None = None
+        self.writer: ScalarWriter | None = None
 
     def add(self, step: int, epoch: int, *, split: str, values: dict[str, float]) -> None:
         """Append numbers.
@@ -51,8 +51,8 @@ class History:
         except OSError as error:
             raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
         for name, value in values.items():
-            if self.board is not None:
-                self.board.add_scalar(f"{split}/{name}", value, step)
+            if self.writer is not None:
+                self.writer.add_scalar(f"{split}/{name}", value, step)
 
     def cut_after(self, step: int) -> None:
         """Forget what came after a step: a resumed run will write it again.
@@ -70,7 +70,7 @@ class History:
             write_atomically(self.path, "".join(lines[:1] + whole).encode())
 
     def rows(self) -> list[dict[str, str]]:
-        """Everything so far, as dicts of words."""
+        """All numbers so far: one dict of strings for each."""
         if not self.path.exists():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:

@@ -8,13 +8,15 @@ __all__ = [
     "Recipe",
     "RecipePart",
     "ScheduleSpec",
+    "as_tuples",
     "changed",
     "checked",
+    "is_run",
     "read_recipe",
     "write_recipe",
 ]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -28,20 +30,20 @@ Checked = TypeVar("Checked", bound=BaseModel)
 
 
 class RecipePart(BaseModel):
-    """Base of every part: unknown keys are errors, and a recipe does not change once it is read."""
+    """Base of every section: unknown keys are errors, and a recipe does not change once it is read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class DataSpec(RecipePart):
-    """Which pictures: fields of ``load_dataset`` and its options.
+    """Which images: fields of ``load_dataset`` and its options.
 
     Without a ``seed`` the run's own decides division and generation. ``limit`` keeps about that many training
-    pictures, the same share of every class. ``rare`` names the classes that are sought, by name or number, or files
+    images, the same share of every class. ``rare`` names the classes that are sought, by name or number, or files
     (``.txt``) with one of them a line; all others become background, a network gets an output for it, the last, and
-    validation keeps the background pictures.
+    validation keeps the background images.
     ``limit_scheme: first`` keeps the first ones as they are stored instead of equal shares. ``omit`` names classes,
-    by name or number, that are taken out of the training pictures alone.
+    by name or number, that are taken out of the training images alone.
     """
 
     name: str
@@ -60,23 +62,44 @@ class DataSpec(RecipePart):
 class ModelSpec(RecipePart):
     """Which network; as for ``load_classifier``. Without ``weights`` and ``pretrained`` it starts untrained.
 
+    ``name`` may also be the folder of a finished run, whose ``checkpoint`` is trained further.
     ``head`` puts a new ``linear``, ``spinal`` or ``cosine`` head on it; a head is replaced anyway where trained weights
     come with another number of classes.
     """
 
     name: str
+    checkpoint: str = "best"
     weights: str | None = None
     pretrained: StrictBool = False
     head: Literal["own", "linear", "spinal", "cosine"] = "own"
     arguments: dict[str, Any] = Field(default_factory=dict)
     preprocessing: dict[str, Any] = Field(default_factory=dict)
 
+    @model_validator(mode="after")
+    def _fits_together(self) -> "ModelSpec":
+        """Refuse options that would be without effect."""
+        own = self.weights or self.pretrained or self.arguments or self.preprocessing
+        if own and is_run(self.name):
+            raise ValueError(
+                f"the model {self.name} is a run, which has its own weights, arguments and preprocessing"
+            )
+        return self
+
 
 class AugmentationSpec(RecipePart):
-    """Random cuts out of the picture padded by ``pad`` pixels, and mirror images."""
+    """Random crops out of the image padded by ``crop_padding`` pixels, and random horizontal flips."""
 
-    pad: int = Field(default=0, ge=0)
-    mirror: StrictBool = False
+    crop_padding: int = Field(default=0, ge=0)
+    flip: StrictBool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_renamed(cls, given: Any) -> Any:  # noqa: ANN401 - what a file holds
+        """Name the new key of an old one."""
+        for old, new in {"pad": "crop_padding", "mirror": "flip"}.items():
+            if isinstance(given, dict) and old in given:
+                raise ValueError(f"the key augmentation.{old} is now called augmentation.{new}")
+        return given
 
 
 class OptimiserSpec(RecipePart):
@@ -103,7 +126,7 @@ class Recipe(RecipePart):
 
     ``accumulate`` steps share one optimiser step; ``ema`` is the decay of an averaged copy of the weights (None
     for none); ``checkpoint_every`` counts steps (0 for the ends of epochs only) and is a multiple of ``accumulate``;
-    ``keep_steps`` names steps after which the weights are kept beside the others; ``algorithms`` is a list of one-key
+    ``keep_steps`` names steps after which the weights are saved beside the others; ``algorithms`` is a list of one-key
     mappings, name to options. ``precision`` in half, bf16, needs no loss scaling.
     """
 
@@ -143,7 +166,7 @@ def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:
 
     Args:
         path: The file.
-        changes: ``a.b=c`` words; values are YAML.
+        changes: Strings ``a.b=c``; values are YAML.
 
     Returns:
         The recipe.
@@ -167,7 +190,7 @@ def changed(
 
     Args:
         content: As a YAML file holds it.
-        changes: ``a.b=c`` words; values are YAML.
+        changes: Strings ``a.b=c``; values are YAML.
         source: For messages.
 
     Returns:
@@ -193,15 +216,15 @@ def changed(
 
 
 def checked(model: type[Checked], content: Any, *, source: str) -> Checked:  # noqa: ANN401 - a file may hold anything
-    """Plain data as this part of a recipe.
+    """Plain data as this section of a recipe.
 
     Args:
-        model: The part.
+        model: The section's class.
         content: Plain data.
         source: For messages.
 
     Returns:
-        The part.
+        The section.
 
     Raises:
         OptionError: A key that does not exist (with the closest one), or a value that does not fit.
@@ -210,6 +233,32 @@ def checked(model: type[Checked], content: Any, *, source: str) -> Checked:  # n
         return model.model_validate(content)
     except ValidationError as error:
         raise OptionError(_refusal(error, model, source)) from None
+
+
+def is_run(name: str) -> bool:
+    """Whether a name is the folder of a training run, rather than that of a network.
+
+    Args:
+        name: As a recipe names a model or a teacher.
+
+    Returns:
+        Whether there is such a folder with a recipe in it.
+    """
+    return (Path(name) / "recipe.yaml").is_file()
+
+
+def as_tuples(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """YAML's lists as the tuples that preprocessing holds.
+
+    Args:
+        fields: Of ``Preprocessing``.
+
+    Returns:
+        The same fields.
+    """
+    return {
+        key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+    }
 
 
 def write_recipe(recipe: Recipe, path: Path) -> Path:
@@ -257,7 +306,7 @@ def _algorithm(content: dict[str, Any], parents: list[str]) -> tuple[dict[str, A
 
 
 def _refusal(error: ValidationError, model: type[BaseModel], source: str) -> str:
-    """The first thing that is wrong, in words."""
+    """The first error as a message."""
     first = error.errors()[0]
     place = ".".join(str(key) for key in first["loc"])
     if first["type"] == "extra_forbidden":

@@ -31,14 +31,14 @@ class Run:
     Args:
         recipe: What decides it.
         fabric: Devices, precision and processes.
-        folder: Where it is kept.
+        folder: Where it is stored.
         network: The classifier that is trained, unwrapped.
         extras: Heads of algorithms, unwrapped.
         model: The classifier as Fabric wraps it; what the loop calls.
         heads: Heads as Fabric wraps them; what algorithms call.
         optimiser: Changes the classifier and the heads.
         schedule: Of its learning rate.
-        algorithms: Each an ``Algorithm``, told of every moment.
+        algorithms: Each an ``Algorithm``, whose hooks are called in this order.
         batches: Training batches.
         history: The log.
         average: Exponential moving average of the classifier; None without one.
@@ -47,6 +47,7 @@ class Run:
         step: Batches that are done in all.
         best: Best validation accuracy so far.
         seconds: Spent in training steps, validation and saving left out.
+        logged: Loss and accuracy of the step that was logged last, as progress shows them.
     """
 
     recipe: Recipe
@@ -67,6 +68,7 @@ class Run:
     step: int = 0
     best: float = -1.0
     seconds: float = 0.0
+    logged: str = ""
     clock: float = field(default=0.0, repr=False)
 
     @classmethod
@@ -87,8 +89,8 @@ class Run:
             network: The classifier, ``(N, C, H, W)`` in [0, 1] to logits.
             batches: Training batches.
             fabric: Devices, precision and processes; launched.
-            folder: Where it is kept.
-            algorithms: Each an ``Algorithm``, in the order in which they are told of each moment.
+            folder: Where it is stored.
+            algorithms: Each an ``Algorithm``, in the order in which their hooks are called.
 
         Returns:
             The run.
@@ -118,7 +120,7 @@ class Run:
 
     @property
     def trained(self) -> nn.Module:
-        """The classifier to validate and keep: the averaged one where there is one."""
+        """The classifier to validate and save: the averaged one where there is one."""
         return self.network if self.average is None else self.average.module
 
     @property
@@ -132,14 +134,14 @@ class Run:
         return self.fabric.device
 
     def losses_of(self, outputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Cross-entropy over labelled pictures, before algorithms change it.
+        """Cross-entropy over labelled images, before algorithms change it.
 
         Args:
             outputs: Logits ``(N, L)``.
             labels: ``(N,)``; -1 is left out.
 
         Returns:
-            One named term, the mean over the labelled pictures; 0 without any.
+            One named term, the mean over the labelled images; 0 without any.
         """
         labelled = (labels >= 0).sum().clamp_min(1)  # no branch: it would wait for the device
         loss = nn.functional.cross_entropy(
@@ -175,7 +177,7 @@ def launched(*, precision: str, accelerator: str = "auto") -> Fabric:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The engine announces its precision; nothing below the command line speaks."""
+    """Fabric logs its precision; nothing below the command line prints."""
     loggers = [logging.getLogger(f"lightning.{part}") for part in ("fabric", "pytorch")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -43,6 +43,9 @@ def make_optimiser(parameters: Iterable[nn.Parameter], spec: OptimiserSpec) -> O
 
     Returns:
         The optimiser.
+
+    Raises:
+        OptionError: An unknown kind.
     """
     return _known(OPTIMISERS, "optimiser", spec.kind)(parameters, spec)
 
@@ -57,6 +60,9 @@ def make_schedule(optimiser: Optimizer, spec: ScheduleSpec, total_steps: int) ->
 
     Returns:
         The schedule; call ``step()`` after every optimiser step.
+
+    Raises:
+        OptionError: An unknown kind.
     """
     shape = _known(SCHEDULES, "schedule", spec.kind)
     ramp = spec.warm_up if spec.kind != "one-cycle" else 0.0

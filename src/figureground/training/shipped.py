@@ -26,7 +26,10 @@ def recipe_path(name_or_path: str) -> Path:
         name_or_path: A file, or the name of one that comes with figureground.
 
     Returns:
-        The file; an error that names the closest recipe where it is neither.
+        The file.
+
+    Raises:
+        OptionError: It is neither; the message names the closest recipe.
     """
     path = Path(name_or_path)
     return path if path.is_file() else _shipped(name_or_path)

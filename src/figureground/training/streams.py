@@ -1,6 +1,6 @@
-"""Randomness that depends on where a run is, not on how it came there: what makes exact resuming simple."""
+"""Random numbers that depend on the position in a run, not on how the run got there: exact resuming needs no more."""
 
-__all__ = ["borrowed_numbers", "set_numbers", "stream"]
+__all__ = ["forked_rng", "seed_rng", "stream"]
 
 import hashlib
 from collections.abc import Iterator
@@ -9,13 +9,14 @@ from contextlib import contextmanager
 import torch
 
 
-def stream(seed: int, purpose: str, *place: int) -> torch.Generator:
-    """A generator that is the same whenever a run with this seed comes to this place.
+def stream(seed: int, purpose: str, *position: int) -> torch.Generator:
+    """A generator that is the same whenever a run with this seed comes to this position.
 
     Args:
         seed: The run's seed.
-        purpose: What the numbers are for; different purposes are independent.
-        place: Epoch, step and the like.
+        purpose: What the random numbers are for; different purposes are independent. It is part of the seed: another
+            text gives other numbers.
+        position: Epoch, step and the like.
 
     Returns:
         A CPU generator.
@@ -25,15 +26,15 @@ def stream(seed: int, purpose: str, *place: int) -> torch.Generator:
         >>> bool(a == b), bool(a == torch.rand(1, generator=stream(0, "order", 4)))
         (True, False)
     """
-    return torch.Generator().manual_seed(_number(seed, purpose, *place))
+    return torch.Generator().manual_seed(_derived_seed(seed, purpose, *position))
 
 
 @contextmanager
-def borrowed_numbers(device: torch.device) -> Iterator[None]:
-    """Torch's global numbers, given back afterwards as they were.
+def forked_rng(device: torch.device) -> Iterator[None]:
+    """A fork of torch's global RNG, whose state is restored afterwards.
 
     Args:
-        device: Whose numbers are used besides the CPU's.
+        device: Whose RNG is forked besides the CPU's.
 
     Yields:
         Nothing.
@@ -42,23 +43,23 @@ def borrowed_numbers(device: torch.device) -> Iterator[None]:
         yield
 
 
-def set_numbers(device: torch.device, seed: int, purpose: str, *place: int) -> None:
-    """Put torch's global numbers, which dropout and initial weights draw from, to a place.
+def seed_rng(device: torch.device, seed: int, purpose: str, *position: int) -> None:
+    """Seed torch's global RNG, which dropout and initial weights draw from, for a position in a run.
 
-    Within ``borrowed_numbers`` only, so that the caller's come back.
+    Only within ``forked_rng``, so that the caller's state is restored.
 
     Args:
-        device: Whose numbers are set besides the CPU's.
+        device: Whose RNG is seeded besides the CPU's.
         seed: The run's seed.
         purpose: As for ``stream``.
-        place: As for ``stream``.
+        position: As for ``stream``.
     """
-    number = _number(seed, purpose, *place)
-    torch.default_generator.manual_seed(number)
+    derived = _derived_seed(seed, purpose, *position)
+    torch.default_generator.manual_seed(derived)
     if device.type == "cuda":
-        torch.cuda.manual_seed(number)
+        torch.cuda.manual_seed(derived)
 
 
-def _number(seed: int, purpose: str, *place: int) -> int:
-    text = f"{seed}/{purpose}/{'/'.join(map(str, place))}"
+def _derived_seed(seed: int, purpose: str, *position: int) -> int:
+    text = f"{seed}/{purpose}/{'/'.join(map(str, position))}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

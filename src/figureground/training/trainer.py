@@ -1,30 +1,27 @@
-"""The loop, all of it, in plain sight."""
+"""The training loop, all of it in one function."""
 
-__all__ = ["Validation", "Watch", "fit", "validate"]
+__all__ = ["Validation", "fit", "validate"]
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from figureground.base.batch import Batch
 from figureground.base.errors import OptionError
+from figureground.base.progress import Progress, no_progress
 from figureground.metrics.classification.ranking import mean_average_precision
+from figureground.training.batch import Batch
 from figureground.training.checkpoint import save_checkpoint, save_weights
 from figureground.training.run import Run
-from figureground.training.streams import borrowed_numbers, set_numbers
-
-Watch = Callable[[Run, dict[str, float]], None]
-"""Called after every batch; with numbers where some were logged, so that it does not wait for the device."""
+from figureground.training.streams import forked_rng, seed_rng
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Pictures that choose between checkpoints; never a test set.
+    """Images that choose between checkpoints; never a test set.
 
     Args:
         images: ``(M, C, H, W)`` uint8.
@@ -40,26 +37,31 @@ class Validation:
     rare: int = 0
 
 
-def fit(run: Run, validation: Validation | None = None, watch: Watch | None = None) -> None:
+def fit(run: Run, validation: Validation | None = None, progress: Progress = no_progress) -> None:
     """Train from where the run stands to its last epoch.
 
     Leaves ``last.safetensors``, ``best.safetensors`` (by validation accuracy; rare classes, by their mean average
     precision), ``step-N.safetensors`` for the steps
-    that the recipe names, ``resume.pt`` and ``history.csv`` in the run's folder. Torch's global numbers are borrowed
-    and given back.
+    that the recipe names, ``resume.pt`` and ``history.csv`` in the run's folder. Torch's global
+    RNG is restored afterwards.
 
     Args:
         run: The run.
         validation: Measured after every epoch.
-        watch: Told after every batch.
+        progress: Called after every batch, in the first process only, with the epoch and the loss and accuracy logged
+            last, the images seen so far, and the images of the whole run.
+
+    Raises:
+        OptionError: A loss is not finite: training has diverged.
+        DataError: The folder cannot be written to.
     """
-    with borrowed_numbers(run.device):
+    with forked_rng(run.device):
         for epoch in range(run.epoch, run.recipe.epochs):
             run.model.train()
             run.clock = time.perf_counter()
             for original in run.batches.epoch(epoch, run.step_in_epoch):
-                # dropout draws from torch's global numbers: they too depend on the place in the run alone
-                set_numbers(run.device, run.recipe.seed, "step", run.step, run.fabric.global_rank)
+                # dropout draws from torch's global RNG, which must depend on the position in the run alone
+                seed_rng(run.device, run.recipe.seed, "step", run.step, run.fabric.global_rank)
                 batch = _changed(run, original)
                 is_last = (run.step_in_epoch + 1) % run.recipe.accumulate == 0
                 with run.fabric.no_backward_sync(run.model, enabled=not is_last):
@@ -74,7 +76,7 @@ def fit(run: Run, validation: Validation | None = None, watch: Watch | None = No
                 run.step_in_epoch, run.step = run.step_in_epoch + 1, run.step + 1
                 for algorithm in run.algorithms:
                     algorithm.after_step(run)
-                _after_step(run, losses, shown=(outputs, batch), watch=watch)
+                _after_step(run, losses, predicted=(outputs, batch), progress=progress)
             run.epoch, run.step_in_epoch = epoch + 1, 0
             for algorithm in run.algorithms:
                 algorithm.after_epoch(run)
@@ -90,10 +92,10 @@ def validate(
     Args:
         model: Images in [0, 1] to logits; left in the mode in which it came.
         validation: What on.
-        batch_size: Pictures at a time.
+        batch_size: Images at a time.
 
     Returns:
-        ``accuracy`` (0 to 1) and ``loss`` (nats); with rare classes, where any of them is shown, ``mean_ap`` by
+        ``accuracy`` (0 to 1) and ``loss`` (nats); with rare classes, where there are images of them, ``mean_ap`` by
         their probabilities, which decides, and ``mean_ap_logit``.
     """
     device = next((p.device for p in model.parameters()), validation.images.device)
@@ -118,7 +120,7 @@ def validate(
 
 
 def _mean_ap(scored: list[Tensor], validation: Validation) -> dict[str, float]:
-    """Of the rare classes, by probability and by logit; nothing where none of them is shown or a logit is no number."""
+    """Of the rare classes, by probability and by logit; nothing without images of them, or where a logit is NaN."""
     if not validation.rare:
         return {}
     logits, labels = torch.cat(scored).cpu(), validation.labels.cpu()
@@ -152,23 +154,24 @@ def _after_step(
     run: Run,
     losses: dict[str, Tensor],
     *,
-    shown: tuple[Tensor, Batch],
-    watch: Watch | None,
+    predicted: tuple[Tensor, Batch],
+    progress: Progress,
 ) -> None:
-    values: dict[str, float] = {}
     if run.step % _LOG_EVERY == 0:
         values = {name: float(loss.detach()) for name, loss in losses.items()}
         _check_finite(values, run)
-        values |= {
-            "accuracy": _accuracy(*shown),
-            "learning_rate": run.optimiser.param_groups[0]["lr"],
-        }
+        accuracy = _accuracy(*predicted)
+        run.logged = f" · loss {sum(values.values()):.3f} · accuracy {100 * accuracy:.1f} %"
+        rate = run.optimiser.param_groups[0]["lr"]
+        values |= {"accuracy": accuracy, "learning_rate": rate}
         if run.fabric.is_global_zero:
             run.history.add(run.step, run.epoch, split="train", values=values)
     now = time.perf_counter()
     run.seconds, run.clock = run.seconds + now - run.clock, now
-    if watch is not None:
-        watch(run, values)
+    if run.fabric.is_global_zero:
+        epochs, size = run.recipe.epochs, run.batches.size
+        stage = f"epoch {run.epoch + 1}/{epochs}{run.logged}"
+        progress(stage, run.step * size, epochs * len(run.batches) * size)
     every = run.recipe.checkpoint_every
     if run.step in run.recipe.keep_steps and run.fabric.is_global_zero:
         save_weights(run.trained, run.folder / f"step-{run.step}.safetensors")
@@ -189,7 +192,7 @@ def _check_finite(values: dict[str, float], run: Run) -> None:
 
 
 def _accuracy(outputs: Tensor, batch: Batch) -> float:
-    """Share of the batch's labelled pictures that are right; 0 without any."""
+    """Share of the batch's labelled images that are right; 0 without any."""
     labelled = batch.labels >= 0
     right = (outputs.argmax(1) == batch.labels) & labelled
     return float(right.sum() / labelled.sum().clamp_min(1))

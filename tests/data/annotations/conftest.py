@@ -1,4 +1,4 @@
-"""A folder of pictures for every format's tests."""
+"""A folder of images for every format's tests."""
 
 import pytest
 from PIL import Image

@@ -42,8 +42,8 @@ def test_box_is_kept_clipped_or_left_out_with_a_word(photos, box, kept, kind):
 
 def test_messages_name_the_box_and_the_picture(photos):
     _, (clipped, outside) = check(photos, [(-1.0, 0.0, 5.0, 5.5), (90.0, 0.0, 95.0, 5.0)])
-    assert str(clipped) == "row 1: box (-1, 0, 5, 5.5) clipped to the 40x30 picture"
-    assert outside.message == "box (90, 0, 95, 5) left out: it is outside the 40x30 picture"
+    assert str(clipped) == "row 1: box (-1, 0, 5, 5.5) clipped to the 40x30 image"
+    assert outside.message == "box (90, 0, 95, 5) left out: it is outside the 40x30 image"
 
 
 def test_entry_without_boxes_is_kept_and_reported(photos):
@@ -125,5 +125,5 @@ def test_unknown_label_leaves_the_entry_out(photos, labels, written, message):
 
 
 def test_count_and_names_may_not_contradict():
-    with pytest.raises(OptionError, match="num_classes is 3 but 2 names came"):
+    with pytest.raises(OptionError, match="num_classes is 3 but there are 2 class names"):
         ClassLabels(3, ("cat", "dog"))

@@ -53,7 +53,7 @@ def test_names_become_indices_of_the_given_classes(photos):
 
 def test_ids_are_labels_only_where_no_category_is_named(photos):
     made = read(photos, [mark(5, 4, [0, 0, 9, 9])], categories=[], num_classes=4)
-    assert [image.label for image in made] == [None]  # the picture without annotations
+    assert [image.label for image in made] == [None]  # the image without annotations
     assert made.problem_counts == {"unknown-label": 1, "no-boxes": 1}
 
 

@@ -1,4 +1,4 @@
-"""Mask folders: the picture of the same name, one box around all that is marked."""
+"""Mask folders: the image of the same name, one box around all that is marked."""
 
 import numpy as np
 import pytest
@@ -41,14 +41,14 @@ def test_box_holds_all_marked_pixels_and_the_folder_is_the_label(photos):
 def test_mask_is_not_taken_for_its_own_picture(photos):
     folder = write(photos, "bird.png", (8, 8), (1, 1))
     assert read_annotations(folder).problem_counts == {"missing-file": 1}
-    with pytest.raises(DataError, match="no folder of pictures is known"):
+    with pytest.raises(DataError, match="no folder of images is known"):
         read_annotations(folder, images=folder)
 
 
 def test_blank_broken_and_misfitting_masks_are_reported(photos):
     write(photos, "dog.png", (40, 30))
     folder = write(photos, "cat.png", (21, 50), (1, 1))
-    (folder / "a.png").write_bytes(b"no picture")
+    (folder / "a.png").write_bytes(b"no image")
     made = read_annotations(folder)
     assert [image.boxes.shape for image in made] == [(0, 4)]
     assert made.problem_counts == {"unreadable-file": 1, "size-mismatch": 1, "no-boxes": 1}

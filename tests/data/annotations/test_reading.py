@@ -18,7 +18,7 @@ def test_missing_source_or_pictures_are_refused(tmp_path):
     with pytest.raises(DataError, match="no annotations at"):
         read_annotations(tmp_path / "none.json")
     (tmp_path / "a.csv").write_text("path,label,x0,y0,x1,y1\n")
-    with pytest.raises(DataError, match="no folder of pictures at"):
+    with pytest.raises(DataError, match="no folder of images at"):
         read_annotations(tmp_path / "a.csv", images=tmp_path / "none")
 
 

@@ -1,4 +1,4 @@
-"""Pictures to be background, in memory and on disk."""
+"""Images to be background, in memory and on disk."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ from figureground.base.errors import ImageError
 
 
 class Given:
-    """Pictures as they are, each its own group; one of them may be bad."""
+    """Images as they are, each its own group; one of them may be bad."""
 
     def __init__(
         self, pictures: Sequence[np.ndarray], *, name: str = "given", bad: int | None = None
@@ -32,7 +32,7 @@ class Given:
 
 
 def scene(seed: int, height: int = 40, width: int = 50) -> np.ndarray:
-    """A picture with the falling spectrum of photographs, in colour."""
+    """An image with the falling spectrum of photographs, in colour."""
     draw = np.random.default_rng(seed)
     frequency = np.hypot(*np.meshgrid(np.fft.fftfreq(width), np.fft.fftfreq(height))) + 0.02
     waves = np.fft.fft2(draw.standard_normal((3, height, width))) / frequency
@@ -50,13 +50,13 @@ def given() -> type[Given]:
 
 @pytest.fixture
 def scenes() -> Callable[..., list[np.ndarray]]:
-    """Makes pictures that resemble photographs, one for each seed."""
+    """Makes images that resemble photographs, one for each seed."""
     return lambda seeds, height=40, width=50: [scene(seed, height, width) for seed in seeds]
 
 
 @pytest.fixture
 def save() -> Callable[[Path, Sequence[np.ndarray]], Path]:
-    """Writes pictures as 0.png, 1.png, ..., and gives the folder."""
+    """Writes images as 0.png, 1.png, ..., and gives the folder."""
 
     def write(folder: Path, pictures: Sequence[np.ndarray]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)

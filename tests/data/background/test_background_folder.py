@@ -29,8 +29,8 @@ def test_order_is_natural_or_that_of_strings(folder):
 def test_rows_are_taken_first_and_names_left_out_then(folder):
     assert levels(Folder(folder, rows=range(1, 4), exclude=["10.png"])) == [2, 20]
     assert levels(Folder(folder, rows=(3, 0))) == [20, 1]
-    assert Folder(folder, rows=range(1, 4)).provenance["rule"] == "natural order, pictures 1 to 3"
-    with pytest.raises(DataError, match=r"picture 4 of .* is asked for; it holds 4"):
+    assert Folder(folder, rows=range(1, 4)).provenance["rule"] == "natural order, images 1 to 3"
+    with pytest.raises(DataError, match=r"image 4 of .* is asked for; it holds 4"):
         Folder(folder, rows=range(2, 5))
 
 

@@ -1,4 +1,4 @@
-"""A pool on disk accounts for every picture, and keeps what belongs together in one part."""
+"""A pool on disk accounts for every image, and keeps what belongs together in one part."""
 
 import json
 
@@ -17,6 +17,7 @@ from figureground.data.background import (
     PoolOptions,
     build_pool,
     read_pool,
+    read_pool_record,
     screen,
 )
 
@@ -37,26 +38,26 @@ def mix_of(folder):
 def test_every_picture_is_written_as_it_is_into_one_part(folder, tmp_path):
     mix = mix_of(folder)
     record = build_pool(mix, tmp_path / "pool", options=PoolOptions(seed=3))
-    assert len(record.pictures) == len(mix) == 20 + 80 + 20 + 8
-    for row, entry in enumerate(record.pictures):
+    assert len(record.images) == len(mix) == 20 + 80 + 20 + 8
+    for row, entry in enumerate(record.images):
         written = np.array(decode_image(tmp_path / "pool" / entry.file))
         np.testing.assert_array_equal(written, mix[row])
         assert entry.file.startswith(f"{entry.part}/")
     files = sorted(
         str(path.relative_to(tmp_path / "pool")) for path in tmp_path.glob("pool/*/*.png")
     )
-    assert files == sorted(entry.file for entry in record.pictures)
+    assert files == sorted(entry.file for entry in record.images)
 
 
 def test_no_original_is_in_two_parts_and_every_source_is_in_every_part(folder, tmp_path):
     mix = mix_of(folder)
     record = build_pool(mix, tmp_path / "pool")
     part_of: dict[str, set[str]] = {}
-    for row, entry in enumerate(record.pictures):
+    for row, entry in enumerate(record.images):
         part_of.setdefault(mix.group(row), set()).add(entry.part)
     assert all(len(parts) == 1 for parts in part_of.values())
-    assert len({entry.group for entry in record.pictures}) == len(part_of) == 28
-    of_textures = [e.part for e in record.pictures if e.source == "textures"]
+    assert len({entry.group for entry in record.images}) == len(part_of) == 28
+    of_textures = [e.part for e in record.images if e.source == "textures"]
     assert [of_textures.count(part) for part in PARTS] == [16, 2, 2]
 
 
@@ -67,7 +68,7 @@ def test_pool_is_read_back_by_part(folder, tmp_path):
     assert {
         part: len(source) for part, source in zip(PARTS, parts, strict=True)
     } == record.part_counts()
-    rows = [row for row, entry in enumerate(record.pictures) if entry.part == "val"]
+    rows = [row for row, entry in enumerate(record.images) if entry.part == "val"]
     for index, row in enumerate(rows):
         np.testing.assert_array_equal(parts[1][index], mix[row])
     groups = [{source.group(index) for index in range(len(source))} for source in parts]
@@ -78,9 +79,9 @@ def test_pool_is_read_back_by_part(folder, tmp_path):
         read_pool(tmp_path / "none")
 
 
-def test_report_and_record_say_what_was_left_out_and_why(folder, tmp_path, given, scenes):
+def test_record_says_what_was_left_out_and_why(folder, tmp_path, given, scenes):
     mix = mix_of(folder)
-    target = given([scenes([4])[0][:, ::-1].copy(), *scenes([50])], name="photo")
+    target = given([scenes([4])[0][:, ::-1].copy(), *scenes([50])], name="image")
     report = screen(mix, target)
     record = build_pool(mix, tmp_path / "pool", screened=report, target=target)
     reasons = [one.reason for one in record.dropped]
@@ -88,42 +89,52 @@ def test_report_and_record_say_what_was_left_out_and_why(folder, tmp_path, given
         2,
         4,
     ]  # it and its inverse; crops
-    text = (tmp_path / "pool" / "report.md").read_text()
-    assert "2 × near" in text
-    assert "4 × derived" in text
-    assert "target picture 0 (photo 0), mirrored" in text
-    assert "Compared with 2 target pictures" in text
     saved = json.loads((tmp_path / "pool" / "record.json").read_text())
     assert saved["schema"] == 1
-    assert len(saved["pictures"]) + len(saved["dropped"]) == len(mix)
+    assert len(saved["images"]) + len(saved["dropped"]) == len(mix)
     assert [source["written"] for source in saved["sources"]] == [19, 76, 19, 8]
-    for page in ("pictures.png", "dropped.png"):
-        assert image_size(tmp_path / "pool" / page)[0] > 100
+    assert read_pool_record(tmp_path / "pool") == record
 
 
-def test_unscreened_pool_says_so(folder, tmp_path):
-    build_pool(mix_of(folder), tmp_path / "pool")
-    assert "Not compared with target pictures" in (tmp_path / "pool" / "report.md").read_text()
-    assert not (tmp_path / "pool" / "dropped.png").exists()
+def test_examples_of_what_was_left_out_lie_beside_the_pool(folder, tmp_path, given, scenes):
+    target = given([*scenes([50]), scenes([4])[0][:, ::-1].copy()], name="image")
+    mix = Concat(Folder(folder))
+    pool = tmp_path / "pool"
+    record = build_pool(mix, pool, screened=screen(mix, target), target=target)
+    (one,) = record.dropped
+    assert one.name == "textures 4 (4.png)"
+    for file, picture in zip(one.images, (mix[4], target[1]), strict=True):
+        np.testing.assert_array_equal(np.array(decode_image(pool / file)), picture)
+    build_pool(mix, pool, options=PoolOptions(overwrite=True))
+    assert list((pool / "left-out").iterdir()) == []
+
+
+def test_at_most_ten_examples_of_a_reason_are_kept(folder, tmp_path, given, scenes):
+    mix = Concat(Folder(folder))
+    screened = screen(mix, given(scenes(range(15))))
+    record = build_pool(mix, tmp_path / "pool", screened=screened)
+    assert sum(bool(one.images) for one in record.dropped) == 10
+    assert len(record.dropped) == 15
 
 
 def test_a_picture_that_cannot_be_decoded_is_named_and_the_rest_is_written(folder, tmp_path):
     (folder / "7.png").write_bytes(b"no")
     mix = Concat(Folder(folder))
     record = build_pool(mix, tmp_path / "pool")
-    assert len(record.pictures) == 19
+    assert len(record.images) == 19
     (bad,) = record.dropped
     assert (bad.row, bad.reason) == (7, "unreadable")
-    assert "7.png" in (tmp_path / "pool" / "report.md").read_text()
+    assert "7.png" in bad.detail
+    assert bad.images == ()
 
 
 def test_count_and_size_are_limited(folder, tmp_path):
     options = PoolOptions(count=30, longest=10)
     record = build_pool(mix_of(folder), tmp_path / "pool", options=options)
-    assert len(record.pictures) == 30
+    assert len(record.images) == 30
     assert record.not_chosen == 98
-    assert max(max(image_size(tmp_path / "pool" / e.file)) for e in record.pictures) == 10
-    with pytest.raises(OptionError, match="129 pictures are asked for; 128 passed"):
+    assert max(max(image_size(tmp_path / "pool" / e.file)) for e in record.images) == 10
+    with pytest.raises(OptionError, match="129 images are asked for; 128 passed"):
         build_pool(mix_of(folder), tmp_path / "other", options=PoolOptions(count=129))
 
 
@@ -136,7 +147,7 @@ def test_finished_pool_is_replaced_only_when_told_and_completely(folder, tmp_pat
     options = PoolOptions(count=10, overwrite=True)
     record = build_pool(mix_of(folder), tmp_path / "pool", options=options)
     files = {str(path.relative_to(tmp_path / "pool")) for path in tmp_path.glob("pool/*/*.png")}
-    assert files == {entry.file for entry in record.pictures} | {"train/my notes.png"}
+    assert files == {entry.file for entry in record.images} | {"train/my notes.png"}
 
 
 def test_a_stopped_pool_is_no_pool(folder, tmp_path):
@@ -144,15 +155,15 @@ def test_a_stopped_pool_is_no_pool(folder, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_pool(mix_of(folder), tmp_path / "pool", watch=stop)
+        build_pool(mix_of(folder), tmp_path / "pool", progress=stop)
     with pytest.raises(DataError, match="cannot read"):
         read_pool(tmp_path / "pool")
-    assert len(build_pool(mix_of(folder), tmp_path / "pool").pictures) == 128
+    assert len(build_pool(mix_of(folder), tmp_path / "pool").images) == 128
 
 
 def test_nothing_left_is_refused(folder, tmp_path, given, scenes):
     source = Concat(Folder(folder))
-    with pytest.raises(DataError, match="no background picture is left"):
+    with pytest.raises(DataError, match="no background image is left"):
         build_pool(source, tmp_path / "pool", screened=screen(source, given(scenes(range(20)))))
 
 
@@ -173,3 +184,12 @@ def test_a_record_of_something_else_is_refused(tmp_path):
         (tmp_path / "record.json").write_text(content)
         with pytest.raises(DataError, match=message):
             read_pool(tmp_path)
+
+
+def test_a_pool_written_before_its_record_spoke_of_images_is_read(folder, tmp_path):
+    place = tmp_path / "pool"
+    record = build_pool(mix_of(folder), place)
+    saved = json.loads((place / "record.json").read_text())
+    saved["pictures"] = saved.pop("images")
+    (place / "record.json").write_text(json.dumps(saved))
+    assert read_pool_record(place).images == record.images

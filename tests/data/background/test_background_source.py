@@ -83,5 +83,5 @@ def test_a_mix_of_nothing_is_refused():
 
 def test_an_index_counts_from_either_end():
     assert [checked_index(index, 3) for index in (0, 2, -1, -3)] == [0, 2, 2, 0]
-    with pytest.raises(IndexError, match="picture 3 of 3"):
+    with pytest.raises(IndexError, match="image 3 of 3"):
         checked_index(3, 3)

@@ -1,4 +1,4 @@
-"""Pictures come in order, a few ahead, and a bad one does not stop the others."""
+"""Images come in order, a few ahead, and a bad one does not stop the others."""
 
 import threading
 

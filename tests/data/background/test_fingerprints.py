@@ -66,6 +66,6 @@ def test_pictures_without_layout_are_marked(given, scenes):
 def test_progress_is_told_to_the_end(given, scenes):
     told = []
     fingerprints(
-        given(scenes(range(70), 8, 8)), stage="some", watch=lambda *words: told.append(words)
+        given(scenes(range(70), 8, 8)), stage="some", progress=lambda *words: told.append(words)
     )
     assert told == [("some", 64, 70), ("some", 70, 70)]

@@ -1,4 +1,4 @@
-"""Crops lie where the paper lays them: 52 per picture of grass, 42 per picture of clouds."""
+"""Crops lie where the paper lays them: 52 per image of grass, 42 per image of clouds."""
 
 from itertools import pairwise
 
@@ -11,7 +11,7 @@ from figureground.data.background import CLOUD_GRIDS, GRASS_GRIDS, CropGrid, Gri
 
 
 class Large:
-    """Pictures that exist when looked at; only their size is known before."""
+    """Images that exist when looked at; only their size is known before."""
 
     provenance = {"rule": "made"}  # noqa: RUF012 - never written to
 

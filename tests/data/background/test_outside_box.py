@@ -11,7 +11,7 @@ from figureground.data.background import OutsideBox
 
 
 def boxed(boxes, width=100, height=60):
-    """One picture: white inside its boxes, otherwise each pixel tells its place."""
+    """One image: white inside its boxes, otherwise each pixel tells its place."""
     pixels = np.zeros((3, height, width), np.uint8)
     pixels[0], pixels[1] = np.arange(width), np.arange(height)[:, None]
     for x0, y0, x1, y1 in boxes:
@@ -78,6 +78,6 @@ def test_boxes_of_all_classes_of_a_picture_count_together(tmp_path):
         "path,label,x0,y0,x1,y1\na.png,dog,0,0,40,60\nb.png,dog,20,0,40,40\na.png,cat,60,0,80,60\n"
     )
     source = OutsideBox.of_annotations(read_annotations(rows))
-    # picture a: only right of the cat; picture b: left of the dog
+    # image a: only right of the cat; image b: left of the dog
     assert [tile.shape[0] for tile in source] == [20, 20, 20, 20, 20]
     assert [source.group(row)[-5:] for row in range(5)] == ["a.png"] * 3 + ["b.png"] * 2

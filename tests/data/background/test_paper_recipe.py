@@ -1,4 +1,4 @@
-"""The paper's mix has its 3,001 pictures when the folders are given."""
+"""The paper's mix has its 3,001 images when the folders are given."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ SIZES = {"grass": (2855, 2835), "clouds": (2100, 1400)}
 
 @pytest.fixture(scope="module")
 def roots(tmp_path_factory):
-    """Stub folders: black pictures, each file a copy of one."""
+    """Stub folders: black images, each file a copy of one."""
     base = tmp_path_factory.mktemp("paper")
     made: dict[str, Path] = {}
     for key, count in FILES.items():
@@ -68,15 +68,15 @@ def test_missing_unknown_and_short_folders_are_refused(roots, tmp_path):
         paper_recipe({key: root for key, root in roots.items() if key not in {"wood", "furniture"}})
     with pytest.raises(OptionError, match="no part of the paper's mix 'lawn'"):
         paper_recipe({**roots, "lawn": tmp_path})
-    with pytest.raises(DataError, match=r"picture 299 of .* is asked for; it holds 200"):
+    with pytest.raises(DataError, match=r"image 299 of .* is asked for; it holds 200"):
         paper_recipe({**roots, "water": roots["wood"]})
     with pytest.raises(DataError, match="does not fit"):
         paper_recipe({**roots, "clouds": roots["wood"]})
 
 
 def test_a_part_with_another_count_is_named(roots, tmp_path):
-    # without 1045.jpg the range holds one picture too many
+    # without 1045.jpg the range holds one image too many
     for number in range(60):
         (tmp_path / f"a{number:02d}.jpg").hardlink_to(roots["sea"] / "1000.jpg")
-    with pytest.raises(DataError, match="'buildings' gives 50 pictures; the paper has 49"):
+    with pytest.raises(DataError, match="'buildings' gives 50 images; the paper has 49"):
         paper_recipe({**roots, "buildings": tmp_path})

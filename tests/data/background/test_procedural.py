@@ -1,4 +1,4 @@
-"""Pictures made by rule look as the rule says."""
+"""Images made by rule look as the rule says."""
 
 import numpy as np
 import pytest
@@ -65,7 +65,7 @@ def test_blobs_fill_the_range_between_the_colours():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kinds": ["plaid"]}, "no kind of procedural picture 'plaid'"),
+        ({"kinds": ["plaid"]}, "no kind of procedural image 'plaid'"),
         ({"kinds": []}, "at least one kind"),
         ({"size": 1}, "cannot be"),
         ({"seed": -1}, "cannot be"),

@@ -1,14 +1,11 @@
-"""How much background: the paper's shares, and a training set with background last."""
+"""How much background: the paper's shares."""
 
-import numpy as np
 import pytest
-import torch
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.data import LabeledImages, LazyPictures
-from figureground.data.background import Invert, Monochrome, choose_ratio, with_background
+from figureground.data.background import choose_ratio
 
-# training pictures, classes, and what the paper's 3,001 come to: times a class, share in per cent
+# training images, classes, and what the paper's 3,001 come to: times a class, share in per cent
 PAPER = [
     (4_500, 10, 6.7, 40),
     (50_000, 10, 0.6, 5.7),
@@ -35,57 +32,10 @@ def test_ratio_is_times_the_mean_class():
 
 def test_more_than_there_is_is_refused_with_what_there_is():
     with pytest.raises(
-        OptionError, match=r"asks for 40 background pictures, there are 30: at most ratio 1.5"
+        OptionError, match=r"asks for 40 background images, there are 30: at most ratio 1.5"
     ):
         choose_ratio([20, 20], 30, ratio=2.0)
     with pytest.raises(OptionError, match="above 0"):
         choose_ratio([20], 30, ratio=0.0)
-    with pytest.raises(ShapeError, match="no pictures"):
+    with pytest.raises(ShapeError, match="no images"):
         choose_ratio([0, 0], 30)
-
-
-def data(channels=3):
-    pixels = torch.full((8, channels, 6, 5), 7, dtype=torch.uint8)
-    return LabeledImages(pixels, torch.tensor([0, 1] * 4), ("a", "b"))
-
-
-def test_background_comes_after_the_data_with_the_last_label():
-    made = with_background(data(), Monochrome())
-    assert made.pixels.shape == (224, 3, 6, 5)
-    assert made.class_names == ("a", "b")
-    assert made.labels.tolist() == [0, 1] * 4 + [2] * 216
-    assert made.background_count == 216
-    assert (made.pixels[:8] == 7).all()
-    assert made.pixels[8 + 7, :, 2, 2].tolist() == [0, 50, 50]
-
-
-def test_smaller_ratio_takes_some_of_the_larger_ones_pictures():
-    def colours(ratio, seed):
-        made = with_background(data(), Monochrome(), ratio=ratio, seed=seed)
-        return {tuple(pixel) for pixel in made.pixels[8:, :, 0, 0].tolist()}
-
-    assert len(colours(1.0, 0)) == 4
-    assert colours(1.0, 0) < colours(5.0, 0)
-    assert colours(5.0, 0) != colours(5.0, 1)
-
-
-def test_grey_data_get_grey_background():
-    made = with_background(data(channels=1), Monochrome(levels=(0, 255)))
-    assert made.pixels.shape == (16, 1, 6, 5)
-    assert made.pixels[8:, 0, 0, 0].tolist() == [0, 29, 150, 179, 76, 105, 226, 255]  # of ITU-R 601
-
-
-def test_lazy_data_stay_lazy(given, scenes):
-    held = data()
-    lazy = LabeledImages(LazyPictures(held.picture, 8), held.labels, held.class_names)
-    source = Invert(given(scenes([1, 2])))
-    made = with_background(lazy, source)
-    assert made.is_lazy
-    torch.testing.assert_close(made[3][0], held[3][0])
-    np.testing.assert_array_equal(made[9][0].permute(1, 2, 0).numpy(), source[1])
-    assert made.labels.tolist()[7:] == [1, 2, 2]
-
-
-def test_background_is_not_added_twice():
-    with pytest.raises(OptionError, match="hold 216 background pictures already"):
-        with_background(with_background(data(), Monochrome()), Monochrome())

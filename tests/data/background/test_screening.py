@@ -19,6 +19,8 @@ from figureground.data.background import (
     ScreenOptions,
     screen,
 )
+from figureground.data.background.copies import find_copies
+from figureground.data.background.fingerprints import fingerprints
 from figureground.data.loaders import load_dataset
 
 
@@ -68,7 +70,7 @@ def test_exact_copies_are_called_exact_and_name_the_target(given, scenes):
     report = screen(given([targets[3], *scenes([9])]), given(targets, name="target"))
     (one,) = report.dropped
     assert (one.row, one.reason, one.match) == (0, "exact", 3)
-    assert one.detail == "the pixels of target picture 3 (target 3)"
+    assert one.detail == "the pixels of target image 3 (target 3)"
     assert report.counts() == {"exact": 1}
     assert report.targets == 5
 
@@ -85,7 +87,6 @@ def test_what_was_made_from_a_copy_goes_with_it(given, scenes):
     } - {1}
     assert set(dropped.values()) == {"derived"}
     assert len(dropped) == 4 + 4 + 1
-    assert set(report.dropped_duplicates) == set(report.dropped)
 
 
 def test_plain_colours_are_copies_only_of_their_own_colour(given, scenes):
@@ -112,7 +113,7 @@ def test_confident_and_undecidable_pictures_are_left_out_only_where_scores_are_g
     scores = np.array([0.1, 0.6, 0.5, np.nan])
     report = screen(source, confidences=scores)
     assert report.kept == (0, 2)
-    assert [one.row for one in report.dropped_confident] == [1, 3]
+    assert [one.row for one in report.dropped if one.reason == "confident"] == [1, 3]
     assert "0.60, above 0.5" in report.dropped[0].detail
     strict = screen(source, confidences=scores, options=ScreenOptions(max_confidence=0.05))
     assert strict.kept == ()
@@ -149,7 +150,7 @@ def test_values_out_of_range_are_refused(given, scenes):
     for options in ({"max_hamming": 32}, {"min_correlation": 2.0}, {"max_confidence": -0.1}):
         with pytest.raises(OptionError):
             ScreenOptions(**options)
-    with pytest.raises(ShapeError, match="2 pictures but 1 confidences"):
+    with pytest.raises(ShapeError, match="2 images but 1 confidences"):
         screen(given(scenes([0, 1])), confidences=np.zeros(1))
 
 
@@ -160,3 +161,16 @@ def test_textures_of_dtd_are_not_taken_for_pictures_of_cifar(shared_data):
     target = FromLabeled(pictures, name="cifar", rows=torch.from_numpy(some))
     report = screen(FromLabeled(textures, name="dtd", rows=torch.arange(100)), target)
     assert len(report.kept) == 100
+
+
+def test_a_copy_may_differ_in_exactly_as_many_bits_as_are_allowed(given, scenes):
+    (one,) = scenes([7])
+    noise = np.random.default_rng(0).normal(0, 40, one.shape)
+    noisy = np.clip(one + noise, 0, 255).astype(np.uint8)
+    source, target = given([noisy]), given([one], name="target")
+    (copy,) = find_copies(*(fingerprints(some, stage="") for some in (source, target)),
+                          max_hamming=31, min_correlation=0.5)  # fmt: skip
+    assert copy.bits > 0
+    for allowed, count in ((copy.bits, 1), (copy.bits - 1, 0)):
+        options = ScreenOptions(max_hamming=allowed, min_correlation=0.5)
+        assert len(screen(source, target, options=options).dropped) == count

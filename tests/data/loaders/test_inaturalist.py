@@ -9,13 +9,13 @@ from PIL import Image
 
 from figureground.base.errors import DataError
 from figureground.data import load_dataset, with_rare
-from figureground.data.loaders.inaturalist import SINGLE_CLASSES, inaturalist17
+from figureground.data.loaders.inaturalist import inaturalist17
 from figureground.data.rare import named_rare
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Twenty training pictures and two of validation, of categories 7 and 40."""
+    """Twenty training images and two of validation, of categories 7 and 40."""
     for part, count in (("train", 20), ("val", 2)):
         names = [f"{part}/{n}.png" for n in range(count)]
         (tmp_path / part).mkdir()
@@ -37,7 +37,7 @@ def test_classes_are_category_ids_and_pictures_come_with_their_own(folder: Path)
     data = inaturalist17(folder, "train")
     assert data.class_names == ("7", "40")
     assert data.labels.tolist() == [1 if n % 4 == 0 else 0 for n in range(20)]
-    assert np.asarray(data.picture(13))[0, 0, 0] == 13
+    assert np.asarray(data.image(13))[0, 0, 0] == 13
     (folder / "ids.txt").write_text("40\n")
     rare = with_rare(data, named_rare([str(folder / "ids.txt")]))
     assert rare.class_names == ("40",)
@@ -49,10 +49,6 @@ def test_the_test_part_is_the_official_validation(folder: Path):
     assert len(test) == 2
     sizes = [len(load_dataset("inaturalist17", folder, part=part)) for part in ("train", "val")]
     assert sum(sizes) == 20
-
-
-def test_the_ten_single_classes_are_ten():
-    assert len(set(SINGLE_CLASSES)) == 10
 
 
 def test_files_that_are_no_lists_are_refused(folder: Path):

@@ -29,7 +29,7 @@ def test_values_out_of_range_are_refused(options, message):
 
 
 def test_errors_of_torchvision_become_ours_with_a_way_out_where_there_is_one():
-    with pytest.raises(DataError, match=r"'stl10': corrupted; it is fetched .* download=True"), \
+    with pytest.raises(DataError, match=r"'stl10': corrupted; it is fetched .* option download"), \
          official_errors("stl10", download=False):  # fmt: skip
         raise RuntimeError("corrupted")
     with (

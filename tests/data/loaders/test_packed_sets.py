@@ -1,4 +1,4 @@
-"""Packs as labelled pictures, on made and on real files."""
+"""Packs as labelled images, on made and on real files."""
 
 import io
 from inspect import unwrap

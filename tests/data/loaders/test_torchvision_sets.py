@@ -14,7 +14,7 @@ from figureground.data.loaders.torchvision_sets import caltech, cifar, flowers10
 
 
 class Cifar:
-    """100 or 20 pictures whose first pixel tells their number."""
+    """100 or 20 images whose first pixel tells their number."""
 
     def __init__(self, root, train, download):
         assert isinstance(train, bool)
@@ -56,7 +56,7 @@ def test_a_word_or_number_for_train_is_refused(load, word, tmp_path):
 
 def test_a_set_that_is_not_there_names_the_way_to_get_it(tmp_path):
     for name in ("cifar10", "cifar100", "stl10", "flowers102", "caltech101", "caltech256"):
-        with pytest.raises(DataError, match="download=True"):
+        with pytest.raises(DataError, match="with the option download"):
             load_dataset(name, tmp_path, part="train")
         with pytest.raises(DataError, match="say where the set"):
             load_dataset(name, part="train")

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from figureground.base.errors import MapError, OptionError
+from figureground.base.errors import OptionError
 from figureground.base.seeds import generator
 from figureground.methods.fixations.density import (
-    fixation_box,
     fixation_heatmap,
     remove_outliers,
 )
@@ -20,6 +19,12 @@ def test_outlier_filter_drops_a_lone_point_among_many_and_keeps_the_cluster():
     cluster = torch.randint(20, 30, (40, 2), generator=generator(0))
     kept = remove_outliers(torch.cat([cluster, torch.tensor([[90, 150]])]), (100, 160))
     assert kept.tolist() == [True] * 40 + [False]
+
+
+@pytest.mark.parametrize(("crowd", "stays"), [(18, True), (19, False)])
+def test_one_point_of_twenty_is_alone_and_one_of_nineteen_is_not(crowd, stays):
+    yx = torch.tensor([[5, 5]] * crowd + [[90, 90]])
+    assert remove_outliers(yx, (100, 100)).tolist() == [True] * crowd + [stays]
 
 
 def test_outlier_filter_equals_counting_by_loops():
@@ -54,12 +59,6 @@ def test_heatmap_of_no_points_is_zero_and_of_one_peaks_at_it():
     assert not fixation_heatmap(torch.zeros(0, 2, dtype=torch.int64), (30, 50)).any()
     one = fixation_heatmap(torch.tensor([[11, 32]]), (30, 50))
     assert divmod(int(one.argmax()), 50) == (11, 32)
-
-
-def test_box_is_tight_and_half_open_and_refused_without_points():
-    assert fixation_box(torch.tensor([[3, 8], [5, 2]])).tolist() == [2.0, 3.0, 9.0, 6.0]
-    with pytest.raises(MapError, match="no fixation"):
-        fixation_box(torch.zeros(0, 2, dtype=torch.int64))
 
 
 def test_width_of_the_blur_must_be_positive():

@@ -66,7 +66,7 @@ def test_only_the_order_of_the_scores_matters_also_far_outside_zero_and_one():
 
 def test_nineteen_of_twenty_are_enough_for_95_percent():
     known, unknown = torch.arange(20.0), torch.tensor([18.5, 30.0])
-    # known pictures 0 to 18 are kept, and no unknown one scores at or below 18
+    # known images 0 to 18 are kept, and no unknown one scores at or below 18
     assert fpr_at_tpr(known, unknown, positive="in") == 0
     assert fpr_at_tpr(known, unknown, tpr=0.96, positive="in") == 0.5
 
@@ -80,9 +80,9 @@ def test_exchanged_groups_with_turned_signs_give_the_same():
 def test_empty_groups_nan_and_unknown_sides_are_refused():
     some, none = torch.ones(2), torch.ones(0)
     for measure in (auroc, aupr, fpr_at_tpr):
-        with pytest.raises(ShapeError, match="scores of unknown pictures must be some"):
+        with pytest.raises(ShapeError, match="scores of unknown images must be some"):
             measure(some, none)
-        with pytest.raises(ShapeError, match="scores of known pictures must be some, and none NaN"):
+        with pytest.raises(ShapeError, match="scores of known images must be some, and none NaN"):
             measure(torch.tensor([torch.nan]), some)
     for sided in (aupr, fpr_at_tpr):
         with pytest.raises(OptionError, match="closest: 'out'"):

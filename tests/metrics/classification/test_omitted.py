@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.metrics.classification import OmittedClasses, omitted_class_report
+from figureground.metrics.classification import omitted_class_report
 
 TRUE = [0, 0, 0, 1, 1, 2, 2, 2, 2, 3]
 SAID = [0, 0, 2, 1, 1, 2, 2, 0, 1, 1]
@@ -36,26 +36,12 @@ def test_a_student_that_never_says_the_class_has_recall_and_mean_zero():
     assert math.isnan(found.omitted_precision)
 
 
-def test_the_meter_is_the_function_over_batches():
-    logits, labels = answers(SAID)
-    meter = OmittedClasses(4, [3, 2])
-    for rows in torch.split(torch.arange(10), 3):
-        meter.update(logits[rows], labels[rows])
-    wanted = vars(omitted_class_report(logits, labels, [3, 2]))
-    for name, value in meter.compute().items():
-        torch.testing.assert_close(value, wanted[name], equal_nan=True)
-
-
 @pytest.mark.parametrize("omitted", [[], [1, 1], [4], [-1], [0, 1, 2, 3]])
 def test_omitted_classes_that_cannot_be_meant_are_refused(omitted):
     with pytest.raises(OptionError, match=r"omitted classes are some of 0\.\.3"):
         omitted_class_report(*answers(SAID), omitted)
-    with pytest.raises(OptionError, match="omitted classes"):
-        OmittedClasses(4, omitted)
 
 
 def test_labels_that_do_not_fit_are_refused():
     with pytest.raises(ShapeError, match=r"labels in 0\.\.3"):
         omitted_class_report(torch.eye(4), torch.tensor([0, 1, 2, 4]), [1])
-    with pytest.raises(ShapeError, match="5 outputs came"):
-        OmittedClasses(4, [1]).update(torch.eye(5), torch.arange(5))

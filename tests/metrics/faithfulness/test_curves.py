@@ -6,10 +6,7 @@ import torch
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.metrics.faithfulness.curves import (
-    InsertionDeletion,
     area_under_curve,
-    deletion,
-    insertion,
     insertion_deletion,
 )
 from figureground.metrics.faithfulness.scoring import Scoring
@@ -63,17 +60,11 @@ def test_area_is_the_trapezoid_rule():
         area_under_curve(curves[:, :1])
 
 
-def test_single_measures_equal_the_shared_pass(setting):
-    score, images, maps = setting
-    both = insertion_deletion(score, images, maps)
-    assert torch.equal(insertion(score, images, maps), area_under_curve(both.insertion))
-    assert torch.equal(deletion(score, images, maps), area_under_curve(both.deletion))
-
-
 def test_only_the_order_of_values_counts(setting):
     score, images, maps = setting
-    for measure in (insertion, deletion):
-        assert torch.equal(measure(score, images, maps), measure(score, images, maps.exp() ** 3))
+    once, again = (insertion_deletion(score, images, some) for some in (maps, maps.exp() ** 3))
+    assert torch.equal(once.insertion, again.insertion)
+    assert torch.equal(once.deletion, again.deletion)
 
 
 def test_the_true_map_beats_its_reverse_by_far():
@@ -85,14 +76,15 @@ def test_the_true_map_beats_its_reverse_by_far():
         inside = x[:, 0, 1:3, 2:6].mean((1, 2))
         return torch.stack([inside, 1 - inside], 1)
 
-    def area(measure, maps):
-        zeros = torch.zeros(2, dtype=torch.long)
-        return measure(score, images, maps, classes=zeros, scoring=PROBABILITIES)
-
-    assert (area(deletion, figure) < 0.15).all()
-    assert (area(deletion, 1 - figure) > 0.6).all()
-    assert (area(insertion, figure) > 0.75).all()
-    assert (area(insertion, 1 - figure) < 0.4).all()
+    zeros = torch.zeros(2, dtype=torch.long)
+    right, wrong = (
+        insertion_deletion(score, images, maps, classes=zeros, scoring=PROBABILITIES)
+        for maps in (figure, 1 - figure)
+    )
+    assert (area_under_curve(right.deletion) < 0.15).all()
+    assert (area_under_curve(wrong.deletion) > 0.6).all()
+    assert (area_under_curve(right.insertion) > 0.75).all()
+    assert (area_under_curve(wrong.insertion) < 0.4).all()
 
 
 def test_each_image_costs_one_clean_pass_and_two_sweeps(setting):
@@ -129,20 +121,18 @@ def test_small_maps_are_resized_to_the_image(setting):
     score, images, _ = setting
     small = torch.rand(3, 2, 2, generator=torch.Generator().manual_seed(9))
     grown = torch.nn.functional.interpolate(small[:, None], (4, 5), mode="bilinear")[:, 0]
-    assert torch.equal(insertion(score, images, small), insertion(score, images, grown))
+    first, second = (insertion_deletion(score, images, maps) for maps in (small, grown))
+    assert torch.equal(first.insertion, second.insertion)
+    assert torch.equal(first.deletion, second.deletion)
 
 
-def test_blank_maps_are_undefined_and_counted(setting):
+def test_blank_maps_are_undefined(setting):
     score, images, maps = setting
     maps = maps.clone()
     maps[1] = 0
-    metric = InsertionDeletion(Sweep(step_pixels=4))
-    metric.update(score, images, maps)
-    found = metric.compute()
-    expected = insertion(score, images, maps, sweep=Sweep(step_pixels=4))
-    assert expected.isnan().tolist() == [False, True, False]
-    assert found["insertion"].item() == pytest.approx(expected.nanmean().item())
-    assert found["undefined"] == 1
+    found = insertion_deletion(score, images, maps, sweep=Sweep(step_pixels=4))
+    for curves in (found.insertion, found.deletion):
+        assert area_under_curve(curves).isnan().tolist() == [False, True, False]
 
 
 def test_impossible_sweeps_are_refused():

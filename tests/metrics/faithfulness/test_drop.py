@@ -1,12 +1,7 @@
 import pytest
 import torch
 
-from figureground.metrics.faithfulness.drop import (
-    ConfidenceChange,
-    average_drop,
-    increase_in_confidence,
-    masked_confidence,
-)
+from figureground.metrics.faithfulness.drop import masked_confidence
 from figureground.metrics.faithfulness.scoring import Scoring
 
 PROBABILITIES = Scoring("probabilities")
@@ -24,8 +19,8 @@ def setting():
 def test_drop_and_increase_equal_a_loop_over_images(setting):
     score, images, maps = setting
     classes = torch.tensor([0, 1, 2, 1, 0])
-    drop = average_drop(score, images, maps, classes=classes)
-    increase = increase_in_confidence(score, images, maps, classes=classes)
+    found = masked_confidence(score, images, maps, classes=classes)
+    drop, increase = found.drop, found.increase
     for i in range(5):
         mask = (maps[i] - maps[i].min()) / (maps[i].max() - maps[i].min())
         before = score(images[i : i + 1]).softmax(1)[0, classes[i]].item()
@@ -47,7 +42,7 @@ def test_a_map_over_all_that_counts_loses_nothing():
     zeros = torch.zeros(3, dtype=torch.long)
 
     def drop(maps):
-        return average_drop(score, images, maps, classes=zeros, scoring=PROBABILITIES)
+        return masked_confidence(score, images, maps, classes=zeros, scoring=PROBABILITIES).drop
 
     assert drop(bright).tolist() == [0, 0, 0]
     assert drop(1 - bright).tolist() == [1, 1, 1]
@@ -55,21 +50,17 @@ def test_a_map_over_all_that_counts_loses_nothing():
 
 def test_scale_of_the_map_does_not_count(setting):
     score, images, maps = setting
-    once, scaled = (average_drop(score, images, m) for m in (maps, 40 * maps - 7))
+    once, scaled = (masked_confidence(score, images, m).drop for m in (maps, 40 * maps - 7))
     assert torch.allclose(once, scaled, atol=1e-4)
 
 
-def test_blank_maps_are_undefined_and_counted(setting):
+def test_blank_maps_are_undefined(setting):
     score, images, maps = setting
     maps = maps.clone()
     maps[1], maps[3, 0, 0] = 0.5, torch.nan
-    metric = ConfidenceChange()
-    metric.update(score, images, maps)
-    found = metric.compute()
-    drop = average_drop(score, images, maps)
-    assert drop.isnan().tolist() == [False, True, False, True, False]
-    assert found["average_drop"] == drop.nanmean()
-    assert found["undefined"] == 2
+    found = masked_confidence(score, images, maps)
+    for values in (found.drop, found.increase):
+        assert values.isnan().tolist() == [False, True, False, True, False]
 
 
 def test_both_measures_cost_two_scores_per_image(setting):
@@ -89,5 +80,6 @@ def test_both_measures_cost_two_scores_per_image(setting):
 def test_an_impossible_class_cannot_become_less_probable():
     images, maps = torch.rand(2, 1, 4, 5), torch.rand(2, 4, 5)
     score = lambda x: torch.tensor([[0.0, 1.0]]).expand(len(x), 2)  # noqa: E731
-    drop = average_drop(score, images, maps, classes=torch.tensor([0, 0]), scoring=PROBABILITIES)
-    assert drop.tolist() == [0, 0]
+    never = torch.tensor([0, 0])
+    found = masked_confidence(score, images, maps, classes=never, scoring=PROBABILITIES)
+    assert found.drop.tolist() == [0, 0]

@@ -61,12 +61,12 @@ def test_a_meter_can_be_reset_and_keeps_no_graph(outputs):
     meter.update(logits, outputs[1])
     assert not meter.compute()["cmi"].requires_grad
     meter.reset()
-    with pytest.raises(ShapeError, match="no class has a picture"):
+    with pytest.raises(ShapeError, match="no class has an image"):
         meter.report()
 
 
 def test_what_does_not_fit_is_refused(outputs):
-    with pytest.raises(ShapeError, match="5 outputs came, the meter is for 4 classes"):
+    with pytest.raises(ShapeError, match="got 5 logits; the meter is for 4 classes"):
         CMIMeter(4).update(*outputs)
     with pytest.raises(OptionError, match="different settings cannot be merged"):
         CMIMeter(5).merge(CMIMeter(5, temperature=2.0))

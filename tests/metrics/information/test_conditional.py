@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.metrics.information import cmi, cmi_per_class, information
+from figureground.metrics.information import class_sums, cmi, information
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def outputs():
 
 
 def by_joint(logits, labels, label):
-    """I(X; Yhat | Y = y) from the joint table of picture and answer, every picture of the class equally likely."""
+    """I(X; Yhat | Y = y) from the joint table of image and answer, every image of the class equally likely."""
     rows = [
         p.tolist() for p, y in zip(logits.softmax(1), labels.tolist(), strict=True) if y == label
     ]
@@ -33,7 +33,7 @@ def by_joint(logits, labels, label):
 def test_it_equals_the_sum_over_the_joint_distribution(outputs):
     logits, labels = outputs
     wanted = [by_joint(logits, labels, label) for label in range(4)]
-    for found, one in zip(cmi_per_class(logits, labels).tolist(), wanted, strict=True):
+    for found, one in zip(class_sums(logits, labels).cmi_per_class.tolist(), wanted, strict=True):
         assert found == pytest.approx(one, abs=1e-12)
     shares = [(labels == label).double().mean().item() for label in range(4)]
     mean = sum(a * b for a, b in zip(shares, wanted, strict=True))
@@ -93,7 +93,7 @@ def test_what_it_does_not_depend_on(outputs):
 
 def test_a_class_without_pictures_is_undefined_and_left_out():
     logits, labels = torch.randn(6, 4), torch.tensor([0, 0, 1, 1, 3, 3])
-    per_class = cmi_per_class(logits, labels)
+    per_class = class_sums(logits, labels).cmi_per_class
     assert per_class.isnan().tolist() == [False, False, True, False]
     for prior in ("empirical", "uniform"):
         mean = cmi(logits, labels, prior=prior)
@@ -120,7 +120,7 @@ def test_what_cannot_be_meant_is_refused():
         cmi(logits, labels, prior="flat")
     with pytest.raises(ShapeError, match=r"labels must be in 0\.\.2, got 0\.\.3"):
         cmi(logits, torch.tensor([0, 3]))
-    with pytest.raises(ShapeError, match="no class has a picture"):
+    with pytest.raises(ShapeError, match="no class has an image"):
         cmi(logits[:0], labels[:0])
 
 

@@ -15,7 +15,7 @@ def outputs():
 
 
 def slowly(logits, labels, kind):
-    """Every pair of pictures, or picture and class, one after the other."""
+    """Every pair of images, or image and class, one after the other."""
     p, n = logits.softmax(1), len(logits)
     if kind in {"pairs", "different-pairs"}:
         pairs = [(i, j) for i in range(n) for j in range(n) if labels[i] != labels[j]]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from figureground.metrics.localisation.baselines import centred_box, whole_image
+from figureground.metrics.localisation.baselines import centre_box, whole_image
 from figureground.metrics.localisation.best_overlap import BoxRule, best_overlaps
 from figureground.metrics.localisation.box_accuracy import hits
 
@@ -22,7 +22,7 @@ def test_boxes_that_know_nothing_are_right_as_often_as_recorded():
     truth = [boxes[torch.from_numpy(image == position)] for position in range(650)]
     canvas = torch.zeros(1, 3, 227, 227)
     shares = []
-    for make in (centred_box, whole_image):
+    for make in (centre_box, whole_image):
         maps = make(canvas).expand(650, -1, -1)
         best = best_overlaps(maps, truth, thresholds=[0.5], rule=HALF_OPEN)
         shares.append(hits(best).float().mean().item())

@@ -76,6 +76,20 @@ def test_uniform_noise_fills_its_range_and_gaussian_noise_its_width(setting):
     assert change.std().item() == pytest.approx(0.1, rel=0.05)
 
 
+def test_pgd_asks_about_images_within_epsilon_only(setting):
+    network, images, labels = setting
+    furthest = []
+
+    def asked(x):
+        furthest.append((x - images).abs().max().item())
+        return network(x)
+
+    pgd(asked, images, labels, epsilon=0.05, steps=8)
+    assert len(furthest) == 8
+    assert furthest[-1] > 0.049  # four steps lead to the edge, the others would lead beyond it
+    assert max(furthest) <= 0.05 + 1e-6
+
+
 def test_a_generator_gives_new_noise_at_every_call(setting):
     network, images, labels = setting
     source = torch.Generator().manual_seed(0)

@@ -22,7 +22,7 @@ NAMES = tuple(CORRUPTIONS)
 
 @pytest.fixture
 def photos() -> torch.Tensor:
-    """Smooth colours with an edge, 2 pictures of 20 x 28."""
+    """Smooth colours with an edge, 2 images of 20 x 28."""
     y, x = torch.meshgrid(torch.linspace(0, 1, 20), torch.linspace(0, 1, 28), indexing="ij")
     one = torch.stack([x, y, 0.5 + 0.4 * torch.sin(9 * x)])
     two = torch.stack([(x > 0.5).float(), 1 - y, 0.3 * x + 0.2])

@@ -29,6 +29,8 @@ def test_the_new_row_starts_as_asked():
     features = torch.randn(2, 100)
     torch.testing.assert_close(mean(features)[:, 3], trained(features).mean(1))
     drawn = add_background_output(trained, init="default")
+    assert drawn.weight[3].min() < -0.06
+    assert drawn.weight[3].max() > 0.06
     assert 0.06 < drawn.weight[3].abs().max().item() <= 0.1  # uniform in ± 1 / √100
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from figureground.models import Classifier, Preprocessing
-from figureground.studies.comparison.answers import Answer
-from figureground.studies.comparison.arms import TrainedRun
-from figureground.studies.train import train
+from figureground.studies.comparison.predictions import Prediction
+from figureground.studies.training.runs import TrainedRun
+from figureground.studies.training.train import train
 from figureground.training.recipe import changed
 
 TINY = {
@@ -42,7 +42,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def toy_run() -> Callable[..., TrainedRun]:
-    """Makes a run whose network is given: pictures of 2 x 2 pixels, one colour."""
+    """Makes a run whose network is given: images of 2 x 2 pixels, one colour."""
 
     def make(
         network: nn.Module | None = None,
@@ -60,7 +60,7 @@ def toy_run() -> Callable[..., TrainedRun]:
         record = {
             "parameters": 12,
             "steps": 10 + seed,
-            "pictures": 20,
+            "images": 20,
             "seconds": 1.5,
             "best": 0.5,
             "device": "cpu",
@@ -71,8 +71,8 @@ def toy_run() -> Callable[..., TrainedRun]:
 
 
 @pytest.fixture
-def answer(toy_run: Callable[..., TrainedRun]) -> Callable[..., Answer]:
-    """Makes the answer of a run without asking it."""
+def prediction(toy_run: Callable[..., TrainedRun]) -> Callable[..., Prediction]:
+    """Makes the predictions of a run without asking it."""
 
     def make(
         logits: list[list[float]] | torch.Tensor,
@@ -81,11 +81,11 @@ def answer(toy_run: Callable[..., TrainedRun]) -> Callable[..., Answer]:
         seed: int = 0,
         background: bool = False,
         key: int = 0,
-    ) -> Answer:
+    ) -> Prediction:
         tensor = torch.as_tensor(logits, dtype=torch.float32)
         known = tuple("abcdefghij"[: tensor.shape[1] - background])
         run = toy_run(seed=seed, names=known, background=background)
-        return Answer(run, tensor, torch.as_tensor(labels), key)
+        return Prediction(run, tensor, torch.as_tensor(labels), key)
 
     return make
 

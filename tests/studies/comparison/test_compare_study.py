@@ -1,6 +1,7 @@
 """The whole comparison on small runs, and its parts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,37 +10,39 @@ import pytest
 import torch
 from PIL import Image
 
-from figureground.base.errors import OptionError
+from figureground.base.errors import DataError, OptionError
 from figureground.base.record import read_json
 from figureground.maps import resize
+from figureground.maps.image_files import enlarged
 from figureground.methods import Explainer, find_methods
 from figureground.metrics.robustness.corruptions import corrupt
 from figureground.metrics.uncertainty.spread import cam_area, cam_entropy
-from figureground.studies.comparison.answers import answers_of
+from figureground.studies.comparison import compare as compare_module
 from figureground.studies.comparison.arms import Arm, read_arms
 from figureground.studies.comparison.compare import compare
-from figureground.studies.comparison.corrupted import corrupted_accuracy, corruption_tables
+from figureground.studies.comparison.examples import example_sheet
 from figureground.studies.comparison.held_out import held_out
-from figureground.studies.comparison.map_uncertainty import map_columns
-from figureground.studies.comparison.pictures import picture_sheet
-from figureground.studies.comparison.record import CompareOptions
-from figureground.studies.comparison.sheet import joined
-from figureground.studies.trained import load_trained
+from figureground.studies.comparison.maps import map_columns
+from figureground.studies.comparison.measures import Findings, corruption
+from figureground.studies.comparison.options import CompareOptions
+from figureground.studies.comparison.predictions import predictions_of
+from figureground.training.trained import load_trained
 
 Rows = Callable[..., list[dict[str, Any]]]
 SMALL = CompareOptions(
-    corrupted=12, corruptions=("contrast", "jpeg"), maps=12, pictures=4, batch_size=16
+    limit=30, corrupted=12, corruptions=("contrast", "jpeg"), maps=12, examples=4, batch_size=16
 )
+BARE = CompareOptions(limit=10, ood=("none",), corrupted=0, maps=0, examples=0)
 
 
 @pytest.fixture
-def arms(runs: Path) -> tuple[Arm, ...]:
-    return read_arms(
-        {
-            "plain": [runs / "plain-0", runs / "plain-1"],
-            "bg": [runs / "bg-0", runs / "bg-1"],
-        }
-    )
+def folders(runs: Path) -> dict[str, list[Path]]:
+    return {name: [runs / f"{name}-{seed}" for seed in (0, 1)] for name in ("plain", "bg")}
+
+
+@pytest.fixture
+def arms(folders: dict[str, list[Path]]) -> tuple[Arm, ...]:
+    return read_arms(folders)
 
 
 def table(record: Any, title: str) -> dict[str, Any]:
@@ -47,8 +50,8 @@ def table(record: Any, title: str) -> dict[str, Any]:
 
 
 def test_an_arm_compared_with_itself_does_not_differ(runs: Path, tmp_path: Path, tables_of: Rows):
-    arms = read_arms({"one": [runs / "bg-0"], "again": [runs / "bg-0"]})
-    record = compare(arms, out=tmp_path, limit=40, options=SMALL)
+    arms = {"one": [runs / "bg-0"], "again": [runs / "bg-0"]}
+    record = compare(arms, out=tmp_path, options=replace(SMALL, limit=40))
     rows = [
         row
         for one in record.tables
@@ -66,11 +69,11 @@ def test_an_arm_compared_with_itself_does_not_differ(runs: Path, tmp_path: Path,
             assert (row["difference"], row["low"], row["high"], row["differs"]) == (0, 0, 0, False)
     (pair,) = tables_of(table(record, "McNemar's test"))
     assert (pair["only this right"], pair["only reference right"], pair["p"]) == (0, 0, 1.0)
-    assert all(row.why == "drawn" for row in record.pictures)
+    assert all(one.why == "drawn" for one in record.examples)
 
 
 def test_the_folder_is_complete_and_the_record_last(
-    arms: tuple[Arm, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     written: list[str] = []
     whole = Path.replace
@@ -82,50 +85,48 @@ def test_the_folder_is_complete_and_the_record_last(
     monkeypatch.setattr(Path, "replace", noted)
     stages: dict[str, tuple[int, int]] = {}
     record = compare(
-        arms, out=tmp_path, limit=30, options=SMALL,
-        watch=lambda stage, done, total: stages.__setitem__(stage, (done, total)),
+        folders, out=tmp_path, options=SMALL,
+        progress=lambda stage, done, total: stages.__setitem__(stage, (done, total)),
     )  # fmt: skip
-    assert written == ["per_image.npz", "pictures.png", "record.json"]
+    assert written == ["per_image.npz", "examples.png", "record.json"]
     assert stages == {
-        "test pictures": (4, 4), "unknown pictures": (8, 8), "corrupted pictures": (4, 4), "maps": (4, 4),
-        "pictures": (1, 1),
+        "test images": (4, 4), "unknown images": (8, 8), "corrupted images": (4, 4), "maps": (4, 4),
     }  # fmt: skip
     stored = read_json(tmp_path / "record.json")
-    assert (stored["schema"], stored["kind"], stored["images"]) == (1, "comparison", 30)
-    assert stored["arms"]["bg"] == [str(run.folder) for run in arms[1].runs]
-    assert len(stored["pictures"]) == len(record.pictures) == 4
-    assert [cell["title"] for cell in stored["pictures"][0]["cells"]] == [
+    assert (stored["schema"], stored["kind"], stored["images"]) == (2, "comparison", 30)
+    assert stored["arms"]["bg"] == [str(folder) for folder in folders["bg"]]
+    assert len(stored["examples"]) == len(record.examples) == 4
+    assert [cell["title"] for cell in stored["examples"][0]["cells"]] == [
         "input", "plain · grad-cam", "bg · grad-cam", "plain · concepts", "bg · concepts",
     ]  # fmt: skip
     assert all(
         cell["picture"].startswith("data:image/")
-        for row in stored["pictures"]
+        for row in stored["examples"]
         for cell in row["cells"]
     )
     columns = np.load(tmp_path / "per_image.npz")
     assert columns["bg/accuracy"].shape == (30,)
     assert columns["bg/corrupted"].shape == columns["bg/area"].shape == (12,)
-    with Image.open(tmp_path / "pictures.png") as sheet:
+    with Image.open(tmp_path / "examples.png") as sheet:
         assert sheet.width > 5 * 144
 
 
 def test_an_earlier_record_does_not_outlive_a_comparison_that_failed(
-    arms: tuple[Arm, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    folders: dict[str, list[Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    (tmp_path / "record.json").write_text("{}")
+    (tmp_path / "record.json").write_text('{"kind": "comparison"}')
 
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("figureground.studies.comparison.job.answers_of", stopped)
+    monkeypatch.setattr(compare_module, "predictions_of", stopped)
     with pytest.raises(KeyboardInterrupt):
-        compare(arms, out=tmp_path, limit=10, options=SMALL)
+        compare(folders, out=tmp_path, options=SMALL)
     assert not (tmp_path / "record.json").exists()
 
 
-def test_parts_can_be_left_out(arms: tuple[Arm, ...], tmp_path: Path):
-    bare = CompareOptions(unknown=(), corrupted=0, maps=0, pictures=0)
-    record = compare(arms, out=tmp_path, limit=10, options=bare)
+def test_parts_can_be_left_out(folders: dict[str, list[Path]], tmp_path: Path):
+    record = compare(folders, out=tmp_path, options=BARE)
     titles = [one["title"] for one in record.tables]
     expected = [
         "Accuracy and calibration",
@@ -136,14 +137,13 @@ def test_parts_can_be_left_out(arms: tuple[Arm, ...], tmp_path: Path):
         "Cost of training",
     ]
     assert titles == expected
-    assert not (tmp_path / "pictures.png").exists()
+    assert not (tmp_path / "examples.png").exists()
 
 
 def test_the_reported_accuracy_is_that_of_the_networks_known_outputs(
-    runs: Path, arms: tuple[Arm, ...], tmp_path: Path, tables_of: Rows
+    folders: dict[str, list[Path]], arms: tuple[Arm, ...], tmp_path: Path, tables_of: Rows
 ):
-    bare = CompareOptions(unknown=(), corrupted=0, maps=0, pictures=0)
-    record = compare(arms, out=tmp_path, limit=50, options=bare)
+    record = compare(folders, out=tmp_path, options=replace(BARE, limit=50))
     held = held_out(arms, limit=50).of(arms[0].runs[0])
     for row in tables_of(table(record, "Every run")):
         classifier = load_trained(Path(row["run"]))
@@ -153,36 +153,46 @@ def test_the_reported_accuracy_is_that_of_the_networks_known_outputs(
         assert row["accuracy ↑"] == pytest.approx(sum(map(int, best == seen.labels)) / 50)
 
 
-def test_corrupted_accuracy_is_counted_one_by_one(arms: tuple[Arm, ...], tables_of: Rows):
-    pictures = held_out(arms, limit=9)
-    answers = answers_of(arms, pictures, batch_size=9)
-    found = corrupted_accuracy(answers, pictures, names=("contrast",), batch_size=4)
-    run = arms[0].runs[1]
-    seen = pictures.of(run).view(run.classifier.preprocessing)
-    for severity in range(1, 6):
-        right = 0
-        for row in range(9):
-            worse = corrupt(seen.pixels[row : row + 1].float() / 255, "contrast", severity, seed=0)
-            with torch.no_grad():
-                right += int(run.classifier(worse)[0, :10].argmax() == seen.labels[row])
-        assert found["plain"].accuracy[1, 0, severity - 1] == pytest.approx(right / 9)
-    assert found["plain"].per_picture.mean() == pytest.approx(found["plain"].accuracy.mean())
-    line = tables_of(corruption_tables(found, ("contrast",))[0])[0]
-    assert (
-        line["mean ↑"]
-        == line["contrast"]
-        == pytest.approx(found["plain"].accuracy.mean(), abs=1e-4)
-    )
+@pytest.mark.parametrize("kind", ["contrast", "gaussian-noise"])
+def test_corrupted_accuracy_is_counted_one_by_one(
+    kind: str, arms: tuple[Arm, ...], tables_of: Rows
+):
+    images = held_out(arms, limit=9)
+    predictions = predictions_of(arms, images, batch_size=9)
+    found = Findings()
+    corruption(found, predictions, images, names=(kind,), limit=9, batch_size=4)
+    by_kind, by_severity = ({row["arm"]: row for row in tables_of(one)} for one in found.tables)
+    expected = np.zeros((2, 5))
+    for at, run in enumerate(arms[0].runs):
+        seen = images.of(run).view(run.classifier.preprocessing)
+        for severity in range(1, 6):
+            for start in range(0, 9, 4):
+                rows = slice(start, start + 4)
+                seed = 5 * (start // 4) + severity - 1
+                batch = seen.pixels[rows].float() / 255
+                worse = corrupt(batch, kind, severity, seed=seed)
+                for row, one in enumerate(worse, start=start):
+                    with torch.no_grad():
+                        best = run.classifier(one[None])[0, :10].argmax()
+                    expected[at, severity - 1] += int(best == seen.labels[row]) / 9
+    assert found.values["corrupted accuracy ↑"]["plain"][1] == pytest.approx(expected[1].mean())
+    assert found.columns["plain/corrupted"].mean() == pytest.approx(expected.mean())
+    line = by_kind["plain"]
+    assert line["mean ↑"] == line[kind] == pytest.approx(expected.mean(), abs=1e-4)
+    levels = [by_severity["plain"][f"severity {severity}"] for severity in range(1, 6)]
+    assert levels == pytest.approx(expected.mean(0), abs=1e-4)
+    (chart,) = found.charts
+    assert [y for _, y in chart.series["plain"]][1:] == pytest.approx(expected.mean(0), abs=1e-4)
 
 
 def test_map_numbers_are_those_of_each_map_of_the_true_class(arms: tuple[Arm, ...]):
     one_arm = arms[1:]
-    pictures = held_out(arms, limit=6)
-    answers = answers_of(one_arm, pictures, batch_size=6)
-    found = map_columns(answers, pictures, find_methods("cam"), limit=6, batch_size=4)
+    images = held_out(arms, limit=6)
+    predictions = predictions_of(one_arm, images, batch_size=6)
+    found = map_columns(predictions, images, find_methods("cam"), limit=6, batch_size=4)
     area, entropy = np.zeros((2, 6)), np.zeros((2, 6))
     for at, run in enumerate(one_arm[0].runs):
-        seen = pictures.of(run).view(run.classifier.preprocessing)
+        seen = images.of(run).view(run.classifier.preprocessing)
         for row in range(6):
             image = seen.pixels[row : row + 1].float() / 255
             raw = Explainer(run.classifier)(image, int(seen.labels[row]), "cam").map_of("cam")[:, 0]
@@ -198,31 +208,70 @@ def test_map_numbers_are_those_of_each_map_of_the_true_class(arms: tuple[Arm, ..
     assert ((inside >= 0) & (inside <= 1) | np.isnan(inside)).all()
 
 
-def test_shown_pictures_are_drawn_and_disputed(arms: tuple[Arm, ...]):
-    pictures = held_out(arms, limit=60)
-    answers = answers_of(arms, pictures, batch_size=60)
+def test_shown_images_are_drawn_and_disputed(arms: tuple[Arm, ...], tables_of: Rows):
+    images = held_out(arms, limit=60)
+    predictions = predictions_of(arms, images, batch_size=60)
     (method,) = find_methods("grad-cam").values()
-    sheet = picture_sheet(answers, pictures, method, count=6, seed=1)
-    again = picture_sheet(answers, pictures, method, count=6, seed=1)
-    assert [row.number for row in sheet.rows] == [row.number for row in again.rows]
-    assert len({row.number for row in sheet.rows}) == 6
-    for row in sheet.rows:
-        guesses = set(row.predicted.values())
-        assert row.why == "drawn" or len(guesses) == 2
-    differ = int((answers["plain"][0].known.argmax(1) != answers["bg"][0].known.argmax(1)).sum())
-    assert sum(row.why == "disagreement" for row in sheet.rows) <= min(3, differ)
-    assert set(sheet.background_share) == {"bg"}
-    assert 0 <= sheet.background_share["bg"] <= 1
+    sheet = example_sheet(predictions, images, method, count=6, seed=1)
+    again = example_sheet(predictions, images, method, count=6, seed=1)
+    assert [one.number for one in sheet.examples] == [one.number for one in again.examples]
+    assert len({one.number for one in sheet.examples}) == 6
+    for one in sheet.examples:
+        guesses = set(one.predicted.values())
+        assert one.why == "drawn" or len(guesses) == 2
+    plain, bg = (predictions[arm][0].known.argmax(1) for arm in ("plain", "bg"))
+    disputed = sum(one.why == "disagreement" for one in sheet.examples)
+    assert disputed <= min(3, int((plain != bg).sum()))
+    (share,) = tables_of(sheet.tables[0])
+    assert share["arm"] == "bg"
+    assert 0 <= share["background's share"] <= 1
     assert len(sheet.concepts["plain"]) == 5
-    whole = joined(sheet.rows)
-    cell = sheet.rows[0].cells["input"]
-    assert np.array_equal(whole[18 : 18 + cell.shape[0], : cell.shape[1]], cell)
+    assert sheet.picture is not None
+    first = arms[0].runs[0]
+    seen = images.of(first).view(first.classifier.preprocessing).pixels
+    cell = enlarged(seen[sheet.examples[0].number], 160)[0].numpy()
+    shown = sheet.picture[18 : 18 + cell.shape[0], : cell.shape[1]]
+    assert np.array_equal(shown, np.broadcast_to(cell[..., None], shown.shape))
 
 
-def test_options_that_cannot_be_are_refused():
-    with pytest.raises(OptionError, match="no corruption 'fog'"):
-        CompareOptions(corruptions=("fog",))
-    with pytest.raises(OptionError, match="maps is 0 at least"):
+def test_a_folder_with_another_kind_of_results_is_refused(
+    folders: dict[str, list[Path]], tmp_path: Path
+):
+    (tmp_path / "record.json").write_text('{"kind": "explain"}')
+    with pytest.raises(DataError, match="holds results of 'explain', not of 'comparison'"):
+        compare(folders, out=tmp_path, options=BARE)
+    with pytest.raises(DataError, match="holds a training run"):
+        compare(folders, out=folders["plain"][0], options=BARE)
+
+
+def test_options_that_cannot_be_are_refused(folders: dict[str, list[Path]], tmp_path: Path):
+    with pytest.raises(OptionError, match="maps must be at least 0, got -1"):
         CompareOptions(maps=-1)
-    with pytest.raises(OptionError, match="a map per concept"):
-        CompareOptions(methods="dff")
+    for options, message in (
+        (CompareOptions(corruptions=("fog",)), "no corruption 'fog'"),
+        (CompareOptions(methods=("dff",)), "a map per concept"),
+        (CompareOptions(methods=("cma",)), "no method 'cma'; closest: 'cam'"),
+    ):
+        with pytest.raises(OptionError, match=message):
+            compare(folders, out=tmp_path / "out", options=options)
+        assert not (tmp_path / "out").exists()
+
+
+def test_differences_are_those_to_the_first_arm(
+    folders: dict[str, list[Path]], tmp_path: Path, tables_of: Rows
+):
+    record = compare(folders, out=tmp_path, options=replace(BARE, limit=60))
+    assert record.options["reference"] == "plain"
+    runs = tables_of(table(record, "Every run"))
+    by_arm = {
+        arm: {row["seed"]: row["accuracy ↑"] for row in runs if row["arm"] == arm}
+        for arm in ("plain", "bg")
+    }
+    gaps = [by_arm["bg"][seed] - by_arm["plain"][seed] for seed in (0, 1)]
+    assert any(gaps)  # else the sign could not be told
+    for title, count in (("Differences", "images"), ("Differences over seeds", "seeds")):
+        found = [row for row in tables_of(table(record, title)) if row["measure"] == "accuracy ↑"]
+        ((arm, less, difference),) = [(row["arm"], row["less"], row["difference"]) for row in found]
+        assert (arm, less) == ("bg", "plain")
+        assert difference == pytest.approx(np.mean(gaps), abs=1e-4)
+        assert found[0][count] == (60 if count == "images" else 2)

@@ -1,4 +1,4 @@
-"""Unknown pictures: the table against scikit-learn, and where unknown pictures come from."""
+"""Unknown images: the table against scikit-learn, and where unknown images come from."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,14 +12,25 @@ from torch import nn
 
 from figureground.base.errors import OptionError
 from figureground.data.labeled import LabeledImages
-from figureground.studies.comparison.answers import Answer
-from figureground.studies.comparison.arms import Arm, TrainedRun, read_arms
-from figureground.studies.comparison.held_out import HeldOut, held_out
-from figureground.studies.comparison.ood import ood_table
-from figureground.studies.comparison.picture_sets import PictureSet, answered
-from figureground.studies.comparison.unknown_sets import UnknownSet, unknown_sets
+from figureground.models.predicting import predict
+from figureground.studies.comparison.arms import Arm, read_arms
+from figureground.studies.comparison.held_out import HeldOut, ImageSet, held_out
+from figureground.studies.comparison.measures import Findings, unknown_images
+from figureground.studies.comparison.predictions import Prediction
+from figureground.studies.comparison.unknown import UnknownSet, unknown_sets
+from figureground.studies.training.runs import TrainedRun
 
 Rows = Callable[..., list[dict[str, object]]]
+
+
+class Given(UnknownSet):
+    """An unknown set that is given."""
+
+    def __init__(self, held: ImageSet) -> None:
+        self.name, self._held = held.name, held
+
+    def of(self, run: TrainedRun) -> ImageSet:
+        return self._held
 
 
 def noise(count: int, seed: int) -> torch.Tensor:
@@ -33,12 +44,14 @@ def test_the_table_is_scikit_learns(toy_run: Callable[..., TrainedRun], tables_o
     network = nn.Sequential(nn.Flatten(), linear)
     run = toy_run(network, background=True)
     known, unknown = noise(60, 0), noise(40, 1) // 2
-    answer = Answer(run, answered(run.classifier, known, batch_size=7), torch.zeros(60).long(), 0)
-    held = PictureSet("dark", LabeledImages(unknown, torch.full((40,), -1), ()))
+    logits_of_known = predict(run.classifier, known, batch_size=7)
+    one = Prediction(run, logits_of_known, torch.zeros(60).long(), 0)
+    held = ImageSet("dark", LabeledImages(unknown, torch.full((40,), -1), ()))
     told: list[TrainedRun] = []
-    sets = [UnknownSet("dark", lambda _: held, "")]
-    found = ood_table({"bg": [answer]}, sets, batch_size=16, told=told.append)
-    rows = {row["score"]: row for row in tables_of(found)}
+    found = Findings()
+    unknown_images(found, {"bg": [one]}, [Given(held)], batch_size=16, report=told.append)
+    rows = {row["score"]: row for row in tables_of(found.tables[0])}
+    assert found.values["dark: AUROC ↑"]["bg"][0] == pytest.approx(rows["s2"]["AUROC ↑"], abs=1e-4)
     assert list(rows) == ["s1", "s2", "s3", "msp", "energy"]
     assert told == [run]
     with torch.no_grad():
@@ -51,21 +64,25 @@ def test_the_table_is_scikit_learns(toy_run: Callable[..., TrainedRun], tables_o
         both = np.concatenate([score(part) for part in logits])
         truth = np.repeat([0, 1], [60, 40])
         assert rows[name]["AUROC ↑"] == pytest.approx(roc_auc_score(truth, both), abs=1e-4)
-        # known pictures are the positives: low scores
+        # known images are the positives: low scores
         passed, kept, _ = roc_curve(1 - truth, -both, drop_intermediate=False)
         assert rows[name]["FPR95 ↓"] == pytest.approx(passed[kept >= 0.95 - 1e-9].min(), abs=1e-4)
-        assert rows[name]["unknown pictures"] == 40
+        assert rows[name]["unknown images"] == 40
 
 
 def test_without_a_background_output_there_are_two_scores(
-    answer: Callable[..., Answer], tables_of: Rows
+    prediction: Callable[..., Prediction], tables_of: Rows
 ):
-    one = answer([[1.0, 0.0, 2.0]] * 3, [0, 1, 2])
-    held = PictureSet("x", LabeledImages(noise(3, 0), torch.full((3,), -1), ()))
-    rows = tables_of(
-        ood_table({"plain": [one]}, [UnknownSet("x", lambda _: held, "")], batch_size=2)
-    )
+    one = prediction([[1.0, 0.0, 2.0]] * 3, [0, 1, 2])
+    held = ImageSet("x", LabeledImages(noise(3, 0), torch.full((3,), -1), ()))
+    found = Findings()
+    unknown_images(found, {"plain": [one]}, [Given(held)], batch_size=2)
+    rows = tables_of(found.tables[0])
     assert [row["score"] for row in rows] == ["msp", "energy"]
+
+
+def runs_of(arms: tuple[Arm, ...]) -> list[TrainedRun]:
+    return [run for arm in arms for run in arm.runs]
 
 
 @pytest.fixture
@@ -74,14 +91,15 @@ def arms(runs: Path) -> tuple[Arm, ...]:
 
 
 @pytest.fixture
-def pictures(arms: tuple[Arm, ...]) -> HeldOut:
+def images(arms: tuple[Arm, ...]) -> HeldOut:
     return held_out(arms, limit=30)
 
 
-def test_made_sets_are_repeatable_and_limited(arms: tuple[Arm, ...], pictures: HeldOut):
+def test_made_sets_are_repeatable_and_limited(arms: tuple[Arm, ...], images: HeldOut):
     run = arms[0].runs[0]
     first, again = (
-        unknown_sets(["noise", "patch-shuffle", "background"], arms, pictures, seed=1) for _ in "ab"
+        unknown_sets(["noise", "patch-shuffle", "background"], runs_of(arms), images, seed=1)
+        for _ in "ab"
     )
     for one, other in zip(first, again, strict=True):
         views = [each.of(run).view(run.classifier.preprocessing).pixels for each in (one, other)]
@@ -89,38 +107,36 @@ def test_made_sets_are_repeatable_and_limited(arms: tuple[Arm, ...], pictures: H
         assert views[0].equal(views[1])
 
 
-def test_patch_shuffled_pictures_are_the_test_pictures_in_another_order(
-    arms: tuple[Arm, ...], pictures: HeldOut
+def test_patch_shuffled_images_are_the_test_images_in_another_order(
+    arms: tuple[Arm, ...], images: HeldOut
 ):
-    (shuffled,) = unknown_sets(["patch-shuffle"], arms, pictures)
+    (shuffled,) = unknown_sets(["patch-shuffle"], runs_of(arms), images)
     run = arms[0].runs[0]
-    made, original = shuffled.of(run).data, pictures.of(run).data
+    made, original = shuffled.of(run).data, images.of(run).data
     for row in range(3):
         mine, theirs = (
-            np.array(made.picture(row).convert("L")),
-            np.array(original.picture(row).convert("L")),
+            np.array(made.image(row).convert("L")),
+            np.array(original.image(row).convert("L")),
         )
         assert not np.array_equal(mine, theirs)
         assert np.array_equal(np.sort(mine.ravel()), np.sort(theirs.ravel()))
 
 
-def test_a_folder_of_pictures_is_unknown_to_all(
-    arms: tuple[Arm, ...], pictures: HeldOut, tmp_path: Path
+def test_a_folder_of_images_is_unknown_to_all(
+    arms: tuple[Arm, ...], images: HeldOut, tmp_path: Path
 ):
     for number in range(3):
         Image.new("RGB", (20, 16), (80 * number, 0, 0)).save(tmp_path / f"{number}.png")
-    (found,) = unknown_sets([str(tmp_path)], arms, pictures)
+    (found,) = unknown_sets([str(tmp_path)], runs_of(arms), images)
     seen = found.of(arms[0].runs[0]).view(arms[0].runs[0].classifier.preprocessing).pixels
     assert seen.shape == (3, 1, 12, 12)
     assert [int(one.unique()) for one in seen] == [0, 24, 48]  # 0.299 of red
 
 
-def test_a_name_that_stands_for_nothing_lists_what_would_do(
-    arms: tuple[Arm, ...], pictures: HeldOut
-):
+def test_a_name_that_stands_for_nothing_lists_what_would_do(arms: tuple[Arm, ...], images: HeldOut):
     with pytest.raises(
         OptionError, match=r"'nois': no such folder; known names: noise, patch-shuffle"
     ):
-        unknown_sets(["nois"], arms, pictures)
+        unknown_sets(["nois"], runs_of(arms), images)
     with pytest.raises(OptionError, match="asked for twice"):
-        unknown_sets(["noise", "noise"], arms, pictures)
+        unknown_sets(["noise", "noise"], runs_of(arms), images)

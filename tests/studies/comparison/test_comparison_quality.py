@@ -7,14 +7,10 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
-from figureground.studies.comparison.answers import Answer, over_runs, spread
-from figureground.studies.comparison.arms import Arm, TrainedRun
-from figureground.studies.comparison.quality import (
-    cost_table,
-    mcnemar_table,
-    quality_columns,
-    quality_tables,
-)
+from figureground.studies.comparison.arms import Arm
+from figureground.studies.comparison.measures import Findings, costs, quality
+from figureground.studies.comparison.predictions import Prediction, over_runs, spread
+from figureground.studies.training.runs import TrainedRun
 
 Rows = Callable[..., list[dict[str, object]]]
 
@@ -36,12 +32,14 @@ def slow_ece(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 def test_the_background_output_is_dropped_before_everything(
-    answer: Callable[..., Answer], tables_of: Rows
+    prediction: Callable[..., Prediction], tables_of: Rows
 ):
     labels = torch.arange(200) % 4
     logits = torch.cat([random_logits(0), torch.full((200, 1), 99.0)], 1)
-    one = answer(logits, labels, background=True)
-    (row,) = tables_of(quality_tables({"bg": [one]})[0])
+    one = prediction(logits, labels, background=True)
+    found = Findings()
+    quality(found, {"bg": [one]})
+    (row,) = tables_of(found.tables[0])
     plain = logits[:, :4].double().numpy()
     shares = np.exp(plain) / np.exp(plain).sum(1, keepdims=True)
     assert row["accuracy ↑"] == pytest.approx(accuracy_score(labels, plain.argmax(1)))
@@ -52,11 +50,17 @@ def test_the_background_output_is_dropped_before_everything(
 
 
 def test_an_arm_is_the_mean_of_its_runs_with_their_deviation(
-    answer: Callable[..., Answer], tables_of: Rows
+    prediction: Callable[..., Prediction], tables_of: Rows
 ):
     right, wrong = [[9.0, 0.0]] * 4, [[0.0, 9.0]] * 4
-    given = [answer(right, [0, 0, 0, 0]), answer(right[:1] + wrong[:3], [0, 0, 0, 0], seed=1)]
-    arms, runs = map(tables_of, quality_tables({"x": given}))
+    given = [
+        prediction(right, [0, 0, 0, 0]),
+        prediction(right[:1] + wrong[:3], [0, 0, 0, 0], seed=1),
+    ]
+    found = Findings()
+    assert quality(found, {"x": given})[0]["rows"] == []  # no other arm to test against
+    arms, runs = map(tables_of, found.tables)
+    assert found.values["accuracy ↑"] == {"x": {0: 1.0, 1: 0.25}}
     assert arms[0]["accuracy ↑"] == 0.625
     assert arms[0]["accuracy sd"] == pytest.approx(np.std([1.0, 0.25], ddof=1), abs=1e-6)
     assert arms[0]["errors ↓"] == 1.5
@@ -64,12 +68,14 @@ def test_an_arm_is_the_mean_of_its_runs_with_their_deviation(
     assert [run["seed"] for run in runs] == [0, 1]
 
 
-def test_numbers_per_picture_are_averaged_over_seeds(answer: Callable[..., Answer]):
+def test_numbers_per_image_are_averaged_over_seeds(prediction: Callable[..., Prediction]):
     given = [
-        answer([[9.0, 0.0], [0.0, 0.0]], [0, 0]),
-        answer([[0.0, 9.0], [9.0, 0.0]], [0, 0], seed=1),
+        prediction([[9.0, 0.0], [0.0, 0.0]], [0, 0]),
+        prediction([[0.0, 9.0], [9.0, 0.0]], [0, 0], seed=1),
     ]
-    found = quality_columns({"x": given})
+    findings = Findings()
+    quality(findings, {"x": given})
+    found = findings.columns
     assert found["x/accuracy"].tolist() == [0.5, 1.0]
     sure = np.log1p(np.exp(-9.0))
     assert found["x/nll"] == pytest.approx(
@@ -77,7 +83,7 @@ def test_numbers_per_picture_are_averaged_over_seeds(answer: Callable[..., Answe
     )
 
 
-def test_pictures_of_other_divisions_are_pooled_not_averaged():
+def test_images_of_other_divisions_are_pooled_not_averaged():
     values = [
         (5, torch.tensor([1.0])),
         (2, torch.tensor([3.0, torch.nan])),
@@ -95,19 +101,19 @@ def test_a_number_that_one_run_leaves_undefined_is_that_of_the_others():
 
 
 def test_mcnemar_counts_disagreements_of_runs_of_equal_seed(
-    answer: Callable[..., Answer], tables_of: Rows
+    prediction: Callable[..., Prediction], tables_of: Rows
 ):
     labels = [0] * 6
     all_right, last_right = [[1.0, 0.0]] * 6, [[0.0, 1.0]] * 5 + [[1.0, 0.0]]
-    answers = {
-        "plain": [answer(last_right, labels, seed=3), answer(all_right, labels, seed=4)],
+    predictions = {
+        "plain": [prediction(last_right, labels, seed=3), prediction(all_right, labels, seed=4)],
         "bg": [
-            answer(all_right, labels, seed=4),
-            answer(all_right, labels, seed=3),
-            answer(all_right, labels, seed=8),
+            prediction(all_right, labels, seed=4),
+            prediction(all_right, labels, seed=3),
+            prediction(all_right, labels, seed=8),
         ],
     }
-    found = {row["seed"]: row for row in tables_of(mcnemar_table(answers, "plain"))}
+    found = {row["seed"]: row for row in tables_of(quality(Findings(), predictions)[0])}
     assert set(found) == {3, 4}
     assert (found[3]["only this right"], found[3]["only reference right"]) == (5, 0)
     assert found[3]["p"] == 0.0625  # 2 · (1/2)⁵
@@ -115,18 +121,21 @@ def test_mcnemar_counts_disagreements_of_runs_of_equal_seed(
 
 
 def test_single_runs_are_paired_whatever_their_seeds(
-    answer: Callable[..., Answer], tables_of: Rows
+    prediction: Callable[..., Prediction], tables_of: Rows
 ):
-    answers = {
-        "plain": [answer([[1.0, 0.0]], [0], seed=1)],
-        "bg": [answer([[0.0, 1.0]], [0], seed=2)],
+    predictions = {
+        "plain": [prediction([[1.0, 0.0]], [0], seed=1)],
+        "bg": [prediction([[0.0, 1.0]], [0], seed=2)],
     }
-    (row,) = tables_of(mcnemar_table(answers, "plain"))
+    (row,) = tables_of(quality(Findings(), predictions)[0])
     assert (row["seed"], row["its seed"], row["only reference right"]) == (2, 1, 1)
 
 
 def test_costs_come_from_the_records(toy_run: Callable[..., TrainedRun], tables_of: Rows):
-    (row,) = tables_of(cost_table([Arm("x", (toy_run(seed=0), toy_run(seed=2)))]))
+    found = Findings()
+    costs(found, [Arm("x", (toy_run(seed=0), toy_run(seed=2)))])
+    (row,) = tables_of(found.tables[0])
+    assert row["images"] == 20
     assert row["steps"] == 11.0
     assert row["parameters"] == 12
     assert row["training seconds"] == 1.5

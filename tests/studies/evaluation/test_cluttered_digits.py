@@ -8,20 +8,19 @@ import pytest
 import torch
 from scipy import ndimage
 
+from figureground.maps.post_processing import PostProcessing
 from figureground.methods import EigenCAM
 from figureground.methods.cam import CAM
 from figureground.metrics.localisation.overlap import iou
 from figureground.models import load_classifier
-from figureground.studies.evaluation.items import SetOptions
-from figureground.studies.evaluation.localisation_measures import LocalisationGrid
-from figureground.studies.evaluation.localisation_options import LocalisationOptions
-from figureground.studies.evaluation.localise import study_localisation
-from figureground.studies.evaluation.post_processing import PostProcessing
-from figureground.studies.evaluation.sets import EvaluationSet, open_evaluation_set
-from figureground.studies.evaluation.sources import ExplainerMaps
+from figureground.studies.evaluation.engine import run_evaluation
+from figureground.studies.evaluation.image_set import EvaluationSet, open_images
+from figureground.studies.evaluation.items import DataOptions
+from figureground.studies.evaluation.localisation import Localisation
+from figureground.studies.evaluation.subject import Subject
 
 # MaxBoxAcc at 0.3, 0.5, 0.7, its V2, GT-known and Top-1 localisation at 20 %, pointing without tolerance:
-# measured once with a program that shares no line with this one, on other 2,000 pictures of the same kind, so
+# measured once with a program that shares no line with this one, on other 2,000 images of the same kind, so
 # that the difference of two such numbers has a standard error of 0.5 to 1.5 points by itself
 REFERENCE = {
     "cam (predicted), no ReLU": (90.8, 66.8, 20.8, 59.6, 50.7, 50.4, 98.2),
@@ -40,11 +39,11 @@ ROWS = {
 }
 
 
-def v2_without_holes(pictures: EvaluationSet, source: ExplainerMaps, row: str) -> float:
+def v2_without_holes(images: EvaluationSet, subject: Subject, row: str) -> float:
     """MaxBoxAccV2 in per cent by labelling regions threshold by threshold."""
     best: list[Any] = []
-    for batch in pictures.batches(100, range(1000)):
-        maps, _ = PostProcessing()(source(batch).maps[row], (100, 100))
+    for batch in images.batches(100, range(1000)):
+        maps, _ = PostProcessing()(subject(batch).maps[row], (100, 100))
         for one_map, boxes in zip(maps.numpy(), batch.boxes, strict=True):
             best.append([])
             for share in np.arange(0, 1, 0.02):
@@ -76,22 +75,24 @@ def test_cluttered_digits_give_the_reference_table(
     monkeypatch.setenv("FIGUREGROUND_SHARED", str(shared_data.parent))
     weights = shared_data / "weights" / "lenet_gap_cluttered_mnist.safetensors"
     model = load_classifier("figureground:lenet-gap", weights=weights)
-    # 500 pictures for the thresholds, 2,000 to report
-    pictures = open_evaluation_set("clutter", model, SetOptions(digits="mnist", count=2500))
-    grid = LocalisationGrid(step=0.02, rule="pixels", tolerance=0.0)
-    found: dict[str, tuple[float, ...]] = {}
+    # 500 images for the thresholds, 2,000 to report
+    images = open_images("clutter", model, DataOptions(digits="mnist", count=2500))
+    common: dict[str, Any] = {"step": 0.02, "box_rule": "pixels", "tolerance": 0.0, "cases": 0}
     jobs = (
-        ("cam (predicted), no ReLU", {"cam (predicted), no ReLU": CAM()}, "predicted", False),
-        ("true", {"cam (true), ReLU": CAM(), **ROWS}, "true", True),
+        Localisation(
+            methods={"cam (predicted), no ReLU": CAM()},
+            classes="predicted",
+            signed=True,
+            batch_size=50,
+            **common,
+        ),
+        Localisation(methods={"cam (true), ReLU": CAM(), **ROWS}, batch_size=50, **common),
     )
-    for name, methods, classes, relu in jobs:
-        options = LocalisationOptions(PostProcessing(relu), grid, cases=0, batch_size=50)
-        source = ExplainerMaps(model, methods, classes=classes)
-        record = study_localisation(
-            pictures, source, out=tmp_path / name, classifier=model, options=options
-        )
+    found: dict[str, tuple[float, ...]] = {}
+    for job in jobs:
+        record = run_evaluation(job, model, images, out=tmp_path / job.classes)
         assert record.images == 2000
-        found |= {row: numbers(record, row) for row in methods}
+        found |= {row: numbers(record, row) for row in record.methods if row in REFERENCE}
     off = {
         row: [
             0.0 if other is None else round(one - other, 2)
@@ -102,5 +103,5 @@ def test_cluttered_digits_give_the_reference_table(
     print(found)  # noqa: T201 - shown where the test fails
     for row, differences in off.items():
         assert all(abs(one) <= most for one, most in zip(differences, POINTS, strict=True)), row
-    raw = v2_without_holes(pictures, source, "centred, raw sign")
+    raw = v2_without_holes(images, Subject(model, ROWS), "centred, raw sign")
     assert abs(raw - RAW_V2_WITHOUT_HOLES) <= 2

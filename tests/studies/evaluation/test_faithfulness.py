@@ -1,7 +1,6 @@
-"""The faithfulness study from pictures to record."""
+"""Faithfulness: every number is that of the metric it is named after; which maps are one map; what has no number."""
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,134 +10,175 @@ import pytest
 import torch
 
 from figureground.base.errors import OptionError
+from figureground.methods import Explainer
+from figureground.metrics.faithfulness.adcc import adcc
+from figureground.metrics.faithfulness.curves import area_under_curve, insertion_deletion
+from figureground.metrics.faithfulness.drop import masked_confidence
+from figureground.metrics.faithfulness.road import Removal, road
+from figureground.metrics.faithfulness.sweep import Sweep
 from figureground.models import Classifier
-from figureground.studies.evaluation.faithfulness import FaithfulnessOptions, study_faithfulness
-from figureground.studies.evaluation.faithfulness_measures import Depth
-from figureground.studies.evaluation.sets import EvaluationSet, open_evaluation_set
+from figureground.studies.evaluation.faithfulness import Faithfulness, _same_maps
+from figureground.studies.evaluation.image_set import EvaluationSet, open_images
 
-OPTIONS = FaithfulnessOptions(
-    methods=("cam", "hires-cam", "eigen-cam"),
-    depth=Depth(steps=3, fractions=(0.5,)),
-    batch_size=4,
+Run = Callable[..., Any]
+OPTIONS = Faithfulness(
+    methods=("grad-cam", "eigen-cam"), steps=3, fractions=(0.25, 0.5), batch_size=4, seed=3
 )
 
 
 @pytest.fixture
-def pictures(classifier: Classifier, box_folder: Callable[..., Path]) -> EvaluationSet:
-    return open_evaluation_set(box_folder(6), classifier)
+def six(classifier: Classifier, box_folder: Callable[..., Path]) -> EvaluationSet:
+    return open_images(box_folder(6), classifier)
 
 
-def saved(out: Path) -> tuple[Any, dict[str, np.ndarray]]:
-    with np.load(out / "per_image.npz", allow_pickle=False) as arrays:
-        return json.loads((out / "record.json").read_text()), dict(arrays)
+def metrics_by_hand(
+    classifier: Classifier, images: EvaluationSet, classes: str
+) -> dict[str, np.ndarray]:
+    """The metrics themselves, of Grad-CAM."""
+    found: dict[str, list[np.ndarray]] = {}
+    for batch in images.batches(4):
+        explainer = Explainer(classifier)
+        chosen = batch.labels if classes == "true" else classifier(batch.images).argmax(1)
+
+        def explain(some: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+            return explainer(some, wanted, "grad-cam").map_of("grad-cam")[:, 0].relu()  # noqa: B023
+
+        maps, pixels = explain(batch.images, chosen), 24 * 32
+        curves = insertion_deletion(
+            classifier, batch.images, maps, classes=chosen, sweep=Sweep(step_pixels=-(-pixels // 3))
+        )
+        seen = masked_confidence(classifier, batch.images, maps, classes=chosen)
+        removal = Removal((0.25, 0.5), seed=3, tolerance=1e-4)
+        values = {
+            "insertion": area_under_curve(curves.insertion),
+            "deletion": area_under_curve(curves.deletion),
+            "average drop": seen.drop,
+            "increase": seen.increase,
+            "road": road(classifier, batch.images, maps, classes=chosen, removal=removal).combined,
+            "adcc": adcc(classifier, batch.images, maps, explain=explain, classes=chosen).adcc,
+        }
+        for key, one in values.items():
+            found.setdefault(key, []).append(one.detach().float().numpy())
+    return {key: np.concatenate(several) for key, several in found.items()}
 
 
-def test_record_holds_every_method_and_both_baselines(
-    classifier: Classifier, pictures: EvaluationSet, out: Path
+@pytest.mark.parametrize("classes", ["predicted", "true"])
+def test_every_number_is_that_of_its_metric(
+    classes: str, measure: Run, classifier: Classifier, six: EvaluationSet
 ):
-    study_faithfulness(classifier, pictures, out=out, options=OPTIONS)
-    record, table = saved(out)
-    rows = ["cam", "hires-cam", "eigen-cam", "centre-gaussian", "random"]
-    assert [row[0] for row in record["tables"][0]["rows"]] == rows
-    assert record["images"] == len(table["name"]) == 6
-    insertion = record["tables"][0]["rows"][2][1]
-    assert insertion == pytest.approx(np.nanmean(table["eigen-cam/insertion"]), abs=1e-4)
-    assert {curves["title"] for curves in record["curves"]} >= {"Insertion", "Deletion"}
+    _, columns = measure(replace(OPTIONS, classes=classes), classifier, six)
+    for key, values in metrics_by_hand(classifier, six, classes).items():
+        np.testing.assert_allclose(
+            columns[f"grad-cam/{key}"], values, rtol=1e-4, atol=1e-6, err_msg=key
+        )
 
 
-def test_methods_that_draw_one_map_are_measured_once_and_said_so(
-    classifier: Classifier, pictures: EvaluationSet, out: Path
+def test_the_record_holds_every_method_both_baselines_and_every_measure(
+    measure: Run, classifier: Classifier, six: EvaluationSet
 ):
-    record = study_faithfulness(classifier, pictures, out=out, options=OPTIONS)
+    record, columns = measure(OPTIONS, classifier, six)
+    rows = ["grad-cam", "eigen-cam", "centre-gaussian", "random"]
+    assert [row[0] for row in record.tables[0]["rows"]] == rows
+    for row in rows:
+        for one in Faithfulness.measures:
+            assert columns[f"{row}/{one.key}"].shape == (6,)
+        assert columns[f"{row}/insertion curve"].shape == (6, 4)
+        assert columns[f"{row}/road most"].shape == (6, 2)
+    insertion = record.tables[0]["rows"][1][1]
+    assert insertion == pytest.approx(np.nanmean(columns["eigen-cam/insertion"]), abs=1e-4)
+    assert [chart.title for chart in record.charts][:2] == ["Insertion", "Deletion"]
+    assert [x for x, _ in record.charts[2].series["eigen-cam"]] == [0.25, 0.5]
+
+
+def test_methods_that_make_one_map_are_measured_once_and_said_so(
+    measure: Run, classifier: Classifier, six: EvaluationSet
+):
+    record, columns = measure(replace(OPTIONS, methods=("cam", "hires-cam")), classifier, six)
     assert any("hires-cam = cam" in note for note in record.notes)
-    _, table = saved(out)
-    assert np.array_equal(table["cam/road"], table["hires-cam/road"], equal_nan=True)
+    assert np.array_equal(columns["cam/road"], columns["hires-cam/road"], equal_nan=True)
 
 
-def test_numbers_do_not_depend_on_where_a_run_was_stopped(
-    classifier: Classifier, pictures: EvaluationSet, out: Path
-):
-    study_faithfulness(classifier, pictures, out=out, options=OPTIONS)
-    _, whole = saved(out)
-    (out / "parts" / "00001.npz").unlink()
-    counts: list[tuple[int, int]] = []
-    study_faithfulness(
-        classifier, pictures, out=out, options=OPTIONS, watch=lambda *seen: counts.append(seen)
-    )
-    _, again = saved(out)
-    assert counts == [(4, 6), (6, 6)]
-    assert all(
-        np.array_equal(whole[name], again[name], equal_nan=whole[name].dtype.kind == "f")
-        for name in whole
-    )
+def test_maps_that_differ_in_one_image_are_not_one_map():
+    images = torch.rand(3, 3, 8, 12, generator=torch.Generator().manual_seed(0))
+    one = torch.rand(3, 4, 6, generator=torch.Generator().manual_seed(1))
+    other = one.clone()
+    other[2, 0, 0] += 0.5
+    blank = torch.zeros_like(one)
+    found = _same_maps({"a": one, "b": 5 * one - 3, "c": other, "d": blank, "e": blank}, images)
+    assert found == {"a": "a", "b": "a", "c": "c", "d": "d", "e": "d"}
 
 
-def test_another_model_with_the_same_name_is_measured_anew(
-    make_classifier: Callable[..., Classifier], pictures: EvaluationSet, out: Path
-):
-    study_faithfulness(make_classifier(), pictures, out=out, options=OPTIONS)
-    counts: list[tuple[int, int]] = []
-    study_faithfulness(
-        make_classifier(seed=1), pictures, out=out, options=OPTIONS,
-        watch=lambda *seen: counts.append(seen),
-    )  # fmt: skip
-    assert counts[0] == (0, 6)
-
-
-def test_true_class_may_be_asked_for(
-    classifier: Classifier, pictures: EvaluationSet, tmp_path: Path
-):
-    tables = {}
-    for classes in ("true", "predicted"):
-        options = replace(OPTIONS, classes=classes, methods=("cam",))
-        study_faithfulness(classifier, pictures, out=tmp_path / classes, options=options)
-        tables[classes] = saved(tmp_path / classes)[1]["cam/insertion curve"][:, -1]
-    # the last point of the curve is the probability of the class on the whole picture
-    assert (tables["predicted"] >= tables["true"]).all()
-    assert (tables["predicted"] > tables["true"]).any()
-
-
-def test_foreign_maps_are_a_row_and_missing_ones_are_counted(
-    classifier: Classifier, pictures: EvaluationSet, tmp_path: Path, out: Path
+def test_foreign_maps_are_a_row_without_coherency_and_missing_ones_are_counted(
+    measure: Run, classifier: Classifier, six: EvaluationSet, tmp_path: Path
 ):
     folder = tmp_path / "theirs"
     folder.mkdir()
     draw = np.random.default_rng(0)
-    for name in pictures.names[:-1]:
+    for name in six.names[:-1]:
         np.save(folder / f"{Path(name).stem}.npy", draw.random((5, 7), np.float32))
-    options = replace(OPTIONS, folders=(folder,))
-    record = study_faithfulness(classifier, pictures, out=out, options=options)
-    _, table = saved(out)
+    record, columns = measure(replace(OPTIONS, maps=(folder,)), classifier, six)
     assert record.problems["map-missing"] == 1
-    assert np.isnan(table["theirs/insertion"]).tolist() == [False] * 5 + [True]
-    assert np.isnan(table["theirs/adcc"]).all()
+    for one in Faithfulness.measures:
+        undefined = np.isnan(columns[f"theirs/{one.key}"]).tolist()
+        assert undefined == (
+            [True] * 6 if one.key in {"coherency", "adcc"} else [False] * 5 + [True]
+        )
 
 
 def test_half_precision_scores_hardly_move_the_numbers(
-    classifier: Classifier, pictures: EvaluationSet, tmp_path: Path
+    measure: Run, classifier: Classifier, six: EvaluationSet, tmp_path: Path
 ):
     found = {}
     for precision in (None, "bf16"):
         options = replace(OPTIONS, precision=precision)
-        study_faithfulness(classifier, pictures, out=tmp_path / str(precision), options=options)
-        found[precision] = saved(tmp_path / str(precision))[1]["eigen-cam/deletion"]
+        _, columns = measure(options, classifier, six, tmp_path / str(precision))
+        found[precision] = columns["eigen-cam/deletion"]
     np.testing.assert_allclose(found["bf16"], found[None], atol=0.02)
     assert not np.array_equal(found["bf16"], found[None])
 
 
-def test_model_is_left_as_found(classifier: Classifier, pictures: EvaluationSet, out: Path):
-    before = {name: value.clone() for name, value in classifier.state_dict().items()}
-    study_faithfulness(classifier, pictures, out=out, options=OPTIONS)
-    assert all(torch.equal(value, before[name]) for name, value in classifier.state_dict().items())
-    assert all(parameter.grad is None for parameter in classifier.parameters())
+def test_random_maps_differ_by_batch_image_and_seed_and_by_nothing_else(six: EvaluationSet):
+    first, second = (
+        batch.on(torch.device("cpu"), at) for at, batch in enumerate(six.batches(3, range(6)))
+    )
+    again = replace(first, images=1 - first.images)
+    maps = [OPTIONS.baseline("random", one) for one in (first, again, second)]
+    assert maps[0].shape == (3, 7, 7)
+    assert torch.equal(maps[0], maps[1])
+    assert not torch.equal(maps[0], maps[2])
+    assert not torch.equal(maps[0][0], maps[0][1])
+    assert not torch.equal(maps[0], replace(OPTIONS, seed=4).baseline("random", first))
+    # for a changed image the map is another one: a random map is not coherent
+    assert not torch.equal(maps[0], OPTIONS.baseline("random", first, offset=1))
 
 
-def test_a_reference_that_is_no_row_is_refused(
-    classifier: Classifier, pictures: EvaluationSet, out: Path
-):
-    with pytest.raises(OptionError, match="no row to compare with 'score-cam'"):
-        study_faithfulness(
-            classifier, pictures, out=out, options=replace(OPTIONS, reference="score-cam")
-        )
-    with pytest.raises(OptionError, match="no class to explain 'both'"):
-        FaithfulnessOptions(classes="both")
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"classes": "both"}, "no classes 'both'"),
+        ({"steps": 1}, "steps must be at least 2, got 1"),
+        ({"fractions": (0.5, 1.5)}, "fractions must be at most 1, got 1.5"),
+        ({"precision": "fp8"}, "no precision 'fp8'"),
+    ],
+)
+def test_impossible_options_are_refused(wrong: dict[str, Sequence[float]], message: str):
+    with pytest.raises(OptionError, match=message):
+        Faithfulness(**wrong)  # type: ignore[arg-type]
+
+
+def test_curves_bear_their_own_names(measure: Run, classifier: Classifier, six: EvaluationSet):
+    record, columns = measure(replace(OPTIONS, methods=("eigen-cam",)), classifier, six)
+    (batch,) = six.batches(6)
+    with torch.no_grad():
+        shares = classifier(batch.images).softmax(1)
+    whole = shares.amax(1).numpy()  # the probability of the predicted class of the whole image
+    np.testing.assert_allclose(columns["eigen-cam/insertion curve"][:, -1], whole, atol=1e-5)
+    np.testing.assert_allclose(columns["eigen-cam/deletion curve"][:, 0], whole, atol=1e-5)
+    assert not np.allclose(columns["eigen-cam/deletion curve"][:, -1], whole, atol=1e-5)
+    most, least = (columns[f"eigen-cam/road {which}"] for which in ("most", "least"))
+    np.testing.assert_allclose(
+        columns["eigen-cam/road"], ((least - most) / 2).mean(1), rtol=1e-4, atol=1e-7
+    )
+    for chart, key in zip(record.charts, ("insertion curve", "deletion curve"), strict=False):
+        wanted = columns[f"eigen-cam/{key}"].mean(0)
+        assert [y for _, y in chart.series["eigen-cam"]] == pytest.approx(wanted, abs=1e-4)

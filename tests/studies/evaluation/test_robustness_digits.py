@@ -1,15 +1,14 @@
-"""What Eigen-CAM's paper claims of attacked pictures, on cluttered digits: where it holds and where it does not."""
+"""What Eigen-CAM's paper claims of attacked images, on cluttered digits: where it holds and where it does not."""
 
 from pathlib import Path
 
 import pytest
 
 from figureground.models import load_classifier
-from figureground.studies.evaluation.items import SetOptions
-from figureground.studies.evaluation.map_places import PlaceRule
-from figureground.studies.evaluation.post_processing import PostProcessing
-from figureground.studies.evaluation.robustness import RobustnessOptions, study_robustness
-from figureground.studies.evaluation.sets import open_evaluation_set
+from figureground.studies.evaluation.engine import run_evaluation
+from figureground.studies.evaluation.image_set import open_images
+from figureground.studies.evaluation.items import DataOptions
+from figureground.studies.evaluation.robustness import Robustness
 
 
 @pytest.mark.slow
@@ -18,13 +17,13 @@ def test_minimal_noise_hardly_moves_eigen_cam_and_strong_noise_moves_it_below_gr
 ):
     weights = shared_data / "weights" / "lenet_gap_cluttered_mnist.safetensors"
     classifier = load_classifier("figureground:lenet-gap", weights=weights)
-    pictures = open_evaluation_set("clutter", classifier, SetOptions(digits="mnist", count=200))
-    options = RobustnessOptions(
+    images = open_images("clutter", classifier, DataOptions(digits="mnist", count=200))
+    evaluation = Robustness(
         methods=("grad-cam", "eigen-cam"),
-        attacks=("fgsm:0.2", "deepfool-lts4"),
-        places=PlaceRule(PostProcessing(relu=False)),
+        attack=("fgsm:0.2", "deepfool-lts4"),
+        signed=True,
     )
-    table = study_robustness(classifier, pictures, out=tmp_path, options=options).tables[0]
+    table = run_evaluation(evaluation, classifier, images, out=tmp_path).tables[0]
     columns, rows = table["columns"], table["rows"]
     assert isinstance(columns, list)
     assert isinstance(rows, list)

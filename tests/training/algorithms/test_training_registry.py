@@ -47,8 +47,8 @@ def test_a_run_with_an_algorithm_is_exactly_resumed(name, start, recipe, network
     class Stopped(Exception):  # noqa: N818 - not an error
         pass
 
-    def stop(run, _values):
-        if run.step == 7:
+    def stop(_stage, done, _total):
+        if done == 7 * 8:
             raise Stopped
 
     def begin(folder):
@@ -60,7 +60,7 @@ def test_a_run_with_an_algorithm_is_exactly_resumed(name, start, recipe, network
     whole = begin("whole")
     fit(whole)
     with pytest.raises(Stopped):
-        fit(begin("parts"), watch=stop)
+        fit(begin("parts"), progress=stop)
     again = begin("parts")
     load_checkpoint(again)
     assert again.step == 5

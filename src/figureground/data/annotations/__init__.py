@@ -1,4 +1,4 @@
-"""Boxes, masks and labels of pictures, read from the usual formats and checked."""
+"""Boxes, masks and labels of images, read from the usual formats and checked."""
 
 __all__ = [
     "ANNOTATION_FORMATS",

@@ -12,7 +12,7 @@ import numpy as np
 
 from figureground.base.errors import ImageError, OptionError
 from figureground.data.annotations.entries import AnnotatedImage, Problem, ProblemKind, RawEntry
-from figureground.data.photos import image_size
+from figureground.data.decoding import image_size
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ class ClassLabels:
 
     def __post_init__(self) -> None:
         if self.names is not None and self.count not in (None, len(self.names)):
-            raise OptionError(f"num_classes is {self.count} but {len(self.names)} names came")
+            raise OptionError(
+                f"num_classes is {self.count} but there are {len(self.names)} class names"
+            )
 
     def resolve(self, label: int | str | None) -> int | str | None:
         """The class index where it can be known, else the label as it was written.
@@ -70,8 +72,8 @@ def check_entries(
 ) -> tuple[list[AnnotatedImage], list[Problem]]:
     """The entries that can be used, and what was wrong with these and with the others.
 
-    A box partly outside its picture is clipped; an empty, impossible or outlying one is left out.
-    An entry is left out when its picture is missing, unreadable or of another size than the
+    A box partly outside its image is clipped; an empty, impossible or outlying one is left out.
+    An entry is left out when its image is missing, unreadable or of another size than the
     annotation says (its boxes would lie elsewhere), or when its label is unknown. An entry without
     boxes is kept.
 
@@ -82,7 +84,7 @@ def check_entries(
     Returns:
         The checked entries in the same order, and the problems.
     """
-    size_of = lru_cache(maxsize=4)(image_size)  # entries of one picture come one after the other
+    size_of = lru_cache(maxsize=4)(image_size)  # entries of one image come one after the other
     images: list[AnnotatedImage] = []
     problems: list[Problem] = []
     for entry in entries:
@@ -116,7 +118,7 @@ def _check_entry(
 def _inside(
     entry: RawEntry, size: tuple[int, int]
 ) -> tuple[list[tuple[float, ...]], list[Problem]]:
-    """The boxes cut to the picture, and what was cut or left out."""
+    """The boxes cut to the image, and what was cut or left out."""
     kept: list[tuple[float, ...]] = []
     problems: list[Problem] = []
     for box in entry.boxes:
@@ -129,7 +131,7 @@ def _inside(
 
 
 def _clipped(box: tuple[float, ...], size: tuple[int, int]) -> tuple[float, ...]:
-    """The part of the box inside the picture; () where there is none or it is no box."""
+    """The part of the box inside the image; () where there is none or it is no box."""
     if len(box) != 4 or not all(map(math.isfinite, box)):
         return ()
     x0, y0, x1, y1 = box
@@ -147,10 +149,10 @@ def _box_problem(where: str, box: tuple[float, ...], size: tuple[int, int]) -> P
         return Problem("bad-box", where, f"box {shown} left out: not four finite numbers")
     if box[2] <= box[0] or box[3] <= box[1]:
         return Problem("empty-box", where, f"box {shown} left out: it has no area")
-    picture = f"the {size[0]}x{size[1]} picture"
+    image = f"the {size[0]}x{size[1]} image"
     if not _clipped(box, size):
-        return Problem("outside-box", where, f"box {shown} left out: it is outside {picture}")
-    return Problem("clipped-box", where, f"box {shown} clipped to {picture}")
+        return Problem("outside-box", where, f"box {shown} left out: it is outside {image}")
+    return Problem("clipped-box", where, f"box {shown} clipped to {image}")
 
 
 def _mismatch(entry: RawEntry, size: tuple[int, int]) -> str:

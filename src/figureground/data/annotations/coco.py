@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 from figureground.base.errors import DataError
 from figureground.base.record import read_json
 from figureground.data.annotations.entries import Problem, RawEntry
-from figureground.data.annotations.pictures import PictureFinder
+from figureground.data.annotations.image_finder import ImageFinder
 
-_Marks: TypeAlias = dict[int | str, list[tuple[float, ...]]]  # label -> boxes in one picture
+_Marks: TypeAlias = dict[int | str, list[tuple[float, ...]]]  # label -> boxes in one image
 
 
 def looks_like_coco(source: Path) -> bool:
@@ -26,11 +26,11 @@ def looks_like_coco(source: Path) -> bool:
     return source.is_file() and source.suffix.lower() == ".json"
 
 
-def read_coco(source: Path, finder: PictureFinder) -> tuple[list[RawEntry], list[Problem]]:
-    """The entries of a COCO file, one for each picture and category, in the order of ``images``.
+def read_coco(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[Problem]]:
+    """The entries of a COCO file, one for each image and category, in the order of ``images``.
 
     ``bbox`` is x, y, width, height. Boxes of crowds are left out, as COCO's own evaluation ignores
-    them. A picture without annotations is an entry without label.
+    them. An image without annotations is an entry without label.
 
     Args:
         source: The ``.json`` file.
@@ -115,9 +115,9 @@ def _said(error: Exception) -> str:
 
 
 def _entries(
-    image: Mapping[str, Any], marks: _Marks, *, finder: PictureFinder, where: str
+    image: Mapping[str, Any], marks: _Marks, *, finder: ImageFinder, where: str
 ) -> list[RawEntry]:
-    """One entry for each label in the picture, or one without label."""
+    """One entry for each label in the image, or one without label."""
     path = finder.find(str(image["file_name"]))
     size = (int(image["width"]), int(image["height"])) if "width" in image else None
     if not marks:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from figureground.base.errors import DataError
 from figureground.data.annotations.entries import Problem, RawEntry
-from figureground.data.annotations.pictures import PictureFinder
+from figureground.data.annotations.image_finder import ImageFinder
 
 _CORNERS = ("x0", "y0", "x1", "y1")
 _COLUMNS = ("path", "label", *_CORNERS)
@@ -26,11 +26,11 @@ def looks_like_csv(source: Path) -> bool:
     return source.is_file() and source.suffix.lower() == ".csv"
 
 
-def read_csv(source: Path, finder: PictureFinder) -> tuple[list[RawEntry], list[Problem]]:
+def read_csv(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[Problem]]:
     """The entries of a CSV file, one for each path and label, in the order they first occur.
 
     The first line names the columns ``path,label,x0,y0,x1,y1``, in any order, among others or not.
-    Corners are pixels, half-open. Four empty corners make a picture without box; an empty label is
+    Corners are pixels, half-open. Four empty corners make an image without box; an empty label is
     none.
 
     Args:

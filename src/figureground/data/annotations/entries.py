@@ -1,4 +1,4 @@
-"""What annotated pictures look like once read, and what was wrong with them."""
+"""What annotated images look like once read, and what was wrong with them."""
 
 __all__ = ["AnnotatedImage", "AnnotatedImages", "Problem", "ProblemKind", "RawEntry"]
 
@@ -47,13 +47,13 @@ class Problem:
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """One class in one picture; a picture that shows two classes has two entries.
+    """One class in one image; an image that shows two classes has two entries.
 
     Args:
-        path: The picture.
+        path: The image.
         label: Class index where class names or numbers allow it, else the name; None where the
             annotation names no class.
-        boxes: Where the class is: xyxy in pixels of the upright picture, half-open, inside it;
+        boxes: Where the class is: xyxy in pixels of the upright image, half-open, inside it;
             no row where nothing is marked.
         mask: File whose pixels that are not black mark the class.
     """
@@ -66,7 +66,7 @@ class AnnotatedImage:
 
 @dataclass(frozen=True)
 class AnnotatedImages:
-    """Annotated pictures in the order of the source, and every problem met on the way.
+    """Annotated images in the order of the source, and every problem met on the way.
 
     Args:
         source: What was read.
@@ -97,11 +97,11 @@ class AnnotatedImages:
 
 @dataclass(frozen=True)
 class RawEntry:
-    """One class in one picture as a format's reader found it, not yet checked.
+    """One class in one image as a format's reader found it, not yet checked.
 
     Args:
         where: For messages: the file, and the row or entry in it.
-        path: The picture, which may not exist.
+        path: The image, which may not exist.
         label: As it was written.
         boxes: Four numbers each, xyxy, half-open, unchecked.
         size: Width and height that the annotation claims, or None.

@@ -1,4 +1,4 @@
-"""Boxes from a folder of mask pictures."""
+"""Boxes from a folder of mask images."""
 
 __all__ = ["looks_like_masks", "read_masks"]
 
@@ -8,9 +8,9 @@ import numpy as np
 
 from figureground.base.errors import ImageError
 from figureground.data.annotations.entries import Problem, RawEntry
-from figureground.data.annotations.pictures import PictureFinder
+from figureground.data.annotations.image_finder import ImageFinder
+from figureground.data.decoding import decode_mask
 from figureground.data.finding import natural_key
-from figureground.data.photos import decode_mask
 
 
 def looks_like_masks(source: Path) -> bool:
@@ -25,24 +25,24 @@ def looks_like_masks(source: Path) -> bool:
     return source.is_dir() and any(source.rglob("*.[pP][nN][gG]"))
 
 
-def read_masks(source: Path, finder: PictureFinder) -> tuple[list[RawEntry], list[Problem]]:
+def read_masks(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[Problem]]:
     """One entry for each mask, in natural order, with one box around all of its pixels.
 
-    A mask belongs to the picture at the same relative place with the same name but for the
+    A mask belongs to the image at the same relative place with the same name but for the
     extension. Inside a folder, the folder's name is the label. Pixels that are not black are
     marked.
 
     Args:
         source: The folder.
-        finder: Where the pictures are looked for; the masks' own folder is left aside.
+        finder: Where the images are looked for; the masks' own folder is left aside.
 
     Returns:
         Raw entries, and the masks that could not be decoded.
 
     Raises:
-        DataError: There is no other folder to look for pictures in.
+        DataError: There is no other folder to look for images in.
     """
-    pictures = PictureFinder([root for root in finder.roots if root != source])
+    images = ImageFinder([root for root in finder.roots if root != source])
     entries: list[RawEntry] = []
     problems: list[Problem] = []
     for file in sorted(source.rglob("*.[pP][nN][gG]"), key=natural_key):
@@ -53,7 +53,7 @@ def read_masks(source: Path, finder: PictureFinder) -> tuple[list[RawEntry], lis
         except ImageError as error:
             problems.append(Problem("unreadable-file", str(file), f"left out: {error.reason}"))
             continue
-        path = pictures.find(str(place.with_suffix("")))
+        path = images.find(str(place.with_suffix("")))
         size = (mask.shape[1], mask.shape[0])
         entries.append(RawEntry(str(file), path, label, _boxes(mask), size, file))
     return entries, problems

@@ -11,8 +11,8 @@ from figureground.data.annotations.checking import ClassLabels, check_entries
 from figureground.data.annotations.coco import looks_like_coco, read_coco
 from figureground.data.annotations.csv_boxes import looks_like_csv, read_csv
 from figureground.data.annotations.entries import AnnotatedImages, Problem, RawEntry
+from figureground.data.annotations.image_finder import ImageFinder
 from figureground.data.annotations.masks import looks_like_masks, read_masks
-from figureground.data.annotations.pictures import PictureFinder
 from figureground.data.annotations.voc import looks_like_voc, read_voc
 from figureground.data.annotations.wsol import looks_like_wsol, read_wsol
 
@@ -29,7 +29,7 @@ class AnnotationFormat:
 
     description: str
     looks_like: Callable[[Path], bool]
-    read: Callable[[Path, PictureFinder], tuple[list[RawEntry], list[Problem]]]
+    read: Callable[[Path, ImageFinder], tuple[list[RawEntry], list[Problem]]]
 
 
 # the first that fits is taken
@@ -49,21 +49,21 @@ def read_annotations(
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
 ) -> AnnotatedImages:
-    r"""The annotated pictures that a file or folder describes, checked against the pictures.
+    r"""The annotated images that a file or folder describes, checked against the images.
 
-    A box partly outside its picture is clipped; a box that is empty or outside is left out; an
-    entry whose picture is missing, unreadable or of another size than annotated, or whose label
+    A box partly outside its image is clipped; a box that is empty or outside is left out; an
+    entry whose image is missing, unreadable or of another size than annotated, or whose label
     is unknown, is left out. Each of these is one of ``problems``.
 
     Args:
         source: A COCO ``.json`` file, a ``.csv`` file, a ``wsolevaluation`` metadata folder, a
             folder of Pascal VOC ``.xml`` files, or a folder of mask ``.png`` files.
-        images: The folder of pictures; where None, places beside the source are searched.
+        images: The folder of images; where None, places beside the source are searched.
         num_classes: Labels that are numbers must be below it.
         class_names: Labels that are names must be among them, and become indices.
 
     Returns:
-        One entry for each picture and class, and every problem met.
+        One entry for each image and class, and every problem met.
 
     Raises:
         DataError: The source does not exist, is of no known format, or cannot be read at all.
@@ -85,7 +85,7 @@ def read_annotations(
         raise DataError(f"no annotations at {place}")
     labels = ClassLabels(num_classes, class_names)
     name = _format_of(place)
-    finder = PictureFinder.beside(place, None if images is None else Path(images))
+    finder = ImageFinder.beside(place, None if images is None else Path(images))
     entries, problems = ANNOTATION_FORMATS[name].read(place, finder)
     checked, more = check_entries(entries, labels)
     return AnnotatedImages(place, name, tuple(checked), (*problems, *more))

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from figureground.data.annotations.entries import Problem, RawEntry
-from figureground.data.annotations.pictures import PictureFinder
+from figureground.data.annotations.image_finder import ImageFinder
 from figureground.data.finding import natural_key
 
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
@@ -26,15 +26,15 @@ def looks_like_voc(source: Path) -> bool:
     return bool(_files(source))
 
 
-def read_voc(source: Path, finder: PictureFinder) -> tuple[list[RawEntry], list[Problem]]:
-    """The entries of a folder of VOC files, one for each picture and class, in natural file order.
+def read_voc(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[Problem]]:
+    """The entries of a folder of VOC files, one for each image and class, in natural file order.
 
     Coordinates count pixels from 1 and include the last. Some data sets in this form (ILSVRC) count
     from 0: where any corner of the whole folder is 0, all are taken so, and that is reported.
 
     Args:
         source: The folder, or one file.
-        finder: Where the pictures are looked for, by ``filename`` or the XML file's own name.
+        finder: Where the images are looked for, by ``filename`` or the XML file's own name.
 
     Returns:
         Raw entries with object names as labels, and what could not be used.
@@ -81,10 +81,10 @@ def _refuse_document_type(*_: object) -> None:
     raise ValueError("it declares a document type or entities, which VOC files do not need")
 
 
-def _entries(root: Element, file: Path, finder: PictureFinder) -> list[RawEntry]:
-    """One entry for each class in the picture, or one without label; corners as written."""
-    picture = (root.findtext("filename") or "").strip() or file.stem
-    path = finder.find(picture)
+def _entries(root: Element, file: Path, finder: ImageFinder) -> list[RawEntry]:
+    """One entry for each class in the image, or one without label; corners as written."""
+    image = (root.findtext("filename") or "").strip() or file.stem
+    path = finder.find(image)
     size = None
     if root.find("size") is not None:
         size = (int(_number(root, "size/width")), int(_number(root, "size/height")))

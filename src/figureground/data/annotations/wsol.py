@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from figureground.base.errors import DataError
 from figureground.data.annotations.entries import Problem, RawEntry
-from figureground.data.annotations.pictures import PictureFinder
+from figureground.data.annotations.image_finder import ImageFinder
 
 _Value = TypeVar("_Value")
 
@@ -25,7 +25,7 @@ def looks_like_wsol(source: Path) -> bool:
     return (source / "image_ids.txt").is_file()
 
 
-def read_wsol(source: Path, finder: PictureFinder) -> tuple[list[RawEntry], list[Problem]]:
+def read_wsol(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[Problem]]:
     """The entries of a metadata folder, in the order of ``image_ids.txt``.
 
     ``class_labels.txt`` holds ``id,label``; ``localization.txt`` ``id,x0,y0,x1,y1`` with the last

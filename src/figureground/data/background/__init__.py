@@ -1,4 +1,4 @@
-"""Background pictures: where they come from, which are fit, how many, and how they are divided."""
+"""Background images: where they come from, which are fit, how many, and how they are divided."""
 
 __all__ = [
     "CLOUD_GRIDS",
@@ -15,9 +15,11 @@ __all__ = [
     "GridCrops",
     "HeldOutClasses",
     "Invert",
+    "LeftOut",
     "Monochrome",
     "OutsideBox",
     "PatchShuffle",
+    "PoolEntry",
     "PoolOptions",
     "PoolPart",
     "PoolRecord",
@@ -29,8 +31,8 @@ __all__ = [
     "choose_ratio",
     "paper_recipe",
     "read_pool",
+    "read_pool_record",
     "screen",
-    "with_background",
 ]
 
 from figureground.data.background.folder import Folder
@@ -40,8 +42,15 @@ from figureground.data.background.outside_box import OutsideBox
 from figureground.data.background.paper_recipe import PAPER_PARTS, paper_recipe
 from figureground.data.background.plain import Invert, Monochrome
 from figureground.data.background.pool import PoolOptions, build_pool
-from figureground.data.background.pool_record import PoolPart, PoolRecord, read_pool
+from figureground.data.background.pool_record import (
+    LeftOut,
+    PoolEntry,
+    PoolPart,
+    PoolRecord,
+    read_pool,
+    read_pool_record,
+)
 from figureground.data.background.procedural import PROCEDURES, ClutterOnly, Procedural
-from figureground.data.background.ratio import RatioChoice, choose_ratio, with_background
+from figureground.data.background.ratio import RatioChoice, choose_ratio
 from figureground.data.background.screening import Dropped, ScreenOptions, ScreenReport, screen
 from figureground.data.background.source import BackgroundSource, Concat

@@ -1,4 +1,4 @@
-"""Which pictures of one source are copies of pictures of another, by their fingerprints."""
+"""Which images of one source are copies of images of another, by their fingerprints."""
 
 __all__ = ["Copy", "find_copies"]
 
@@ -12,12 +12,12 @@ from figureground.data.background.fingerprints import HASH_BITS, MIRRORED, Finge
 _PAIRS_AT_ONCE = 2**22
 _THUMBNAILS_AT_ONCE = 2**13
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
-_LEVELS = 2  # grey levels by which two pictures of one colour may differ
+_LEVELS = 2  # grey levels by which two images of one colour may differ
 
 
 @dataclass(frozen=True)
 class Copy:
-    """A pair of pictures.
+    """A pair of images.
 
     Args:
         row: Of the one.
@@ -41,12 +41,12 @@ def find_copies(
 ) -> Iterator[Copy]:
     """For each of ours that is one of theirs, the most like it.
 
-    Every picture is compared with every other, some millions of pairs at a time; a pair whose
-    hashes are near must also have thumbnails that are alike.
+    Every image is compared with every other, some millions of pairs at a time; a pair whose
+    hashes are near must also have thumbnails that correlate.
 
     Args:
-        ours: N pictures.
-        theirs: M pictures.
+        ours: N images.
+        theirs: M images.
         max_hamming: Bits of 64 in which the hashes may differ.
         min_correlation: Least correlation of the thumbnails.
 
@@ -81,39 +81,43 @@ def _near(
             bits = HASH_BITS - apart if inverted else apart
             pairs = np.argwhere((bits <= limits[0]) & layout)
             placed = pairs + np.array([part.start, 0])
-            alike = _likeness(ours, theirs, placed, mirrored=mirrored)
-            alike = -alike if inverted else alike
+            correlations = _correlation(ours, theirs, placed, mirrored=mirrored)
+            correlations = -correlations if inverted else correlations
             how = " and ".join(["mirrored"] * mirrored + ["inverted"] * inverted)
-            order = np.argsort(alike)
+            order = np.argsort(correlations)
             for at, pair in dict(zip(pairs[order, 0].tolist(), order, strict=True)).items():
-                place, other, likeness = at + part.start, pairs[pair, 1], float(alike[pair])
-                if likeness >= limits[1] and (
-                    place not in best or likeness > best[place].correlation
+                place, other, correlation = (
+                    at + part.start,
+                    pairs[pair, 1],
+                    float(correlations[pair]),
+                )
+                if correlation >= limits[1] and (
+                    place not in best or correlation > best[place].correlation
                 ):
                     best[place] = Copy(
                         int(ours.rows[place]),
                         int(theirs.rows[other]),
                         exact=False,
                         bits=int(bits[at, other]),
-                        correlation=likeness,
+                        correlation=correlation,
                         how=how,
                     )
     return best
 
 
-def _likeness(
+def _correlation(
     ours: Fingerprints, theirs: Fingerprints, pairs: np.ndarray, *, mirrored: bool
 ) -> np.ndarray:
     """Correlation of the thumbnails of each pair, in brightness."""
-    alike = np.empty(len(pairs))
+    correlations = np.empty(len(pairs))
     for start in range(0, len(pairs), _THUMBNAILS_AT_ONCE):
         part = slice(start, start + _THUMBNAILS_AT_ONCE)
         a, b = ours.thumbnails[pairs[part, 0]], theirs.thumbnails[pairs[part, 1]]
         a = _centred(a[:, :, ::-1] if mirrored else a)
         b = _centred(b)
         norms = np.sqrt((a * a).sum(axis=1) * (b * b).sum(axis=1))
-        alike[part] = (a * b).sum(axis=1) / np.maximum(norms, 1e-6)
-    return alike
+        correlations[part] = (a * b).sum(axis=1) / np.maximum(norms, 1e-6)
+    return correlations
 
 
 def _centred(thumbnails: np.ndarray) -> np.ndarray:
@@ -124,7 +128,7 @@ def _centred(thumbnails: np.ndarray) -> np.ndarray:
 
 
 def _same_colour(ours: Fingerprints, theirs: Fingerprints, part: range) -> dict[int, Copy]:
-    """Pictures without layout are copies where the colour is the same all over."""
+    """Images without layout are copies where the colour is the same all over."""
     found: dict[int, Copy] = {}
     others = np.flatnonzero(theirs.blank)
     for at in np.flatnonzero(ours.blank[part.start : part.stop]) + part.start:

@@ -1,23 +1,19 @@
-"""Pictures of a source in order, decoded by threads a little ahead."""
+"""Images of a source in order, decoded by threads a little ahead."""
 
-__all__ = ["Watch", "fetched"]
+__all__ = ["fetched"]
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeAlias
 
 from figureground.base.errors import ImageError
-from figureground.data.background.source import BackgroundSource, Picture
-
-Watch: TypeAlias = Callable[[str, int, int], None]
-"""Called with a stage, how much of it is done, and how much there is."""
+from figureground.data.background.source import BackgroundSource, ImageArray
 
 
 def fetched(
     source: BackgroundSource, rows: Iterable[int], *, workers: int = 4
-) -> Generator[tuple[int, Picture | ImageError], None, None]:
-    """Each picture, or why it cannot be had; at most four per worker are held.
+) -> Generator[tuple[int, ImageArray | ImageError], None, None]:
+    """Each image, or why it cannot be had; at most four per worker are held.
 
     Args:
         source: Where from.
@@ -25,16 +21,16 @@ def fetched(
         workers: Threads.
 
     Yields:
-        Row and picture, or row and reason.
+        Row and image, or row and reason.
     """
 
-    def one(row: int) -> Picture | ImageError:
+    def one(row: int) -> ImageArray | ImageError:
         try:
             return source[row]
         except ImageError as error:
             return error
 
-    waiting: deque[tuple[int, Future[Picture | ImageError]]] = deque()
+    waiting: deque[tuple[int, Future[ImageArray | ImageError]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         for row in rows:
             waiting.append((row, pool.submit(one, row)))

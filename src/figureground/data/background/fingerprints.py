@@ -1,4 +1,4 @@
-"""What a picture is known by: a digest of its pixels, a hash of its layout, a thumbnail."""
+"""What an image is known by: a digest of its pixels, a hash of its layout, a thumbnail."""
 
 __all__ = ["HASH_BITS", "MIRRORED", "Fingerprints", "fingerprints"]
 
@@ -10,8 +10,9 @@ from jaxtyping import Bool, Int64, UInt8, UInt64
 from PIL import Image
 
 from figureground.base.errors import ImageError
-from figureground.data.background.fetching import Watch, fetched
-from figureground.data.background.source import BackgroundSource, Picture
+from figureground.base.progress import Progress, no_progress
+from figureground.data.background.fetching import fetched
+from figureground.data.background.source import BackgroundSource, ImageArray
 
 HASH_BITS = 64
 _SIDE, _THUMBNAIL = 32, 16
@@ -29,21 +30,21 @@ _ANGLES = np.pi * np.outer(np.arange(12), np.arange(_SIDE) + 0.5) / _SIDE
 _COSINES = np.cos(_ANGLES)
 
 MIRRORED = np.bitwise_or.reduce(_BITS[_FREQUENCIES[:, 1] % 2 == 1])
-"""The bits that change when a picture is mirrored left to right: those of odd waves across."""
+"""The bits that change when an image is mirrored left to right: those of odd waves across."""
 
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """Of the pictures of one source that could be decoded.
+    """Of the images of one source that could be decoded.
 
     Args:
-        rows: Which picture each belongs to.
-        digests: Of size and pixels: equal for equal pictures only.
-        hashes: Signs of the 64 lowest cosine waves of the grey picture: nearly equal for pictures
+        rows: Which image each belongs to.
+        digests: Of size and pixels: equal for equal images only.
+        hashes: Signs of the 64 lowest cosine waves of the grey image: nearly equal for images
             of one layout, whatever their size, contrast or compression; all bits change when it is
             inverted.
         thumbnails: 16 x 16 pixels in colour.
-        blank: Pictures without layout, whose hash means nothing.
+        blank: Images without layout, whose hash means nothing.
         unreadable: Row and reason of the others.
     """
 
@@ -56,18 +57,18 @@ class Fingerprints:
 
 
 def fingerprints(
-    source: BackgroundSource, *, stage: str, watch: Watch | None = None, workers: int = 4
+    source: BackgroundSource, *, stage: str, progress: Progress = no_progress, workers: int = 4
 ) -> Fingerprints:
-    """Fingerprints of all pictures of a source, each looked at once.
+    """Fingerprints of all images of a source, each looked at once.
 
     Args:
-        source: The pictures.
-        stage: What to call this when ``watch`` is told.
-        watch: Told of progress.
+        source: The images.
+        stage: What to call this when ``progress`` is called.
+        progress: Called as the job goes on.
         workers: Threads that decode.
 
     Returns:
-        About 1 kB for each picture.
+        About 1 kB for each image.
     """
     count = len(source)
     rows = np.empty(count, np.int64)
@@ -76,31 +77,31 @@ def fingerprints(
     blank = np.empty(count, np.bool_)
     unreadable: list[tuple[int, str]] = []
     at = 0
-    for row, picture in fetched(source, range(count), workers=workers):
-        if isinstance(picture, ImageError):
-            unreadable.append((row, str(picture)))
+    for row, image in fetched(source, range(count), workers=workers):
+        if isinstance(image, ImageError):
+            unreadable.append((row, str(image)))
         else:
-            rows[at], digests[at] = row, _digest(picture)
-            hashes[at], blank[at], thumbnails[at] = _layout(picture)
+            rows[at], digests[at] = row, _digest(image)
+            hashes[at], blank[at], thumbnails[at] = _layout(image)
             at += 1
-        if watch is not None and (row % 64 == 63 or row + 1 == count):
-            watch(stage, row + 1, count)
+        if row % 64 == 63 or row + 1 == count:
+            progress(stage, row + 1, count)
     kept = slice(0, at)
     return Fingerprints(
         rows[kept], digests[kept], hashes[kept], thumbnails[kept], blank[kept], tuple(unreadable)
     )
 
 
-def _digest(picture: Picture) -> int:
+def _digest(image: ImageArray) -> int:
     """64 bits of size and pixels."""
-    content = np.ascontiguousarray(picture)
+    content = np.ascontiguousarray(image)
     salt = ",".join(map(str, content.shape)).encode()
     return int.from_bytes(hashlib.blake2b(content.data, digest_size=8, key=salt).digest(), "little")
 
 
-def _layout(picture: Picture) -> tuple[np.uint64, bool, np.ndarray]:
+def _layout(image: ImageArray) -> tuple[np.uint64, bool, np.ndarray]:
     """Hash, whether there is nothing to hash, thumbnail."""
-    small = Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    small = Image.fromarray(image).resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     grey = np.asarray(small.convert("L"), np.float64)
     waves = _COSINES @ (grey - grey.mean()) @ _COSINES.T
     signs = waves[_FREQUENCIES[:, 0], _FREQUENCIES[:, 1]] > 0

@@ -1,4 +1,4 @@
-"""Background pictures from a folder."""
+"""Background images from a folder."""
 
 __all__ = ["Folder"]
 
@@ -9,26 +9,26 @@ from pathlib import Path
 import numpy as np
 
 from figureground.base.errors import DataError, unknown_option
-from figureground.data.background.source import InOrder, Picture, checked_index
+from figureground.data.background.source import ImageArray, InOrder, checked_index
+from figureground.data.decoding import decode_image, image_size
 from figureground.data.finding import find_images
-from figureground.data.photos import decode_image, image_size
 
 _ORDERS = ("natural", "string")
 
 
 class Folder(InOrder):
-    """The pictures of a folder, each an original.
+    """The images of a folder, each an original.
 
     Args:
         root: The folder; folders inside it are searched too.
-        rows: Which of the sorted pictures: a range (one that the folder does not fill is an error),
+        rows: Which of the sorted images: a range (one that the folder does not fill is an error),
             or numbers.
         exclude: File names to leave out afterwards.
         order: ``natural`` (``2.jpg`` before ``10.jpg``) or ``string`` (as Python sorts names).
         provenance: Address, licence and the like.
 
     Raises:
-        DataError: There is no folder, no picture, or too few for ``rows``.
+        DataError: There is no folder, no image, or too few for ``rows``.
         OptionError: The order is unknown.
     """
 
@@ -49,24 +49,24 @@ class Folder(InOrder):
         if order == "string":
             found = sorted(found, key=str)
         if rows is not None and len(rows) and max(rows) >= len(found):
-            raise DataError(f"picture {max(rows)} of {place} is asked for; it holds {len(found)}")
+            raise DataError(f"image {max(rows)} of {place} is asked for; it holds {len(found)}")
         chosen = found if rows is None else [found[row] for row in rows]
         self.paths = tuple(path for path in chosen if path.name not in exclude)
         self.name = place.name
-        rule = f"{order} order" if rows is None else f"{order} order, pictures {_shown(rows)}"
+        rule = f"{order} order" if rows is None else f"{order} order, images {_shown(rows)}"
         self.provenance = {"folder": place.name, "rule": rule, **(provenance or {})}
 
     def __len__(self) -> int:
         return len(self.paths)
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         return np.array(decode_image(self.paths[checked_index(index, len(self))]))
 
     def group(self, index: int) -> str:
         """The file, whatever folder object it is reached through.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its full path.
@@ -74,10 +74,10 @@ class Folder(InOrder):
         return os.path.abspath(self.paths[checked_index(index, len(self))])  # noqa: PTH100 - links stay apart
 
     def size(self, index: int) -> tuple[int, int]:
-        """How large a picture is, from its header.
+        """How large an image is, from its header.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Width and height in pixels.

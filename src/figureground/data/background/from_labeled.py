@@ -1,4 +1,4 @@
-"""Background from labelled data: whole sets, classes held out, pictures shuffled in patches."""
+"""Background from labelled data: whole sets, classes held out, images shuffled in patches."""
 
 __all__ = ["FromLabeled", "HeldOutClasses", "PatchShuffle"]
 
@@ -10,17 +10,17 @@ from jaxtyping import Int
 from torch import Tensor
 
 from figureground.base.errors import OptionError, unknown_option
-from figureground.data.background.source import BackgroundSource, InOrder, Picture, checked_index
+from figureground.data.background.source import BackgroundSource, ImageArray, InOrder, checked_index
 from figureground.data.labeled import LabeledImages
 
 
 class FromLabeled(InOrder):
-    """Pictures of a data set, without their labels.
+    """Images of a data set, without their labels.
 
     Args:
         data: The set.
         name: Short; groups are named after it.
-        rows: Which pictures; all without it.
+        rows: Which images; all without it.
     """
 
     def __init__(
@@ -35,15 +35,15 @@ class FromLabeled(InOrder):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         row = self._rows[checked_index(index, len(self))]
-        return np.array(self._data.picture(row).convert("RGB"))
+        return np.array(self._data.image(row).convert("RGB"))
 
     def group(self, index: int) -> str:
-        """The picture's own group, or itself.
+        """The image's own group, or itself.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its name.
@@ -54,7 +54,7 @@ class FromLabeled(InOrder):
 
 
 class HeldOutClasses(FromLabeled):
-    """The pictures of classes that the network is not to learn: the hardest background.
+    """The images of classes that the network is not to learn: the hardest background.
 
     Args:
         data: The set.
@@ -76,12 +76,12 @@ class HeldOutClasses(FromLabeled):
 
 
 class PatchShuffle(InOrder):
-    """Pictures cut into a grid of patches that change places: local texture without the object.
+    """Images cut into a grid of patches that change places: local texture without the object.
 
     Args:
         source: Its groups are kept.
         grid: Patches along each side; sides are first cut to a multiple of it.
-        count: How many; picture i is made of original ``i modulo len(source)``. All once without it.
+        count: How many; image i is made of original ``i modulo len(source)``. All once without it.
         seed: Any non-negative integer.
 
     Raises:
@@ -93,7 +93,7 @@ class PatchShuffle(InOrder):
     ) -> None:
         if grid < 2 or (count and not len(source)):
             raise OptionError(
-                f"a grid of {grid} patches and {len(source)} pictures give nothing to shuffle"
+                f"a grid of {grid} patches and {len(source)} images give nothing to shuffle"
             )
         self.name = f"{source.name}, patches shuffled"
         self.provenance: Mapping[str, str] = {
@@ -108,16 +108,16 @@ class PatchShuffle(InOrder):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         row = checked_index(index, len(self))
         original = self._source[row % len(self._source)]
         order = np.random.default_rng((self._seed, row)).permutation(self._grid**2)
         if (order == np.arange(len(order))).all():
-            order = order[::-1]  # the picture itself would come out
+            order = order[::-1]  # the image itself would come out
         height, width = (side // self._grid for side in original.shape[:2])
         if min(height, width) == 0:
             raise OptionError(
-                f"a picture of {original.shape[:2]} pixels has no {self._grid}² patches"
+                f"an image of {original.shape[:2]} pixels has no {self._grid}² patches"
             )
         cut = original[: height * self._grid, : width * self._grid]
         patches = cut.reshape(self._grid, height, self._grid, width, 3).swapaxes(1, 2)
@@ -128,7 +128,7 @@ class PatchShuffle(InOrder):
         """The original's.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its name.

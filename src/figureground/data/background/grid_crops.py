@@ -1,4 +1,4 @@
-"""Crops of large pictures on a grid, at several scales."""
+"""Crops of large images on a grid, at several scales."""
 
 __all__ = ["CLOUD_GRIDS", "GRASS_GRIDS", "CropGrid", "GridCrops"]
 
@@ -13,8 +13,8 @@ from PIL import Image
 from figureground.base.errors import DataError, OptionError
 from figureground.data.background.source import (
     BackgroundSource,
+    ImageArray,
     InOrder,
-    Picture,
     checked_index,
     size_of,
 )
@@ -22,7 +22,7 @@ from figureground.data.background.source import (
 
 @dataclass(frozen=True)
 class CropGrid:
-    """Square crops at the same places of every picture, or as many as fit side by side.
+    """Square crops at the same places of every image, or as many as fit side by side.
 
     Args:
         crop: Side in pixels.
@@ -44,7 +44,7 @@ class CropGrid:
         """Where crops begin.
 
         Args:
-            side: Of the picture, pixels.
+            side: Of the image, pixels.
 
         Returns:
             Offsets of those that would not all fit, too, where the offsets were given.
@@ -66,7 +66,7 @@ CLOUD_GRIDS = (CropGrid(512, (100, 700)), CropGrid(200, (100, 300, 500, 700)))
 
 
 class _Window(NamedTuple):
-    """What one picture shows: which original, which square of it (None: all), inverted or not."""
+    """What one image shows: which original, which square of it (None: all), inverted or not."""
 
     row: int
     square: tuple[int, int, int] | None
@@ -74,18 +74,18 @@ class _Window(NamedTuple):
 
 
 class GridCrops(InOrder):
-    """The whole of each picture made small, squares of it on grids, and the inverse of each.
+    """The whole of each image made small, squares of it on grids, and the inverse of each.
 
-    With one grid of n x n offsets these are ``2 (1 + n²)`` per picture: 52 for the paper's grass,
+    With one grid of n x n offsets these are ``2 (1 + n²)`` per image: 52 for the paper's grass,
     and with its two grids 42 for the clouds.
 
     Args:
-        source: Large pictures; their groups are kept.
+        source: Large images; their groups are kept.
         grids: Where crops lie.
-        whole: Side in pixels of a square to which the whole picture is brought, each pixel the mean
+        whole: Side in pixels of a square to which the whole image is brought, each pixel the mean
             of the area that it covers; None leaves the whole out.
         invert: Also the inverse of each.
-        strict: A crop that does not fit its picture is an error; otherwise it is left out.
+        strict: A crop that does not fit its image is an error; otherwise it is left out.
 
     Raises:
         DataError: ``strict`` and a crop does not fit.
@@ -112,7 +112,7 @@ class GridCrops(InOrder):
         self._whole = whole
         self.skipped = 0  # crops that did not fit
         self._windows: list[_Window] = []
-        # crops of one picture follow each other: it is decoded once
+        # crops of one image follow each other: it is decoded once
         self._original = lru_cache(maxsize=2)(source.__getitem__)
         for row in range(len(source)):
             squares = self._squares(row, grids, strict=strict)
@@ -122,7 +122,7 @@ class GridCrops(InOrder):
     def __len__(self) -> int:
         return len(self._windows)
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         row, square, inverted = self._windows[checked_index(index, len(self))]
         original = self._original(row)
         if square is None:
@@ -133,7 +133,7 @@ class GridCrops(InOrder):
         return 255 - made if inverted else made
 
     def group(self, index: int) -> str:
-        """The picture that it was cut from.
+        """The image that it was cut from.
 
         Args:
             index: Of the crop.
@@ -155,7 +155,7 @@ class GridCrops(InOrder):
                     squares.append((x, y, grid.crop))
                 elif strict:
                     raise DataError(
-                        f"a crop of {grid.crop} pixels at ({x}, {y}) does not fit picture {row} of "
+                        f"a crop of {grid.crop} pixels at ({x}, {y}) does not fit image {row} of "
                         f"'{self._source.name}' with {width}x{height}"
                     )
                 else:
@@ -163,12 +163,12 @@ class GridCrops(InOrder):
         return squares
 
 
-def _averaged(picture: Picture, side: int) -> Picture:
-    """A square, each pixel the mean of its area; a picture with a smaller side is interpolated."""
-    if min(picture.shape[:2]) < side:
-        return np.array(Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR))
-    rows, columns = (_shares(length, side) for length in picture.shape[:2])
-    mean = np.stack([rows @ picture[..., c].astype(np.float32) @ columns.T for c in range(3)], -1)
+def _averaged(image: ImageArray, side: int) -> ImageArray:
+    """A square, each pixel the mean of its area; an image with a smaller side is interpolated."""
+    if min(image.shape[:2]) < side:
+        return np.array(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR))
+    rows, columns = (_shares(length, side) for length in image.shape[:2])
+    mean = np.stack([rows @ image[..., c].astype(np.float32) @ columns.T for c in range(3)], -1)
     return np.rint(mean).clip(0, 255).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""What lies around the boxes of annotated pictures: background from the pictures themselves."""
+"""What lies around the boxes of annotated images: background from the images themselves."""
 
 __all__ = ["OutsideBox"]
 
@@ -12,24 +12,24 @@ from PIL import Image
 
 from figureground.base.errors import OptionError
 from figureground.data.annotations import AnnotatedImages
-from figureground.data.background.source import InOrder, Picture, checked_index
+from figureground.data.background.source import ImageArray, InOrder, checked_index
+from figureground.data.decoding import decode_image, image_size
 from figureground.data.labeled import LabeledImages
-from figureground.data.photos import decode_image, image_size
 
 _Square = tuple[int, int, int, int]  # row, x, y, side)
 
 
 class OutsideBox(InOrder):
-    """Square tiles from the strips left of, right of, above and below all boxes of a picture.
+    """Square tiles from the strips left of, right of, above and below all boxes of an image.
 
-    A strip is as wide as the space between the boxes' common hull and the picture's edge and is
-    cut into as many squares of that side as fit, evenly spaced. A picture without boxes gives
+    A strip is as wide as the space between the boxes' common hull and the image's edge and is
+    cut into as many squares of that side as fit, evenly spaced. An image without boxes gives
     nothing: nobody has said that it is empty. Strips overlap at the corners.
 
     Args:
-        pictures: ``decode(i)``, one for each of ``sizes``.
-        boxes: Of each picture, (B, 4) xyxy pixels, half-open.
-        sizes: Width and height of each picture, pixels.
+        images: ``decode(i)``, one for each of ``sizes``.
+        boxes: Of each image, (B, 4) xyxy pixels, half-open.
+        sizes: Width and height of each image, pixels.
         groups: Name of each original.
         min_side: Squares with fewer pixels are left out.
         margin: Pixels to keep away from the boxes.
@@ -44,7 +44,7 @@ class OutsideBox(InOrder):
 
     def __init__(
         self,
-        pictures: Callable[[int], Image.Image],
+        images: Callable[[int], Image.Image],
         boxes: Sequence[np.ndarray],
         *,
         sizes: Sequence[tuple[int, int]],
@@ -57,7 +57,7 @@ class OutsideBox(InOrder):
         self.name = "outside boxes"
         self.provenance = {"rule": f"squares of {min_side} pixels or more, {margin} from any box"}
         self._groups = groups
-        self._picture = lru_cache(maxsize=2)(pictures)
+        self._image = lru_cache(maxsize=2)(images)
         self._squares = [
             (row, *square)
             for row, (marked, size) in enumerate(zip(boxes, sizes, strict=True))
@@ -68,7 +68,7 @@ class OutsideBox(InOrder):
     def of_annotations(
         cls, annotated: AnnotatedImages, *, min_side: int = 16, margin: int = 0
     ) -> "OutsideBox":
-        """From files; the boxes of all classes of a picture count together.
+        """From files; the boxes of all classes of an image count together.
 
         Args:
             annotated: What `read_annotations` gave.
@@ -98,7 +98,7 @@ class OutsideBox(InOrder):
         """From a data set that has boxes.
 
         Args:
-            data: The pictures.
+            data: The images.
             name: Of the set, for the names of groups.
             min_side: Squares with fewer pixels are left out.
             margin: Pixels to keep away from the boxes.
@@ -113,9 +113,9 @@ class OutsideBox(InOrder):
             raise OptionError(f"the set '{name}' has no boxes")
         rows = range(len(data))
         return cls(
-            data.picture,
+            data.image,
             [boxes.numpy() for boxes in data.boxes],
-            sizes=[data.picture(row).size for row in rows],
+            sizes=[data.image(row).size for row in rows],
             groups=[
                 f"{name} {row if data.groups is None else int(data.groups[row])}" for row in rows
             ],
@@ -126,13 +126,13 @@ class OutsideBox(InOrder):
     def __len__(self) -> int:
         return len(self._squares)
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         row, x, y, side = self._squares[checked_index(index, len(self))]
-        cut = self._picture(row).crop((x, y, x + side, y + side))
+        cut = self._image(row).crop((x, y, x + side, y + side))
         return np.array(cut.convert("RGB"))
 
     def group(self, index: int) -> str:
-        """The annotated picture.
+        """The annotated image.
 
         Args:
             index: Of the tile.

@@ -1,4 +1,4 @@
-"""The published mix of background pictures: 3,001, the same for every data set."""
+"""The published mix of background images: 3,001, the same for every data set."""
 
 __all__ = ["PAPER_PARTS", "PaperPart", "paper_recipe"]
 
@@ -21,8 +21,8 @@ class PaperPart:
 
     Args:
         origin: The public set, by its name there.
-        count: How many pictures it gives.
-        make: Those pictures, from the folder.
+        count: How many images it gives.
+        make: Those images, from the folder.
     """
 
     origin: str
@@ -81,26 +81,26 @@ PAPER_PARTS: dict[str, PaperPart] = {
 
 
 def paper_recipe(roots: Mapping[str, Path | str]) -> Concat:
-    """The mix of the paper: 216 monochromes and the pictures of twelve folders.
+    """The mix of the paper: 216 monochromes and the images of twelve folders.
 
     The rule there was manual: index ranges in which the author saw no person, animal, flower or
-    car. Some of these pictures nevertheless show classes of some data sets (furniture and streets
+    car. Some of these images nevertheless show classes of some data sets (furniture and streets
     are classes of CIFAR-100 and Caltech-101): screen the mix against yours.
 
     Args:
         roots: Folder of each of `PAPER_PARTS`.
 
     Returns:
-        3,001 pictures.
+        3,001 images.
 
     Raises:
         OptionError: A part is missing or unknown.
-        DataError: A folder gives another number of pictures than in the paper.
+        DataError: A folder gives another number of images than in the paper.
 
     References:
         Kabir (2023). Reduction of Class Activation Uncertainty with Background Information.
         arXiv:2305.03238; counts and ranges from its published notebooks. *Differs:* the wood
-        pictures were taken in an order that is not known; here they are sorted.
+        images were taken in an order that is not known; here they are sorted.
     """
     _check_parts(roots)
     parts: list[BackgroundSource] = [Monochrome()]
@@ -108,12 +108,12 @@ def paper_recipe(roots: Mapping[str, Path | str]) -> Concat:
         made = part.make(Path(roots[key]), part.origin)
         if len(made) != part.count:
             raise DataError(
-                f"the part '{key}' gives {len(made)} pictures; the paper has {part.count}"
+                f"the part '{key}' gives {len(made)} images; the paper has {part.count}"
             )
         parts.append(made)
     mix = Concat(*parts, name="the paper's mix")
     if len(mix) != _TOTAL:
-        raise DataError(f"the mix has {len(mix)} pictures; the paper has {_TOTAL}")
+        raise DataError(f"the mix has {len(mix)} images; the paper has {_TOTAL}")
     return mix
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from figureground.data.background.source import (
     BackgroundSource,
+    ImageArray,
     InOrder,
-    Picture,
     checked_index,
     size_of,
 )
@@ -20,10 +20,10 @@ from figureground.data.background.source import (
 
 @dataclass(frozen=True)
 class Monochrome(InOrder):
-    """Pictures of one colour: every combination of the levels in red, green and blue.
+    """Images of one colour: every combination of the levels in red, green and blue.
 
     Args:
-        levels: Of each colour; the six of the paper give 216 pictures.
+        levels: Of each colour; the six of the paper give 216 images.
         side: In pixels.
 
     References:
@@ -51,7 +51,7 @@ class Monochrome(InOrder):
     def __len__(self) -> int:
         return len(self.levels) ** 3
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         colour = self._colours[checked_index(index, len(self))]
         return np.full((self.side, self.side, 3), colour, np.uint8)
 
@@ -59,7 +59,7 @@ class Monochrome(InOrder):
         """The colour.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its name.
@@ -69,7 +69,7 @@ class Monochrome(InOrder):
 
 @dataclass(frozen=True)
 class Invert(InOrder):
-    """Each picture of a source with dark and light exchanged, ``255 - x``.
+    """Each image of a source with dark and light exchanged, ``255 - x``.
 
     Args:
         source: Its groups are kept: an inverse stays on the side of its original.
@@ -90,14 +90,14 @@ class Invert(InOrder):
     def __len__(self) -> int:
         return len(self.source)
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         return 255 - self.source[checked_index(index, len(self))]
 
     def group(self, index: int) -> str:
         """The original's.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its name.
@@ -108,7 +108,7 @@ class Invert(InOrder):
         """The original's.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Width and height in pixels.

@@ -1,8 +1,7 @@
-"""A pool of background pictures on disk: chosen, screened, divided, written, accounted for."""
+"""A pool of background images on disk: chosen, screened, divided, written, accounted for."""
 
 __all__ = ["PoolOptions", "build_pool"]
 
-import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,17 +13,18 @@ import torch
 from PIL import Image
 
 from figureground.base.errors import DataError, ImageError, OptionError
-from figureground.base.record import provenance, write_atomically, write_json
-from figureground.data.background.fetching import Watch, fetched
+from figureground.base.progress import Progress, no_progress
+from figureground.base.record import provenance, write_json
+from figureground.data.background.fetching import fetched
+from figureground.data.background.left_out import LEFT_OUT_FOLDER, saved_examples, write_png
 from figureground.data.background.pool_record import (
     POOL_PARTS,
     PoolEntry,
     PoolRecord,
     SourceCount,
 )
-from figureground.data.background.pool_report import write_report
 from figureground.data.background.screening import Dropped, ScreenReport
-from figureground.data.background.source import BackgroundSource, Concat, Picture
+from figureground.data.background.source import BackgroundSource, Concat, ImageArray
 from figureground.data.splits import few_shot, split_groups
 
 _AT_ONCE = 64
@@ -36,9 +36,9 @@ class PoolOptions:
 
     Args:
         fractions: Shares of train, val and test; an original and all that was made from it stay in one.
-        count: How many pictures to take of those that passed; None for all.
+        count: How many images to take of those that passed; None for all.
         seed: Which are taken, and how they are divided.
-        longest: Longest side in pixels; larger pictures are made smaller. None keeps their sizes.
+        longest: Longest side in pixels; larger images are made smaller. None keeps their sizes.
         overwrite: Replace a finished pool.
         workers: Threads that decode, and as many that write.
 
@@ -72,20 +72,19 @@ def build_pool(
     screened: ScreenReport | None = None,
     target: BackgroundSource | None = None,
     options: PoolOptions = _DEFAULT,
-    watch: Watch | None = None,
+    progress: Progress = no_progress,
 ) -> PoolRecord:
-    """A folder with the pictures of a pool in ``train/``, ``val/`` and ``test/``, and an account of it.
+    """A folder with the images of a pool in ``train/``, ``val/`` and ``test/``, and an account of it.
 
-    The account is ``report.md`` with two pages of pictures (``pictures.png``: what is in the pool,
-    ``dropped.png``: what was left out), and ``record.json``, written last.
+    The account is ``record.json``, written last; ``left-out/`` holds examples of what is not in the pool.
 
     Args:
         mix: The sources; each is divided into the parts by itself.
         folder: Where; made where absent.
-        screened: Which pictures passed; None takes all.
+        screened: Which images passed; None takes all.
         target: What was screened against, to show matches beside what they match.
         options: Shares, count, size.
-        watch: Told of progress, stage ``writing``.
+        progress: Called as the job goes on, stage ``writing``.
 
     Returns:
         The record, as written.
@@ -96,25 +95,26 @@ def build_pool(
     """
     place = Path(folder)
     if (place / "record.json").exists() and not options.overwrite:
-        raise DataError(f"a finished pool is in {place}; it is replaced with overwrite=True")
+        raise DataError(
+            f"a finished pool is in {place}; choose another folder, or allow it to be overwritten"
+        )
     (place / "record.json").unlink(missing_ok=True)
     passed = list(range(len(mix)) if screened is None else screened.kept)
     rows = _chosen(passed, options)
     parts = _parts(mix, rows, options)
-    pictures, failed = _write(mix, place, parts, options=options, watch=watch)
+    pictures, failed = _write(mix, place, parts, options=options, progress=progress)
     report = screened or ScreenReport(tuple(passed), (), 0)
     record = PoolRecord(
         provenance(seeds=(options.seed,)),
         options.fractions,
         _counts(mix, pictures),
-        (*report.dropped, *failed),
+        saved_examples(place, (*report.dropped, *failed), mix=mix, target=target),
         len(passed) - len(rows),
         report.targets,
         report.unreadable_targets,
         tuple(pictures[row] for row in sorted(pictures)),
     )
     _remove_old(place, record)
-    write_report(place, record, mix=mix, rows=sorted(pictures), target=target)
     write_json(place / "record.json", record)
     return record
 
@@ -122,11 +122,11 @@ def build_pool(
 def _chosen(passed: list[int], options: PoolOptions) -> list[int]:
     """Rows to write."""
     if not passed:
-        raise DataError("no background picture is left to write")
+        raise DataError("no background image is left to write")
     if options.count is None:
         return passed
     if options.count > len(passed):
-        raise OptionError(f"{options.count} pictures are asked for; {len(passed)} passed")
+        raise OptionError(f"{options.count} images are asked for; {len(passed)} passed")
     some = few_shot(
         torch.zeros(len(passed), dtype=torch.int64), per_class=options.count, seed=options.seed
     )
@@ -159,9 +159,9 @@ def _write(
     entries: dict[int, PoolEntry],
     *,
     options: PoolOptions,
-    watch: Watch | None,
+    progress: Progress,
 ) -> tuple[dict[int, PoolEntry], list[Dropped]]:
-    """Write the pictures; those written, and those that could not be decoded."""
+    """Write the images; those written, and those that could not be decoded."""
     written: dict[int, PoolEntry] = {}
     failed: list[Dropped] = []
     with ThreadPoolExecutor(options.workers) as pool:
@@ -175,21 +175,18 @@ def _write(
             jobs.append(pool.submit(_save, picture, path, longest=options.longest))
             if len(jobs) >= _AT_ONCE:
                 jobs.pop(0).result()
-            if watch is not None:
-                watch("writing", done, len(entries))
+            progress("writing", done, len(entries))
         for job in jobs:
             job.result()
     return written, failed
 
 
-def _save(picture: Picture, path: Path, *, longest: int | None) -> None:
+def _save(picture: ImageArray, path: Path, *, longest: int | None) -> None:
     """One PNG file."""
     image = Image.fromarray(np.ascontiguousarray(picture))
     if longest is not None and max(image.size) > longest:
         image.thumbnail((longest, longest), Image.Resampling.BOX)
-    content = io.BytesIO()
-    image.save(content, "PNG", compress_level=1)
-    write_atomically(path, content.getvalue())
+    write_png(path, image)
 
 
 def _counts(mix: Concat, pictures: dict[int, PoolEntry]) -> tuple[SourceCount, ...]:
@@ -202,9 +199,12 @@ def _counts(mix: Concat, pictures: dict[int, PoolEntry]) -> tuple[SourceCount, .
 
 
 def _remove_old(place: Path, record: PoolRecord) -> None:
-    """Pictures of an earlier, unfinished or replaced pool that this one does not hold."""
-    current = {place / entry.file for entry in record.pictures}
-    numbered = "[0-9]" * 6 + ".png"
-    for path in chain.from_iterable((place / part).glob(numbered) for part in POOL_PARTS):
+    """Images of an earlier, unfinished or replaced pool that this one does not hold."""
+    current = {place / entry.file for entry in record.images}
+    current |= {place / file for one in record.dropped for file in one.images}
+    number = "[0-9]" * 6
+    patterns = [f"{part}/{number}.png" for part in POOL_PARTS]
+    patterns += [f"{LEFT_OUT_FOLDER}/{number}{end}.png" for end in ("", "-match")]
+    for path in chain.from_iterable(place.glob(pattern) for pattern in patterns):
         if path not in current:
             path.unlink()

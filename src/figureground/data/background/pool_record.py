@@ -1,30 +1,40 @@
-"""What is known of a finished pool of background pictures, and its pictures."""
+"""What is known of a finished pool of background images, and its images."""
 
-__all__ = ["POOL_PARTS", "PoolEntry", "PoolPart", "PoolRecord", "SourceCount", "read_pool"]
+__all__ = [
+    "POOL_PARTS",
+    "LeftOut",
+    "PoolEntry",
+    "PoolPart",
+    "PoolRecord",
+    "SourceCount",
+    "read_pool",
+    "read_pool_record",
+]
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from figureground.base.errors import DataError, unknown_option
 from figureground.base.record import Provenance, read_json
 from figureground.data.background.screening import Dropped
-from figureground.data.background.source import InOrder, Picture, checked_index
-from figureground.data.photos import decode_image
+from figureground.data.background.source import ImageArray, InOrder, checked_index
+from figureground.data.decoding import decode_image
 
 POOL_PARTS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
 class SourceCount:
-    """A source and what became of its pictures.
+    """A source and what became of its images.
 
     Args:
         name: Short.
         provenance: Address, licence, rule.
-        offered: Pictures that it had.
-        written: Pictures in the pool.
+        offered: Images that it had.
+        written: Images in the pool.
     """
 
     name: str
@@ -35,7 +45,7 @@ class SourceCount:
 
 @dataclass(frozen=True)
 class PoolEntry:
-    """A picture of the pool.
+    """An image of the pool.
 
     Args:
         file: Inside the pool's folder.
@@ -51,6 +61,19 @@ class PoolEntry:
 
 
 @dataclass(frozen=True)
+class LeftOut(Dropped):
+    """An image that is not in the pool.
+
+    Args:
+        name: Source, number in it, and original.
+        images: Files inside the pool's folder: for some of each reason the image, and what it matches.
+    """
+
+    name: str = ""
+    images: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PoolRecord:
     """A finished pool.
 
@@ -59,26 +82,26 @@ class PoolRecord:
         fractions: Shares of the parts that were asked for.
         sources: What went in.
         dropped: What was left out and why.
-        not_chosen: Good pictures that were not needed for the count that was asked for.
-        targets: Target pictures that the sources were compared with.
+        not_chosen: Good images that were not needed for the count that was asked for.
+        targets: Target images that the sources were compared with.
         unreadable_targets: Those that could not be decoded.
-        pictures: What is there.
+        images: What is there.
         schema: Version of this form.
     """
 
     provenance: Provenance
     fractions: tuple[float, ...]
     sources: tuple[SourceCount, ...]
-    dropped: tuple[Dropped, ...]
+    dropped: tuple[LeftOut, ...]
     not_chosen: int
     targets: int
     unreadable_targets: tuple[str, ...]
-    pictures: tuple[PoolEntry, ...]
+    images: tuple[PoolEntry, ...]
     schema: int = 1
 
     def part_counts(self) -> dict[str, int]:
-        """Pictures of each part."""
-        parts = [entry.part for entry in self.pictures]
+        """Images of each part."""
+        parts = [entry.part for entry in self.images]
         return {part: parts.count(part) for part in POOL_PARTS}
 
 
@@ -87,7 +110,7 @@ class PoolPart(InOrder):
 
     Args:
         folder: Of the pool.
-        entries: Its pictures.
+        entries: Its images.
         name: Short.
     """
 
@@ -100,7 +123,7 @@ class PoolPart(InOrder):
     def __len__(self) -> int:
         return len(self.entries)
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         entry = self.entries[checked_index(index, len(self))]
         return np.array(decode_image(self.folder / entry.file))
 
@@ -108,7 +131,7 @@ class PoolPart(InOrder):
         """The original.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its number in the pool.
@@ -117,7 +140,7 @@ class PoolPart(InOrder):
 
 
 def read_pool(folder: Path | str, part: str = "train") -> PoolPart:
-    """The pictures of one part of a pool that `build_pool` made.
+    """The images of one part of a pool that `build_pool` made.
 
     Args:
         folder: Of the pool.
@@ -129,17 +152,46 @@ def read_pool(folder: Path | str, part: str = "train") -> PoolPart:
     Raises:
         DataError: There is no finished pool.
     """
-    place = Path(folder)
     _check_part(part)
-    record = read_json(place / "record.json")
+    place = Path(folder)
+    chosen = tuple(entry for entry in read_pool_record(place).images if entry.part == part)
+    return PoolPart(place, chosen, name=f"{place.name}/{part}")
+
+
+def read_pool_record(folder: Path | str) -> PoolRecord:
+    """What is known of a finished pool.
+
+    Args:
+        folder: Of the pool.
+
+    Returns:
+        The record as `build_pool` wrote it.
+
+    Raises:
+        DataError: There is no finished pool.
+    """
+    place = Path(folder)
+    content = read_json(place / "record.json")
     try:
-        if record["schema"] != 1:
-            raise DataError(f"{place}: its record has schema {record['schema']}; 1 can be read")
-        entries = tuple(PoolEntry(**entry) for entry in record["pictures"])
+        if content["schema"] != 1:
+            raise DataError(f"{place}: its record has schema {content['schema']}; 1 can be read")
+        made = content["provenance"]
+        return PoolRecord(
+            Provenance(**{**made, "seeds": tuple(made["seeds"])}),
+            tuple(content["fractions"]),
+            tuple(SourceCount(**one) for one in content["sources"]),
+            tuple(_left_out(one) for one in content["dropped"]),
+            content["not_chosen"],
+            content["targets"],
+            tuple(content["unreadable_targets"]),
+            tuple(PoolEntry(**one) for one in content.get("images") or content["pictures"]),
+        )
     except (KeyError, TypeError) as error:
         raise DataError(f"{place}: its record is not that of a pool ({error})") from error
-    chosen = tuple(entry for entry in entries if entry.part == part)
-    return PoolPart(place, chosen, name=f"{place.name}/{part}")
+
+
+def _left_out(content: dict[str, Any]) -> LeftOut:
+    return LeftOut(**{**content, "images": tuple(content.get("images", ()))})
 
 
 def _check_part(part: str) -> None:

@@ -1,4 +1,4 @@
-"""Pictures made by rule: textures of no object, and clutter without a digit."""
+"""Images made by rule: textures of no object, and clutter without a digit."""
 
 __all__ = ["PROCEDURES", "ClutterOnly", "Procedural"]
 
@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from figureground.base.errors import OptionError, unknown_option
-from figureground.data.background.source import InOrder, Picture, checked_index
+from figureground.data.background.source import ImageArray, InOrder, checked_index
 from figureground.data.clutter import ClutterSpec, clutter_only
 
 _Field = Float[np.ndarray, "S S"]
@@ -63,7 +63,7 @@ PROCEDURES: dict[str, Callable[[np.random.Generator, int], _Field]] = {
 class Procedural(InOrder):
     """Fields of numbers between two random colours; the kinds take turns.
 
-    Picture i depends on the seed, on i and on the kinds only.
+    Image i depends on the seed, on i and on the kinds only.
 
     Args:
         count: How many.
@@ -93,7 +93,7 @@ class Procedural(InOrder):
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         row = checked_index(index, len(self))
         draw = np.random.default_rng((self._seed, row))
         field = PROCEDURES[self._kinds[row % len(self._kinds)]](draw, self._size)
@@ -106,7 +106,7 @@ class Procedural(InOrder):
         """Each is its own.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its name.
@@ -122,7 +122,7 @@ class ClutterOnly(InOrder):
             test part come into training.
         count: How many.
         spec: The layout.
-        seed: Not one that pictures with digits were made with, or each ground has its twin there.
+        seed: Not one that images with digits were made with, or the same clutter appears in both.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class ClutterOnly(InOrder):
     def __len__(self) -> int:
         return len(self._images)
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         grey = self._images[checked_index(index, len(self))]
         return np.repeat(grey[..., None], 3, axis=2)
 
@@ -149,7 +149,7 @@ class ClutterOnly(InOrder):
         """Each is its own.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its name.
@@ -162,4 +162,4 @@ def _check_kinds(kinds: Sequence[str]) -> None:
         raise OptionError(f"name at least one kind of {', '.join(PROCEDURES)}")
     for kind in kinds:
         if kind not in PROCEDURES:
-            raise unknown_option("kind of procedural picture", kind, PROCEDURES)
+            raise unknown_option("kind of procedural image", kind, PROCEDURES)

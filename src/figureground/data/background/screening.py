@@ -1,4 +1,4 @@
-"""Which background pictures are pictures of the target data after all, and what was done about it."""
+"""Which background images are images of the target data after all, and what was done about it."""
 
 __all__ = ["Dropped", "ScreenOptions", "ScreenReport", "screen"]
 
@@ -12,25 +12,23 @@ import numpy as np
 from jaxtyping import Float
 
 from figureground.base.errors import OptionError, ShapeError
+from figureground.base.progress import Progress, no_progress
 from figureground.data.background.copies import Copy, find_copies
-from figureground.data.background.fetching import Watch
 from figureground.data.background.fingerprints import HASH_BITS, Fingerprints, fingerprints
 from figureground.data.background.source import BackgroundSource
 
 Reason: TypeAlias = Literal["exact", "near", "derived", "repeated", "confident", "unreadable"]
 
-_DUPLICATES = {"exact", "near", "derived", "repeated"}
-
 
 @dataclass(frozen=True)
 class ScreenOptions:
-    """When a background picture counts as one of the target's.
+    """When a background image counts as one of the target's.
 
     Args:
-        max_hamming: Bits of 64 in which the hashes of two pictures may differ. At 8, all of 500 CIFAR
-            pictures saved anew as JPEG of quality 20 are found (at 4, 465), and none of 5,860 unrelated
+        max_hamming: Bits of 64 in which the hashes of two images may differ. At 8, all of 500 CIFAR
+            images saved anew as JPEG of quality 20 are found (at 4, 465), and none of 5,860 unrelated
             ones is taken for a copy.
-        min_correlation: Least correlation of their thumbnails, so that a hash alone condemns nobody.
+        min_correlation: Least correlation of their thumbnails, so that no image is left out for its hash alone.
         max_confidence: Largest confidence of a target class (where confidences are given).
         workers: Threads that decode.
 
@@ -55,15 +53,15 @@ class ScreenOptions:
 
 @dataclass(frozen=True)
 class Dropped:
-    """A background picture that was left out.
+    """A background image that was left out.
 
     Args:
         row: Which.
-        reason: ``exact`` (the same pixels as a target picture), ``near`` (its layout and colours),
+        reason: ``exact`` (the same pixels as a target image), ``near`` (its layout and colours),
             ``derived`` (made from the same original as one of those), ``repeated`` (the same
-            pixels as an earlier background picture), ``confident``, ``unreadable``.
+            pixels as an earlier background image), ``confident``, ``unreadable``.
         detail: In words.
-        match: The target picture, or the earlier background picture; None where there is none.
+        match: The target image, or the earlier background image; None where there is none.
     """
 
     row: int
@@ -79,8 +77,8 @@ class ScreenReport:
     Args:
         kept: Rows that stay.
         dropped: All others, by row.
-        targets: How many target pictures they were compared with.
-        unreadable_targets: Target pictures that could not be decoded, and so not compared with.
+        targets: How many target images they were compared with.
+        unreadable_targets: Target images that could not be decoded, and so not compared with.
     """
 
     kept: tuple[int, ...]
@@ -92,16 +90,6 @@ class ScreenReport:
         """How many were left out for each reason."""
         return dict(Counter(one.reason for one in self.dropped))
 
-    @property
-    def dropped_duplicates(self) -> tuple[Dropped, ...]:
-        """Those that are pictures of the target, or of the pool itself."""
-        return tuple(one for one in self.dropped if one.reason in _DUPLICATES)
-
-    @property
-    def dropped_confident(self) -> tuple[Dropped, ...]:
-        """Those that a classifier takes for one of the classes."""
-        return tuple(one for one in self.dropped if one.reason == "confident")
-
 
 _DEFAULT = ScreenOptions()
 
@@ -112,45 +100,45 @@ def screen(
     *,
     confidences: Float[np.ndarray, " N"] | None = None,
     options: ScreenOptions = _DEFAULT,
-    watch: Watch | None = None,
+    progress: Progress = no_progress,
 ) -> ScreenReport:
-    """Compare every background picture with every target picture; nothing is left out unsaid.
+    """Compare every background image with every target image; every image that is left out is reported with the reason.
 
-    Found are copies of a target picture: exact, resized, recompressed, with other contrast, grey,
+    Found are copies of a target image: exact, resized, recompressed, with other contrast, grey,
     mirrored left to right, inverted; and with a copy goes all that was made from it. **Not** found
-    are crops of target pictures, turned copies, and other pictures of the same kind of thing: for
+    are crops of target images, turned copies, and other images of the same kind of thing: for
     the last, look at the pool, or give confidences. Those drop the hardest and most useful
     backgrounds too, so they are optional.
 
     Args:
-        source: Background pictures.
-        target: Pictures of the classes, training and test; None compares the background with itself
+        source: Background images.
+        target: Images of the classes, training and test; None compares the background with itself
             only.
-        confidences: Of each background picture, the largest probability of a target class, from any
+        confidences: Of each background image, the largest probability of a target class, from any
             classifier.
         options: Thresholds.
-        watch: Told of progress, stages ``background`` and ``target``.
+        progress: Called as the job goes on, stages ``background`` and ``target``.
 
     Returns:
         Kept and dropped rows; kept and dropped together are all.
 
     Raises:
-        ShapeError: There is not one confidence for each picture.
+        ShapeError: There is not one confidence for each image.
 
     References:
-        Outlier exposure (arXiv:1812.04606) removes pictures of the classes from its outliers; the
+        Outlier exposure (arXiv:1812.04606) removes images of the classes from its outliers; the
         background of arXiv:2305.03238 was chosen by eye.
     """
     if confidences is not None and len(confidences) != len(source):
-        raise ShapeError(f"{len(source)} pictures but {len(confidences)} confidences")
-    ours = fingerprints(source, stage="background", watch=watch, workers=options.workers)
+        raise ShapeError(f"{len(source)} images but {len(confidences)} confidences")
+    ours = fingerprints(source, stage="background", progress=progress, workers=options.workers)
     dropped: dict[int, Dropped] = {
         row: Dropped(row, "unreadable", reason) for row, reason in ours.unreadable
     }
     compared = 0
     unreadable: tuple[tuple[int, str], ...] = ()
     if target is not None:
-        theirs = fingerprints(target, stage="target", watch=watch, workers=options.workers)
+        theirs = fingerprints(target, stage="target", progress=progress, workers=options.workers)
         compared, unreadable = len(theirs.rows), theirs.unreadable
         for copy in find_copies(
             ours,
@@ -173,7 +161,7 @@ def screen(
 
 def _copied(copy: Copy, target: BackgroundSource) -> Dropped:
     """Why a copy is left out."""
-    name = f"target picture {copy.match} ({Path(target.group(copy.match)).name})"
+    name = f"target image {copy.match} ({Path(target.group(copy.match)).name})"
     if copy.exact:
         return Dropped(copy.row, "exact", f"the pixels of {name}", copy.match)
     how = f", {copy.how}" if copy.how else ""
@@ -182,7 +170,7 @@ def _copied(copy: Copy, target: BackgroundSource) -> Dropped:
 
 
 def _derived(source: BackgroundSource, dropped: dict[int, Dropped]) -> list[Dropped]:
-    """What was cut or made from an original that is a target picture: crops are not recognised."""
+    """What was cut or made from an original that is a target image: crops are not recognised."""
     originals: dict[str, Dropped] = {}
     for one in dropped.values():
         if one.reason in {"exact", "near"}:
@@ -191,19 +179,19 @@ def _derived(source: BackgroundSource, dropped: dict[int, Dropped]) -> list[Drop
         return []
     groups = [source.group(row) for row in range(len(source))]
     return [
-        Dropped(row, "derived", f"of one original with picture {first.row}, left out", first.match)
+        Dropped(row, "derived", f"of one original with image {first.row}, left out", first.match)
         for row, group in enumerate(groups)
         if row not in dropped and (first := originals.get(group)) is not None
     ]
 
 
 def _repeated(ours: Fingerprints) -> Iterator[Dropped]:
-    """All but the first of equal pictures."""
+    """All but the first of equal images."""
     first: dict[int, int] = {}
     for digest, row in zip(ours.digests.tolist(), ours.rows.tolist(), strict=True):
         earlier = first.setdefault(digest, row)
         if earlier != row:
-            yield Dropped(row, "repeated", f"the pixels of background picture {earlier}", earlier)
+            yield Dropped(row, "repeated", f"the pixels of background image {earlier}", earlier)
 
 
 def _confident(confidences: np.ndarray | None, most: float) -> Iterator[Dropped]:

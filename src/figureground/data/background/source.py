@@ -1,6 +1,6 @@
-"""What a source of background pictures is, and several as one."""
+"""What a source of background images is, and several as one."""
 
-__all__ = ["BackgroundSource", "Concat", "InOrder", "Picture", "checked_index", "size_of"]
+__all__ = ["BackgroundSource", "Concat", "ImageArray", "InOrder", "checked_index", "size_of"]
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
@@ -12,15 +12,15 @@ from jaxtyping import UInt8
 
 from figureground.base.errors import OptionError
 
-Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
+ImageArray: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 """Rows, columns, red-green-blue, 0 to 255."""
 
 
 @runtime_checkable
 class BackgroundSource(Protocol):
-    """Pictures that show none of the classes.
+    """Images that show none of the classes.
 
-    ``group(i)`` names the original that picture i was cut or made from: pictures of one original
+    ``group(i)`` names the original that image i was cut or made from: images of one original
     must stay on one side of a split. ``provenance`` says where they come from and by which rule
     they were chosen.
     """
@@ -35,13 +35,13 @@ class BackgroundSource(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> Picture: ...
+    def __getitem__(self, index: int) -> ImageArray: ...
 
     def group(self, index: int) -> str:
         """The original.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its name, the same for all that was made from it.
@@ -51,8 +51,8 @@ class BackgroundSource(Protocol):
 class InOrder:
     """Lets one loop over a source."""
 
-    def __iter__(self: BackgroundSource) -> Iterator[Picture]:
-        """The pictures from first to last."""
+    def __iter__(self: BackgroundSource) -> Iterator[ImageArray]:
+        """The images from first to last."""
         return (self[index] for index in range(len(self)))
 
 
@@ -82,7 +82,7 @@ class Concat(InOrder):
     def __len__(self) -> int:
         return self._ends[-1]
 
-    def __getitem__(self, index: int) -> Picture:
+    def __getitem__(self, index: int) -> ImageArray:
         part, row = self.place(index)
         return self.sources[part][row]
 
@@ -90,7 +90,7 @@ class Concat(InOrder):
         """The original, as the part names it.
 
         Args:
-            index: Of the picture.
+            index: Of the image.
 
         Returns:
             Its name.
@@ -99,10 +99,10 @@ class Concat(InOrder):
         return self.sources[part].group(row)
 
     def place(self, index: int) -> tuple[int, int]:
-        """Where a picture is.
+        """Where an image is.
 
         Args:
-            index: Of the picture in the whole.
+            index: Of the image in the whole.
 
         Returns:
             Number of the part, and index in it.
@@ -123,19 +123,19 @@ def checked_index(index: int, length: int) -> int:
         The index from the start.
 
     Raises:
-        IndexError: There is no such picture, which also ends a ``for`` loop.
+        IndexError: There is no such image, which also ends a ``for`` loop.
     """
     if not -length <= index < length:
-        raise IndexError(f"picture {index} of {length}")
+        raise IndexError(f"image {index} of {length}")
     return index % length
 
 
 def size_of(source: BackgroundSource, index: int) -> tuple[int, int]:
-    """How large a picture is, without decoding it where the source knows.
+    """How large an image is, without decoding it where the source knows.
 
     Args:
         source: It may have a method ``size(index)``.
-        index: Of the picture.
+        index: Of the image.
 
     Returns:
         Width and height in pixels.

@@ -1,4 +1,4 @@
-"""Data sets by name, each as labelled pictures."""
+"""Data sets by name, each as labelled images."""
 
 __all__ = ["DATASETS", "DatasetEntry", "LoadOptions", "image_folder", "load_dataset"]
 

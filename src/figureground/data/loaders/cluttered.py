@@ -25,11 +25,11 @@ def cluttered_digits(part: str, options: LoadOptions) -> LabeledImages:
     """scikit-learn's digits among pieces of digits: 48x48 pixels, three pieces.
 
     Args:
-        part: ``train`` (20,000 pictures), ``val`` or ``test`` (1,000 each).
+        part: ``train`` (20,000 images), ``val`` or ``test`` (1,000 each).
         options: ``seed`` divides the digits and lays them out; ``count`` and ``background``.
 
     Returns:
-        Pictures of one colour in memory, with boxes; groups are the digits.
+        Images of one colour in memory, with boxes; groups are the digits.
     """
     digits, labels = sklearn_digits()
     rows = split_digits(labels, seed=options.seed)[_PARTS.index(part)]
@@ -42,17 +42,17 @@ def cluttered_digits(part: str, options: LoadOptions) -> LabeledImages:
 def cluttered_mnist(path: Path | str | None, part: str, options: LoadOptions) -> LabeledImages:
     """MNIST's digits among pieces of digits: 100x100 pixels, eight pieces, the published layout.
 
-    Training pictures are made of the training digits 0 to 49,999, validation pictures of 50,000 to
-    59,999, test pictures of the test digits; their distractors too. *Differs:* the published sets
+    Training images are made of the training digits 0 to 49,999, validation images of 50,000 to
+    59,999, test images of the test digits; their distractors too. *Differs:* the published sets
     were made of the first 50,000 alone, so that training and test shared their digits.
 
     Args:
         path: MNIST's ``.npz`` file; without it that of the shared folder.
-        part: ``train`` (50,000 pictures), ``val`` or ``test`` (10,000 each).
-        options: ``seed``, ``count`` and ``background``. A picture takes 10 kB of memory.
+        part: ``train`` (50,000 images), ``val`` or ``test`` (10,000 each).
+        options: ``seed``, ``count`` and ``background``. An image takes 10 kB of memory.
 
     Returns:
-        Pictures of one colour in memory, with boxes; groups are the digits.
+        Images of one colour in memory, with boxes; groups are the digits.
 
     References:
         DeepMind, mnist-cluttered (2015).
@@ -74,11 +74,11 @@ def _laid_out(
     spec: ClutterSpec,
     options: LoadOptions,
 ) -> LabeledImages:
-    """Pictures of one part; parts have their own random numbers."""
+    """Images of one part; parts have their own random numbers."""
     seed = 10 * options.seed + 2 * _PARTS.index(part)
     sets = [make_clutter(digits, labels, count=count, spec=spec, seed=seed)]
     if options.background:
-        # another seed, or each would be the ground of a picture with a digit
+        # another seed, or each would be the ground of an image with a digit
         empty = max(1, round(count / 10))
         sets.append(clutter_only(digits, background=10, count=empty, spec=spec, seed=seed + 1))
     return _joined(sets)

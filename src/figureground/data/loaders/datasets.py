@@ -57,7 +57,7 @@ def load_dataset(
         options: Seeds, shares, downloads.
 
     Returns:
-        The pictures of that part.
+        The images of that part.
 
     Raises:
         OptionError: There is no such set or part, or the set has no such option.
@@ -187,17 +187,17 @@ DATASETS: dict[str, DatasetEntry] = {
     "stl10": DatasetEntry("10 classes, 96x96", _TWO, _stl10),
     "cifar10": DatasetEntry("10 classes, 32x32", _TWO, _cifar(10)),
     "cifar100": DatasetEntry("100 classes, 32x32", _TWO, _cifar(100)),
-    "flowers102": DatasetEntry("102 flowers, photos", _PARTS, _flowers),
-    "caltech101": DatasetEntry("101 classes, photos", ("all",), _caltech("caltech101"), ("count",)),
-    "caltech256": DatasetEntry("256 classes, photos", ("all",), _caltech("caltech256"), ("count",)),
+    "flowers102": DatasetEntry("102 flowers, images", _PARTS, _flowers),
+    "caltech101": DatasetEntry("101 classes, images", ("all",), _caltech("caltech101"), ("count",)),
+    "caltech256": DatasetEntry("256 classes, images", ("all",), _caltech("caltech256"), ("count",)),
     "cinic10": DatasetEntry("10 classes, 32x32, a folder", _PARTS, _cinic, _LOCAL),
     "folder": DatasetEntry("a folder of class folders", ("all",), _folder, _LOCAL),
     "csv": DatasetEntry("a CSV file, path,label", ("all",), _csv, _LOCAL),
     # the competition's test part has no labels: its validation part is the test here, as in the rare-class benchmark
-    "inaturalist17": DatasetEntry("5,089 species, photos", _TWO, _inaturalist, _LOCAL),
+    "inaturalist17": DatasetEntry("5,089 species, images", _TWO, _inaturalist, _LOCAL),
     "cifar10-jpeg": DatasetEntry("CIFAR-10-JPEG75, a pack", _TWO, _cifar_jpeg, _LOCAL),
     "tiny-imagenet": DatasetEntry("200 classes, 64x64, boxes, packs", _TWO, _tiny, _LOCAL),
-    "dtd10": DatasetEntry("10 textures, photos, a pack", ("all",), _textures, _LOCAL),
+    "dtd10": DatasetEntry("10 textures, images, a pack", ("all",), _textures, _LOCAL),
     "mnist": DatasetEntry("digits, 28x28, a pack", _TWO, _mnist, _LOCAL),
     "cluttered-digits": DatasetEntry("scikit-learn's digits, 48x48", _PARTS, _clutter, _MADE),
     "cluttered-mnist": DatasetEntry("MNIST, 100x100", _PARTS, _clutter_mnist, _MADE),

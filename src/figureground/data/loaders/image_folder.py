@@ -8,27 +8,27 @@ import torch
 
 from figureground.base.errors import DataError
 from figureground.data.finding import find_images, natural_key
-from figureground.data.labeled import LabeledImages, LazyPictures
+from figureground.data.labeled import LabeledImages, LazyImages
 
 _CINIC_PARTS = {"train": "train", "val": "valid", "test": "test"}
 
 
 def image_folder(root: Path | str, *, background: str | None = "background") -> LabeledImages:
-    """The pictures in the class folders of a folder.
+    """The images in the class folders of a folder.
 
     Classes are numbered in natural order (``2`` before ``10``), and the background folder, wherever
     its name would sort, has the last label, K.
 
     Args:
         root: Holds a folder for each class; folders inside these are searched too.
-        background: Name of the folder of background pictures, in any case; there need not be one.
+        background: Name of the folder of background images, in any case; there need not be one.
 
     Returns:
-        The pictures, decoded when asked for. A note says so where torchvision's ``ImageFolder``,
+        The images, decoded when asked for. A note says so where torchvision's ``ImageFolder``,
         which sorts names as strings, would number them otherwise.
 
     Raises:
-        DataError: There are no class folders, or one of them holds no picture.
+        DataError: There are no class folders, or one of them holds no image.
     """
     place = Path(root)
     if not place.is_dir():
@@ -40,9 +40,7 @@ def image_folder(root: Path | str, *, background: str | None = "background") -> 
     grounds = [path for path in folders if background and path.name.lower() == background.lower()]
     classes = [path for path in folders if path not in grounds]
     if not classes:
-        raise DataError(
-            f"{place} holds no class folders; each class has its own folder of pictures"
-        )
+        raise DataError(f"{place} holds no class folders; each class has its own folder of images")
     paths: list[Path] = []
     labels: list[int] = []
     for label, folder in enumerate([*classes, *grounds[:1]]):
@@ -51,7 +49,7 @@ def image_folder(root: Path | str, *, background: str | None = "background") -> 
         labels += [label] * len(found)
     names = tuple(path.name for path in classes)
     return LabeledImages(
-        LazyPictures.of_files(paths), torch.tensor(labels), names, notes=_notes(classes, grounds)
+        LazyImages.of_files(paths), torch.tensor(labels), names, notes=_notes(classes, grounds)
     )
 
 
@@ -63,7 +61,7 @@ def cinic10(root: Path | str, part: str) -> LabeledImages:
         part: ``train``, ``val`` or ``test``.
 
     Returns:
-        90,000 pictures of 32x32 pixels in 10 classes, where complete.
+        90,000 images of 32x32 pixels in 10 classes, where complete.
 
     Raises:
         DataError: The folder is not there.

@@ -1,4 +1,4 @@
-"""Pictures with labels from a CSV file, ``path,label``."""
+"""Images with labels from a CSV file, ``path,label``."""
 
 __all__ = ["labels_file"]
 
@@ -9,14 +9,14 @@ import torch
 
 from figureground.base.errors import DataError
 from figureground.data.finding import natural_key
-from figureground.data.labeled import LabeledImages, LazyPictures
+from figureground.data.labeled import LabeledImages, LazyImages
 
 _COLUMNS = ("path", "label")
 _BACKGROUND = "background"
 
 
 def labels_file(path: Path | str) -> LabeledImages:
-    """The pictures that a CSV file with the columns ``path`` and ``label`` names.
+    """The images that a CSV file with the columns ``path`` and ``label`` names.
 
     Paths are relative to the file's folder. Classes are numbered in natural order of their names; ``background``, in
     any case, has the last label, K, and an empty label is -1, unlabelled. Other columns are not looked at.
@@ -25,7 +25,7 @@ def labels_file(path: Path | str) -> LabeledImages:
         path: The file.
 
     Returns:
-        The pictures, decoded when asked for.
+        The images, decoded when asked for.
 
     Raises:
         DataError: The file cannot be read, lacks a column, or holds no class.
@@ -39,7 +39,7 @@ def labels_file(path: Path | str) -> LabeledImages:
     numbers = {name: at for at, name in enumerate(classes)} | {"": -1}
     labels = torch.tensor([numbers.get(label, len(classes)) for _, label in rows])
     files = [place.parent / name for name, _ in rows]
-    return LabeledImages(LazyPictures.of_files(files), labels, tuple(classes))
+    return LabeledImages(LazyImages.of_files(files), labels, tuple(classes))
 
 
 def _rows(place: Path) -> list[tuple[str, str]]:

@@ -18,8 +18,8 @@ class LoadOptions:
         val_fraction: Share of the official training part that becomes ``val``, where there is no
             official one.
         download: Fetch the set from its official address when it is not there.
-        count: How many pictures to generate (cluttered sets).
-        background: Add the set's own background pictures under label K (Caltech's clutter category;
+        count: How many images to generate (cluttered sets).
+        background: Add the set's own background images under label K (Caltech's clutter category;
             clutter without a digit, as many as an average class).
 
     Raises:
@@ -58,7 +58,7 @@ class LoadOptions:
 def checked_flag(name: str, value: object) -> bool:
     """A real truth value.
 
-    ``"False"`` is a true value in Python: published results were measured on training pictures
+    ``"False"`` is a true value in Python: published results were measured on training images
     because of ``train='False'``.
 
     Args:
@@ -97,5 +97,7 @@ def official_errors(name: str, *, download: bool) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError, ValueError) as error:
-        way = "" if download else "; it is fetched from its official address with download=True"
+        way = (
+            "" if download else "; it is fetched from its official address with the option download"
+        )
         raise DataError(f"cannot load the set '{name}': {error}{way}") from error

@@ -1,4 +1,4 @@
-"""Data sets that come as ``.npz`` packs of encoded pictures."""
+"""Data sets that come as ``.npz`` packs of encoded images."""
 
 __all__ = ["mnist", "pack"]
 
@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from figureground.base.errors import DataError
-from figureground.data.labeled import LabeledImages, LazyPictures
+from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders.load_options import checked_flag
-from figureground.data.packs import PhotoPack, load_mnist
+from figureground.data.packs import ImagePack, load_mnist
 
 
 def pack(path: Path | str, *, train: bool | None = None) -> LabeledImages:
-    """The pictures of a pack that has labels.
+    """The images of a pack that has labels.
 
     Args:
         path: The ``.npz`` file.
@@ -21,12 +21,12 @@ def pack(path: Path | str, *, train: bool | None = None) -> LabeledImages:
             pack that is not divided.
 
     Returns:
-        The pictures, decoded when asked for, with boxes where the pack has them.
+        The images, decoded when asked for, with boxes where the pack has them.
 
     Raises:
         DataError: It cannot be read, has no labels, or is not divided as asked.
     """
-    held = PhotoPack(path)
+    held = ImagePack(path)
     if held.labels is None:
         raise DataError(f"{path} has no labels")
     if train is not None and checked_flag("train", train) and held.is_test is None:
@@ -36,7 +36,7 @@ def pack(path: Path | str, *, train: bool | None = None) -> LabeledImages:
     names = held.classes or [str(label) for label in range(int(held.labels.max()) + 1)]
     boxes = None if held.boxes is None else tuple(torch.from_numpy(box) for box in held.boxes)
     data = LabeledImages(
-        LazyPictures(held.__getitem__, len(held)),
+        LazyImages(held.__getitem__, len(held)),
         torch.from_numpy(held.labels),
         tuple(names),
         boxes,
@@ -55,7 +55,7 @@ def mnist(path: Path | str | None = None, *, train: bool) -> LabeledImages:
             test digits; nothing else is taken.
 
     Returns:
-        Pictures of one colour and 28x28 pixels in memory.
+        Images of one colour and 28x28 pixels in memory.
     """
     checked_flag("train", train)
     held = load_mnist(path)

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from figureground.base.errors import DataError
-from figureground.data.labeled import LabeledImages, LazyPictures
+from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders.image_folder import image_folder
 from figureground.data.loaders.load_options import checked_flag, official_errors
 
-# class name, folder of pictures, folder of background
+# class name, folder of images, folder of background
 _CALTECH = {
     "caltech101": ("Caltech101", "101_ObjectCategories", "BACKGROUND_Google"),
     "caltech256": ("Caltech256", "256_ObjectCategories", "257.clutter"),
@@ -27,13 +27,13 @@ def cifar(
 
     Args:
         root: Where the set is, or goes.
-        train: True for the 50,000 training pictures, False for the 10,000 test pictures; nothing
+        train: True for the 50,000 training images, False for the 10,000 test images; nothing
             else is taken, not even ``'False'``.
         classes: 10 or 100.
         download: Fetch it when it is not there.
 
     Returns:
-        Pictures of 32x32 pixels in memory.
+        Images of 32x32 pixels in memory.
 
     References:
         A. Krizhevsky (2009). Learning multiple layers of features from tiny images.
@@ -49,16 +49,16 @@ def cifar(
 
 
 def stl10(root: Path | str, *, train: bool, download: bool = False) -> LabeledImages:
-    """STL-10. Its pictures come from ImageNet: networks pre-trained there may have seen the test part.
+    """STL-10. Its images come from ImageNet: networks pre-trained there may have seen the test part.
 
     Args:
         root: Where the set is, or goes.
-        train: True for the 5,000 labelled training pictures, False for the 8,000 test pictures;
+        train: True for the 5,000 labelled training images, False for the 8,000 test images;
             nothing else is taken.
         download: Fetch it when it is not there.
 
     Returns:
-        Pictures of 96x96 pixels in memory.
+        Images of 96x96 pixels in memory.
 
     References:
         A. Coates, H. Lee, A. Y. Ng (2011). An analysis of single-layer networks in unsupervised
@@ -74,7 +74,7 @@ def stl10(root: Path | str, *, train: bool, download: bool = False) -> LabeledIm
 
 
 def flowers102(root: Path | str, part: str, *, download: bool = False) -> LabeledImages:
-    """Oxford's 102 flowers in their official parts (1,020, 1,020 and 6,149 pictures).
+    """Oxford's 102 flowers in their official parts (1,020, 1,020 and 6,149 images).
 
     Args:
         root: Where the set is, or goes.
@@ -82,7 +82,7 @@ def flowers102(root: Path | str, part: str, *, download: bool = False) -> Labele
         download: Fetch it when it is not there.
 
     Returns:
-        Photos of various sizes, decoded when asked for.
+        Images of various sizes, decoded when asked for.
 
     References:
         M.-E. Nilsback, A. Zisserman (2008). Automated flower classification over a large number of
@@ -95,7 +95,7 @@ def flowers102(root: Path | str, part: str, *, download: bool = False) -> Labele
     # torchvision has no public list of files and labels, and decoding all to learn labels is slow
     files, labels = held._image_files, held._labels  # noqa: SLF001
     names = tuple(getattr(held, "classes", ())) or tuple(f"flower {row}" for row in range(102))
-    return LabeledImages(LazyPictures.of_files(files), torch.tensor(labels), names)
+    return LabeledImages(LazyImages.of_files(files), torch.tensor(labels), names)
 
 
 def caltech(
@@ -110,7 +110,7 @@ def caltech(
         background: Keep the set's own clutter category, as background.
 
     Returns:
-        Photos of various sizes in 101 or 256 classes, decoded when asked for.
+        Images of various sizes in 101 or 256 classes, decoded when asked for.
 
     Raises:
         DataError: The set is not there.
@@ -129,7 +129,7 @@ def caltech(
             getattr(datasets, kind)(str(root), download=True)
     if not place.is_dir():
         raise DataError(
-            f"no folder {place}; the set is fetched from its official address with download=True"
+            f"no folder {place}; the set is fetched from its official address with the option download"
         )
     data = replace(image_folder(place, background=clutter), notes=())
     known = data.labels < data.background_index

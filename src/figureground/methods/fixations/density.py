@@ -1,6 +1,6 @@
 """From points to a map, a box, and points with company."""
 
-__all__ = ["fixation_box", "fixation_heatmap", "remove_outliers"]
+__all__ = ["fixation_heatmap", "remove_outliers"]
 
 import math
 
@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from figureground.base.errors import MapError, OptionError
+from figureground.base.errors import OptionError
 
 
 def remove_outliers(
@@ -79,29 +79,6 @@ def fixation_heatmap(
     deviation = sigma * math.hypot(*size) / math.hypot(224, 224)
     down, across = (_blur(length, radius, deviation).to(yx.device) for length in size)
     return down @ counts @ across.T
-
-
-def fixation_box(yx: Int[Tensor, "P 2"]) -> Float[Tensor, "4"]:
-    """The tight box of the points.
-
-    Args:
-        yx: Rows and columns, pixels.
-
-    Returns:
-        x0, y0, x1, y1, pixels, half-open.
-
-    Raises:
-        MapError: There are no points.
-
-    Examples:
-        >>> import torch
-        >>> fixation_box(torch.tensor([[2, 5], [4, 3]])).tolist()
-        [3.0, 2.0, 6.0, 5.0]
-    """
-    if not len(yx):
-        raise MapError("no fixation leads back to the image, so there is no box")
-    (y0, x0), (y1, x1) = yx.amin(0).tolist(), yx.amax(0).tolist()
-    return torch.tensor([x0, y0, x1 + 1, y1 + 1], dtype=torch.float32, device=yx.device)
 
 
 def _blur(length: int, radius: int, deviation: float) -> Tensor:

@@ -1,12 +1,33 @@
 """Sets of elements of a tensor, and who follows them."""
 
-__all__ = ["Points", "coordinates", "flat", "merged", "moved"]
+__all__ = ["Fixations", "Points", "coordinates", "flat", "merged", "moved"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Fixations:
+    """What one class of one image was traced back to.
+
+    Args:
+        image: Index of the image in its batch.
+        class_index: Index of the logit.
+        points: ``(P, 3)`` int64: colour channel, row and column, each triple once; P may be 0.
+    """
+
+    image: int
+    class_index: int
+    points: Int[Tensor, "P 3"]
+
+    @property
+    def yx(self) -> Int[Tensor, "P 2"]:
+        """Row and column of every point; a pixel counts once for each colour that was reached."""
+        return self.points[:, 1:]
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,19 +1,14 @@
 """How good a classifier is: right, calibrated, able to tell known from unknown, steady under corruption."""
 
 __all__ = [
-    "ClassifierQuality",
-    "CorruptionAccuracy",
-    "OmittedClasses",
+    "OOD_SCORES",
     "OmittedReport",
-    "OutOfDistribution",
     "accuracy",
     "aupr",
     "auroc",
     "average_precision",
-    "brier",
-    "ccr_at_fpr",
+    "best_temperature",
     "class_scores",
-    "corruption_accuracy",
     "ece",
     "expected_random_ap",
     "fpr_at_tpr",
@@ -22,20 +17,21 @@ __all__ = [
     "mean_average_precision_interval",
     "nll",
     "omitted_class_report",
-    "oscr",
+    "ood_score",
     "precision_at_k",
     "recall_at_k",
+    "threshold_at_tpr",
 ]
 
-from figureground.metrics.classification.corruptions import CorruptionAccuracy, corruption_accuracy
+
+from figureground.metrics.classification.calibration import best_temperature
 from figureground.metrics.classification.detection import aupr, auroc, fpr_at_tpr
 from figureground.metrics.classification.omitted import (
-    OmittedClasses,
     OmittedReport,
     omitted_class_report,
 )
-from figureground.metrics.classification.open_set import OutOfDistribution, ccr_at_fpr, oscr
-from figureground.metrics.classification.quality import ClassifierQuality, accuracy, brier, ece, nll
+from figureground.metrics.classification.ood_scores import OOD_SCORES, ood_score, threshold_at_tpr
+from figureground.metrics.classification.quality import accuracy, ece, nll
 from figureground.metrics.classification.ranking import (
     average_precision,
     class_scores,

@@ -1,4 +1,4 @@
-"""How well a score tells unknown pictures from known ones, at all thresholds: AUROC, AUPR, false positives."""
+"""How well a score tells unknown images from known ones, at all thresholds: AUROC, AUPR, false positives."""
 
 __all__ = ["OperatingPoints", "aupr", "auroc", "fpr_at_tpr", "operating_points"]
 
@@ -14,7 +14,7 @@ from figureground.base.errors import OptionError, ShapeError, unknown_option
 # ties of energies.
 
 Scores = Num[Tensor, "_"]
-"""One number a picture; higher is further out."""
+"""One number an image; higher is further out."""
 
 _SIDES = ("out", "in")
 
@@ -40,9 +40,9 @@ def operating_points(
     """The points of the ROC and precision-recall curves.
 
     Args:
-        in_scores: Of known pictures.
-        out_scores: Of unknown pictures; higher is further out for both.
-        positive: ``out``, unknown pictures are to be found, those with high scores; or ``in``, known ones, with low.
+        in_scores: Of known images.
+        out_scores: Of unknown images; higher is further out for both.
+        positive: ``out``, unknown images are to be found, those with high scores; or ``in``, known ones, with low.
 
     Returns:
         One point for each different score, and before them one where nothing is found.
@@ -65,13 +65,13 @@ def operating_points(
 
 
 def auroc(in_scores: Scores, out_scores: Scores) -> Float[Tensor, ""]:
-    """Probability that an unknown picture scores above a known one; equal scores count half.
+    """Probability that an unknown image scores above a known one; equal scores count half.
 
     The same whichever group is called positive.
 
     Args:
-        in_scores: Of known pictures.
-        out_scores: Of unknown pictures; higher is further out for both.
+        in_scores: Of known images.
+        out_scores: Of unknown images; higher is further out for both.
 
     Returns:
         In [0, 1], float64; 0.5 is chance.
@@ -91,12 +91,12 @@ def aupr(in_scores: Scores, out_scores: Scores, *, positive: str = "out") -> Flo
     """Average precision: the mean precision over recall, by steps, without interpolation.
 
     Args:
-        in_scores: Of known pictures.
-        out_scores: Of unknown pictures; higher is further out for both.
+        in_scores: Of known images.
+        out_scores: Of unknown images; higher is further out for both.
         positive: Which group is to be found: ``out`` or ``in``.
 
     Returns:
-        In [0, 1], float64; chance is the positives' share of all pictures, so compare at equal numbers only.
+        In [0, 1], float64; chance is the positives' share of all images, so compare at equal numbers only.
 
     Raises:
         OptionError: Unknown group.
@@ -117,13 +117,13 @@ def fpr_at_tpr(
 ) -> Float[Tensor, ""]:
     """Share of the negatives that pass for positives at the strictest threshold that finds this share of the positives.
 
-    Papers differ in what they call positive, and the two numbers are not the same. With ``out``, known pictures that
-    are thrown out when 95 % of the unknown are found; with ``in``, unknown pictures that are let in when 95 % of the
+    Papers differ in what they call positive, and the two numbers are not the same. With ``out``, known images that
+    are thrown out when 95 % of the unknown are found; with ``in``, unknown images that are let in when 95 % of the
     known are kept.
 
     Args:
-        in_scores: Of known pictures.
-        out_scores: Of unknown pictures; higher is further out for both.
+        in_scores: Of known images.
+        out_scores: Of unknown images; higher is further out for both.
         tpr: Share of the positives to be found, in (0, 1].
         positive: Which group is to be found: ``out`` or ``in``.
 
@@ -156,7 +156,7 @@ def _sides(in_scores: Tensor, out_scores: Tensor, positive: str) -> tuple[Tensor
     for name, scores in (("known", in_scores), ("unknown", out_scores)):
         if len(scores) == 0 or scores.isnan().any():
             raise ShapeError(
-                f"scores of {name} pictures must be some, and none NaN; got {len(scores)}"
+                f"scores of {name} images must be some, and none NaN; got {len(scores)}"
             )
     known, unknown = in_scores.detach().double(), out_scores.detach().double().to(in_scores.device)
     return (unknown, known) if positive == "out" else (-known, -unknown)

@@ -1,6 +1,6 @@
-"""What a student knows of classes that none of its training pictures showed."""
+"""What a student knows of classes that none of its training images showed."""
 
-__all__ = ["OmittedClasses", "OmittedReport", "omitted_class_report"]
+__all__ = ["OmittedReport", "omitted_class_report"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torchmetrics import Metric
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Labels, Logits
@@ -19,15 +18,15 @@ class OmittedReport:
     """Kept and omitted classes side by side; all in [0, 1], float64, NaN where undefined.
 
     Args:
-        kept_accuracy: Share of the pictures of kept classes that are right.
-        recall: ``(O,)``, for each omitted class the share of its pictures that are recognised.
-        precision: ``(O,)``, for each the share of the pictures so called that are of it; NaN where none is.
+        kept_accuracy: Share of the images of kept classes that are right.
+        recall: ``(O,)``, for each omitted class the share of its images that are recognised.
+        precision: ``(O,)``, for each the share of the images so called that are of it; NaN where none is.
         omitted_recall: Mean of ``recall``.
-        omitted_precision: Of the pictures that are called by an omitted class, the share that are of that class.
-        accuracy: Over all pictures.
+        omitted_precision: Of the images that are called by an omitted class, the share that are of that class.
+        accuracy: Over all images.
         harmonic_mean: Of ``kept_accuracy`` and ``omitted_recall``; 0 where either is.
         chance: What guessing gives, 1 over the number of classes.
-        confusion: ``(C, C)`` pictures, rows are true classes.
+        confusion: ``(C, C)`` images, rows are true classes.
     """
 
     kept_accuracy: Tensor
@@ -45,10 +44,10 @@ def omitted_class_report(logits: Logits, labels: Labels, omitted: Sequence[int])
     """How well classes are recognised that were left out of training, and what it costs the others.
 
     A network that learned from labels alone has recall 0 there; one that was taught by a teacher can have more, since
-    the teacher's answers to other pictures hold something of the omitted class.
+    the teacher's predictions for other images hold something of the omitted class.
 
     Args:
-        logits: ``(N, C)`` of pictures of all classes.
+        logits: ``(N, C)`` of images of all classes.
         labels: ``(N,)``, from 0 to C - 1.
         omitted: Labels of the omitted classes.
 
@@ -60,68 +59,16 @@ def omitted_class_report(logits: Logits, labels: Labels, omitted: Sequence[int])
         ShapeError: Labels that do not fit.
 
     Examples:
-        >>> answers = torch.eye(3)[[0, 1, 1, 2]]
-        >>> found = omitted_class_report(answers, torch.tensor([0, 1, 2, 2]), [2])
+        >>> logits = torch.eye(3)[[0, 1, 1, 2]]
+        >>> found = omitted_class_report(logits, torch.tensor([0, 1, 2, 2]), [2])
         >>> found.kept_accuracy.item(), found.recall.item(), found.precision.item()
         (1.0, 0.5, 1.0)
     """
     return _report(_confusion(logits, labels), omitted)
 
 
-class OmittedClasses(Metric):
-    """Gathers ``omitted_class_report`` over batches and processes.
-
-    Args:
-        num_classes: C.
-        omitted: Labels of the omitted classes.
-
-    Raises:
-        OptionError: No class is omitted, one is named twice, or all are.
-
-    Examples:
-        >>> both = OmittedClasses(2, [1])
-        >>> both.update(torch.eye(2), torch.tensor([0, 1]))
-        >>> both.compute()["omitted_recall"].item()
-        1.0
-    """
-
-    is_differentiable = False
-    full_state_update = False
-    confusion: Tensor
-
-    def __init__(self, num_classes: int, omitted: Sequence[int]) -> None:
-        super().__init__()
-        self.omitted = _checked(omitted, num_classes)
-        self.num_classes = num_classes
-        empty = torch.zeros(num_classes, num_classes, dtype=torch.int64)
-        self.add_state("confusion", empty, dist_reduce_fx="sum")
-
-    def update(self, logits: Logits, labels: Labels) -> None:
-        """Add pictures.
-
-        Args:
-            logits: ``(N, C)``.
-            labels: ``(N,)``, from 0 to C - 1.
-
-        Raises:
-            ShapeError: Another number of classes, or labels that do not fit.
-        """
-        if logits.shape[1] != self.num_classes:
-            raise ShapeError(f"{logits.shape[1]} outputs came, not {self.num_classes}")
-        self.confusion = self.confusion + _confusion(logits, labels).to(self.confusion)
-
-    def compute(self) -> dict[str, Tensor]:
-        """What was found so far.
-
-        Returns:
-            The tensors of ``OmittedReport`` by name.
-        """
-        found = _report(self.confusion, self.omitted)
-        return {name: value for name, value in vars(found).items() if isinstance(value, Tensor)}
-
-
 def _confusion(logits: Tensor, labels: Tensor) -> Int[Tensor, "C C"]:
-    """Pictures by true class and answer."""
+    """Images by true and predicted class."""
     count, classes = logits.shape
     if labels.shape != (count,) or not ((labels >= 0) & (labels < classes)).all():
         raise ShapeError(f"{count} rows of logits need {count} labels in 0..{classes - 1}")

@@ -1,4 +1,4 @@
-"""How well scores bring rare pictures to the top: average precision, recall and precision at k, macro-F1."""
+"""How well scores bring rare images to the top: average precision, recall and precision at k, macro-F1."""
 
 __all__ = [
     "average_precision",
@@ -30,7 +30,7 @@ def average_precision(scores: Num[Tensor, " n"], positive: Bool[Tensor, " n"]) -
 
     Args:
         scores: Higher comes first.
-        positive: Which pictures are sought.
+        positive: Which images are sought.
 
     Returns:
         In [0, 1], float64; chance is ``expected_random_ap``. NaN where nothing is sought.
@@ -72,7 +72,7 @@ def expected_random_ap(positives: int, count: int) -> float:
         (0.0109, 1.0)
     """
     if not 1 <= positives <= count:
-        raise OptionError(f"{positives} of {count} pictures cannot be sought")
+        raise OptionError(f"{positives} of {count} images cannot be sought")
     if count == 1:
         return 1.0
     harmonic = float((1 / torch.arange(1, count + 1, dtype=torch.float64)).sum())
@@ -113,16 +113,16 @@ def class_scores(logits: Logits, score: str = "logit") -> Float[Tensor, "N L"]:
 def mean_average_precision(
     logits: Logits, labels: Labels, *, classes: int, score: str = "logit"
 ) -> Float[Tensor, ""]:
-    """Mean over the rare classes of each one's average precision against all other pictures.
+    """Mean over the rare classes of each one's average precision against all other images.
 
     Args:
         logits: ``(N, L)``, the background last where there is one.
-        labels: ``(N,)``, -1 to L - 1; unlabelled pictures are left out.
+        labels: ``(N,)``, -1 to L - 1; unlabelled images are left out.
         classes: How many classes count, the first ones; the background does not.
         score: As for ``class_scores``.
 
     Returns:
-        In [0, 1], float64; classes without a picture are left out, NaN where none is left.
+        In [0, 1], float64; classes without an image are left out, NaN where none is left.
 
     Examples:
         >>> logits = torch.tensor([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
@@ -139,7 +139,7 @@ def macro_f1(predicted: Labels, labels: Int[Tensor, " M"], *, classes: int) -> F
 
     Args:
         predicted: ``(N,)``.
-        labels: As many; unlabelled pictures (-1) are left out.
+        labels: As many; unlabelled images (-1) are left out.
         classes: How many classes count, the first ones; the background does not.
 
     Returns:
@@ -167,12 +167,12 @@ def macro_f1(predicted: Labels, labels: Int[Tensor, " M"], *, classes: int) -> F
 def recall_at_k(
     scores: Num[Tensor, " n"], positive: Bool[Tensor, " n"], *, k: int
 ) -> Float[Tensor, ""]:
-    """Share of the sought pictures that are among the k highest.
+    """Share of the sought images that are among the k highest.
 
     Args:
         scores: Higher comes first; of equal scores at the cut the expectation over their order counts.
-        positive: Which pictures are sought.
-        k: From 1; more than there are pictures is all of them.
+        positive: Which images are sought.
+        k: From 1; more than there are images is all of them.
 
     Returns:
         In [0, 1], float64; NaN where nothing is sought.
@@ -193,8 +193,8 @@ def precision_at_k(
 
     Args:
         scores: Higher comes first; of equal scores at the cut the expectation over their order counts.
-        positive: Which pictures are sought.
-        k: From 1; more than there are pictures is all of them.
+        positive: Which images are sought.
+        k: From 1; more than there are images is all of them.
 
     Returns:
         In [0, 1], float64.
@@ -209,7 +209,7 @@ def precision_at_k(
 
 
 def _found_at(scores: Tensor, positive: Tensor, k: int) -> Tensor:
-    """How many sought pictures are among the k highest, in expectation over the order of equal ones."""
+    """How many sought images are among the k highest, in expectation over the order of equal ones."""
     _check(scores, positive)
     if k < 1:
         raise OptionError(f"k is at least 1, got {k}")
@@ -223,7 +223,7 @@ def _found_at(scores: Tensor, positive: Tensor, k: int) -> Tensor:
 def labeled_scores(
     logits: Logits, labels: Labels, classes: int, *, score: str
 ) -> tuple[Float[Tensor, "M L"], Int[Tensor, " M"]]:
-    """Scores and labels of the labelled pictures, on the CPU.
+    """Scores and labels of the labelled images, on the CPU.
 
     Args:
         logits: ``(N, L)``.
@@ -255,5 +255,5 @@ def _check(scores: Tensor, positive: Tensor) -> None:
     """Refuse scores that cannot be ranked."""
     if len(scores) == 0 or scores.shape != positive.shape or scores.isnan().any():
         raise ShapeError(
-            f"{len(scores)} scores for {len(positive)} pictures; as many as pictures, none NaN"
+            f"{len(scores)} scores for {len(positive)} images; as many as images, none NaN"
         )

@@ -1,4 +1,4 @@
-"""How sure a mean average precision is, given the pictures that it was measured on."""
+"""How sure a mean average precision is, given the images that it was measured on."""
 
 __all__ = ["mean_average_precision_interval"]
 
@@ -22,7 +22,7 @@ def mean_average_precision_interval(
     seed: int = 0,
     resamples: int = 1000,
 ) -> Interval:
-    """Percentile bootstrap interval, 95 %, of the mean average precision: pictures drawn anew, with replacement.
+    """Percentile bootstrap interval, 95 %, of the mean average precision: images drawn anew, with replacement.
 
     Args:
         logits: ``(N, L)``.
@@ -30,10 +30,10 @@ def mean_average_precision_interval(
         classes: How many classes count.
         score: As for ``class_scores``.
         seed: Of the resampling.
-        resamples: How often the pictures are drawn. A draw without any picture of a class leaves that class out.
+        resamples: How often the images are drawn. A draw without any image of a class leaves that class out.
 
     Returns:
-        The interval around the value of all pictures.
+        The interval around the value of all images.
 
     Examples:
         >>> logits = torch.arange(40.0)[:, None].expand(40, 2)
@@ -66,7 +66,7 @@ def mean_average_precision_interval(
 
 
 def _weighted_ap(scores: Tensor, positive: Tensor, times: Tensor) -> Tensor:
-    """Average precision of each resample, ``(R,)``, from how often it holds each picture, ``(R, n)``."""
+    """Average precision of each resample, ``(R,)``, from how often it holds each image, ``(R, n)``."""
     order = scores.argsort(descending=True, stable=True)
     ends = torch.cat([scores[order].diff().ne(0), torch.ones(1, dtype=torch.bool)])
     shown = times[:, order]

@@ -1,14 +1,12 @@
 """ADCC: one number out of average drop, coherency and complexity."""
 
-__all__ = ["ADCC", "AdccScores", "adcc", "coherency", "complexity"]
+__all__ = ["AdccScores", "adcc", "coherency", "complexity"]
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from figureground.base.shapes import Images, Labels, Maps
-from figureground.metrics.faithfulness.accumulator import ImageMeans
 from figureground.metrics.faithfulness.drop import masked_confidence
 from figureground.metrics.faithfulness.relevance import is_blank, on_pixels, soft_masks
 from figureground.metrics.faithfulness.scoring import PLAIN, Explain, PerImage, Score, Scoring
@@ -61,7 +59,7 @@ def coherency(explain: Explain, images: Images, maps: Maps, *, classes: Labels) 
 
 
 def complexity(maps: Maps) -> PerImage:
-    """Mean of the min-max normalised map: how much of the picture it takes to explain.
+    """Mean of the min-max normalised map: how much of the image it takes to explain.
 
     Args:
         maps: ``(N, h, w)``, at the size they shall be judged at.
@@ -111,33 +109,3 @@ def adcc(
         complexity(on_pixels(maps, images)).masked_fill(seen.masked.isnan(), torch.nan),
         seen.drop,
     )
-
-
-class ADCC(ImageMeans):
-    """ADCC and its parts over a data set; ``adcc`` is the mean of the images' own ADCC.
-
-    Args:
-        explain: Makes the maps; of the same method as those given to ``update``.
-        scoring: How to ask the classifier.
-    """
-
-    def __init__(self, explain: Explain, scoring: Scoring = PLAIN) -> None:
-        super().__init__(("coherency", "complexity", "drop", "adcc"))
-        self.explain = explain
-        self.scoring = scoring
-
-    def update(
-        self, score: Score, images: Tensor, maps: Tensor, *, classes: Tensor | None = None
-    ) -> None:
-        """Add a batch.
-
-        Args:
-            score: The classifier.
-            images: ``(N, C, H, W)`` in [0, 1].
-            maps: ``(N, h, w)``.
-            classes: ``(N,)``; the predicted ones where omitted.
-        """
-        found = adcc(
-            score, images, maps, explain=self.explain, classes=classes, scoring=self.scoring
-        )
-        self.accumulate({name: getattr(found, name) for name in self.names})

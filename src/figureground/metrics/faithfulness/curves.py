@@ -1,11 +1,8 @@
 """Insertion and deletion: a class's probability while pixels come and go by relevance."""
 
 __all__ = [
-    "Curves",
-    "InsertionDeletion",
+    "InsertionDeletionCurves",
     "area_under_curve",
-    "deletion",
-    "insertion",
     "insertion_deletion",
 ]
 
@@ -17,7 +14,6 @@ from torch import Tensor
 
 from figureground.base.errors import ShapeError
 from figureground.base.shapes import Images, Labels, Maps
-from figureground.metrics.faithfulness.accumulator import ImageMeans
 from figureground.metrics.faithfulness.relevance import is_blank, pixel_ranks
 from figureground.metrics.faithfulness.scoring import (
     PLAIN,
@@ -31,7 +27,7 @@ from figureground.metrics.faithfulness.sweep import RISE, Sweep, blurred
 
 
 @dataclass(frozen=True)
-class Curves:
+class InsertionDeletionCurves:
     """Both curves of every image.
 
     Args:
@@ -79,8 +75,10 @@ def insertion_deletion(
     classes: Labels | None = None,
     sweep: Sweep = RISE,
     scoring: Scoring = PLAIN,
-) -> Curves:
-    """Both curves; the untouched image, end of one and start of the other, is scored once.
+) -> InsertionDeletionCurves:
+    """Both curves of every image; ``area_under_curve`` gives the two numbers that papers report.
+
+    The untouched image, end of one and start of the other, is scored once.
 
     Deletion takes the most relevant pixels away first: a steep fall (small area) is good. Insertion
     lays them first on the blurred image: a steep rise (large area) is good. Pixels of equal value
@@ -102,107 +100,19 @@ def insertion_deletion(
         arXiv:1806.07421. *Differs:* deleted pixels become 0 of [0, 1], not 0 after the model's
         normalisation; the last step may hold fewer pixels and still counts as a whole one (as in
         the authors' code); blur with repeated instead of dark borders.
-    """
-    probe = _probe(score, images, maps, classes=classes, sweep=sweep, scoring=scoring)
-    return Curves(probe.fractions, probe.deletion(), probe.insertion(sweep))
-
-
-def deletion(
-    score: Score,
-    images: Images,
-    maps: Maps,
-    *,
-    classes: Labels | None = None,
-    sweep: Sweep = RISE,
-    scoring: Scoring = PLAIN,
-) -> PerImage:
-    """Area under the deletion curve, in [0, 1]; lower is better.
-
-    Args:
-        score: The classifier.
-        images: ``(N, C, H, W)`` in [0, 1].
-        maps: ``(N, h, w)``.
-        classes: ``(N,)``; the predicted ones where omitted.
-        sweep: How pixels come and go.
-        scoring: How to ask.
-
-    Returns:
-        ``(N,)``; NaN for a blank map.
-
-    References:
-        Petsiuk et al. (2018), RISE, sec. 4.3, arXiv:1806.07421; see ``insertion_deletion``.
 
     Examples:
         >>> image = torch.tensor([[[[1.0, 0.0]]]])
         >>> score = lambda x: torch.stack([x[:, 0, 0, 0], 1 - x[:, 0, 0, 0]], 1)
         >>> options = {"sweep": Sweep(step_pixels=1), "scoring": Scoring("probabilities")}
-        >>> deletion(score, image, torch.tensor([[[1.0, 0.0]]]), **options).tolist()
+        >>> for one_map in (torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[0.0, 1.0]]])):
+        ...     found = insertion_deletion(score, image, one_map, **options)
+        ...     area_under_curve(found.deletion).tolist()
         [0.25]
-        >>> deletion(score, image, torch.tensor([[[0.0, 1.0]]]), **options).tolist()
         [0.75]
     """
     probe = _probe(score, images, maps, classes=classes, sweep=sweep, scoring=scoring)
-    return area_under_curve(probe.deletion())
-
-
-def insertion(
-    score: Score,
-    images: Images,
-    maps: Maps,
-    *,
-    classes: Labels | None = None,
-    sweep: Sweep = RISE,
-    scoring: Scoring = PLAIN,
-) -> PerImage:
-    """Area under the insertion curve, in [0, 1]; higher is better.
-
-    Args:
-        score: The classifier.
-        images: ``(N, C, H, W)`` in [0, 1].
-        maps: ``(N, h, w)``.
-        classes: ``(N,)``; the predicted ones where omitted.
-        sweep: How pixels come and go.
-        scoring: How to ask.
-
-    Returns:
-        ``(N,)``; NaN for a blank map.
-
-    References:
-        Petsiuk et al. (2018), RISE, sec. 4.3, arXiv:1806.07421; see ``insertion_deletion``.
-    """
-    probe = _probe(score, images, maps, classes=classes, sweep=sweep, scoring=scoring)
-    return area_under_curve(probe.insertion(sweep))
-
-
-class InsertionDeletion(ImageMeans):
-    """Both areas over a data set, from one shared pass.
-
-    Args:
-        sweep: How pixels come and go.
-        scoring: How to ask the classifier.
-    """
-
-    def __init__(self, sweep: Sweep = RISE, scoring: Scoring = PLAIN) -> None:
-        super().__init__(("insertion", "deletion"))
-        self.sweep = sweep
-        self.scoring = scoring
-
-    def update(
-        self, score: Score, images: Tensor, maps: Tensor, *, classes: Tensor | None = None
-    ) -> None:
-        """Add a batch.
-
-        Args:
-            score: The classifier.
-            images: ``(N, C, H, W)`` in [0, 1].
-            maps: ``(N, h, w)``.
-            classes: ``(N,)``; the predicted ones where omitted.
-        """
-        found = insertion_deletion(
-            score, images, maps, classes=classes, sweep=self.sweep, scoring=self.scoring
-        )
-        areas = {name: area_under_curve(getattr(found, name)) for name in self.names}
-        self.accumulate(areas)
+    return InsertionDeletionCurves(probe.fractions, probe.deletion(), probe.insertion(sweep))
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,15 @@
 """Average drop and increase in confidence: the image seen through its map."""
 
 __all__ = [
-    "ConfidenceChange",
     "MaskedConfidence",
-    "average_drop",
-    "increase_in_confidence",
     "masked_confidence",
 ]
 
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from figureground.base.shapes import Images, Labels, Maps
-from figureground.metrics.faithfulness.accumulator import ImageMeans
 from figureground.metrics.faithfulness.relevance import is_blank, soft_masks
 from figureground.metrics.faithfulness.scoring import (
     PLAIN,
@@ -29,6 +24,8 @@ from figureground.metrics.faithfulness.scoring import (
 @dataclass(frozen=True)
 class MaskedConfidence:
     """How probable a class is with and without the mask; both measures follow from it.
+
+    Means over images are the average drop and the increase in confidence; papers print both x 100.
 
     Args:
         classes: ``(N,)``, the class asked about.
@@ -73,40 +70,7 @@ def masked_confidence(
         scoring: How to ask.
 
     Returns:
-        Both probabilities.
-    """
-    asked, clean = clean_pass(score, images, classes=classes, scoring=scoring)
-    masks = soft_masks(maps, images)[:, None]
-    masked = class_probabilities(
-        score, lambda rows: images[rows] * masks[rows], classes=asked, scoring=scoring
-    )
-    return MaskedConfidence(
-        asked, clean, masked.masked_fill(is_blank(maps).to(masked.device), torch.nan)
-    )
-
-
-def average_drop(
-    score: Score,
-    images: Images,
-    maps: Maps,
-    *,
-    classes: Labels | None = None,
-    scoring: Scoring = PLAIN,
-) -> PerImage:
-    """Share of the class's probability that is lost when the image is seen through its map.
-
-    ``max(0, Y - O) / Y`` with Y on the image, O on image x mask. In [0, 1]; lower is better. The
-    mean over images is the average drop (papers print it x 100).
-
-    Args:
-        score: The classifier.
-        images: ``(N, C, H, W)`` in [0, 1].
-        maps: ``(N, h, w)``.
-        classes: ``(N,)``; the predicted ones where omitted.
-        scoring: How to ask.
-
-    Returns:
-        ``(N,)``; NaN for a blank map.
+        Both probabilities; ``drop`` and ``increase`` are computed from them.
 
     References:
         Chattopadhay et al. (2018), Grad-CAM++, sec. 5.1, arXiv:1710.11063.
@@ -117,60 +81,15 @@ def average_drop(
         ...     [x.mean((1, 2, 3))[:, None], 1 - x.mean((1, 2, 3))[:, None]], 1
         ... )
         >>> left = torch.tensor([[[1.0, 0.0]]])
-        >>> average_drop(score, images, left, scoring=Scoring("probabilities")).tolist()
-        [0.5]
+        >>> seen = masked_confidence(score, images, left, scoring=Scoring("probabilities"))
+        >>> seen.drop.tolist(), seen.increase.tolist()
+        ([0.5], [0.0])
     """
-    return masked_confidence(score, images, maps, classes=classes, scoring=scoring).drop
-
-
-def increase_in_confidence(
-    score: Score,
-    images: Images,
-    maps: Maps,
-    *,
-    classes: Labels | None = None,
-    scoring: Scoring = PLAIN,
-) -> PerImage:
-    """Whether the class becomes more probable when the image is seen through its map.
-
-    Args:
-        score: The classifier.
-        images: ``(N, C, H, W)`` in [0, 1].
-        maps: ``(N, h, w)``.
-        classes: ``(N,)``; the predicted ones where omitted.
-        scoring: How to ask.
-
-    Returns:
-        ``(N,)``: 1 or 0; NaN for a blank map. The mean over images is the increase in confidence;
-        higher is better.
-
-    References:
-        Chattopadhay et al. (2018), Grad-CAM++, sec. 5.1, arXiv:1710.11063.
-    """
-    return masked_confidence(score, images, maps, classes=classes, scoring=scoring).increase
-
-
-class ConfidenceChange(ImageMeans):
-    """Average drop and increase in confidence over a data set, from one shared pass.
-
-    Args:
-        scoring: How to ask the classifier.
-    """
-
-    def __init__(self, scoring: Scoring = PLAIN) -> None:
-        super().__init__(("average_drop", "increase_in_confidence"))
-        self.scoring = scoring
-
-    def update(
-        self, score: Score, images: Tensor, maps: Tensor, *, classes: Tensor | None = None
-    ) -> None:
-        """Add a batch.
-
-        Args:
-            score: The classifier.
-            images: ``(N, C, H, W)`` in [0, 1].
-            maps: ``(N, h, w)``.
-            classes: ``(N,)``; the predicted ones where omitted.
-        """
-        seen = masked_confidence(score, images, maps, classes=classes, scoring=self.scoring)
-        self.accumulate({"average_drop": seen.drop, "increase_in_confidence": seen.increase})
+    asked, clean = clean_pass(score, images, classes=classes, scoring=scoring)
+    masks = soft_masks(maps, images)[:, None]
+    masked = class_probabilities(
+        score, lambda rows: images[rows] * masks[rows], classes=asked, scoring=scoring
+    )
+    return MaskedConfidence(
+        asked, clean, masked.masked_fill(is_blank(maps).to(masked.device), torch.nan)
+    )

@@ -1,6 +1,11 @@
 """ROAD: remove and debias; a class's probability without its most or least relevant pixels."""
 
-__all__ = ["DECILES", "Removal", "Road", "RoadScores", "road", "road_combined"]
+__all__ = [
+    "DECILES",
+    "Removal",
+    "RoadScores",
+    "road",
+]
 
 from dataclasses import dataclass, field
 
@@ -11,7 +16,6 @@ from torch import Tensor
 from figureground.base.errors import OptionError
 from figureground.base.seeds import generator
 from figureground.base.shapes import Images, Labels, Maps
-from figureground.metrics.faithfulness.accumulator import ImageMeans
 from figureground.metrics.faithfulness.imputation import linear_imputation
 from figureground.metrics.faithfulness.relevance import is_blank, pixel_ranks
 from figureground.metrics.faithfulness.scoring import (
@@ -71,7 +75,10 @@ class RoadScores:
 
     @property
     def combined(self) -> PerImage:
-        """``(lerf - morf) / 2``, mean over the fractions; in [-0.5, 0.5], higher is better."""
+        """``(lerf - morf) / 2``, mean over the fractions; in [-0.5, 0.5], higher is better.
+
+        The combination is that of Gildenblat's pytorch-grad-cam (``ROADCombined``).
+        """
         return ((self.lerf - self.morf) / 2).mean(1)
 
 
@@ -115,66 +122,6 @@ def road(
     table = found.reshape(len(images), 2, len(removal.fractions))
     table = table.masked_fill(is_blank(maps).to(table.device)[:, None, None], torch.nan)
     return RoadScores(clean, table[:, 0], table[:, 1])
-
-
-def road_combined(
-    score: Score,
-    images: Images,
-    maps: Maps,
-    *,
-    classes: Labels | None = None,
-    removal: Removal = DECILES,
-    scoring: Scoring = PLAIN,
-) -> PerImage:
-    """Half the gap between removing the least and the most relevant pixels, mean over fractions.
-
-    Args:
-        score: The classifier.
-        images: ``(N, C, H, W)`` in [0, 1].
-        maps: ``(N, h, w)``.
-        classes: ``(N,)``; the predicted ones where omitted.
-        removal: How pixels are removed.
-        scoring: How to ask.
-
-    Returns:
-        ``(N,)`` in [-0.5, 0.5], higher is better; NaN for a blank map.
-
-    References:
-        Rong et al. (2022), arXiv:2202.00449; the combination is that of Gildenblat's
-        pytorch-grad-cam (``ROADCombined``).
-    """
-    return road(score, images, maps, classes=classes, removal=removal, scoring=scoring).combined
-
-
-class Road(ImageMeans):
-    """ROAD over a data set: ``morf`` and ``lerf`` (mean over fractions) and ``combined``.
-
-    Args:
-        removal: How pixels are removed.
-        scoring: How to ask the classifier.
-    """
-
-    def __init__(self, removal: Removal = DECILES, scoring: Scoring = PLAIN) -> None:
-        super().__init__(("morf", "lerf", "combined"))
-        self.removal = removal
-        self.scoring = scoring
-
-    def update(
-        self, score: Score, images: Tensor, maps: Tensor, *, classes: Tensor | None = None
-    ) -> None:
-        """Add a batch.
-
-        Args:
-            score: The classifier.
-            images: ``(N, C, H, W)`` in [0, 1].
-            maps: ``(N, h, w)``.
-            classes: ``(N,)``; the predicted ones where omitted.
-        """
-        found = road(
-            score, images, maps, classes=classes, removal=self.removal, scoring=self.scoring
-        )
-        means = {"morf": found.morf.mean(1), "lerf": found.lerf.mean(1)}
-        self.accumulate({**means, "combined": found.combined})
 
 
 @dataclass(frozen=True)

@@ -116,12 +116,12 @@ def class_probabilities(
 
 def _probabilities(score: Score, images: Tensor, scoring: Scoring) -> Tensor:
     """What the classifier says of these images, as float32 probabilities."""
-    answer = score(images)
-    if answer.ndim != 2 or len(answer) != len(images):
-        wanted, came = f"({len(images)}, L)", tuple(answer.shape)
-        raise ShapeError(f"score must return {wanted}, one row per image; it returned {came}")
-    answer = answer.detach().float()
-    return answer.softmax(1) if scoring.outputs == "logits" else answer
+    output = score(images)
+    if output.ndim != 2 or len(output) != len(images):
+        wanted, shape = f"({len(images)}, L)", tuple(output.shape)
+        raise ShapeError(f"score must return {wanted}, one row per image; it returned {shape}")
+    output = output.detach().float()
+    return output.softmax(1) if scoring.outputs == "logits" else output
 
 
 def _check_classes(classes: Tensor, probabilities: Tensor) -> None:

@@ -1,8 +1,7 @@
 """How alike two maps of one image are."""
 
-__all__ = ["SIMILARITIES", "Similarity", "pearson", "spearman", "ssim"]
+__all__ = ["pearson", "spearman", "ssim"]
 
-from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -13,9 +12,6 @@ from figureground.base.shapes import Maps
 from figureground.maps.normalise import normalise
 from figureground.metrics.faithfulness.relevance import is_blank
 from figureground.metrics.faithfulness.scoring import PerImage
-
-Similarity = Callable[[Tensor, Tensor], Tensor]
-"""Two stacks of maps ``(N, h, w)`` -> one number per pair ``(N,)``, 1 for equal maps."""
 
 _SSIM_SIDE = 7
 
@@ -139,9 +135,6 @@ def _ssim_field(first: Tensor, second: Tensor, side: int) -> Tensor:
     variance_one = sample * (avg_pool2d(first * first, side, stride=1) - mean_one**2)
     variance_two = sample * (avg_pool2d(second * second, side, stride=1) - mean_two**2)
     covariance = sample * (avg_pool2d(first * second, side, stride=1) - mean_one * mean_two)
-    likeness = (2 * mean_one * mean_two + 0.01**2) * (2 * covariance + 0.03**2)
+    similarity = (2 * mean_one * mean_two + 0.01**2) * (2 * covariance + 0.03**2)
     scale = (mean_one**2 + mean_two**2 + 0.01**2) * (variance_one + variance_two + 0.03**2)
-    return likeness / scale
-
-
-SIMILARITIES: dict[str, Similarity] = {"pearson": pearson, "spearman": spearman, "ssim": ssim}
+    return similarity / scale

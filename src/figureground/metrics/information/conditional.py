@@ -1,6 +1,6 @@
-"""Conditional mutual information of picture and answer given the class, and what belongs to it."""
+"""Conditional mutual information of image and prediction, given the class."""
 
-__all__ = ["cmi", "cmi_per_class"]
+__all__ = ["cmi"]
 
 from jaxtyping import Float
 from torch import Tensor
@@ -9,44 +9,10 @@ from figureground.base.shapes import Labels, Logits
 from figureground.metrics.information.sums import class_sums
 
 
-def cmi_per_class(
-    logits: Logits, labels: Labels, *, temperature: float = 1.0
-) -> Float[Tensor, " C"]:
-    """How much the answers to pictures of one class differ: I(X; Ŷ | Y = y) = mean KL(p_x ‖ q_y), in nats.
-
-    q_y is the mean output of the class. The same number as H(q_y) minus the mean entropy of the outputs.
-
-    Args:
-        logits: ``(N, C)``.
-        labels: ``(N,)``, from 0 to C - 1.
-        temperature: Logits are divided by it.
-
-    Returns:
-        ``(C,)`` float64, from 0 (all pictures of the class get one answer) to ``log min(C, n_y)``; NaN for a class
-        without pictures.
-
-    Raises:
-        OptionError: The temperature is not positive.
-        ShapeError: Labels that do not fit.
-
-    References:
-        Yang et al. (2023). Conditional mutual information constrained deep learning for classification,
-        arXiv:2309.09123. Ye et al. (2024). Bayes conditional distribution estimation for knowledge distillation based
-        on conditional mutual information, ICLR, arXiv:2401.08732.
-
-    Examples:
-        >>> import torch
-        >>> sure = torch.tensor([[99.0, 0.0], [0.0, 99.0], [0.0, 99.0]])
-        >>> [round(one, 4) for one in cmi_per_class(sure, torch.tensor([0, 0, 1])).tolist()]
-        [0.6931, 0.0]
-    """
-    return class_sums(logits, labels, temperature=temperature).cmi_per_class
-
-
 def cmi(
     logits: Logits, labels: Labels, *, temperature: float = 1.0, prior: str = "empirical"
 ) -> Float[Tensor, ""]:
-    """I(X; Ŷ | Y), the mean of ``cmi_per_class`` over the classes that have pictures, in nats.
+    """I(X; Ŷ | Y), the mean of ``ClassSums.cmi_per_class`` over the classes that have images, in nats.
 
     Gradients reach the logits; they are those with the centroids held fixed, since q_y is where the mean KL is
     smallest.
@@ -55,7 +21,7 @@ def cmi(
         logits: ``(N, C)``.
         labels: ``(N,)``, from 0 to C - 1.
         temperature: Logits are divided by it.
-        prior: Weight of each class: its share of the pictures, or ``uniform``.
+        prior: Weight of each class: its share of the images, or ``uniform``.
 
     Returns:
         From 0 to log C, float64. Neither end is good by itself: low is concentrated, high is rich in detail. NaN where
@@ -63,10 +29,12 @@ def cmi(
 
     Raises:
         OptionError: The temperature is not positive, or another prior.
-        ShapeError: No pictures, or labels that do not fit.
+        ShapeError: No images, or labels that do not fit.
 
     References:
-        As for ``cmi_per_class``.
+        Yang et al. (2023). Conditional mutual information constrained deep learning for classification,
+        arXiv:2309.09123. Ye et al. (2024). Bayes conditional distribution estimation for knowledge distillation based
+        on conditional mutual information, ICLR, arXiv:2401.08732.
 
     Examples:
         >>> import torch

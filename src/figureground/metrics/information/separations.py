@@ -15,16 +15,16 @@ from figureground.metrics.information.sums import ClassSums, check_known, class_
 def separation(
     logits: Logits, labels: Labels, *, kind: str = "pairs", temperature: float = 1.0
 ) -> Float[Tensor, ""]:
-    """How differently the classifier answers to different classes, in nats.
+    """How far apart the outputs for different classes are, in nats.
 
-    With X, Y and U, V two independent draws of picture and class, H(p, q) = -Σ p log q, and q_c the mean output of c:
+    With X, Y and U, V two independent draws of image and class, H(p, q) = -Σ p log q, and q_c the mean output of c:
 
     - ``pairs``: E[1{Y ≠ V} H(p_X, p_U)], the Γ of the first paper.
     - ``different-pairs``: E[H(p_X, p_U) | Y ≠ V], what the same group's code computes; the first over 1 - Σ π_y².
-    - ``other-centroids``: mean of H(p_X, q_c) over the pictures and over the classes c ≠ Y.
-    - ``centroid-divergence``: mean of KL(q_c ‖ p_X) over the pictures and all classes, 0 for c = Y; the second paper's.
+    - ``other-centroids``: mean of H(p_X, q_c) over the images and over the classes c ≠ Y.
+    - ``centroid-divergence``: mean of KL(q_c ‖ p_X) over the images and all classes, 0 for c = Y; the second paper's.
 
-    One pass over the pictures and memory for C² numbers; not a loop over pairs.
+    One pass over the images and memory for C² numbers; not a loop over pairs.
 
     Args:
         logits: ``(N, C)``.
@@ -36,7 +36,7 @@ def separation(
         0 or above, float64; higher is better separated. With fewer than two classes NaN for ``different-pairs`` and
         ``other-centroids``, 0 for the others.
 
-    Refuses another kind, no pictures, and labels that do not fit.
+    Refuses another kind, no images, and labels that do not fit.
 
     References:
         Yang et al. (2023). Conditional mutual information constrained deep learning, arXiv:2309.09123 (``pairs``; its
@@ -78,10 +78,10 @@ def ncmi(
 def separation_of(
     sums: ClassSums, *, kind: str = "pairs", prior: str = "empirical"
 ) -> Float[Tensor, ""]:
-    """``separation`` from the sums of any number of pictures.
+    """``separation`` from the sums of any number of images.
 
     Args:
-        sums: Of the pictures.
+        sums: Of the images.
         kind: As there.
         prior: Weights of the classes, ``empirical`` or ``uniform``.
 

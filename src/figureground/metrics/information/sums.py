@@ -1,4 +1,4 @@
-"""Sums over the pictures of each class, from which every information measure follows in one pass."""
+"""Sums over the images of each class, from which every information measure follows in one pass."""
 
 __all__ = ["PRIORS", "ClassSums", "check_known", "class_sums"]
 
@@ -13,20 +13,20 @@ from figureground.base.errors import OptionError, ShapeError, unknown_option
 from figureground.base.shapes import Labels, Logits
 
 PRIORS = ("empirical", "uniform")
-"""How classes are weighted: by their share of the pictures, or equally."""
+"""How classes are weighted: by their share of the images, or equally."""
 
 
 @dataclass(frozen=True)
 class ClassSums:
-    """What is kept of any number of pictures: ``2 C² + 4 C`` numbers. Sums of disjoint pictures add up.
+    """What is kept of any number of images: ``2 C² + 4 C`` numbers. Sums of disjoint images add up.
 
     Args:
-        counts: ``(C,)`` pictures of each class.
-        probabilities: ``(C, C)``, row y: sum of the outputs of pictures of class y.
+        counts: ``(C,)`` images of each class.
+        probabilities: ``(C, C)``, row y: sum of the outputs of images of class y.
         log_probabilities: ``(C, C)``, row y: sum of the logarithms of these outputs.
         entropies: ``(C,)`` sum of the entropies of these outputs, nats.
         losses: ``(C,)`` sum of the negative log-likelihoods, nats.
-        right: ``(C,)`` pictures that are classified correctly.
+        right: ``(C,)`` images that are classified correctly.
     """
 
     counts: Float[Tensor, " C"]
@@ -45,37 +45,37 @@ class ClassSums:
         return ClassSums(**{name: value.to(device) for name, value in vars(self).items()})
 
     def weights(self, prior: str = "empirical") -> Float[Tensor, " C"]:
-        """Weight of each class; they sum to 1, and a class without pictures has none.
+        """Weight of each class; they sum to 1, and a class without images has none.
 
         Args:
-            prior: ``empirical`` or ``uniform`` over the classes with pictures.
+            prior: ``empirical`` or ``uniform`` over the classes with images.
 
         Returns:
             ``(C,)``.
 
         Raises:
             OptionError: Another prior.
-            ShapeError: No class has a picture.
+            ShapeError: No class has an image.
         """
         check_known("prior", prior, PRIORS)
         shares = self.counts if prior == "empirical" else (self.counts > 0).to(self.counts)
         if not shares.any():
-            raise ShapeError("no class has a picture: nothing to take a mean of")
+            raise ShapeError("no class has an image: nothing to take a mean of")
         return shares / shares.sum()
 
     def means(self, sums: Tensor) -> Tensor:
-        """Sums as means over the pictures of each class.
+        """Sums as means over the images of each class.
 
         Args:
             sums: One of the sums kept here.
 
         Returns:
-            Of the same shape; NaN for a class without pictures.
+            Of the same shape; NaN for a class without images.
         """
         return sums / self.counts.view(-1, *[1] * (sums.ndim - 1))
 
     def held(self, values: Tensor) -> Tensor:
-        """Values by class with 0 where there are no pictures, for sums over classes; a NaN of pictures stays one.
+        """Values by class with 0 where there are no images, for sums over classes; a NaN of images stays one.
 
         Args:
             values: ``(C,)`` or ``(C, ...)``.
@@ -87,24 +87,28 @@ class ClassSums:
 
     @property
     def centroids(self) -> Float[Tensor, "C C"]:
-        """Mean output of each class, q_y = P(Ŷ | Y = y); NaN for a class without pictures."""
+        """Mean output of each class, q_y = P(Ŷ | Y = y); NaN for a class without images."""
         return self.means(self.probabilities)
 
     @property
     def cmi_per_class(self) -> Float[Tensor, " C"]:
-        """H(q_y) minus the mean entropy of the outputs; NaN for a class without pictures."""
+        """How much the outputs for images of one class differ: I(X; Ŷ | Y = y), in nats.
+
+        The mean of KL(p_x ‖ q_y), or H(q_y) minus the mean entropy of the outputs: from 0 (all images of the class
+        get one output) to ``log min(C, n_y)``. NaN for a class without images.
+        """
         inner = _entropy(self.centroids) - self.means(self.entropies)
         return torch.where((inner < 0) & (inner > -_ROUNDING), inner * 0, inner)
 
     @property
     def empty(self) -> tuple[int, ...]:
-        """Classes without pictures."""
+        """Classes without images."""
         found: list[int] = (self.counts == 0).nonzero().flatten().tolist()
         return tuple(found)
 
 
 def class_sums(logits: Logits, labels: Labels, *, temperature: float = 1.0) -> ClassSums:
-    """The sums of some pictures, in double precision; gradients reach the logits.
+    """The sums of some images, in double precision; gradients reach the logits.
 
     Args:
         logits: ``(N, C)``; logarithms of probabilities do as well.

@@ -1,1 +1,68 @@
-"""How well maps say where the object is: boxes, pixels, pointing, thresholds chosen honestly."""
+"""How well maps say where the object is: boxes, pixels, pointing, thresholds chosen on other images."""
+
+__all__ = [
+    "BASELINES",
+    "BOX_RULES",
+    "CLOVA",
+    "CLOVA_V2",
+    "BoxAccuracy",
+    "BoxRule",
+    "BoxTable",
+    "ChosenThreshold",
+    "FrozenAccuracy",
+    "best_overlaps",
+    "box_table",
+    "brightness",
+    "centre_box",
+    "centre_gaussian",
+    "choose_threshold",
+    "default_thresholds",
+    "energy_pointing_game",
+    "frozen_accuracy",
+    "hits",
+    "iou",
+    "max_box_acc",
+    "max_box_acc_v2",
+    "pixel_average_precision",
+    "pixel_histograms",
+    "pointing_game",
+    "scale_boxes",
+    "whole_image",
+]
+
+from figureground.metrics.localisation.baselines import (
+    BASELINES,
+    brightness,
+    centre_box,
+    centre_gaussian,
+    whole_image,
+)
+from figureground.metrics.localisation.best_overlap import (
+    CLOVA,
+    CLOVA_V2,
+    BoxRule,
+    best_overlaps,
+    default_thresholds,
+)
+from figureground.metrics.localisation.box_accuracy import (
+    BoxAccuracy,
+    hits,
+    max_box_acc,
+    max_box_acc_v2,
+)
+from figureground.metrics.localisation.box_table import BOX_RULES, BoxTable, box_table
+from figureground.metrics.localisation.frozen_threshold import (
+    ChosenThreshold,
+    FrozenAccuracy,
+    choose_threshold,
+    frozen_accuracy,
+)
+from figureground.metrics.localisation.overlap import iou, scale_boxes
+from figureground.metrics.localisation.pixel_ap import (
+    pixel_average_precision,
+    pixel_histograms,
+)
+from figureground.metrics.localisation.pointing import (
+    energy_pointing_game,
+    pointing_game,
+)

@@ -1,6 +1,6 @@
 """Maps that know nothing of the network: what every localisation table must be read against."""
 
-__all__ = ["BASELINES", "brightness", "centre_gaussian", "centred_box", "whole_image"]
+__all__ = ["BASELINES", "brightness", "centre_box", "centre_gaussian", "whole_image"]
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from figureground.base.errors import OptionError
 from figureground.base.shapes import Images, Maps
 
 
-def centred_box(images: Images, area_fraction: float = 0.5) -> Maps:
+def centre_box(images: Images, area_fraction: float = 0.5) -> Maps:
     """1 inside a box in the middle that has the image's proportions, 0 outside.
 
     Args:
@@ -24,7 +24,7 @@ def centred_box(images: Images, area_fraction: float = 0.5) -> Maps:
         OptionError: The share is out of range.
 
     Examples:
-        >>> centred_box(torch.zeros(1, 3, 4, 4), 0.25).tolist()[0][1]
+        >>> centre_box(torch.zeros(1, 3, 4, 4), 0.25).tolist()[0][1]
         [0.0, 1.0, 1.0, 0.0]
     """
     if not 0 < area_fraction <= 1:
@@ -102,7 +102,7 @@ def brightness(images: Images) -> Maps:
 
 
 BASELINES: dict[str, Callable[[Images], Maps]] = {
-    "centred-box": centred_box,
+    "centre-box": centre_box,
     "whole-image": whole_image,
     "centre-gaussian": centre_gaussian,
     "brightness": brightness,

@@ -24,15 +24,11 @@ class BoxRule:
         area: What "largest" means: "polygon" or "pixels".
         convention: "clova", "inclusive" or "half-open"; the true boxes are read as inclusive pixels with the
             first two, and as half-open with the last.
-        connectivity: 8 or 4.
-        blanks: "error" for a map that cannot be boxed (not finite), or "miss": it overlaps nothing.
     """
 
     multi: bool = False
     area: str = "polygon"
     convention: str = "clova"
-    connectivity: int = 8
-    blanks: str = "error"
 
 
 CLOVA = BoxRule()
@@ -111,17 +107,10 @@ def _one(
         raise ShapeError(f"image {position} has no true box; leave such images out")
     try:
         cut = boxes_from_map(
-            one_map,
-            thresholds,
-            multi=rule.multi,
-            area=rule.area,
-            convention=rule.convention,
-            connectivity=rule.connectivity,
+            one_map, thresholds, multi=rule.multi, area=rule.area, convention=rule.convention
         )
     except MapError as error:
-        if rule.blanks != "miss":
-            raise MapError(f"map {position}: {error}") from error
-        return torch.zeros(len(thresholds))
+        raise MapError(f"map {position}: {error}") from error
     reading = "half-open" if rule.convention == "half-open" else "inclusive"
     overlap = iou(cut.boxes, true_boxes, convention=reading).amax(1)
     return torch.zeros(len(thresholds)).scatter_reduce(0, cut.threshold, overlap, "amax")

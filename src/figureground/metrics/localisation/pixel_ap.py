@@ -1,17 +1,15 @@
 """PxAP: average precision of a map's pixels as a detector of the object's pixels."""
 
-__all__ = ["IGNORED", "PixelAveragePrecision", "pixel_average_precision", "pixel_histograms"]
+__all__ = ["IGNORED", "pixel_average_precision", "pixel_histograms"]
 
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
-from torchmetrics import Metric
 
 from figureground.base.errors import DataError, MapError, ShapeError
 from figureground.maps.boxes import Shares
-from figureground.metrics.localisation.best_overlap import default_thresholds
 
 IGNORED = 255
 
@@ -80,52 +78,6 @@ def pixel_average_precision(histograms: Int[Tensor, "2 T"]) -> float:
     precision = objects / (objects + background).clamp_min(1)
     gained = torch.diff(objects, prepend=objects.new_zeros(1)) / objects[-1]
     return float((precision * gained).sum())
-
-
-class PixelAveragePrecision(Metric):
-    """Gathers histograms over batches and processes; computes ``pixel_average_precision``.
-
-    Args:
-        thresholds: Rising, from 0; 0, 0.001, ... 0.999 where omitted.
-
-    Examples:
-        >>> metric = PixelAveragePrecision()
-        >>> metric.update(torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[1, 0]]]))
-        >>> metric.compute()
-        1.0
-    """
-
-    higher_is_better = True
-    is_differentiable = False
-    full_state_update = False
-    histograms: Tensor
-
-    def __init__(self, thresholds: Shares | None = None) -> None:
-        super().__init__()
-        self.thresholds = default_thresholds(0.001) if thresholds is None else thresholds
-        empty = torch.zeros(2, len(self.thresholds), dtype=torch.int64)
-        self.add_state("histograms", default=empty, dist_reduce_fx="sum")
-
-    def update(
-        self,
-        maps: Float[Tensor, "N H W"] | Float[np.ndarray, "N H W"],
-        masks: Shaped[Tensor, "N H W"],
-    ) -> None:
-        """Add images.
-
-        Args:
-            maps: Normalised to [0, 1], at the masks' size.
-            masks: 1, 0 or 255.
-        """
-        self.histograms += pixel_histograms(maps, masks, thresholds=self.thresholds).sum(0)
-
-    def compute(self) -> float:
-        """The average precision of all pixels seen.
-
-        Returns:
-            In [0, 1].
-        """
-        return pixel_average_precision(self.histograms)
 
 
 def _edges(thresholds: Shares) -> Tensor:

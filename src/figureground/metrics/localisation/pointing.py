@@ -1,14 +1,12 @@
 """Pointing: does the map's peak, or its mass, lie on the object?"""
 
-__all__ = ["PointingGame", "energy_pointing_game", "pointing_game"]
+__all__ = ["energy_pointing_game", "pointing_game"]
 
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from figureground.base.errors import MapError, OptionError, ShapeError
 from figureground.base.shapes import Maps
@@ -90,55 +88,6 @@ def energy_pointing_game(
         raise MapError(f"maps {(total == 0).nonzero()[:10, 0].tolist()} have no positive value")
     inside = torch.stack([_union(boxes, maps) for boxes in true_boxes])
     return ((mass * inside).flatten(1).sum(1) / total).float()
-
-
-class PointingGame(Metric):
-    """Gathers hits of the pointing game over batches and processes; computes their share.
-
-    Args:
-        tolerance: Pixels.
-
-    Examples:
-        >>> metric = PointingGame(tolerance=0.0)
-        >>> metric.update(torch.eye(3)[None], [torch.tensor([[0.0, 0, 1, 1]])])
-        >>> metric.compute()
-        tensor(1.)
-    """
-
-    higher_is_better = True
-    is_differentiable = False
-    full_state_update = False
-    found: list[Tensor]
-
-    def __init__(self, *, tolerance: float = 15.0) -> None:
-        super().__init__()
-        self.tolerance = tolerance
-        self.add_state("found", default=[], dist_reduce_fx="cat")
-
-    def update(self, maps: Maps, true_boxes: Sequence[Shaped[Tensor, "_ 4"]]) -> None:
-        """Add images.
-
-        Args:
-            maps: One map an image.
-            true_boxes: For each image its boxes.
-        """
-        self.found.append(pointing_game(maps, true_boxes, tolerance=self.tolerance))
-
-    def per_image(self) -> Bool[Tensor, " N"]:
-        """The hits of all images seen.
-
-        Returns:
-            True for a hit.
-        """
-        return dim_zero_cat(self.found) if self.found else torch.zeros(0, dtype=torch.bool)
-
-    def compute(self) -> Float[Tensor, ""]:
-        """The share of hits.
-
-        Returns:
-            In [0, 1]; higher is better.
-        """
-        return self.per_image().float().mean()
 
 
 def _check(maps: Tensor, true_boxes: Sequence[Tensor]) -> None:

@@ -1,1 +1,47 @@
-"""Whether maps stay where they are when the picture is disturbed."""
+"""Whether predictions and maps stay the same when the image is attacked or corrupted."""
+
+__all__ = [
+    "ATTACKS",
+    "CORRUPTIONS",
+    "SEVERITIES",
+    "Attack",
+    "DeepFoolOptions",
+    "DeepFoolResult",
+    "MapStability",
+    "corrupt",
+    "corruption_strength",
+    "deepfool",
+    "deepfool_trace",
+    "fgsm",
+    "gaussian_noise",
+    "map_stability",
+    "pgd",
+    "relative_perturbation",
+    "uniform_noise",
+]
+
+from figureground.metrics.robustness.attacks import (
+    ATTACKS,
+    Attack,
+    fgsm,
+    gaussian_noise,
+    pgd,
+    uniform_noise,
+)
+from figureground.metrics.robustness.corruptions import (
+    CORRUPTIONS,
+    SEVERITIES,
+    corrupt,
+    corruption_strength,
+)
+from figureground.metrics.robustness.deepfool import (
+    DeepFoolOptions,
+    DeepFoolResult,
+    deepfool,
+    deepfool_trace,
+)
+from figureground.metrics.robustness.stability import (
+    MapStability,
+    map_stability,
+    relative_perturbation,
+)

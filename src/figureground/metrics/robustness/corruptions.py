@@ -1,4 +1,4 @@
-"""Common corruptions of pictures at five severities, made on the fly and repeatable by their seed."""
+"""Common corruptions of images at five severities, made on the fly and repeatable by their seed."""
 
 __all__ = ["CORRUPTIONS", "SEVERITIES", "corrupt", "corruption_strength"]
 
@@ -17,28 +17,28 @@ from figureground.base.seeds import generator
 from figureground.base.shapes import Images
 
 SEVERITIES = (1, 2, 3, 4, 5)
-_SMALL = 96  # pixels of the shorter side below which a picture gets the gentler strengths
+_SMALL = 96  # pixels of the shorter side below which an image gets the gentler strengths
 _BLUR_ENDS = 4.0  # standard deviations at which the blur's kernel ends
 
 
 def corrupt(images: Images, name: str, severity: int, *, seed: int) -> Images:
-    """Pictures made worse.
+    """Images made worse.
 
     * ``gaussian-noise``: plus normal numbers; the strength is their standard deviation.
     * ``shot-noise``: each value drawn from a Poisson distribution; the strength is the photons of a white pixel.
     * ``gaussian-blur``: the strength is the standard deviation in pixels; edges are repeated outwards.
     * ``brightness``: the largest of the colours is raised by the strength, the others in proportion (V of HSV).
-    * ``contrast``: differences from the picture's mean colour are multiplied by the strength.
+    * ``contrast``: differences from the image's mean colour are multiplied by the strength.
     * ``pixelate``: shrunk to this share of its sides and enlarged again without smoothing.
     * ``jpeg``: saved and read at this quality.
 
-    Pictures whose shorter side is below 96 pixels get the strengths published for CIFAR-10-C, larger ones those for
+    Images whose shorter side is below 96 pixels get the strengths published for CIFAR-10-C, larger ones those for
     ImageNet-C; ``corruption_strength`` tells them.
 
     Args:
         images: ``(N, C, H, W)`` in [0, 1], C is 1 or 3. Not changed.
         name: One of `CORRUPTIONS`.
-        severity: 1 to 5; 0 leaves the pictures as they are.
+        severity: 1 to 5; 0 leaves the images as they are.
         seed: Of the noises; the others need none. Draws depend on the shape of the batch.
 
     Returns:
@@ -50,8 +50,8 @@ def corrupt(images: Images, name: str, severity: int, *, seed: int) -> Images:
 
     References:
         Hendrycks, Dietterich (2019). Benchmarking neural network robustness to common corruptions and perturbations.
-        ICLR, arXiv:1903.12261. *Differs:* made of the tested pictures themselves and not rounded to bytes afterwards;
-        pictures are shrunk by averaging whole pixels; a brighter black is grey, as there.
+        ICLR, arXiv:1903.12261. *Differs:* made of the tested images themselves and not rounded to bytes afterwards;
+        images are shrunk by averaging whole pixels; a brighter black is grey, as there.
 
     Examples:
         >>> grey = torch.full((1, 1, 2, 2), 0.5)
@@ -61,7 +61,7 @@ def corrupt(images: Images, name: str, severity: int, *, seed: int) -> Images:
         True
     """
     if images.shape[1] not in {1, 3}:
-        raise ShapeError(f"pictures to corrupt have 1 or 3 colours, not {images.shape[1]}")
+        raise ShapeError(f"images to corrupt have 1 or 3 colours, not {images.shape[1]}")
     shorter = min(int(images.shape[-2]), int(images.shape[-1]))
     if severity == 0:
         _found(name)
@@ -77,7 +77,7 @@ def corruption_strength(name: str, severity: int, *, shorter_side: int) -> float
     Args:
         name: One of `CORRUPTIONS`.
         severity: 1 to 5.
-        shorter_side: Of the pictures, pixels.
+        shorter_side: Of the images, pixels.
 
     Returns:
         What it means is said by ``corrupt``.
@@ -98,7 +98,7 @@ def corruption_strength(name: str, severity: int, *, shorter_side: int) -> float
 
 @dataclass(frozen=True)
 class _Corruption:
-    """How a picture is changed, and how strongly at each severity."""
+    """How an image is changed, and how strongly at each severity."""
 
     change: Callable[[Tensor, float, torch.Generator], Tensor]
     small: tuple[float | int, ...]
@@ -160,13 +160,13 @@ def _jpeg(images: Tensor, strength: float, _numbers: torch.Generator) -> Tensor:
 
 
 def _saved_as_jpeg(array: np.ndarray, quality: int) -> np.ndarray:
-    """One picture ``(H, W, C)`` after a round trip."""
+    """One image ``(H, W, C)`` after a round trip."""
     buffer = io.BytesIO()
     Image.fromarray(array.squeeze(-1) if array.shape[-1] == 1 else array).save(
         buffer, format="JPEG", quality=quality
     )
-    with Image.open(buffer) as picture:
-        return np.asarray(picture).reshape(array.shape)
+    with Image.open(buffer) as image:
+        return np.asarray(image).reshape(array.shape)
 
 
 CORRUPTIONS: dict[str, _Corruption] = {

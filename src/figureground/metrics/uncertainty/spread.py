@@ -1,16 +1,14 @@
-"""How much of the picture one map claims: area and entropy."""
+"""How much of the image a map covers: area and entropy."""
 
-__all__ = ["MapSpread", "cam_area", "cam_entropy"]
+__all__ = ["cam_area", "cam_entropy"]
 
 import math
 
 import torch
-from torch import Tensor
 
 from figureground.base.errors import OptionError
 from figureground.base.shapes import Maps
 from figureground.maps.normalise import normalise
-from figureground.metrics.faithfulness.accumulator import ImageMeans
 from figureground.metrics.faithfulness.relevance import is_blank
 from figureground.metrics.faithfulness.scoring import PerImage
 
@@ -60,24 +58,3 @@ def cam_entropy(maps: Maps) -> PerImage:
     shares = masses / masses.sum(1, keepdim=True)
     entropy = torch.special.entr(shares).sum(1) / math.log(max(shares.shape[1], 2))
     return entropy.masked_fill(is_blank(maps), torch.nan)
-
-
-class MapSpread(ImageMeans):
-    """Mean area and entropy over a data set.
-
-    Args:
-        threshold_fraction: As in ``cam_area``.
-    """
-
-    def __init__(self, threshold_fraction: float = 0.5) -> None:
-        super().__init__(("area", "entropy"))
-        self.threshold_fraction = threshold_fraction
-
-    def update(self, maps: Tensor) -> None:
-        """Add a batch.
-
-        Args:
-            maps: ``(N, h, w)``.
-        """
-        area = cam_area(maps, threshold_fraction=self.threshold_fraction)
-        self.accumulate({"area": area, "entropy": cam_entropy(maps)})

@@ -56,7 +56,7 @@ def add_background_output(
 
 
 class ConstantBackground(nn.Module):
-    """Appends a logit that is the same for every picture: a background class without weights of its own.
+    """Appends a logit that is the same for every image: a background class without weights of its own.
 
     Put it after a network with K outputs, ``nn.Sequential(network, ConstantBackground())``, and train with
     ``BackgroundClassLoss``: backgrounds then push the sum of the exponentials of the K logits below ``exp(tau)``.

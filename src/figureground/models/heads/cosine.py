@@ -44,13 +44,3 @@ class CosineLinear(nn.Module):
             ``(N, L)``, each within ``scale`` of 0.
         """
         return self.scale * F.linear(F.normalize(features, dim=1), F.normalize(self.weight, dim=1))
-
-    def extra_repr(self) -> str:
-        """Sizes and scale.
-
-        Returns:
-            One line.
-        """
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, scale={self.scale}"
-        )

@@ -19,7 +19,7 @@ _HEADS: dict[str, Callable[[int, int], nn.Module]] = {
     "spinal": SpinalHead,
 }
 # where networks keep their classifier, by the habits of torchvision, timm, transformers and ourselves
-_PLACES = ("fc", "head", "heads", "classifier", "linear")
+_HEAD_NAMES = ("fc", "head", "heads", "classifier", "linear")
 
 
 def replace_head(
@@ -60,7 +60,7 @@ def replace_head(
     if num_outputs < 1:
         raise OptionError(f"num_outputs must be at least 1, got {num_outputs}")
     network = model.network if isinstance(model, Classifier) else model
-    name = _place(network) if at is None else at
+    name = _head_name(network) if at is None else at
     old = _module(network, name)
     features = _features(old, network, name)
     fresh = _fresh(old, (features, num_outputs), head)
@@ -70,38 +70,38 @@ def replace_head(
     if weight is not None:
         fresh = fresh.to(weight.device, weight.dtype)
     network.set_submodule(name, fresh.train(old.training))
-    _tell(network, num_outputs)
+    _set_count(network, num_outputs)
     if isinstance(model, Classifier):
-        _tell_classifier(model, num_outputs)
+        _set_classes(model, num_outputs)
     return model, features
 
 
-def _place(network: nn.Module) -> str:
+def _head_name(network: nn.Module) -> str:
     """Dotted name of the last linear layer or 1 × 1 convolution."""
     modules = dict(network.named_modules())
-    for place in (*_told_place(network), *_PLACES):
-        inside = [name for name in modules if f"{name}.".startswith(f"{place}.")]
+    for start in (*_stated_names(network), *_HEAD_NAMES):
+        inside = [name for name in modules if f"{name}.".startswith(f"{start}.")]
         spinal = [name for name in inside if isinstance(modules[name], SpinalHead)]
         found = spinal or [name for name in inside if _classifies(modules[name])]
         if found:
             return found[-1]
-        if place in modules and isinstance(modules[place], nn.Identity):
-            return place
+        if start in modules and isinstance(modules[start], nn.Identity):
+            return start
     raise HeadError(
         f"no head found in {type(network).__name__}; say which layer to replace with at='NAME'"
     )
 
 
-def _told_place(network: nn.Module) -> tuple[str, ...]:
+def _stated_names(network: nn.Module) -> tuple[str, ...]:
     """Where timm says that the classifier is, or nothing."""
-    told = (getattr(network, "pretrained_cfg", None) or {}).get("classifier") or ()
-    places = (told,) if isinstance(told, str) else tuple(told)
+    stated = (getattr(network, "pretrained_cfg", None) or {}).get("classifier") or ()
+    names = (stated,) if isinstance(stated, str) else tuple(stated)
     parts = ((name.split("."), module) for name, module in network.named_modules())
-    if len(places) == 1 and any("head_dist" in p and _classifies(m) for p, m in parts):
-        places = (*places, "head_dist")
-    if len(places) > 1:
-        raise HeadError(f"{type(network).__name__} has {len(places)} heads ({', '.join(places)})")
-    return places
+    if len(names) == 1 and any("head_dist" in p and _classifies(m) for p, m in parts):
+        names = (*names, "head_dist")
+    if len(names) > 1:
+        raise HeadError(f"{type(network).__name__} has {len(names)} heads ({', '.join(names)})")
+    return names
 
 
 def _classifies(module: nn.Module) -> bool:
@@ -147,13 +147,13 @@ def _fresh(
     return nn.Conv2d(*sizes, 1, bias=old.bias is not None)
 
 
-def _tell(network: nn.Module, num_outputs: int) -> None:
+def _set_count(network: nn.Module, num_outputs: int) -> None:
     """Keep the network's own count of classes true."""
     if isinstance(getattr(network, "num_classes", None), int):
         network.num_classes = num_outputs  # type: ignore[assignment]  # a plain attribute
 
 
-def _tell_classifier(model: Classifier, num_outputs: int) -> None:
+def _set_classes(model: Classifier, num_outputs: int) -> None:
     """Class names fit as many outputs as before, and one more for the background."""
     names = model.class_names
     if names is not None and num_outputs == len(names) + 1:

@@ -1,1 +1,1 @@
-"""Comparing trainings: several runs each of several arms, on pictures that none of them has seen."""
+"""Comparing trainings: several runs each of several arms, on images that none of them has seen."""

@@ -1,6 +1,6 @@
-"""The pictures that runs are tested on: of the test part, of the known classes, never those of another division."""
+"""The images that runs are tested on: of the test part, of the known classes, never those of another division."""
 
-__all__ = ["HeldOut", "held_out"]
+__all__ = ["HeldOut", "ImageSet", "held_out"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -10,44 +10,84 @@ import torch
 from torch import Tensor
 
 from figureground.base.errors import DataError, OptionError
-from figureground.base.seeds import generator
+from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
-from figureground.studies.comparison.arms import Arm, TrainedRun
-from figureground.studies.comparison.picture_sets import PictureSet
+from figureground.data.splits import random_subset
+from figureground.models import Preprocessing
+from figureground.studies.comparison.arms import Arm
+from figureground.studies.training.runs import TrainedRun
 from figureground.training.recipe import DataSpec
 
+_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
+_AT_ONCE = 1024
 _GENERATED = ("cluttered-digits",)  # whose originals are divided by the seed
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Test pictures for every run.
-
-    Where nobody divided a data set officially, its test part depends on the seed it was divided by, and the test
-    pictures of one run may have been training pictures of another: such runs get each their own.
+class ImageSet:
+    """A set of images that networks of any input size are asked about.
 
     Args:
-        words: What the pictures are.
+        name: In words.
+        data: The images; labels as the networks have them.
+        key: Sets of equal key hold the same images.
+    """
+
+    name: str
+    data: LabeledImages
+    key: int = 0
+    _views: dict[tuple[object, ...], LabeledImages] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def view(self, preprocessing: Preprocessing) -> LabeledImages:
+        """The images as a network takes them, as bytes.
+
+        Args:
+            preprocessing: Of the network.
+
+        Returns:
+            Of its size and number of colours; boxes follow. An image that cannot be read is left out, and noted.
+        """
+        fit = "stretch" if preprocessing.resize == "stretch" else "crop"
+        wanted = (preprocessing.size, fit, preprocessing.channels)
+        if wanted not in self._views:
+            fitted = in_memory(self.data, preprocessing.size, fit=fit)
+            pixels = _with_channels(fitted.pixels, preprocessing.channels)
+            self._views[wanted] = replace(fitted, images=pixels)
+        return self._views[wanted]
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Test images for every run.
+
+    Where nobody divided a data set officially, its test part depends on the seed it was divided by, and the test
+    images of one run may have been training images of another: such runs get each their own.
+
+    Args:
+        description: What the images are.
         spec: Of the data set; None for a folder all of which is tested on.
         folder: That folder.
         class_names: Of the runs.
-        limit: So many pictures at most, drawn by ``seed``.
+        limit: So many images at most, drawn by ``seed``.
         seed: Of that drawing.
         notes: What the reader must know.
     """
 
-    words: str
+    description: str
     spec: DataSpec | None
     folder: Path | None
     class_names: tuple[str, ...]
     limit: int | None = None
     seed: int = 0
     notes: tuple[str, ...] = ()
-    _kept: dict[int, PictureSet] = field(default_factory=dict, repr=False)
+    _loaded: dict[int, ImageSet] = field(default_factory=dict, repr=False)
 
     def key(self, run: TrainedRun) -> int:
-        """Runs of equal key are tested on the same pictures.
+        """Runs of equal key are tested on the same images.
 
         Args:
             run: Any run.
@@ -57,8 +97,8 @@ class HeldOut:
         """
         return run.data_seed if self.spec is not None and _by_seed(self.spec.name) else 0
 
-    def of(self, run: TrainedRun) -> PictureSet:
-        """The test pictures of a run.
+    def of(self, run: TrainedRun) -> ImageSet:
+        """The test images of a run.
 
         Args:
             run: Any run.
@@ -67,19 +107,19 @@ class HeldOut:
             Of the known classes; labels as the runs have them.
         """
         key = self.key(run)
-        if key not in self._kept:
+        if key not in self._loaded:
             data = self._load(key)
-            self._kept[key] = PictureSet(self.words, self._part(data), key)
-        return self._kept[key]
+            self._loaded[key] = ImageSet(self.description, self._part(data), key)
+        return self._loaded[key]
 
-    def background(self, run: TrainedRun) -> PictureSet:
-        """The data set's own background pictures of the same part.
+    def background(self, run: TrainedRun) -> ImageSet:
+        """The data set's own background images of the same part.
 
         Args:
             run: Any run.
 
         Returns:
-            Pictures of no known class.
+            Images of no known class.
 
         Raises:
             OptionError: The set has none.
@@ -88,8 +128,8 @@ class HeldOut:
         data = self._load(key, background=True)
         rows = torch.nonzero(data.labels == data.background_index).flatten()
         if not len(rows):
-            raise OptionError(f"{self.words} has no background pictures of its own")
-        return PictureSet(f"backgrounds of {self.words}", data.subset(rows), key)
+            raise OptionError(f"{self.description} has no background images of its own")
+        return ImageSet(f"backgrounds of {self.description}", data.subset(rows), key)
 
     def _load(self, key: int, *, background: bool = False) -> LabeledImages:
         """All of the test part, with the labels of the runs."""
@@ -111,27 +151,27 @@ class HeldOut:
         """Known classes only, and not more than asked for."""
         known = torch.nonzero((data.labels >= 0) & (data.labels < data.num_classes)).flatten()
         if not len(known):
-            raise DataError(f"{self.words} holds no picture of a known class")
-        return data.subset(_drawn(known, self.limit, self.seed))
+            raise DataError(f"{self.description} holds no image of a known class")
+        return data.subset(known[random_subset(len(known), self.limit, seed=self.seed)])
 
 
 def held_out(
     arms: Sequence[Arm], given: str | None = None, *, limit: int | None = None, seed: int = 0
 ) -> HeldOut:
-    """Where the test pictures come from.
+    """Where the test images come from.
 
     Args:
         arms: The arms.
         given: ``NAME`` or ``NAME:PLACE`` of a data set, whose test part is taken; or a folder of class folders, all of
             which is tested on, unless the runs were trained on it; None for the data of the first run.
-        limit: So many pictures at most.
+        limit: So many images at most.
         seed: Of their drawing.
 
     Returns:
         The source.
 
     Raises:
-        OptionError: No such data set or folder, or arms whose runs cannot be tested on the same pictures.
+        OptionError: No such data set or folder, or arms whose runs cannot be tested on the same images.
     """
     runs = [run for arm in arms for run in arm.runs]
     spec, folder = _chosen(runs, given)
@@ -146,14 +186,14 @@ def held_out(
     for arm, theirs in keys.items():
         if theirs != first:
             raise OptionError(
-                f"the pictures of arm '{arm}' were divided by seeds {sorted(theirs)}, those of the first arm by "
-                f"{sorted(first)}: test pictures of one may be training pictures of the other. Train all arms from the "
-                "same seeds or with one data.seed, or name other pictures with --data"
+                f"the images of arm '{arm}' were divided by seeds {sorted(theirs)}, those of the first arm by "
+                f"{sorted(first)}: test images of one may be training images of the other. Train all arms from the "
+                "same seeds or with one data.seed, or name other images with --data"
             )
     if len(first) > 1:
         notes.append(
             f"each training seed divided the data by itself: runs of seeds {sorted(first)} are tested each on their "
-            "own test part, and their pictures are pooled; with data.seed set in the recipes all share one"
+            "own test part, and their images are pooled; with data.seed set in the recipes all share one"
         )
     return replace(found, notes=tuple(notes))
 
@@ -184,26 +224,29 @@ def _by_seed(name: str) -> bool:
 
 
 def _renumbered(data: LabeledImages, names: tuple[str, ...]) -> LabeledImages:
-    """The same pictures with the labels that the runs use for these classes; background stays background."""
+    """The same images with the labels that the runs use for these classes; background stays background."""
     if data.class_names == names:
         return data
     strange = [name for name in data.class_names if name not in names]
     if strange:
         raise OptionError(
-            f"the test pictures are of classes that the runs do not know: {', '.join(strange[:5])}; "
+            f"the test images are of classes that the runs do not know: {', '.join(strange[:5])}; "
             f"known: {', '.join(names[:20])}"
         )
     table = torch.tensor([*(names.index(name) for name in data.class_names), len(names), -1])
     return replace(data, labels=table[data.labels], class_names=names)
 
 
-def _drawn(rows: Tensor, limit: int | None, seed: int) -> Tensor:
-    """At most so many, in their order."""
-    if limit is None or limit >= len(rows):
-        return rows
-    chosen = torch.randperm(len(rows), generator=generator(seed))[:limit]
-    return rows[chosen.sort().values]
-
-
 def _place(root: str | None) -> str:
     return "" if root is None else f" in {root}"
+
+
+def _with_channels(images: Tensor, channels: int) -> Tensor:
+    """Grey or colour, as the network wants it."""
+    if images.shape[1] == channels:
+        return images
+    if channels != 1:
+        return images.expand(-1, channels, -1, -1)
+    weights = torch.tensor(_LUMINANCE).view(1, 3, 1, 1)
+    parts = torch.split(images, _AT_ONCE)
+    return torch.cat([(part * weights).sum(1, keepdim=True).round().byte() for part in parts])

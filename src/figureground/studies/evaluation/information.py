@@ -1,266 +1,230 @@
-"""What do the answers of a classifier tell beyond the class? Conditional mutual information and what belongs to it."""
+"""What do the predictions of a classifier tell beyond the class? Conditional mutual information and its relatives."""
 
-__all__ = ["PARTS", "InformationOptions", "open_labelled", "study_information"]
+__all__ = ["Information"]
 
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from figureground.base.errors import DataError, OptionError, unknown_option
-from figureground.base.record import provenance, write_json
-from figureground.data.labeled import LabeledImages
-from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
-from figureground.data.loaders.packed_sets import pack
-from figureground.metrics.classification import ece
-from figureground.metrics.information import CMIMeter, Information
+from figureground.base.errors import OptionError
+from figureground.base.options import option
+from figureground.data.omitting import class_numbers
+from figureground.metrics.classification import best_temperature, ece, omitted_class_report
+from figureground.metrics.information import Information as Numbers, information
 from figureground.models import Classifier
-from figureground.studies.evaluation.information_pictures import pictures_for
-from figureground.studies.evaluation.information_tables import (
-    class_table,
-    omitted_tables,
-    overall_table,
-)
-from figureground.studies.evaluation.measure_record import MeasureRecord
-from figureground.studies.progress import Watch, unwatched
-from figureground.training.algorithms.mcmi import best_temperature
+from figureground.models.predicting import device_of
+from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
+from figureground.studies.evaluation.image_set import EvaluationBatch
+from figureground.studies.evaluation.tables import table
+from figureground.studies.training.runs import TrainedRun
 
-PARTS = ("train", "val", "test", "all")
+_NAMES = {
+    "cmi": ("I(X; Ŷ | Y), conditional mutual information", "nats"),
+    "separation": ("separation", "nats"),
+    "ncmi": ("NCMI, their ratio", ""),
+    "h_yhat": ("H(Ŷ)", "nats"),
+    "h_yhat_given_y": ("H(Ŷ | Y)", "nats"),
+    "h_yhat_given_x": ("H(Ŷ | X)", "nats"),
+    "mi_x": ("I(X; Ŷ)", "nats"),
+    "mi_y": ("I(Y; Ŷ)", "nats"),
+    "nll": ("negative log-likelihood", "nats"),
+    "accuracy": ("accuracy", "fraction"),
+}
+_CAPTION = (
+    "Ŷ is drawn from the model's output for the image X of class Y. I(X; Ŷ | Y) = H(Ŷ | Y) − H(Ŷ | X): how much the "
+    "predictions for images of one class differ; I(X; Ŷ) = I(Y; Ŷ) + I(X; Ŷ | Y). None has a good direction by itself."
+)
+_OMITTED = (
+    "Training images showed none of these classes. Recall: share of a class's images that are recognised; precision: "
+    "share of the images so called that are of it, empty where none is so called."
+)
 _NOTE = (
-    "the published CMI of teachers is measured on training pictures, cut and mirrored at random: compare with it only "
-    "values of the same part"
+    "the published CMI of teachers is measured on training images, cropped and flipped at random: compare with it only "
+    "values of the same split"
 )
+_FEW = 100  # images of a class; below, the mean follows single images
 
-_FEW = 100  # pictures of a class; below, the mean follows single pictures
 
+@dataclass(frozen=True, kw_only=True)
+class Information(Evaluation):
+    """Conditional mutual information, separation, NCMI, entropies and mutual informations, also class by class.
 
-@dataclass(frozen=True)
-class InformationOptions:
-    """What is measured.
+    A background output beyond the classes of the data is dropped. Labels are those of the data; the model must have its
+    classes.
 
     Args:
         temperature: Logits are divided by it.
-        prior: Weight of each class: ``empirical``, its share of the pictures, or ``uniform``.
-        separation: ``pairs``, ``different-pairs``, ``other-centroids`` or ``centroid-divergence``.
-        batch_size: Pictures at a time.
-        omitted: Numbers of classes that training left out; adds a table on them.
-        as_trained: Whether pictures are fitted as ``train`` does it, cut to the shape of the model's input and nothing
-            more, or by all of the model's own preprocessing.
+        prior: Weight of each class: ``empirical``, its share of the images, or ``uniform``.
+        separation: Which of the published definitions.
+        omitted: Classes that training left out; adds a table on them.
     """
 
-    temperature: float = 1.0
-    prior: str = "empirical"
-    separation: str = "pairs"
-    batch_size: int = 256
-    omitted: tuple[int, ...] = ()
-    as_trained: bool = False
+    kind: ClassVar[str] = "information"
+    question: ClassVar[str] = "What do the predictions tell beyond the class?"
 
-    def meter(self, num_classes: int) -> CMIMeter:
-        """An empty meter with these options."""
-        return CMIMeter(
-            num_classes, temperature=self.temperature, prior=self.prior, kind=self.separation
+    batch_size: int = option(256, BATCH_SIZE, least=1, panel="Speed")
+    temperature: float = option(1.0, "Logits are divided by it.")
+    prior: str = option("empirical", "Weight of the classes.", choices=("empirical", "uniform"))
+    separation: str = option(
+        "pairs", "Which of the published definitions of separation.",
+        choices=("pairs", "different-pairs", "other-centroids", "centroid-divergence"),
+    )  # fmt: skip
+    omitted: tuple[str, ...] = option(
+        (),
+        "Classes that training left out, comma-separated: adds a table on them. Default: the run's.",
+    )
+
+    def subject(self, classifier: Classifier | None) -> None:
+        """Only predictions are measured."""
+
+    def of_run(self, run: TrainedRun) -> "Information":
+        """With the classes that the run left out."""
+        return (
+            self if self.omitted else replace(self, omitted=tuple(map(str, run.recipe.data.omit)))
         )
 
-
-def open_labelled(
-    name: str,
-    part: str = "test",
-    *,
-    root: Path | None = None,
-    options: LoadOptions | None = None,
-) -> LabeledImages:
-    """Labelled pictures by the name of a data set, a pack or a folder with a folder for each class.
-
-    Args:
-        name: What the user wrote.
-        part: ``train``, ``val`` or ``test``; ``all`` of a pack or folder that is not divided.
-        root: Where a data set is, if it is not a pack of the shared folder.
-        options: Seeds and shares of the division.
-
-    Returns:
-        The pictures of the known classes.
-
-    Raises:
-        DataError: There is no such data set, pack or folder, or no picture of a known class in it.
-        OptionError: There is no such part.
-    """
-    data = _loaded(name, _checked_part(part), options or LoadOptions(), root=root)
-    known = (data.labels >= 0) & (data.labels < data.num_classes)
-    if not known.any():
-        raise DataError(f"{name} has no picture of a known class in its part '{part}'")
-    return data if known.all() else data.subset(known.nonzero().flatten())
-
-
-def study_information(
-    classifier: Classifier,
-    data: LabeledImages,
-    *,
-    out: Path,
-    source: str,
-    options: InformationOptions | None = None,
-    watch: Watch = unwatched,
-) -> MeasureRecord:
-    """Measure, and leave ``per_image.npz``, ``information.npz`` and, last, ``record.json`` in a folder.
-
-    Args:
-        classifier: The model, on its device; a background output beyond the classes of the data is dropped.
-        data: Pictures of its classes.
-        out: The folder.
-        source: The data in words.
-        options: What to measure.
-        watch: Told of progress.
-
-    Returns:
-        The record, as saved.
-    """
-    began, chosen = time.perf_counter(), options or InformationOptions()
-    (out / "record.json").unlink(missing_ok=True)
-    preprocessing = classifier.preprocessing
-    data = pictures_for(preprocessing, data, as_trained=chosen.as_trained)
-    meter = chosen.meter(data.num_classes).to(next(classifier.parameters()).device)
-    logits = torch.cat(
-        list(_logits(classifier.eval(), data, meter, size=chosen.batch_size, watch=watch))
-    )
-    found = meter.report()
-    logits = logits / chosen.temperature
-    _keep(out, logits, found, labels=data.labels)
-    record = MeasureRecord(
-        kind="information",
-        data=source,
-        images=len(data),
-        model={"name": classifier.name, "preprocessing": repr(preprocessing)},
-        methods={},
-        options={key: str(value) for key, value in vars(chosen).items()},
-        tables=(
-            overall_table(found, chosen.separation, **_calibration(logits, data.labels)),
-            class_table(found, data.class_names),
-            *omitted_tables(logits, data, chosen.omitted),
-        ),
-        curves=(),
-        problems={},
-        examples_of_problems=(),
-        notes=(*classifier.notes, *data.notes, *_notes(classifier, data, found, logits=logits)),
-        seconds=round(time.perf_counter() - began, 1),
-        provenance=provenance(),
-    )
-    write_json(out / "record.json", record)
-    return record
-
-
-def _checked_part(part: str) -> str:
-    if part not in PARTS:
-        raise unknown_option("part", part, PARTS)
-    return part
-
-
-def _loaded(name: str, part: str, options: LoadOptions, *, root: Path | None) -> LabeledImages:
-    """A data set by name, else a pack, else a folder."""
-    place = Path(name)
-    if name.lower() in DATASETS and part != "all":
-        return load_dataset(name, root, part=part, options=options)
-    if place.is_dir():
-        if part == "all":
-            return image_folder(place)
-        return load_dataset("folder", place, part=part, options=options)
-    if place.is_file():
-        return pack(place, train=None if part == "all" else _of_pack(part) == "train")
-    if name.lower() in DATASETS:
-        raise OptionError(
-            f"the data set '{name}' is divided: part is train, val or test, not 'all'"
-        )
-    raise DataError(
-        f"'{name}' is no data set, pack or folder of class folders; data sets: {', '.join(sorted(DATASETS))}"
-    )
-
-
-def _of_pack(part: str) -> str:
-    """A part that a pack can have."""
-    if part == "val":
-        raise OptionError("a pack has no part 'val': it is train, test, or all of it")
-    return part
-
-
-def _logits(
-    classifier: Classifier, data: LabeledImages, meter: CMIMeter, *, size: int, watch: Watch
-) -> Iterator[Tensor]:
-    """Batch by batch, on the CPU; the meter sees them on the way."""
-    device = meter.device
-    for start in range(0, len(data), size):
-        rows = slice(start, start + size)
+    def measure(self, batch: EvaluationBatch, network: Classifier) -> Measured:
+        """Logits of images whose class is known."""
         with torch.inference_mode():
-            images = data.pixels[rows].to(device).float().div_(255)
-            logits = _known(classifier(images), data)
-            meter.update(logits, data.labels[rows].to(device))
-        watch(min(start + size, len(data)), len(data))
-        yield logits.float().cpu()
+            return {"logits": network(batch.images).float().cpu().numpy()}, ()
 
-
-def _known(logits: Tensor, data: LabeledImages) -> Tensor:
-    """Without a background output; another difference is an error."""
-    extra = logits.shape[1] - data.num_classes
-    if extra not in {0, 1}:
-        raise OptionError(
-            f"the model has {logits.shape[1]} outputs, the data have {data.num_classes} classes: "
-            "they do not belong together"
+    def record_parts(self, found: Found) -> dict[str, Any]:
+        """Quantities, classes, omitted classes."""
+        columns, network = found.columns, found.network
+        names = (
+            found.images.class_names
+            or tuple(network.class_names or ())[: int(columns["label"].max()) + 1]
         )
-    return logits[:, : data.num_classes]
+        known = (columns["label"] >= 0) & (columns["label"] < len(names))
+        labels = torch.from_numpy(columns["label"][known]).to(device_of(network))
+        logits = _without_background(torch.from_numpy(columns["logits"][known]), len(names)).to(
+            labels.device
+        )
+        numbers = information(
+            logits, labels, temperature=self.temperature, prior=self.prior, kind=self.separation
+        )
+        scaled, here = (logits / self.temperature).cpu(), labels.cpu()
+        per_image = {key: columns[key][known] for key in ("row", "name", "label")}
+        return {
+            "images": len(here),
+            "tables": (
+                _overall_table(numbers, scaled, here, separation=self.separation),
+                _class_table(numbers, names),
+                *self._omitted_tables(scaled, here, names),
+            ),
+            "notes": (*_notes(numbers, scaled, names), _NOTE),
+            "arrays": {
+                "per_image.npz": per_image | _divergences(numbers, scaled, here),
+                "information.npz": {key: one.cpu().numpy() for key, one in vars(numbers).items()},
+            },
+        }
+
+    def _omitted_tables(
+        self, logits: Tensor, labels: Tensor, names: tuple[str, ...]
+    ) -> Iterator[dict[str, Any]]:
+        """What is known of classes that training left out, and of the others; empty cells where undefined."""
+        omitted = class_numbers(names, self.omitted)
+        if not omitted:
+            return
+        found = omitted_class_report(logits, labels, omitted)
+        titles = [f"of '{names[row]}'" for row in omitted]
+        quantities = [
+            ("accuracy on the other classes", found.kept_accuracy),
+            ("recall of the omitted classes, mean", found.omitted_recall),
+            *zip([f"recall {name}" for name in titles], found.recall, strict=True),
+            ("precision where one of them is predicted", found.omitted_precision),
+            *zip([f"precision {name}" for name in titles], found.precision, strict=True),
+            (
+                "harmonic mean of the other classes' accuracy and the omitted classes' recall",
+                found.harmonic_mean,
+            ),
+            ("chance", found.chance),
+        ]
+        lines = [[name, _rounded(float(value), 5), "fraction"] for name, value in quantities]
+        yield table("Omitted classes", ["quantity", "value", "unit"], lines, caption=_OMITTED)
 
 
-def _keep(out: Path, logits: Tensor, found: Information, *, labels: Tensor) -> None:
-    """Per picture: its divergence from its class's centroid, its entropy, its answer."""
+def _without_background(logits: Tensor, classes: int) -> Tensor:
+    """Without a background output; another difference is an error."""
+    if logits.shape[1] - classes not in {0, 1}:
+        raise OptionError(
+            f"the model has {logits.shape[1]} outputs, the data have {classes} classes: they do not belong together"
+        )
+    return logits[:, :classes]
+
+
+def _divergences(found: Numbers, logits: Tensor, labels: Tensor) -> dict[str, np.ndarray]:
+    """Of each image: its logits, prediction, divergence from its class's centroid, and entropy."""
     logs = logits.double().log_softmax(1)
     against = found.centroids.cpu()[labels].clamp_min(1e-300).log()
-    columns: dict[str, Any] = {
-        "label": labels,
+    values = {
+        "logits": logits,
         "predicted": logits.argmax(1),
         "divergence": (logs.exp() * (logs - against)).sum(1),
         "entropy": torch.special.entr(logs.exp()).sum(1),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    np.savez(out / "per_image.npz", **{key: value.numpy() for key, value in columns.items()})
-    numbers = {key: value.cpu().numpy() for key, value in vars(found).items()}
-    np.savez(out / "information.npz", **numbers)
+    return {key: one.numpy() for key, one in values.items()}
 
 
-def _calibration(logits: Tensor, labels: Tensor) -> dict[str, float]:
-    """How far confidence is from accuracy, and the temperature that mends it; NaN where an output is no number."""
-    if not bool(logits.isfinite().all()):
-        return {"calibration": float("nan"), "temperature": float("nan")}
-    return {
-        "calibration": float(ece(logits, labels)),
-        "temperature": best_temperature(logits, labels),
-    }
+def _overall_table(
+    found: Numbers, logits: Tensor, labels: Tensor, *, separation: str
+) -> dict[str, Any]:
+    """One row a quantity; calibration is undefined where an output is not finite."""
+    finite = bool(logits.isfinite().all())
+    calibration = float(ece(logits, labels)) if finite else float("nan")
+    temperature = best_temperature(logits, labels) if finite else float("nan")
+    lines = [
+        [
+            f"{title}, {separation}" if key == "separation" else title,
+            round(float(getattr(found, key)), 5),
+            unit,
+        ]
+        for key, (title, unit) in _NAMES.items()
+    ]
+    lines += [
+        ["expected calibration error, 15 bins", round(calibration, 5), "fraction"],
+        ["temperature that fits best", round(temperature, 4), ""],
+    ]
+    return table("Information", ["quantity", "value", "unit"], lines, caption=_CAPTION)
 
 
-def _notes(
-    classifier: Classifier, data: LabeledImages, found: Information, *, logits: Tensor
-) -> tuple[str, ...]:
+def _class_table(found: Numbers, class_names: tuple[str, ...]) -> dict[str, Any]:
+    """One row a class; empty cells where a class has no image."""
+    values = (
+        found.cmi_per_class, found.entropy_per_class, found.centroids.diagonal(), found.accuracy_per_class
+    )  # fmt: skip
+    columns = zip(*(one.tolist() for one in values), strict=True)
+    lines = [
+        [name, int(count), *(_rounded(one, 5) for one in numbers)]
+        for name, count, numbers in zip(class_names, found.counts.tolist(), columns, strict=True)
+    ]
+    return table(
+        "By class",
+        ["class", "images", "CMI", "mean entropy", "mean probability", "accuracy"],
+        lines,
+        caption="I(X; Ŷ | Y = y) and mean entropy of the outputs in nats; mean probability of the class.",
+    )
+
+
+def _notes(found: Numbers, logits: Tensor, names: tuple[str, ...]) -> Iterator[str]:
     """What a reader must know."""
-    notes: list[str] = []
     broken = int((~logits.isfinite().all(1)).sum())
     if broken:
-        notes.append(f"{broken} of {len(logits)} pictures have outputs that are no numbers")
-    empty = [data.class_names[row] for row in (found.counts == 0).nonzero().flatten().tolist()]
+        yield f"{broken} of {len(logits)} images have outputs that are not finite"
+    empty = [names[row] for row in (found.counts == 0).nonzero().flatten().tolist()]
     if empty:
-        notes.append(
-            f"no picture of {', '.join(empty)}: undefined there, and left out of all means"
-        )
+        yield f"no image of {', '.join(empty)}: undefined there, and left out of all means"
     fewest = int(found.counts[found.counts > 0].min())
     if fewest < _FEW:
-        notes.append(
-            f"only {fewest} pictures of a class: its CMI comes out too low, since the centroid is the mean of these "
-            "pictures themselves; compare it with values from as many"
+        yield (
+            f"only {fewest} images of a class: its CMI comes out too low, since the centroid is the mean of these "
+            "images themselves; compare it with values from as many"
         )
-    called = (classifier.class_names or data.class_names)[: data.num_classes]
-    for theirs, ours in zip(called, data.class_names, strict=True):
-        if theirs.casefold() != ours.casefold():
-            notes.append(
-                f"the model's class '{theirs}' is taken to be the data's '{ours}', and so on: in the order of both"
-            )
-            break
-    return (*notes, _NOTE)
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    return None if np.isnan(value) else round(value, digits)

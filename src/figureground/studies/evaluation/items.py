@@ -1,19 +1,22 @@
-"""What an evaluation is made on: pictures with labels and boxes, from every kind of source, not yet decoded."""
+"""What an evaluation is made on: images with labels and boxes, from every kind of source, not yet decoded."""
 
-__all__ = ["Item", "SetOptions", "SetProblem", "read_items"]
+__all__ = ["DataOptions", "Item", "Source", "read_source"]
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from figureground.base.errors import DataError, OptionError
+from figureground.base.errors import DataError
+from figureground.base.identity import file_identity
+from figureground.base.options import Options, option
 from figureground.data import (
     AnnotatedImages,
-    PhotoPack,
+    ImagePack,
     decode_image,
     find_images,
     load_mnist,
@@ -22,37 +25,26 @@ from figureground.data import (
     sklearn_digits,
     split_digits,
 )
+from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
+from figureground.data.rare import with_rare
+from figureground.studies.evaluation.record import ImageProblem
+from figureground.studies.training.runs import TrainedRun
 
-_DIGITS = ("sklearn", "mnist")
-
-
-@dataclass(frozen=True)
-class SetProblem:
-    """One thing that was not as it should be; counted in records, never swallowed.
-
-    Args:
-        kind: A word for counting: ``missing-file``, ``unknown-label``, ``no-boxes``, ``map-missing``, ...
-        where: The picture, file or row.
-        message: What came and what was done about it.
-    """
-
-    kind: str
-    where: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+_PANEL = "Data"
+_NOTHING = np.zeros((0, 4), np.float32)
 
 
 @dataclass(frozen=True)
 class Item:
-    """One class in one picture, to be decoded when its turn comes.
+    """One class in one image, to be decoded when its turn comes.
 
     Args:
-        name: Of the picture; its stem is the file name that foreign maps are found by.
+        name: Of the image; its stem is the file name that foreign maps are found by.
         label: As the source has it: a number, a name, or None where unknown.
-        boxes: xyxy pixels of the picture, half-open; no row where nothing is marked.
-        load: Decodes the picture; raises ``ImageError``.
+        boxes: xyxy pixels of the image, half-open; no row where nothing is marked.
+        load: Decodes the image; raises ``ImageError``.
+        identity: Text that changes when the image does.
         mask: File whose pixels that are not black mark the class.
     """
 
@@ -60,73 +52,155 @@ class Item:
     label: int | str | None
     boxes: Float[np.ndarray, "B 4"]
     load: Callable[[], Image.Image]
+    identity: str
     mask: Path | None = None
 
 
 @dataclass(frozen=True)
-class SetOptions:
-    """What a source leaves open.
+class Source:
+    """What was read.
 
     Args:
-        images: Folder of the pictures, where they do not lie beside their annotations.
-        label_offset: Added to labels that are numbers; None finds out: 1 for a model whose class 0 is
-            "background" where no label needs its last class, else 0.
-        digits: ``sklearn`` (embedded) or ``mnist`` (test digits of the shared pack), for ``clutter``.
-        count: How many cluttered pictures.
-        limit: Evaluate a random part of this many pictures only.
-        seed: Of clutter and of the random part.
-        size: Side of the square view where no model says how it wants its pictures, pixels.
-        workers: Threads that decode.
-
-    Raises:
-        OptionError: A number is out of range, or the digits are unknown.
+        items: In the order of the source.
+        description: As a record names it.
+        problems: What was wrong with it.
+        class_names: Of a data set, whose labels are these names.
     """
 
-    images: Path | None = None
-    label_offset: int | None = None
-    digits: str = "sklearn"
-    count: int = 500
-    limit: int | None = None
+    items: list[Item]
+    description: str
+    problems: tuple[ImageProblem, ...] = ()
+    class_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(Options):
+    """What a source of images leaves open. Fields without a description are set by the caller, not by a user.
+
+    Raises:
+        OptionError: A number is out of range, or the digits or the split do not exist.
+    """
+
+    images: Path | None = option(
+        None, "Folder of the images, where they do not lie beside their annotations.", panel=_PANEL
+    )
+    split: str | None = option(
+        None,
+        "Default: test of a data set, of a divided pack and of a run's own data; all of anything else.",
+        choices=("train", "val", "test", "all"),
+        panel=_PANEL,
+    )
+    root: Path | None = option(
+        None, "Where a named data set is. Default: where the run had it.", panel=_PANEL
+    )
+    label_offset: int | None = option(
+        None, "Added to labels that are numbers. Default: 1 if the model's class 0 is 'background' and the labels fit.",
+        panel=_PANEL,
+    )  # fmt: skip
+    digits: str = option(
+        "sklearn", "Digits of clutter.", choices=("sklearn", "mnist"), panel=_PANEL
+    )
+    count: int = option(500, "Number of cluttered images.", least=1, panel=_PANEL)
+    limit: int | None = option(
+        None, "Only a random subset of this many images.", least=1, panel=_PANEL
+    )
+    split_seed: int | None = option(
+        None, "Seed that divided the data set. Default: that of the run, else 0.", panel=_PANEL
+    )
+    workers: int = option(2, "Threads that decode.", least=1, panel="Speed")
     seed: int = 0
-    size: int = 224
-    workers: int = 2
-
-    def __post_init__(self) -> None:
-        if self.digits not in _DIGITS:
-            raise OptionError(f"no digits '{self.digits}'; known: {', '.join(_DIGITS)}")
-        if min(self.count, self.size, self.workers, 1 if self.limit is None else self.limit) < 1:
-            raise OptionError("count, limit, size and workers must be at least 1")
+    view_size: int = 224
 
 
-def read_items(data: str, options: SetOptions) -> tuple[list[Item], list[SetProblem]]:
+def read_source(data: str | None, options: DataOptions, run: TrainedRun | None = None) -> Source:
     """The items of a source, and what was wrong with it.
 
     Args:
-        data: ``clutter``, an ``.npz`` pack, annotations in any known format, a folder of pictures with one ``.json``
-            or ``.csv`` of annotations in it, or a plain folder of pictures (names of folders in it are labels).
+        data: ``clutter``; an ``.npz`` pack; annotations in any known format; a folder of images with one ``.json``
+            or ``.csv`` of annotations in it; a folder of class folders; the name of a data set; None for the data of
+            the run.
         options: What the source leaves open.
+        run: The training run whose network is evaluated: its own data are divided as it divided them.
 
     Returns:
-        Items in the order of the source, and problems.
+        The source.
 
     Raises:
         DataError: There is nothing that can be read.
     """
-    if data == "clutter":
-        return _clutter(options), []
-    place = Path(data)
+    if data is None and run is None:
+        raise DataError("name the images: only a training run has data of its own")
+    own = run.recipe.data if run is not None else None
+    name = str(own.name if data is None and own is not None else data)
+    place = Path(name)
+    if own is not None and own.root is not None and place.resolve() == Path(own.root).resolve():
+        name = own.name  # it was trained on: one split only
+    if name == "clutter":
+        return Source(_clutter(options), name)
+    if name.lower() in DATASETS:
+        return _data_set(name, options, run)
+    if options.split in {"train", "val", "test"} and place.is_dir():
+        return _data_set("folder", replace(options, root=place), run)
+    return _files(place, name, options)
+
+
+def _files(place: Path, name: str, options: DataOptions) -> Source:
+    """A pack, annotations, or a folder of images."""
     if not place.exists():
-        raise DataError(f"no file or folder '{data}' (nor is it 'clutter')")
+        known = ", ".join(sorted(DATASETS))
+        raise DataError(f"no file or folder '{name}', nor is it 'clutter' or a data set ({known})")
     if place.suffix.lower() == ".npz":
-        return _pack(place), []
+        return Source(_pack(place, options.split or "test"), name)
     annotations, images = _annotations_in(place, options.images)
     if annotations is None:
-        return _plain_folder(place), []
-    return _annotated(read_annotations(annotations, images=images))
+        return Source(_plain_folder(place), name)
+    return _annotated(read_annotations(annotations, images=images), name)
+
+
+def _data_set(name: str, options: DataOptions, run: TrainedRun | None) -> Source:
+    """A split of a data set, divided as the run divided it."""
+    split = options.split or "test"
+    if split == "all":
+        raise DataError(f"the data set '{name}' is divided: its splits are train, val and test")
+    spec = (
+        run.recipe.data
+        if run is not None and run.recipe.data.name.lower() == name.lower()
+        else None
+    )
+    seed = options.split_seed if options.split_seed is not None else run.data_seed if run else 0
+    chosen, root = LoadOptions(seed), options.root
+    if spec is not None:
+        generated = spec.count if split == "train" else None
+        chosen = LoadOptions(seed, spec.val_fraction, spec.download, generated, spec.background)
+        root = Path(spec.root) if root is None and spec.root is not None else root
+    found = load_dataset(name, root, part=split, options=chosen)
+    if spec is not None and spec.rare and run is not None:
+        found = with_rare(found, run.class_names)
+    names = (*found.class_names, "background", None)
+    items = [
+        Item(
+            f"{name}-{row:06d}.png",
+            names[label],
+            _NOTHING if found.boxes is None else found.boxes[row].numpy(),
+            _row_of(found.image, row),
+            f"{name}|{root}|{split}|{chosen}|{row}|{_content(found, row)}",
+        )
+        for row, label in enumerate(found.labels.tolist())
+    ]
+    notes = tuple(ImageProblem("note", name, note) for note in found.notes)
+    return Source(items, f"{name}, {split} split", notes, found.class_names)
+
+
+def _content(data: LabeledImages, row: int) -> str:
+    """Stands for the pixels of an image that is in memory or in a file of its own; empty for others."""
+    if not isinstance(data.images, LazyImages):
+        return str(crc32(data.images[row].contiguous().numpy().data))
+    file = data.images.file(row)
+    return "" if file is None else file_identity(file)
 
 
 def _annotations_in(place: Path, images: Path | None) -> tuple[Path | None, Path | None]:
-    """Where the annotations are and where their pictures; no annotations in a plain folder of pictures."""
+    """Where the annotations are and where their images; no annotations in a plain folder of images."""
     if not place.is_dir() or (place / "image_ids.txt").is_file() or any(place.rglob("*.xml")):
         return place, images
     files = sorted(file for file in place.iterdir() if file.suffix.lower() in {".json", ".csv"})
@@ -135,57 +209,77 @@ def _annotations_in(place: Path, images: Path | None) -> tuple[Path | None, Path
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
         raise DataError(f"{place} holds several annotation files; name one of {names}")
-    # a folder of PNG files is masks only where the pictures are elsewhere
+    # a folder of PNG files holds masks only where the images are elsewhere
     return (place, images) if images is not None else (None, None)
 
 
-def _annotated(read: AnnotatedImages) -> tuple[list[Item], list[SetProblem]]:
-    """Items of annotated pictures; the reader's problems keep their words."""
+def _annotated(read: AnnotatedImages, description: str) -> Source:
+    """Items of annotated images; the reader's problems as it stated them."""
     items = [
-        Item(one.path.name, one.label, one.boxes, _decoder(one.path), one.mask)
+        Item(
+            one.path.name,
+            one.label,
+            one.boxes,
+            _decoder(one.path),
+            _identity(one.path, one.mask),
+            one.mask,
+        )
         for one in read.images
     ]
-    return items, [SetProblem(one.kind, one.where, one.message) for one in read.problems]
+    problems = [ImageProblem(one.kind, one.where, one.message) for one in read.problems]
+    return Source(items, description, tuple(problems))
 
 
 def _plain_folder(place: Path) -> list[Item]:
-    """Pictures without boxes; the name of a picture's folder inside ``place`` is its label."""
-    paths = find_images(place, recursive=True)
-    labels = [path.parent.name if path.parent != place else None for path in paths]
-    nothing = np.zeros((0, 4), np.float32)
+    """Images without boxes; the name of an image's folder inside ``place`` is its label."""
     return [
-        Item(path.name, label, nothing, _decoder(path))
-        for path, label in zip(paths, labels, strict=True)
+        Item(
+            path.name,
+            path.parent.name if path.parent != place else None,
+            _NOTHING,
+            _decoder(path),
+            file_identity(path),
+        )
+        for path in find_images(place, recursive=True)
     ]
 
 
-def _pack(place: Path) -> list[Item]:
-    """The pictures of a pack."""
-    pack = PhotoPack(place)
-    nothing = np.zeros((0, 4), np.float32)
+def _pack(place: Path, split: str) -> list[Item]:
+    """The images of a pack; the test split of one that says what is test."""
+    pack, identity = ImagePack(place), file_identity(place)
+    rows: Sequence[int] = range(len(pack))
+    if pack.is_test is not None and split in {"train", "test"}:
+        rows = np.flatnonzero(pack.is_test == (split == "test")).tolist()
     return [
         Item(
             pack.names[row],
             None if pack.labels is None else int(pack.labels[row]),
-            nothing if pack.boxes is None else pack.boxes[row],
-            _row_of(pack, row),
+            _NOTHING if pack.boxes is None else pack.boxes[row],
+            _row_of(pack.__getitem__, row),
+            f"{identity}|{row}",
         )
-        for row in range(len(pack))
+        for row in rows
     ]
 
 
-def _clutter(options: SetOptions) -> list[Item]:
+def _clutter(options: DataOptions) -> list[Item]:
     """Cluttered digits with their true boxes, from digits that no network of ours trains on."""
     if options.digits == "mnist":
         mnist = load_mnist()
         digits, labels = mnist.images[mnist.is_test], mnist.labels[mnist.is_test]
     else:
         digits, labels = sklearn_digits()
-        part = split_digits(labels, seed=0).test
-        digits, labels = digits[part], labels[part]
+        test = split_digits(labels, seed=0).test
+        digits, labels = digits[test], labels[test]
     made = make_clutter(digits, labels, count=options.count, seed=options.seed)
     return [
-        Item(f"clutter-{row:06d}.png", int(made.labels[row]), made.boxes[row : row + 1], _grey(one))
+        Item(
+            f"clutter-{row:06d}.png",
+            int(made.labels[row]),
+            made.boxes[row : row + 1],
+            _grey(one),
+            str(crc32(np.ascontiguousarray(one).data)),
+        )
         for row, one in enumerate(made.images)
     ]
 
@@ -194,9 +288,13 @@ def _decoder(path: Path) -> Callable[[], Image.Image]:
     return lambda: decode_image(path)
 
 
-def _row_of(pack: PhotoPack, row: int) -> Callable[[], Image.Image]:
-    return lambda: pack[row]
+def _row_of(read: Callable[[int], Image.Image], row: int) -> Callable[[], Image.Image]:
+    return lambda: read(row)
 
 
 def _grey(pixels: np.ndarray) -> Callable[[], Image.Image]:
     return lambda: Image.fromarray(pixels).convert("RGB")
+
+
+def _identity(path: Path, mask: Path | None) -> str:
+    return file_identity(path) if mask is None else f"{file_identity(path)}|{file_identity(mask)}"

@@ -1,238 +1,322 @@
-"""Do the maps stay on the object when the picture is attacked? Predicted and true class, boxes at frozen thresholds."""
+"""Do the maps stay on the object when the image is attacked? Predicted and true class, boxes at frozen thresholds."""
 
-__all__ = ["RobustnessOptions", "study_robustness"]
+__all__ = ["Robustness"]
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
+import torch
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from figureground.capture import LayerChoice
-from figureground.methods import Explainer
+from figureground.base.options import option
+from figureground.metrics.robustness.attack_cases import AttackCase, attack_cases
 from figureground.metrics.robustness.attacks import Attack
 from figureground.metrics.robustness.stability import map_stability, relative_perturbation
-from figureground.models import Classifier
-from figureground.studies.evaluation.attack_cases import AttackCase, attack_cases
-from figureground.studies.evaluation.batch_job import Measured, on_device
-from figureground.studies.evaluation.items import SetProblem
-from figureground.studies.evaluation.map_places import PlaceRule, map_places
-from figureground.studies.evaluation.measure_record import Curves, MeasureRecord
-from figureground.studies.evaluation.robustness_tables import AttackTables
-from figureground.studies.evaluation.scored import scored
-from figureground.studies.evaluation.sets import EvaluationBatch, EvaluationSet
-from figureground.studies.evaluation.sources import ExplainerMaps, MethodSpecs
-from figureground.studies.evaluation.study_run import Table, run_study
-from figureground.studies.progress import Watch, unwatched
+from figureground.studies.evaluation.boxes import KNOWN, BoxEvaluation, Splits, frozen_positions
+from figureground.studies.evaluation.engine import Columns, Found, Measured
+from figureground.studies.evaluation.image_set import EvaluationBatch
+from figureground.studies.evaluation.record import Chart, ImageProblem
+from figureground.studies.evaluation.subject import MapBatch, Subject
+from figureground.studies.evaluation.tables import interval_cells, known_mean, mean_of, table
 
-_SEED_STEP = 1_000_003
+_SUBSETS = ("all", "misclassified clean", "flipped by the attack")
+_LOCALISED = "share with IoU ≥ 0.5 at the threshold chosen on clean maps of the validation images and frozen."
 _NOTES = (
     "white-box attacks on this very network: FGSM and PGD lead away from the true class, DeepFool from the prediction",
     "a class-specific map should move when the prediction does; the true class shows what befell the features alone",
 )
+_PLACES = (("pointing", "pointing"), ("energy", "energy in the box"))
+_SIMILARITY = (("pearson", "Pearson"), ("ssim", "SSIM"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Robustness(BoxEvaluation):
+    """Maps of attacked images: boxes at frozen thresholds, pointing, similarity, for predicted and true class.
+
+    Args:
+        attack: Names, with strengths of their own as in ``fgsm:0.05``; ready cases; or pairs of a name and any callable
+            ``(score, images, labels)`` -> images.
+        strength: For names without one: largest change of a pixel in [0, 1].
+    """
+
+    kind: ClassVar[str] = "robustness"
+    question: ClassVar[str] = "Do the maps stay when the image is attacked?"
+    needs_multi: ClassVar[bool] = False
+    classes: ClassVar[str] = "both"
+
+    attack: tuple[str | AttackCase | tuple[str, Attack], ...] = option(
+        ("fgsm", "deepfool"),
+        "fgsm, pgd, deepfool, deepfool-lts4, uniform, gaussian; a strength of its own as in fgsm:0.05.",
+    )
+    strength: tuple[float, ...] = option(
+        (8 / 255,),
+        "Largest change of a pixel in [0, 1], for attacks without their own. Default: 8/255.",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.attacks  # noqa: B018 - checks the names
+
+    @cached_property
+    def attacks(self) -> list[AttackCase]:
+        """The attacks at their strengths."""
+        return attack_cases(self.attack, self.strength)
+
+    @property
+    def description(self) -> dict[str, str]:
+        """The options, with the attacks in full."""
+        return super().description | {"attack": "; ".join(map(str, self.attacks))}
+
+    def measure(self, batch: EvaluationBatch, network: Subject) -> Measured:
+        """Places of the clean and the attacked maps, and what the attacks did."""
+        clean, predicted, problems = _seen(batch, network)
+        columns: dict[str, np.ndarray] = {
+            "judged": np.array([len(boxes) > 0 for boxes in batch.boxes]),
+            "clean/predicted": predicted,
+        } | self._places_of("clean", clean, batch)
+        classifier = network.classifier
+        assert classifier is not None  # noqa: S101 - the command asks for a model
+
+        def score(images: Tensor) -> Tensor:
+            return classifier(images.contiguous(memory_format=torch.channels_last)).float()
+
+        for case in self.attacks:
+            attacked = case.run(score, batch.images, batch.labels, seed=self.random_seed(batch))
+            found, predicted, more = _seen(replace(batch, images=attacked.images), network)
+            problems += more
+            columns[f"{case.name}/predicted"] = predicted
+            columns[f"{case.name}/perturbation"] = (
+                relative_perturbation(batch.images, attacked.images).cpu().numpy()
+            )
+            columns[f"{case.name}/iterations"] = attacked.iterations.cpu().numpy()
+            columns |= self._places_of(case.name, found, batch)
+            columns |= _similarity(case.name, clean, found)
+        return columns, problems
+
+    def record_parts(self, found: Found) -> dict[str, Any]:
+        """Attacks, localisation by kind of image, changes, thresholds, everything."""
+        told = _Tables(self, found.columns, found.network.rows)
+        count = len(told.splits.validation)
+        return {
+            "tables": told.all(),
+            "charts": tuple(told.charts()),
+            "notes": (
+                f"thresholds were chosen on {count} clean images; all tables report the other {told.reported.sum()}",
+                *_NOTES,
+            ),
+        }
+
+    def _places_of(
+        self, case: str, found: MapBatch, batch: EvaluationBatch
+    ) -> dict[str, np.ndarray]:
+        """Where the maps of every row point; not defined where an image has no box."""
+        size = (int(batch.images.shape[2]), int(batch.images.shape[3]))
+        keep = [at for at, boxes in enumerate(batch.boxes) if len(boxes)]
+        columns = {}
+        for row, maps in found.maps.items():
+            places = self.places(maps[keep], [batch.boxes[at].cpu() for at in keep], size)
+            for key in ("hits", "pointing", "energy"):
+                values = places[key]
+                empty = np.nan if values.dtype == np.float32 else 0
+                whole = np.full((len(batch), *values.shape[1:]), empty, values.dtype)
+                whole[keep] = values
+                columns[f"{case}/{row}/{key}"] = whole
+        return columns
 
 
 @dataclass(frozen=True)
-class RobustnessOptions:
-    """What is attacked, how, and what is looked at.
+class _Tables:
+    """The tables of a finished evaluation."""
 
-    Args:
-        methods: Names or configured methods, or row -> configured method.
-        attacks: Names, with strengths of their own as in ``fgsm:0.05``; ready cases; or pairs of a name and
-            any callable ``(score, images, labels)`` -> images.
-        strengths: For names without one: largest change of a pixel in [0, 1].
-        places: How maps become boxes and points.
-        validation_share: Share of the pictures that thresholds are chosen on; the others are reported.
-        batch_size: Pictures at a time.
-        seed: Of noise, of the validation part and of the resampling.
-        overwrite: Measure again what an earlier run measured.
-    """
+    options: Robustness
+    columns: Columns
+    rows: Sequence[str]
 
-    methods: MethodSpecs = ("grad-cam", "eigen-cam")
-    attacks: tuple[str | AttackCase | tuple[str, Attack], ...] = ("fgsm", "deepfool")
-    strengths: tuple[float, ...] = (8 / 255,)
-    places: PlaceRule = field(default_factory=PlaceRule)
-    validation_share: float = 0.2
-    batch_size: int = 16
-    seed: int = 0
-    overwrite: bool = False
+    @cached_property
+    def splits(self) -> Splits:
+        """Images with boxes: those on which thresholds are chosen, and the others."""
+        if self.columns["judged"].sum() < 2:  # nothing to choose thresholds on
+            return Splits(np.zeros(0, np.int64), np.arange(len(self.columns["row"])))
+        return self.options.splits(self.columns)
 
+    @cached_property
+    def reported(self) -> Bool[np.ndarray, " N"]:
+        """Images of the tables: all but those on which thresholds are chosen, and other entries of these images."""
+        names = self.columns["name"]
+        return ~np.isin(names, names[self.splits.validation])
 
-def study_robustness(
-    classifier: Classifier,
-    pictures: EvaluationSet,
-    *,
-    out: Path,
-    options: RobustnessOptions | None = None,
-    watch: Watch = unwatched,
-) -> MeasureRecord:
-    """Every method's maps of clean and attacked pictures, for the predicted and for the true class.
+    @cached_property
+    def cases(self) -> tuple[str, ...]:
+        """Clean images first, then the attacks."""
+        return ("clean", *(case.name for case in self.options.attacks))
 
-    Args:
-        classifier: The model, on its device.
-        pictures: The set; every picture needs a label, and those with boxes are localised.
-        out: Gets ``per_image.npz`` and, last, ``record.json``; a run that was stopped goes on there.
-        options: What to attack and measure.
-        watch: Told of progress.
+    @cached_property
+    def frozen(self) -> dict[str, int]:
+        """Row -> position of the threshold that suits its clean maps of the validation images."""
+        rows = self.rows if len(self.splits.validation) else ()
+        hits = {row: self._hits("clean", row)[self.splits.validation][:, None] for row in rows}
+        return {row: frozen_positions(one, self.options.shares)[0] for row, one in hits.items()}
 
-    Returns:
-        The record.
+    def hits(self, case: str, row: str) -> Float[np.ndarray, " N"]:
+        """1 where the box at the frozen threshold overlaps a true one by half or more, else 0; NaN without a box."""
+        if row not in self.frozen:
+            return np.full(len(self.columns["row"]), np.nan)
+        found = self._hits(case, row)[:, self.frozen[row]].astype(np.float64)
+        return np.where(self.columns["judged"].astype(bool), found, np.nan)
 
-    Raises:
-        OptionError: A method or an attack does not exist.
-        DataError: A picture has no label.
-    """
-    study = _Robustness(classifier.eval(), options or RobustnessOptions())
-    return run_study(study, classifier, pictures, out=out, watch=watch)
-
-
-class _Robustness:
-    """The study of one classifier."""
-
-    kind = "robustness"
-
-    def __init__(self, classifier: Classifier, options: RobustnessOptions) -> None:
-        self._options = options
-        self._classifier = classifier
-        self._explainer = Explainer(classifier)
-        self._source = ExplainerMaps(
-            classifier, options.methods, classes="both", explainer=self._explainer
-        )
-        self._cases = attack_cases(options.attacks, options.strengths)
-        self._score = scored(classifier)
-        self.batch_size, self.overwrite = options.batch_size, options.overwrite
-        self.seeds: tuple[int, ...] = (options.seed,)
-
-    @property
-    def facts(self) -> dict[str, str]:
-        """Methods with the class that they explain."""
-        return self._source.facts
-
-    @property
-    def layers(self) -> tuple[LayerChoice, ...]:
-        """Of the explainer."""
-        return self._explainer.layers
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """What changes the numbers of a picture."""
-        return {
-            "attacks": "; ".join(f"{case.name}: {_words(case)}" for case in self._cases),
-            "maps": str(self._options.places),
-            "thresholds": f"0, {self._options.places.step:g}, ... below 1",
-            "seed": str(self._options.seed),
-            "pictures at a time": str(self.batch_size),
+    def subset(self, case: str, name: str) -> Bool[np.ndarray, " N"]:
+        """Which reported images are of this kind."""
+        clean, after = self.columns["clean/predicted"], self.columns[f"{case}/predicted"]
+        chosen = {
+            "all": np.ones(len(clean), dtype=bool),
+            "misclassified clean": clean != self.columns["label"],
+            "flipped by the attack": clean != after,
         }
+        return chosen[name] & self.reported
 
-    def __call__(self, batch: EvaluationBatch, number: int) -> Measured:
-        """Places of the clean and the attacked maps, and what the attacks did."""
-        here = on_device(batch, next(iter(self._classifier.buffers())).device)
-        clean, predicted, problems = self._seen(here)
-        columns: dict[str, np.ndarray] = {"clean/predicted": predicted}
-        columns |= self._places("clean", clean, here)
-        for case in self._cases:
-            seed = _SEED_STEP * self._options.seed + number
-            attacked = case.run(self._score, here.images, here.labels, seed=seed)
-            maps, predicted, more = self._seen(replace(here, images=attacked.images))
-            problems += more
-            far = relative_perturbation(here.images, attacked.images)
-            columns[f"{case.name}/predicted"] = predicted
-            columns[f"{case.name}/perturbation"] = far.cpu().numpy()
-            columns[f"{case.name}/iterations"] = attacked.iterations.cpu().numpy()
-            columns |= self._places(case.name, maps, here)
-            columns |= _likeness(case.name, clean, maps)
-        return columns, problems
+    def all(self) -> tuple[dict[str, Any], ...]:
+        """Every table."""
+        narrow = [self._localisation(name) for name in _SUBSETS[1:]]
+        return (self._attacks(), *narrow, self._changes(), self._thresholds(), self._everything())
 
-    def tables(self, table: Table) -> tuple[dict[str, Any], ...]:
-        """Attacks, localisation by kind of picture, changes, thresholds, everything."""
-        return self._tables(table).all()
-
-    def curves(self, table: Table) -> tuple[Curves, ...]:
+    def charts(self) -> Iterator[Chart]:
         """Localisation over the strength, for attacks that were run at several strengths."""
-        tables = self._tables(table)
         families: dict[str, list[tuple[float, str]]] = {}
-        for case in self._cases:
-            name, _, strength = case.name.rpartition(" ")
-            if name and _is_number(strength):
-                families.setdefault(name, []).append((float(strength), case.name))
-        test = ~tables.validation
-        charts = []
+        for case in self.cases[1:]:
+            name, _, strength = case.rpartition(" ")
+            if name and strength.replace(".", "", 1).isdecimal():
+                families.setdefault(name, []).append((float(strength), case))
         for name, members in families.items():
             points = [(0.0, "clean"), *sorted(members)]
             series = {
-                row: [(x, float(np.nanmean(tables.hits(case, row)[test]))) for x, case in points]
-                for row in tables.rows
-                if not np.isnan(tables.hits("clean", row)[test]).all()
+                row: [
+                    (x, known_mean(self.hits(case, row)[self.reported], 6) or 0.0)
+                    for x, case in points
+                ]
+                for row in self.rows
             }
-            if len(members) > 1 and series:
-                charts.append(Curves(name, "strength", "share with IoU ≥ 0.5", series))
-        return tuple(charts)
+            if len(members) > 1:
+                yield Chart(name, "strength", "share with IoU ≥ 0.5", series)
 
-    def notes(self, table: Table) -> tuple[str, ...]:
-        """How to read the rows."""
-        tables = self._tables(table)
-        count = int(tables.validation.sum())
-        rest = len(table["row"]) - count
-        part = (
-            f"thresholds were chosen on {count} clean pictures; all tables report the other {rest}"
+    def _hits(self, case: str, row: str) -> np.ndarray:
+        """Whether the overlap is half or more, (N, T)."""
+        return self.options.hits(self.columns, f"{case}/{row}")[:, KNOWN]
+
+    def _attacks(self) -> dict[str, Any]:
+        """What each attack did to the predictions, the pixels and the boxes of all images."""
+        lines = [
+            [case, *self._outcome(case), *self._shares(case, self.reported)] for case in self.cases
+        ]
+        columns = ["attack", "images", "accuracy", "flipped", "ρ", "iterations", *self.rows]
+        caption = (
+            "Flipped: the prediction changed. ρ: mean length of the change over the length of the image (L2). "
+            f"Under each method, of all images: {_LOCALISED}"
         )
-        return (part, *_NOTES)
+        return table("Attacks and localisation", columns, lines, caption=caption)
 
-    def _tables(self, table: Table) -> AttackTables:
-        return AttackTables(
-            table,
-            self._source.rows,
-            tuple(case.name for case in self._cases),
-            self._options.places.thresholds,
-            self._options.validation_share,
-            self._options.seed,
+    def _localisation(self, subset: str) -> dict[str, Any]:
+        """Attacks × methods: share of images whose box is right, for one kind of image."""
+        found = {case: self.subset(case, subset) for case in self.cases}
+        lines = [
+            [case, int(some.sum()), *self._shares(case, some)]
+            for case, some in found.items()
+            if some.any()
+        ]
+        caption = _LOCALISED[0].upper() + _LOCALISED[1:]
+        return table(
+            f"Localisation, {subset}", ["attack", "images", *self.rows], lines, caption=caption
         )
 
-    def _seen(
-        self, batch: EvaluationBatch
-    ) -> tuple[Mapping[str, Tensor], np.ndarray, tuple[SetProblem, ...]]:
-        """Maps of these pictures, their predicted classes, and problems."""
-        found = self._source(batch)
-        assert found.logits is not None  # noqa: S101 - a source of ours runs the model
-        return found.maps, found.logits.argmax(1).cpu().numpy(), found.problems
+    def _changes(self) -> dict[str, Any]:
+        """How much localisation changes from the clean to the attacked image, pair by pair."""
+        lines = []
+        for case in self.cases[1:]:
+            for name in ("all", "flipped by the attack"):
+                some = self.subset(case, name)
+                for row in self.rows:
+                    change = self.hits(case, row)[some] - self.hits("clean", row)[some]
+                    lines.append([case, name, row, *self._interval(change)])
+        columns = ["attack", "subset", "method", "change", "low", "high", "images"]
+        caption = "Localisation on the attacked less that on the clean image, 95 % bootstrap of the pairs."
+        return table("Change of localisation", columns, lines, caption=caption)
 
-    def _places(
-        self, case: str, maps: Mapping[str, Tensor], batch: EvaluationBatch
-    ) -> dict[str, np.ndarray]:
-        """Where the maps of every row point."""
-        size = (batch.images.shape[-2], batch.images.shape[-1])
-        found = {
-            row: map_places(stack, batch.boxes, size=size, rule=self._options.places)
-            for row, stack in maps.items()
-        }
-        return {
-            f"{case}/{row}/{key}": values
-            for row, places in found.items()
-            for key, values in vars(places).items()
-        }
+    def _thresholds(self) -> dict[str, Any]:
+        """The frozen thresholds, and what the best one on the test images would have given."""
+        lines = []
+        for row, at in self.frozen.items():
+            hits, splits = self._hits("clean", row), self.splits
+            chosen = [self.options.shares[at], hits[splits.validation][:, at].mean()]
+            oracle = hits[splits.test].mean(0).max()
+            cells = [*chosen, known_mean(self.hits("clean", row)[self.reported]), oracle]
+            lines.append(
+                [row, *(None if cell is None else round(float(cell), 4) for cell in cells)]
+            )
+        columns = ["method", "threshold", "validation", "test, frozen", "test, oracle"]
+        caption = (
+            f"Chosen on {len(self.splits.validation)} clean images. Oracle: the threshold that is best on the test "
+            "images themselves, which no user can know."
+        )
+        return table("Thresholds", columns, lines, caption=caption)
+
+    def _everything(self) -> dict[str, Any]:
+        """Localisation with interval, pointing, energy and similarity of the maps: one line each."""
+        lines = []
+        for case in self.cases:
+            for name in _SUBSETS:
+                some = self.subset(case, name)
+                if some.any():
+                    lines += [[case, name, row, *self._cells(case, row, some)] for row in self.rows]
+        columns = ["attack", "subset", "method", "localisation", "low", "high", "images"]
+        columns += [title for _, title in (*_PLACES, *_SIMILARITY)]
+        caption = "Pearson and SSIM compare the map of the clean with that of the attacked image; 1 is unmoved."
+        return table("Robustness", columns, lines, caption=caption)
+
+    def _outcome(self, case: str) -> list[object]:
+        """Images, accuracy, share flipped, size of the change and iterations of one attack."""
+        some = self.reported
+        clean, label, after = (
+            self.columns[key][some] for key in ("clean/predicted", "label", f"{case}/predicted")
+        )
+        first = [len(label), known_mean(after == label)]
+        if case == "clean":
+            return [*first, None, None, None]
+        far, steps = (self.columns[f"{case}/{key}"][some] for key in ("perturbation", "iterations"))
+        counted = known_mean(steps) if (steps >= 0).all() else None
+        return [*first, known_mean(after != clean), known_mean(far), counted]
+
+    def _shares(self, case: str, some: np.ndarray) -> list[object]:
+        """Localisation of every method on some images."""
+        return [known_mean(self.hits(case, row)[some]) for row in self.rows]
+
+    def _cells(self, case: str, row: str, some: np.ndarray) -> list[object]:
+        """Localisation, pointing, energy and similarity on some images."""
+        keys = [key for key, _ in (*_PLACES, *_SIMILARITY)]
+        stored = [self.columns.get(f"{case}/{row}/{key}") for key in keys]
+        means = [None if values is None else known_mean(values[some]) for values in stored]
+        return [*self._interval(self.hits(case, row)[some]), *means]
+
+    def _interval(self, values: np.ndarray) -> list[object]:
+        return interval_cells(mean_of(values, seed=self.options.seed))[:4]
 
 
-def _likeness(
-    case: str, clean: Mapping[str, Tensor], attacked: Mapping[str, Tensor]
-) -> dict[str, np.ndarray]:
-    """How alike the raw maps are before and after."""
-    found = {row: map_stability(clean[row], attacked[row]) for row in clean}
+def _seen(
+    batch: EvaluationBatch, network: Subject
+) -> tuple[MapBatch, np.ndarray, list[ImageProblem]]:
+    """Maps of these images, their predicted classes, and problems."""
+    found = network(batch)
+    assert found.logits is not None  # noqa: S101 - the command asks for a model
+    return found, found.logits.argmax(1).cpu().numpy(), list(found.problems)
+
+
+def _similarity(case: str, clean: MapBatch, attacked: MapBatch) -> dict[str, np.ndarray]:
+    """How similar the raw maps are before and after."""
+    found = {row: map_stability(clean.maps[row], attacked.maps[row]) for row in clean.maps}
     return {
         f"{case}/{row}/{key}": getattr(stability, key).cpu().numpy()
         for row, stability in found.items()
-        for key in ("pearson", "ssim")
+        for key, _ in _SIMILARITY
     }
-
-
-def _words(case: AttackCase) -> str:
-    """What an attack is, without addresses in memory."""
-    function = getattr(case.attack, "func", case.attack)
-    given = getattr(case.attack, "keywords", {})
-    clip = {} if case.clip is None else {"clip": case.clip}
-    return f"{getattr(function, '__name__', type(function).__name__)} {dict(given) | clip}"
-
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdecimal()

@@ -1,4 +1,4 @@
-"""What may be said about ranking photos, and what is known of a finished ranking."""
+"""What may be said about ranking images, and what is known of a finished ranking."""
 
 __all__ = ["RankOptions", "RankRecord", "Ranked"]
 
@@ -6,51 +6,53 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from figureground.base.errors import OptionError, unknown_option
+from figureground.base.errors import OptionError
+from figureground.base.options import Options, option
 from figureground.base.record import Provenance
-from figureground.studies.photos import Failure
-
-_SCORES = ("softmax", "logit")
+from figureground.studies.failures import Failure
 
 
-@dataclass(frozen=True)
-class RankOptions:
+@dataclass(frozen=True, kw_only=True)
+class RankOptions(Options):
     """What to rank by, and how.
 
     Args:
         classes: Names or numbers of the classes sought; without any, all but ``background``.
         score: ``softmax``, the log odds of a class's probability, which has its order; or ``logit``.
-        top: How many photos come into ``top.csv`` and onto the contact sheet.
-        method: Of the maps on the sheet.
-        batch_size: Photos at a time; None chooses by the device.
-        device: ``cpu``, ``cuda``, …; None takes CUDA if there is one.
+        top: How many images come into ``top.csv`` and onto the contact sheet.
+        methods: The method of the maps on the sheet.
+        batch_size: Images at a time; None chooses by the device.
         workers: Threads that decode; None for one per core, at most 8.
-        part: Photos of a part, which a killed job does not do again.
         parquet: Whether the scores are written as Parquet too; None where pyarrow is installed.
+        unit: Images of a unit, which a killed job does not do again.
 
     Raises:
         OptionError: A name that does not exist, a number that cannot be, or Parquet without pyarrow.
     """
 
-    classes: tuple[str | int, ...] = ()
-    score: str = "softmax"
-    top: int = 200
-    method: str = "grad-cam"
-    batch_size: int | None = None
-    device: str | None = None
-    workers: int | None = None
-    part: int = 1024
-    parquet: bool | None = None
+    classes: tuple[str | int, ...] = option(
+        (), "Classes sought, by name or number, comma-separated. Default: all but background."
+    )
+    score: str = option(
+        "softmax", "softmax (log odds of the probability) or logit.", choices=("softmax", "logit")
+    )
+    top: int = option(200, "Images on the contact sheet and in top.csv.", least=1)
+    methods: str = option("grad-cam", "The method of the maps on the sheet.")
+    batch_size: int | None = option(None, "Images at a time. Default: by the device.", least=1)
+    workers: int | None = option(
+        None, "Threads that decode. Default: one per core, at most 8.", least=1
+    )
+    parquet: bool | None = option(
+        None, "Scores as Parquet too. Default: where pyarrow is installed."
+    )
+    unit: int = 1024
 
     def __post_init__(self) -> None:
-        if self.score not in _SCORES:
-            raise unknown_option("score", self.score, _SCORES)
+        super().__post_init__()
+        if self.unit < 1:
+            raise OptionError(f"unit must be at least 1, got {self.unit}")
         if self.parquet and not self.writes_parquet:
             raise OptionError("scores as Parquet need pyarrow: pip install 'figureground[parquet]'")
-        for name in ("top", "batch_size", "workers", "part"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                raise OptionError(f"{name} is at least 1, not {number}")
 
     @property
     def writes_parquet(self) -> bool:
@@ -60,7 +62,7 @@ class RankOptions:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A photo near the top.
+    """An image near the top.
 
     Args:
         path: Where it is.
@@ -83,9 +85,9 @@ class RankRecord:
         model: Name, preprocessing, device.
         classes: Names of the classes sought.
         score: What was ranked by.
-        images: Photos that were scored.
+        images: Images that were scored.
         skipped: How many of them an earlier run had scored.
-        failed: Photos that could not be used, with reasons.
+        failed: Images that could not be used, with reasons.
         top: The first ones, best first.
         seconds: Wall-clock time of this run, the sheet left out.
         provenance: Command, versions, machine.

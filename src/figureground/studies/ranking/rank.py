@@ -1,177 +1,203 @@
-"""Score every photo of a folder, keep the scores as they come, and explain the highest."""
+"""Score every image of a folder, store the scores as they come, and explain the highest."""
 
-__all__ = ["rank_photos"]
+__all__ = ["rank_images"]
 
-import csv
-import io
 import math
-import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from figureground.base.classes import class_logits, class_probabilities
 from figureground.base.errors import OptionError
-from figureground.base.record import provenance, write_atomically, write_json
-from figureground.capture.untouched import borrowed
-from figureground.metrics.classification.ranking import class_scores
+from figureground.base.identity import digest, file_identity, model_identity, shown
+from figureground.base.progress import Progress, no_progress
+from figureground.base.record import provenance, write_json
+from figureground.base.store import Store
+from figureground.data import find_images
+from figureground.metrics.classification import class_scores
 from figureground.models import Classifier
-from figureground.studies.batches import default_batch_size, placed
-from figureground.studies.explain import explain_photos
-from figureground.studies.job import Job
-from figureground.studies.options import ExplainOptions
-from figureground.studies.photos import Failure, Photo, load_photos
-from figureground.studies.places import shown
-from figureground.studies.progress import Watch, unwatched
+from figureground.models.classes import find_classes
+from figureground.models.predicting import (
+    chosen_device,
+    default_batch_size,
+    default_workers,
+    placed,
+)
+from figureground.studies.explain.explain import explain_images
+from figureground.studies.explain.options import ExplainOptions
+from figureground.studies.failures import Failure
+from figureground.studies.loading import LoadedImage, load_images
+from figureground.studies.models import load_model
 from figureground.studies.ranking.options import RankOptions, RankRecord
-from figureground.studies.ranking.parts import Part, Parts, Row
+from figureground.studies.ranking.scores import best, failures, write_scores, write_top
 
-_MOST_WORKERS, _MOST_CLASSES = 8, 50
+_MOST_CLASSES = 50
 _BACKGROUND = "background"
 
 
-def rank_photos(
-    classifier: Classifier,
-    paths: Sequence[Path],
+def rank_images(
+    model: str | Path | nn.Module,
+    images: str | Path | Sequence[str | Path],
     *,
-    out: Path,
+    out: Path | str,
     options: RankOptions | None = None,
-    watch: Watch = unwatched,
+    device: str | None = None,
+    progress: Progress = no_progress,
 ) -> RankRecord:
-    """Rank photos by the highest score of the classes sought, into a folder that a later run can continue.
+    """Rank images by the highest score of the classes sought, into a folder that a later run can continue.
 
-    ``out`` gets ``scores.csv`` (all photos in their order, as ``.parquet`` too where pyarrow is installed), ``top.csv``
-    (best first), ``top`` (the best photos explained) and, last, ``record.json``. Photos are decoded in threads while
-    the network runs; pictures are not kept, so memory does not grow with their number beyond their paths. However the
-    job is stopped, finished parts stay finished, and the next run ends with the same bytes as an undisturbed one.
+    ``out`` gets ``scores.csv`` (all images in their order, as ``.parquet`` too where pyarrow is installed), ``top.csv``
+    (best first), ``top`` (the best images explained) and, last, ``record.json``. Images are decoded in threads while
+    the network runs; memory does not grow with their number beyond their paths. However the job is stopped, finished
+    units stay finished, and the next run ends with the same bytes as an undisturbed one.
 
     Args:
-        classifier: The model; left where and as it was.
-        paths: The photos.
+        model: As for ``load_model``; a ready classifier is left where and as it was.
+        images: Files, folders or patterns; folders in folders are searched.
         out: The folder.
         options: What to rank by.
-        watch: Told of progress.
+        device: Where to compute; None takes CUDA where there is one.
+        progress: Called after every batch.
 
     Returns:
         The record.
 
     Raises:
-        OptionError: There is nothing to rank, or a class does not exist.
+        OptionError: A class does not exist, or the model has too many to seek all of them.
+        DataError: There is nothing to rank, or the folder holds something else.
     """
-    if not paths:
-        raise OptionError("no photo to rank")
-    chosen = options or RankOptions()
-    began = time.perf_counter()
-    _check_score(classifier, chosen)
-    numbers = _classes(classifier, chosen.classes)
+    classifier, paths = load_model(model).classifier, find_images(images, recursive=True)
+    chosen, folder, began = options or RankOptions(), Path(out), time.perf_counter()
+    if classifier.num_classes == 1 and chosen.score == "softmax":
+        raise OptionError(f"{classifier.name} has one output: rank by score 'logit'")
+    numbers, where = _classes(classifier, chosen.classes), chosen_device(device)
     names = [classifier.class_name(number) for number in numbers]
-    explained = ExplainOptions(
-        methods=(chosen.method,),
-        classes=list(numbers),
-        device=chosen.device,
-        workers=chosen.workers,
+    # the maps on the sheet do not change a score
+    job = digest(model_identity(classifier), numbers, chosen.score, chosen.batch_size)
+    units = _units(list(dict.fromkeys(paths)), chosen.unit)
+    wanted = {unit: digest(job, *map(file_identity, some)) for unit, some in units.items()}
+    store = Store(folder, kind="rank", job=job, wanted=wanted)
+    skipped = _score(
+        (classifier, where), store, units, numbers=numbers, options=chosen, progress=progress
     )
-    # not of the maps: another method on the sheet does not change a score
-    job = Job.of(classifier, ExplainOptions(classes=list(numbers)))
-    job = replace(job, digest=f"{job.digest} {chosen.score}")
-    unique = list(dict.fromkeys(paths))
-    parts = Parts(out, job, unique, names=names, size=chosen.part)
-    todo = sum(len(part.paths) for part in parts.todo)
-    watch(len(unique) - todo, len(unique))
-    _score(classifier, parts, numbers, options=chosen, watch=watch)
-    (out / "record.json").unlink(missing_ok=True)  # of an earlier ranking, whose scores now go
-    parts.finish(parquet=chosen.writes_parquet)
-    top = parts.best(chosen.top)
-    failed = tuple(Failure(row.path, row.problem) for row in parts.rows() if row.best is None)
+    store.begin()
+    write_scores(store, names, parquet=chosen.writes_parquet)
+    failed = failures(store)
     record = RankRecord(
-        model=_described(classifier, chosen),
-        classes=tuple(names), score=chosen.score, images=len(unique) - len(failed), skipped=len(unique) - todo,
-        failed=failed, top=top, seconds=round(time.perf_counter() - began, 3), provenance=provenance(),
-    )  # fmt: skip
-    _write_top(out / "top.csv", record)
-    by_text = {shown(path): path for path in unique}
-    if top:
-        explain_photos(
-            classifier, [by_text[one.path] for one in top], out=out / "top", options=explained
-        )
-    write_json(out / "record.json", record)
+        model=_described(classifier) | {"device": str(where)},
+        classes=tuple(names),
+        score=chosen.score,
+        images=sum(map(len, units.values())) - len(failed),
+        skipped=skipped,
+        failed=failed,
+        top=best(store, names, chosen.top),
+        seconds=round(time.perf_counter() - began, 3),
+        provenance=provenance(),
+    )
+    write_top(folder / "top.csv", record.top)
+    if record.top:
+        _explain(classifier, record, paths, out=folder / "top", options=chosen, device=device)
+    write_json(folder / "record.json", record)
     return record
 
 
-def _check_score(classifier: Classifier, options: RankOptions) -> None:
-    """Refuse to rank by a probability that is always 1."""
-    if classifier.num_classes == 1 and options.score == "softmax":
-        raise OptionError(f"{classifier.name} has one output: rank by score 'logit'")
+def _explain(
+    classifier: Classifier,
+    record: RankRecord,
+    paths: Sequence[Path],
+    *,
+    out: Path,
+    options: RankOptions,
+    device: str | None,
+) -> None:
+    """Maps of the classes sought on the best images."""
+    by_text = {shown(path): path for path in paths}
+    classes = _classes(classifier, options.classes)
+    explained = ExplainOptions(methods=(options.methods,), classes=classes, workers=options.workers)
+    first = [by_text[one.path] for one in record.top]
+    explain_images(classifier, first, out=out, options=explained, device=device)
 
 
-def _described(classifier: Classifier, options: RankOptions) -> dict[str, str]:
-    """The model as the record tells of it."""
-    return {
-        "name": classifier.name,
-        "preprocessing": repr(classifier.preprocessing),
-        "device": str(_device(options)),
-    }
+def _described(classifier: Classifier) -> dict[str, str]:
+    """The model as the record describes it."""
+    return {"name": classifier.name, "preprocessing": repr(classifier.preprocessing)}
+
+
+def _units(paths: Sequence[Path], size: int) -> dict[str, Sequence[Path]]:
+    """Images that are stored together, by the name of their unit."""
+    starts = range(0, len(paths), size)
+    return {f"{at:06d}": paths[start : start + size] for at, start in enumerate(starts)}
 
 
 def _classes(classifier: Classifier, wanted: Sequence[str | int]) -> list[int]:
     """Numbers of the classes sought."""
     if wanted:
-        return list(dict.fromkeys(classifier.class_index(one) for one in wanted))
-    names = classifier.class_names or ()
+        found = find_classes(classifier, list(wanted))
+        assert isinstance(found, list)  # noqa: S101 - of a list of classes it is one
+        return found
     count = classifier.num_classes or 0
-    found = [at for at in range(count) if not names or names[at].lower() != _BACKGROUND]
-    if not 1 <= len(found) <= _MOST_CLASSES:
-        raise OptionError(f"{classifier.name} has {len(found)} classes: say which are sought")
-    return found
+    if count == 1:
+        return [1]  # the positive class of a single logit
+    numbers = [at for at in range(count) if classifier.class_name(at).lower() != _BACKGROUND]
+    if not 1 <= len(numbers) <= _MOST_CLASSES:
+        raise OptionError(f"{classifier.name} has {len(numbers)} classes: say which are sought")
+    return numbers
 
 
 def _score(
-    classifier: Classifier, parts: Parts, numbers: list[int], *, options: RankOptions, watch: Watch
-) -> None:
-    """Do every part that is not done."""
-    device = _device(options)
-    size = options.batch_size or default_batch_size(device)
-    workers = options.workers or min(_MOST_WORKERS, os.cpu_count() or 1)
-    total = sum(len(part.paths) for part in parts.all)
-    paths = chain.from_iterable(part.paths for part in parts.todo)
-    photos = load_photos(paths, classifier.preprocessing, workers=workers, ahead=max(64, 2 * size))
-    waiting = list(reversed(parts.todo))
-    done = total - sum(len(part.paths) for part in parts.todo)
-    rows: list[Row] = []
-    with placed(classifier, device), borrowed(classifier), closing(photos):
-        groups = _groups(photos, [len(part.paths) for part in parts.todo], size)
-        for items, logits in _answered(classifier, groups, device):
-            rows += _rows(items, logits, numbers, score=options.score)
+    network: tuple[Classifier, torch.device],
+    store: Store,
+    units: Mapping[str, Sequence[Path]],
+    *,
+    numbers: list[int],
+    options: RankOptions,
+    progress: Progress,
+) -> int:
+    """Do every unit that is not done, and store it when its last image is scored; how many images were done before."""
+    (classifier, device), total = network, sum(map(len, units.values()))
+    waiting, columns = store.unfinished(), []
+    counts = [len(units[unit]) for unit in waiting]
+    size, skipped = options.batch_size or default_batch_size(device), total - sum(counts)
+    done = skipped
+    progress("ranking", done, total)
+    images = load_images(
+        chain.from_iterable(units[unit] for unit in waiting),
+        classifier.preprocessing,
+        workers=default_workers(options.workers),
+        waiting=max(64, 2 * size),
+    )
+    with placed(classifier, device), closing(images):
+        for items, logits in _predicted(classifier, _groups(images, counts, size), device):
+            columns.append(_columns(items, logits, numbers, score=options.score))
             done += len(items)
-            rows = _kept(parts, waiting, rows)
-            watch(done, total)
-
-
-def _kept(parts: Parts, waiting: list[Part], rows: list[Row]) -> list[Row]:
-    """Write the parts that are complete; the rows that are left."""
-    while waiting and len(rows) >= len(waiting[-1].paths):
-        part = waiting.pop()
-        parts.write(part, rows[: len(part.paths)])
-        rows = rows[len(part.paths) :]
-    return rows
+            if sum(len(one["path"]) for one in columns) == len(units[waiting[0]]):
+                joined = {
+                    name: np.concatenate([one[name] for one in columns]) for name in columns[0]
+                }
+                store.add_columns(waiting.pop(0), joined)
+                columns = []
+            progress("ranking", done, total)
+    return skipped
 
 
 def _groups(
-    photos: Iterator[Photo | Failure], counts: Iterable[int], size: int
-) -> Iterator[list[Photo | Failure]]:
-    """Photos in their order, up to ``size`` usable ones at a time, and never of two parts."""
-    # a network rounds by the size of its batch: a part must have the same ones whenever it is done
+    images: Iterator[LoadedImage | Failure], counts: Iterable[int], size: int
+) -> Iterator[list[LoadedImage | Failure]]:
+    """Images in their order, up to ``size`` usable ones at a time, and never of two units."""
+    # a network rounds by the size of its batch: a unit must have the same ones whenever it is done
     for count in counts:
-        group: list[Photo | Failure] = []
+        group: list[LoadedImage | Failure] = []
         usable = 0
-        for one in islice(photos, count):
+        for one in islice(images, count):
             group.append(one)
-            usable += isinstance(one, Photo)
+            usable += isinstance(one, LoadedImage)
             if usable == size or len(group) == 4 * size:
                 yield group
                 group, usable = [], 0
@@ -179,14 +205,14 @@ def _groups(
             yield group
 
 
-def _answered(
-    classifier: Classifier, groups: Iterable[list[Photo | Failure]], device: torch.device
-) -> Iterator[tuple[list[Photo | Failure], Tensor]]:
+def _predicted(
+    classifier: Classifier, groups: Iterable[list[LoadedImage | Failure]], device: torch.device
+) -> Iterator[tuple[list[LoadedImage | Failure], Tensor]]:
     """Each group and its logits, on the CPU; the next one is under way before a device is waited for."""
-    before: tuple[list[Photo | Failure], Tensor] | None = None
+    before: tuple[list[LoadedImage | Failure], Tensor] | None = None
     for group in groups:
-        pixels = [one.pixels for one in group if isinstance(one, Photo)]
-        logits = torch.zeros(0, 1)
+        pixels = [one.pixels for one in group if isinstance(one, LoadedImage)]
+        logits = torch.zeros(0, classifier.num_classes or 1)
         if pixels:
             images = torch.stack(pixels).to(device, non_blocking=True).float().div_(255)
             with torch.inference_mode():
@@ -198,42 +224,34 @@ def _answered(
         yield before[0], before[1].cpu()
 
 
-def _rows(
-    items: Sequence[Photo | Failure], logits: Tensor, numbers: list[int], *, score: str
-) -> list[Row]:
-    """What the parts keep of each item."""
-    scores: list[list[float]] = []
-    shares: list[list[float]] = []
-    if len(logits):
-        scores = class_scores(logits.float(), score)[:, numbers].tolist()
-        shares = logits.double().softmax(1)[:, numbers].tolist()
-    found, row = [], 0
+def _columns(
+    items: Sequence[LoadedImage | Failure], logits: Tensor, numbers: list[int], *, score: str
+) -> dict[str, Any]:
+    """What is stored of each image: the best class among those sought, -1 where the image could not be used."""
+    scores = (
+        class_scores(class_logits(logits.float()), score)[:, numbers].tolist()
+        if len(logits)
+        else []
+    )
+    shares = class_probabilities(logits.double())[:, numbers].tolist()
+    nothing = [math.nan] * len(numbers)
+    found: dict[str, list[Any]] = {
+        name: [] for name in ("path", "best", "probability", "scores", "problem")
+    }
+    row = -1
     for item in items:
+        mine, problem, path = nothing, "", ""
         if isinstance(item, Failure):
-            found.append(Row(item.path, problem=item.reason or "cannot be used"))
-            continue
-        mine = scores[row]
-        if not all(map(math.isfinite, mine)):
-            found.append(Row(shown(item.path), problem="the model's answer is no number"))
+            path, problem = item.path, item.reason or "cannot be used"
+        else:
             row += 1
-            continue
-        best = mine.index(max(mine))
-        found.append(Row(shown(item.path), best, shares[row][best], tuple(mine)))
-        row += 1
-    return found
-
-
-def _write_top(path: Path, record: RankRecord) -> None:
-    """The best photos as a table."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["rank", "path", "score", "class", "probability"])
-    for rank, one in enumerate(record.top, start=1):
-        writer.writerow(
-            [rank, one.path, f"{one.score:.7g}", one.class_name, f"{one.probability:.6g}"]
-        )
-    write_atomically(path, text.getvalue().encode("utf-8", "replace"))
-
-
-def _device(options: RankOptions) -> torch.device:
-    return torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            path, mine = shown(item.path), scores[row]
+            problem = "" if all(map(math.isfinite, mine)) else "the model's output is not finite"
+        at = -1 if problem else mine.index(max(mine))
+        share = math.nan if problem else shares[row][at]
+        for name, value in zip(found, (path, at, share, mine, problem), strict=True):
+            found[name].append(value)
+    kinds = {"path": np.str_, "best": np.int64, "problem": np.str_}
+    return {
+        name: np.array(values, dtype=kinds.get(name, np.float64)) for name, values in found.items()
+    }

@@ -1,4 +1,4 @@
-"""One folder for each training algorithm: its card, its plain pieces, and what it does at the five moments."""
+"""One folder for each training algorithm: its card, its plain pieces, and what it does at the loop's hooks."""
 
 __all__ = ["ALGORITHMS", "make_algorithms", "resolved"]
 
@@ -33,6 +33,9 @@ def make_algorithms(recipe: Recipe, num_classes: int) -> list[Algorithm]:
 
     Returns:
         The algorithms.
+
+    Raises:
+        OptionError: An unknown algorithm, an unknown option of one, or a value that does not fit.
     """
     return [
         ALGORITHMS[name](_options(name, options), num_classes)
@@ -49,6 +52,9 @@ def resolved(recipe: Recipe) -> Recipe:
 
     Returns:
         The full recipe.
+
+    Raises:
+        OptionError: An unknown algorithm, an unknown option of one, or a value that does not fit.
     """
     entries: list[dict[str, dict[str, Any]]] = [
         {name: _options(name, options).model_dump(mode="json")}

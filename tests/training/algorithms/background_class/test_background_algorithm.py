@@ -41,16 +41,16 @@ def batches_of(run, algorithm, steps):
     return found
 
 
-def test_backgrounds_follow_the_pictures_of_plain_training(begun, pictures):
-    run, algorithm = begun(options(ratio=0.5), pad=1, mirror=True)
+def test_backgrounds_follow_the_images_of_plain_training(begun, data):
+    run, algorithm = begun(options(ratio=0.5), crop_padding=1, flip=True)
     plain = list(run.batches.epoch(0))
     for mixed, before in zip(batches_of(run, algorithm, 4), plain, strict=True):
         assert len(mixed) == 12
         assert torch.equal(mixed.images[:8], before.images)
         assert torch.equal(mixed.labels, torch.cat([before.labels, torch.full((4,), 3)]))
-        assert mixed.rows[8:].tolist() == [-1] * 4
-        assert mixed.geometry is not None
-        assert len(mixed.geometry.top) == 12
+        assert mixed.indices[8:].tolist() == [-1] * 4
+        assert mixed.crops is not None
+        assert len(mixed.crops.top) == 12
 
 
 def test_the_pool_is_gone_through_in_a_random_order_again_and_again(begun):
@@ -61,17 +61,16 @@ def test_the_pool_is_gone_through_in_a_random_order_again_and_again(begun):
         for value in batch.images[8:, 0, 0, 0]
     ]
     assert len(drawn) == 16
-    for pool in range(3):
-        assert sorted(drawn[5 * pool : 5 * pool + 5]) == [0, 1, 2, 3, 4]
+    passes = [drawn[start : start + 5] for start in (0, 5, 10)]
+    assert all(sorted(one) == [0, 1, 2, 3, 4] for one in passes)
+    assert len({tuple(one) for one in passes}) == 3
     run.step = 2
     again = algorithm.change_batch(list(run.batches.epoch(0))[2], run)
     assert [round(float(v) * 255) for v in again.images[8:, 0, 0, 0]] == drawn[8:12]
 
 
-@pytest.mark.parametrize(
-    ("words", "count"), [({}, 1), ({"ratio": 1.0}, 8), ({"fraction": 0.2}, 2), ({"ratio": 0.01}, 1)]
-)
-def test_the_number_of_backgrounds_follows_ratio_or_fraction(words, count, begun):
+@pytest.mark.parametrize(("words", "count"), [({}, 1), ({"ratio": 1.0}, 8), ({"ratio": 0.01}, 1)])
+def test_the_number_of_backgrounds_follows_the_ratio(words, count, begun):
     run, algorithm = begun(options(**words))
     assert algorithm.per_batch == count
     assert len(batches_of(run, algorithm, 1)[0]) == 8 + count
@@ -87,7 +86,16 @@ def test_the_loss_is_cross_entropy_over_one_output_more(begun):
     torch.testing.assert_close(found["background_class"], F.cross_entropy(outputs, batch.labels))
 
 
-def test_rivals_have_no_output_more_and_see_the_same_pictures(begun):
+def test_labels_of_all_outputs_are_smoothed_as_the_recipe_says(begun):
+    run, algorithm = begun(options(ratio=0.5), label_smoothing=0.2)
+    batch = batches_of(run, algorithm, 1)[0]
+    outputs = run.network(batch.images)
+    found = algorithm.change_losses({}, outputs, batch, run)["background_class"]
+    wanted = F.cross_entropy(outputs, batch.labels, label_smoothing=0.2)
+    torch.testing.assert_close(found, wanted)
+
+
+def test_rivals_have_no_output_more_and_see_the_same_images(begun):
     run, algorithm = begun(options(ratio=0.5, objective="uniform", lam=0.7))
     assert algorithm.extra_outputs == 0
     batch = batches_of(run, algorithm, 1)[0]
@@ -126,13 +134,15 @@ def test_backgrounds_that_the_data_bring_are_unlabelled_for_a_rival(begun, recip
     run, algorithm = begun(BackgroundClassOptions(objective="uniform"))
     algorithm.pool = None
     images = run.batches.images[:3]
-    batch = run.batches.made(images, torch.tensor([0, 3, 2]), rows=torch.arange(3), geometry=None)
+    batch = run.batches.make_of(
+        images, torch.tensor([0, 3, 2]), indices=torch.arange(3), crops=None
+    )
     assert algorithm.change_batch(batch, run).labels.tolist() == [0, -1, 2]
 
 
-def test_a_pool_must_be_shared_evenly(start, recipe, network, pictures, tmp_path):
+def test_a_pool_must_be_shared_evenly(start, recipe, network, data, tmp_path):
     run = start(recipe(), network(4), tmp_path)
-    run.batches = Batches(pictures[0], pictures[1], 8, 0, world=2)
+    run.batches = Batches(data[0], data[1], 8, 0, world=2)
     with pytest.raises(OptionError, match="2 processes cannot share 3 backgrounds a batch"):
         BackgroundClass(options(ratio=0.375), 3, POOL).prepare(run)
 
@@ -140,8 +150,6 @@ def test_a_pool_must_be_shared_evenly(start, recipe, network, pictures, tmp_path
 def test_options_without_effect_are_refused():
     with pytest.raises(ValueError, match="needs pools"):
         BackgroundClassOptions(ratio=1.0)
-    with pytest.raises(ValueError, match="not both"):
-        options(ratio=1.0, fraction=0.5)
 
 
 def test_label_smoothing_is_refused_where_an_objective_has_none(begun):
@@ -149,7 +157,7 @@ def test_label_smoothing_is_refused_where_an_objective_has_none(begun):
         begun(options(objective="uniform"), label_smoothing=0.1)
 
 
-def test_a_folder_becomes_pictures_of_the_size_and_colours_of_training(tmp_path):
+def test_a_folder_becomes_images_of_the_size_and_colours_of_training(tmp_path):
     (tmp_path / "inner").mkdir()
     Image.new("RGB", (8, 4), (255, 0, 0)).save(tmp_path / "a.png")
     Image.new("L", (4, 8), 7).save(tmp_path / "inner" / "b.png")
@@ -160,12 +168,12 @@ def test_a_folder_becomes_pictures_of_the_size_and_colours_of_training(tmp_path)
     assert grey[:, 0, 0, 0].tolist() == [76, 7, 7]
 
 
-def test_of_a_finished_pool_only_the_pictures_to_train_on_are_taken(tmp_path):
+def test_of_a_finished_pool_only_the_images_to_train_on_are_taken(tmp_path):
     record = build_pool(Concat(Monochrome(levels=tuple(range(10)), side=4)), tmp_path / "pool")
     kept = read_pool(tmp_path / "pool")
     found = load_pool([str(tmp_path / "pool")], shape=(3, 4, 4), seed=0)
     assert found[:, :, 0, 0].tolist() == [kept[row][0, 0].tolist() for row in range(len(kept))]
-    assert 0 < len(found) < len(record.pictures)
+    assert 0 < len(found) < len(record.images)
 
 
 def test_a_data_sets_own_backgrounds_are_taken():

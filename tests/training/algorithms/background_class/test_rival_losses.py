@@ -9,13 +9,11 @@ from figureground.base.errors import OptionError, ShapeError
 from figureground.training.algorithms.background_class.losses import GroupedLoss
 from figureground.training.algorithms.background_class.rival_losses import (
     EnergyMarginLoss,
-    EntropicOpenSetLoss,
-    ObjectosphereLoss,
     UniformOELoss,
 )
 
 K = 3
-LOSSES = [UniformOELoss(K), EnergyMarginLoss(K, m_in=-3.0, m_out=-1.0), EntropicOpenSetLoss(K)]
+LOSSES = [UniformOELoss(K), EnergyMarginLoss(K, m_in=-3.0, m_out=-1.0)]
 each = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: type(loss).__name__)
 Row = list[float]
 
@@ -89,47 +87,12 @@ def test_hinges_leave_energies_on_their_side_alone():
     torch.testing.assert_close(hinges(logits, target), plain(logits, target))
 
 
-def test_the_entropic_open_set_loss_counts_every_sample_the_same():
-    logits, target = _batch()
-    known, background = _groups(logits, target, _cross_entropy, _to_uniform)
-    loss = EntropicOpenSetLoss(K)(logits, target)
-    assert loss.item() == pytest.approx(_mean(known + background), abs=1e-12)
-
-
-def test_a_background_with_equal_logits_is_where_uniform_losses_are_least():
+def test_a_background_with_equal_logits_is_where_the_uniform_loss_is_least():
     logits = torch.zeros(1, K, requires_grad=True)
-    for loss in (UniformOELoss(K, lam=1.0), EntropicOpenSetLoss(K)):
-        value = loss(logits, torch.tensor([-1]))
-        (gradient,) = torch.autograd.grad(value, logits)
-        assert value.item() == pytest.approx(math.log(K))
-        assert gradient.abs().max() < 1e-7
-
-
-def test_the_objectosphere_pulls_known_features_out_and_backgrounds_to_zero():
-    logits, target = _batch(4)
-    features = torch.tensor([[3.0, 4], [3, 4], [30, 40], [0, 0]], dtype=torch.float64)
-    features.requires_grad_()
-    target = torch.tensor([0, K, 1, 2])
-    loss = ObjectosphereLoss(K, xi=10.0, lam=0.1, reduction="none")
-    added = loss(logits, target, features) - EntropicOpenSetLoss(K, reduction="none")(
-        logits, target
-    )
-    torch.testing.assert_close(added, added.new_tensor([2.5, 2.5, 0.0, 10.0]))
-    (gradient,) = torch.autograd.grad(added.sum(), features)
-    assert gradient.isfinite().all()
-    assert gradient[0].lt(0).all()  # a step against it makes the known longer
-    assert gradient[1].gt(0).all()  # and the background shorter
-    assert gradient[2:].abs().max() == 0
-    assert (ObjectosphereLoss(K).xi, ObjectosphereLoss(K).lam) == (10.0, 1e-4)
-
-
-def test_the_objectosphere_asks_for_features():
-    logits, target = _batch()
-    with pytest.raises(ShapeError, match="needs features of 7 samples: none"):
-        ObjectosphereLoss(K)(logits, target)
-    unchecked = ObjectosphereLoss.forward.__wrapped__  # type: ignore[attr-defined]
-    with pytest.raises(ShapeError, match="needs features of 7 samples: 6"):
-        unchecked(ObjectosphereLoss(K), logits, target, logits[:6])
+    value = UniformOELoss(K, lam=1.0)(logits, torch.tensor([-1]))
+    (gradient,) = torch.autograd.grad(value, logits)
+    assert value.item() == pytest.approx(math.log(K))
+    assert gradient.abs().max() < 1e-7
 
 
 @each
@@ -169,5 +132,3 @@ def test_impossible_options_are_refused():
         EnergyMarginLoss(K, lam=float("nan"))
     with pytest.raises(OptionError, match=r"m_in must not be above m_out, got -5\.0 and -7\.0"):
         EnergyMarginLoss(K, m_in=-5.0)
-    with pytest.raises(OptionError, match="xi must not be negative"):
-        ObjectosphereLoss(K, xi=-1.0)

@@ -9,7 +9,8 @@ from torch import nn
 
 from figureground.base.errors import DataError, OptionError
 from figureground.base.record import read_json
-from figureground.training import ClusterPseudoLabeler, PseudoLabels, fit
+from figureground.training import fit
+from figureground.training.algorithms.background_splitting import ClusterPseudoLabeler, PseudoLabels
 from figureground.training.algorithms.background_splitting.algorithm import BackgroundSplitting
 from figureground.training.algorithms.background_splitting.losses import main_loss
 from figureground.training.algorithms.background_splitting.options import (
@@ -64,7 +65,7 @@ def test_the_term_is_that_of_the_heads_logits_on_the_same_pass(
     features = run.network[:-1](batch.images)
     logits = run.extras["background_splitting"](features)
     torch.testing.assert_close(
-        losses["pseudo_classes"], 0.5 * F.cross_entropy(logits, pseudo.hard[batch.rows])
+        losses["pseudo_classes"], 0.5 * F.cross_entropy(logits, pseudo.hard[batch.indices])
     )
     torch.testing.assert_close(losses["cross_entropy"], F.cross_entropy(outputs, batch.labels))
     slope = torch.autograd.grad(losses["pseudo_classes"], run.network[0].weight)[0]
@@ -117,7 +118,7 @@ def test_another_main_loss_takes_the_place_of_the_plain_one(name, start, recipe,
     assert list(losses) == [name.replace("-", "_")]
     torch.testing.assert_close(losses[name.replace("-", "_")], loss(outputs, batch.labels))
     if name == "binary":
-        # 33: a class without pictures, here the background, counts as one
+        # 33: a class without images, here the background, counts as one
         shares = torch.tensor([int((labels == c).sum()) / 33 for c in range(3)])
         torch.testing.assert_close(run.network[-1].bias[:3].sigmoid().detach(), shares)
     with pytest.raises(OptionError, match="label smoothing"):
@@ -133,18 +134,18 @@ def test_a_frozen_trunk_stays_and_its_last_layer_learns(start, recipe, network, 
         assert torch.equal(value, after[name]) == (not name.startswith("6."))
 
 
-def test_every_batch_gets_rare_pictures_where_wanted(start, recipe, network, tmp_path):
+def test_every_batch_gets_rare_images_where_wanted(start, recipe, network, tmp_path):
     algorithm = splitting(aux_weight=0.0, extra_positives=5)
-    run = start(recipe(), network(4), tmp_path, algorithms=[algorithm], pad=1)
+    run = start(recipe(), network(4), tmp_path, algorithms=[algorithm], crop_padding=1)
     run.batches.labels[2:] = 3
     algorithm.prepare(run)
     batch = algorithm.change_batch(next(run.batches.epoch(0)), run)
     assert len(batch) == 13
-    assert set(batch.rows[8:].tolist()) == {0, 1}
-    assert torch.equal(batch.labels[8:], run.batches.labels[batch.rows[8:]])
-    assert algorithm.facts()["extra_positives"] == 5
+    assert set(batch.indices[8:].tolist()) == {0, 1}
+    assert torch.equal(batch.labels[8:], run.batches.labels[batch.indices[8:]])
+    assert algorithm.description()["extra_positives"] == 5
     run.batches.labels[:] = 3
-    with pytest.raises(DataError, match="no training picture is of a rare class"):
+    with pytest.raises(DataError, match="no training image is of a rare class"):
         algorithm.prepare(run)
 
 
@@ -167,9 +168,9 @@ def test_the_teacher_is_asked_once_and_its_classifier_begins_the_head(
     run = start(recipe(), network(4), tmp_path / "run", algorithms=[algorithm])
     assert run.extras["background_splitting"].out_features == 7
     assert algorithm.labels.num_classes == 7
-    assert algorithm.facts()["class_counts"][3] == 0
+    assert algorithm.description()["class_counts"][3] == 0
     stored = read_json(tmp_path / "run" / "pseudo_labels.json")
-    assert stored["perplexity"] == pytest.approx(algorithm.facts()["perplexity"])
+    assert stored["perplexity"] == pytest.approx(algorithm.description()["perplexity"])
     assert len(list((tmp_path / "cache").glob("pseudo-*.npz"))) == 1
     soft = splitting(**options, pseudo="soft", temperature=2.0, permuted=True)
     other = start(recipe(), network(4), tmp_path / "soft", algorithms=[soft])
@@ -177,7 +178,17 @@ def test_the_teacher_is_asked_once_and_its_classifier_begins_the_head(
     fit(other)
 
 
-def test_clusters_are_kept_so_that_a_resumed_run_has_the_same_ones(
+def test_permuted_labels_are_the_same_ones_on_other_images(start, recipe, network, tmp_path):
+    found = []
+    for permuted in (False, True):
+        algorithm = splitting(clusters=3, permuted=permuted, cache=str(tmp_path / "cache"))
+        start(recipe(), network(4), tmp_path / str(permuted), algorithms=[algorithm])
+        found.append(algorithm.labels.hard)
+    assert not torch.equal(found[0], found[1])
+    assert found[0].sort().values.tolist() == found[1].sort().values.tolist()
+
+
+def test_clusters_are_cached_so_that_a_resumed_run_has_the_same_ones(
     start, recipe, network, tmp_path, monkeypatch
 ):
     found = []
@@ -192,12 +203,12 @@ def test_clusters_are_kept_so_that_a_resumed_run_has_the_same_ones(
 
 
 def test_a_teacher_that_fits_gives_its_last_layer():
-    algorithm = splitting(teacher={"name": "y", "pretrained": True})
+    algorithm = splitting(teacher="source:y")
     teacher: Any = Teacher(nn.Sequential(nn.Flatten(), nn.Linear(4, 9)), algorithm.chosen)
     assert teacher.outputs == 9
     assert teacher.classifier(4) is teacher.network[1]
     assert teacher.classifier(5) is None
-    fresh = splitting(teacher={"name": "y", "pretrained": True}, aux_init="fresh")
+    fresh = splitting(teacher="source:y", aux_init="fresh")
     assert Teacher(teacher.network, fresh.chosen).classifier(4) is None
 
 
@@ -210,14 +221,12 @@ def test_options_that_would_do_nothing_are_refused():
         BackgroundSplittingOptions(afterwards="scaled", fixed_logit=0.0)
 
 
-def test_a_teacher_that_was_never_trained_is_refused():
-    with pytest.raises(ValueError, match="timm:resnet18 is untrained"):
-        splitting(teacher={"name": "timm:resnet18"})
-    with pytest.raises(
-        ValueError, match=r"a network is \{name: 'timm:resnet18', pretrained: true\}"
-    ):
-        splitting(teacher="timm:resnet18")
-    assert splitting(teacher={"name": "my.py:build"}).chosen.kind == "hard"
+def test_ldam_weights_classes_after_the_deferred_share_of_the_run(start, recipe, network, tmp_path):
+    algorithm = splitting(main="ldam", aux_weight=0.0, deferred=0.5)
+    run = start(recipe(), network(4), tmp_path, algorithms=[algorithm])
+    seen = []
+    fit(run, progress=lambda *_: seen.append(algorithm.loss.main.reweighted))
+    assert seen == [False] * 4 + [True] * 4
 
 
 def test_numbers_of_the_main_loss_come_from_the_recipe(start, recipe, network, tmp_path):
@@ -270,7 +279,7 @@ def test_a_fixed_logit_trains_the_rest_as_a_constant_column_would(start, recipe,
         torch.testing.assert_close(found[:3] if name.startswith("6.") else found, value)
 
 
-def test_added_pictures_that_processes_cannot_share_are_refused(start, recipe, network, tmp_path):
+def test_added_images_that_processes_cannot_share_are_refused(start, recipe, network, tmp_path):
     algorithm = splitting(aux_weight=0.0, extra_positives=3)
     with pytest.raises(OptionError, match="2 processes cannot share 3 extra_positives"):
         start(recipe(), network(4), tmp_path, algorithms=[algorithm], world=2)

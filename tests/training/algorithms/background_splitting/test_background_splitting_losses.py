@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from figureground.base.errors import HeadError, OptionError, ShapeError
-from figureground.training import BackgroundSplitHeads, BackgroundSplitLoss, MergedHead
 from figureground.training.algorithms.background_splitting import (
+    BackgroundSplitHeads,
+    BackgroundSplitLoss,
     BinaryLoss,
     ClassBalancedLoss,
     FocalLoss,
@@ -62,6 +63,8 @@ def test_the_auxiliary_head_begins_as_a_copy_of_the_teachers_classifier():
     assert torch.equal(without.bias, torch.zeros(7))
     with pytest.raises(ShapeError, match=r"\(7, 5\), the auxiliary head \(6, 5\)"):
         BackgroundSplitHeads(5, 1, 6, aux_init=teacher)
+    with pytest.raises(OptionError, match="pseudo-classes for an aux_init; got 1 and 0"):
+        BackgroundSplitHeads(5, 1, 0, aux_init=teacher)
 
 
 def test_cosine_logits_do_not_depend_on_lengths():
@@ -75,7 +78,7 @@ def test_cosine_logits_do_not_depend_on_lengths():
 
 
 def test_heads_without_rare_classes_are_refused():
-    with pytest.raises(OptionError, match="0 rare classes"):
+    with pytest.raises(OptionError, match="got 0 and "):
         BackgroundSplitHeads(5, 0, 3)
 
 
@@ -91,7 +94,7 @@ def test_the_total_is_the_official_loss_on_a_batch_with_unlabelled_rows():
 
 
 @pytest.mark.parametrize(("where", "taken"), [("all", 6), ("background", 2), ("labeled", 4)])
-def test_the_auxiliary_loss_takes_the_pictures_that_it_is_told_to(where, taken):
+def test_the_auxiliary_loss_takes_the_images_that_it_is_told_to(where, taken):
     labels = torch.tensor([0, 2, -1, 2, 1, -1])
     loss = BackgroundSplitLoss(aux_on=where, aux_weight=1.0)
     aux = drawn(6, 4).requires_grad_()
@@ -168,7 +171,7 @@ def test_focal_loss_scales_by_the_power_of_the_missing_probability():
     torch.testing.assert_close(FocalLoss(2.0)(main, labels), torch.tensor(sum(each) / 9).double())
 
 
-def test_a_picture_that_is_certain_has_a_finite_focal_gradient():
+def test_an_image_that_is_certain_has_a_finite_focal_gradient():
     main: Any = torch.tensor([[200.0, 0.0]], requires_grad=True)
     FocalLoss(0.5)(main, torch.tensor([0])).backward()
     assert main.grad.isfinite().all()
@@ -221,21 +224,6 @@ def test_soft_targets_that_are_one_hot_are_hard_ones():
     assert int(soft_out.num_aux) == 4
 
 
-def test_the_merged_heads_background_is_the_sum_of_its_parts():
-    head = MergedHead(5, 2, 6).double()
-    features = drawn(7, 5)
-    main, parts = head(features)
-    joint = head.linear(features).softmax(1)
-    torch.testing.assert_close(main.softmax(1)[:, 2], joint[:, 2:].sum(1))
-    torch.testing.assert_close(main.softmax(1)[:, :2], joint[:, :2])
-    labels, pseudo = torch.full((7,), 2), torch.arange(7) % 6
-    out = BackgroundSplitLoss(aux_weight=1.0, aux_on="background")(
-        main, parts, labels, pseudo=pseudo
-    )
-    wanted = F.cross_entropy(head.linear(features), pseudo + 2)
-    torch.testing.assert_close(out.total, wanted)
-
-
 def test_splitting_a_class_never_lowers_the_fisher_information():
     """Of the feature, in a model whose outputs are a softmax of a linear map: enumerated over the outcomes."""
     for seed in range(20):
@@ -257,7 +245,7 @@ def test_unknown_names_and_absent_counts_are_refused():
         main_loss("fokal")
     with pytest.raises(OptionError, match="needs class_counts"):
         BackgroundSplitLoss("ldam")
-    with pytest.raises(OptionError, match="set of pictures"):
+    with pytest.raises(OptionError, match="set of images"):
         BackgroundSplitLoss(aux_on="some")
     with pytest.raises(OptionError, match="negative"):
         BackgroundSplitLoss(aux_weight=-1.0)

@@ -9,7 +9,11 @@ from sklearn.metrics import mutual_info_score
 from torch import nn
 
 from figureground.base.errors import DataError, HeadError, OptionError, ShapeError
-from figureground.training import ClusterPseudoLabeler, PseudoLabeler, PseudoLabels
+from figureground.training.algorithms.background_splitting import (
+    ClusterPseudoLabeler,
+    PseudoLabeler,
+    PseudoLabels,
+)
 from figureground.training.algorithms.background_splitting.features import (
     last_linear,
     outputs_and_features,
@@ -34,85 +38,85 @@ class Counting(nn.Module):
 
 
 @pytest.fixture
-def pictures() -> torch.Tensor:
+def pixels() -> torch.Tensor:
     return torch.randint(0, 256, (23, 3, 2, 2), generator=numbers(0), dtype=torch.uint8)
 
 
-def test_labels_are_the_teachers_answers_in_evaluation_mode_whatever_the_batches(pictures):
+def test_labels_are_the_teachers_predictions_in_evaluation_mode_whatever_the_batches(pixels):
     teacher = Counting().train()
-    found = PseudoLabeler(teacher, soft=True, temperature=2.0, batch_size=4).label(pictures)
-    logits = teacher.linear(pictures.flatten(1) / 255).detach()
+    found = PseudoLabeler(teacher, soft=True, temperature=2.0, batch_size=4).label(pixels)
+    logits = teacher.linear(pixels.flatten(1) / 255).detach()
     assert torch.equal(found.hard, logits.argmax(1))
     torch.testing.assert_close(found.soft, (logits / 2).softmax(1).half())
     assert not any(teacher.modes)
     assert teacher.training
-    whole = PseudoLabeler(teacher, soft=True, temperature=2.0, batch_size=99).label(pictures)
+    whole = PseudoLabeler(teacher, soft=True, temperature=2.0, batch_size=99).label(pixels)
     assert torch.equal(found.hard, whole.hard)
     order = torch.randperm(23, generator=numbers(1))
-    moved = PseudoLabeler(teacher, batch_size=5).label(pictures[order])
+    moved = PseudoLabeler(teacher, batch_size=5).label(pixels[order])
     assert torch.equal(moved.hard, found.hard[order])
 
 
-def test_a_data_set_of_pictures_and_labels_is_read_too(pictures):
+def test_a_data_set_of_images_and_labels_is_read_too(pixels):
     teacher = Counting()
-    items = [(picture, 1) for picture in pictures]
+    items = [(image, 1) for image in pixels]
     assert torch.equal(
-        PseudoLabeler(teacher).label(items).hard, PseudoLabeler(teacher).label(pictures).hard
+        PseudoLabeler(teacher).label(items).hard, PseudoLabeler(teacher).label(pixels).hard
     )
 
 
-def test_random_changes_of_the_pictures_are_refused(pictures):
+def test_random_changes_of_the_images_are_refused(pixels):
     class Flipped:
         def __len__(self) -> int:
-            return len(pictures)
+            return len(pixels)
 
         def __getitem__(self, row: int) -> torch.Tensor:
             if row == 0:
                 self.seen = getattr(self, "seen", 0) + 1
-            return pictures[row].flip(1) if self.seen % 2 else pictures[row]
+            return pixels[row].flip(1) if self.seen % 2 else pixels[row]
 
     with pytest.raises(OptionError, match="must not depend on chance"):
         PseudoLabeler(Counting(), batch_size=8).label(Flipped())
     with pytest.raises(OptionError, match="must not depend on chance"):
         PseudoLabeler(Counting(), batch_size=8).features(Flipped())
-    with pytest.raises(ShapeError, match="no pictures"):
-        PseudoLabeler(Counting()).label(pictures[:0])
+    with pytest.raises(ShapeError, match="no images"):
+        PseudoLabeler(Counting()).label(pixels[:0])
 
 
-def test_labels_are_kept_under_a_key_of_teacher_options_and_pictures(pictures, tmp_path):
+def test_labels_are_cached_under_a_key_of_teacher_options_and_images(pixels, tmp_path):
     teacher = Counting()
     labeler = PseudoLabeler(teacher, soft=True, cache=tmp_path)
-    first: Any = labeler.label(pictures)
+    first: Any = labeler.label(pixels)
     calls = teacher.calls
-    again: Any = labeler.label(pictures)
+    again: Any = labeler.label(pixels)
     assert teacher.calls == calls
     assert torch.equal(first.hard, again.hard)
     assert torch.equal(first.soft, again.soft)
     assert (again.num_classes, again.key) == (5, first.key)
-    keys = {first.key, PseudoLabeler(teacher).key(pictures)}
-    changed = pictures.clone()
+    keys = {first.key, PseudoLabeler(teacher).key(pixels)}
+    changed = pixels.clone()
     changed[7, 0, 0, 0] += 1
     keys.add(labeler.key(changed))
     teacher.linear.weight.data[0, 0] += 1
-    keys.add(labeler.key(pictures))
+    keys.add(labeler.key(pixels))
     assert len(keys) == 4
-    place = tmp_path / f"pseudo-{labeler.key(pictures)}.npz"
+    place = tmp_path / f"pseudo-{labeler.key(pixels)}.npz"
     whole = (tmp_path / f"pseudo-{first.key}.npz").read_bytes()
     for damaged in (b"no archive", b"", whole[:100]):
         place.write_bytes(damaged)
         with pytest.raises(DataError, match="remove it"):
-            labeler.label(pictures)
+            labeler.label(pixels)
 
 
-def test_networks_of_equal_weights_and_another_structure_have_keys_of_their_own(pictures):
+def test_networks_of_equal_weights_and_another_structure_have_keys_of_their_own(pixels):
     bent, straight = (
         nn.Sequential(nn.Flatten(), nn.Linear(12, 5), last) for last in (nn.Tanh(), nn.Identity())
     )
     straight.load_state_dict(bent.state_dict())
-    assert PseudoLabeler(bent).key(pictures) != PseudoLabeler(straight).key(pictures)
+    assert PseudoLabeler(bent).key(pixels) != PseudoLabeler(straight).key(pixels)
 
 
-def test_pictures_are_brought_to_the_teachers_size(pictures):
+def test_images_are_brought_to_the_teachers_size(pixels):
     teacher = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
     seen = []
 
@@ -121,17 +125,17 @@ def test_pictures_are_brought_to_the_teachers_size(pictures):
             seen.append(tuple(images.shape[2:]))
             return teacher(images)
 
-    PseudoLabeler(Looking(), size=(6, 4)).label(pictures)
+    PseudoLabeler(Looking(), size=(6, 4)).label(pixels)
     assert set(seen) == {(6, 4)}
 
 
-def test_features_are_what_the_last_layer_is_given(pictures):
+def test_features_are_what_the_last_layer_is_given(pixels):
     teacher = nn.Sequential(nn.Flatten(), nn.Linear(12, 7), nn.Tanh(), nn.Linear(7, 5))
-    images = pictures.float() / 255
+    images = pixels.float() / 255
     logits, features = outputs_and_features(teacher, images)
     torch.testing.assert_close(features, teacher[:3](images).detach())
     torch.testing.assert_close(logits, teacher(images).detach())
-    torch.testing.assert_close(PseudoLabeler(teacher, batch_size=4).features(pictures), features)
+    torch.testing.assert_close(PseudoLabeler(teacher, batch_size=4).features(pixels), features)
     assert last_linear(teacher) is teacher[3]
     with pytest.raises(HeadError, match="does not end in a linear layer"):
         last_linear(nn.Flatten())
@@ -173,7 +177,7 @@ def test_the_report_is_that_of_formulas():
 def test_a_split_that_cannot_help_is_warned_of():
     lopsided = PseudoLabels((torch.arange(100) > 94).long(), 2)
     share, few = lopsided.report(torch.arange(100) % 2, num_rare=1).warnings
-    assert "95.0% of the pictures have one pseudo-label" in share
+    assert "95.0% of the images have one pseudo-label" in share
     assert "worth 1.2 classes for 1 rare" in few
     even = PseudoLabels(torch.arange(100) % 4, 4)
     assert even.report(torch.arange(100) % 2, num_rare=1).warnings == ()
@@ -181,7 +185,7 @@ def test_a_split_that_cannot_help_is_warned_of():
     assert "worth 4.0 classes for 10 rare" in few
 
 
-def test_pictures_from_elsewhere_and_without_label_have_no_target():
+def test_images_from_elsewhere_and_without_label_have_no_target():
     hard = PseudoLabels(torch.tensor([2, -1, 0]), 3)
     assert hard.of(torch.tensor([2, -1, 0, 1])).tolist() == [0, -1, 2, -1]
     soft = PseudoLabels(torch.tensor([1, 0]), 2, torch.tensor([[0.25, 0.75], [1, 0]]).half())
@@ -190,7 +194,7 @@ def test_pictures_from_elsewhere_and_without_label_have_no_target():
     assert hard.report(unlabelled, num_rare=1).mutual_information == 0
 
 
-def test_permuted_labels_are_the_same_ones_on_other_pictures():
+def test_permuted_labels_are_the_same_ones_on_other_images():
     labels = PseudoLabels(torch.arange(50), 50, torch.eye(50).half())
     found: Any = labels.permuted(numbers(0))
     assert not torch.equal(found.hard, labels.hard)

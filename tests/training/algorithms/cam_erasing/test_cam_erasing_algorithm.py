@@ -30,7 +30,7 @@ def begun(start, recipe, network, tmp_path):
             network(outputs, norm=True),
             tmp_path / folder,
             algorithms=[*before, erasing],
-            **(settings or {"pad": 1, "mirror": True}),
+            **(settings or {"crop_padding": 1, "flip": True}),
         )
         return run, erasing
 
@@ -51,13 +51,13 @@ def test_maps_are_due_from_the_start_on_at_every_refresh(start_at, every, wanted
 def test_maps_are_made_as_often_as_they_are_due_and_before_their_epoch(begun):
     run, erasing = begun(epochs=5, start=0.4, refresh_every=2)
     seen = []
-    fit(run, watch=lambda run, _: seen.append((run.epoch, erasing.refreshes)))
+    fit(run, progress=lambda *_: seen.append((run.epoch, erasing.refreshes)))
     assert seen[::4] == [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)]
     assert erasing.cache is not None
-    assert erasing.cache.coverage() == 1
+    assert erasing.cache.covered.all()
 
 
-def test_maps_are_those_of_whole_pictures_by_the_network_as_it_is_then(begun):
+def test_maps_are_those_of_whole_images_by_the_network_as_it_is_then(begun):
     run, erasing = begun(epochs=2, start=0.5)
     fit(run)
     once = erasing.cache.levels.clone()
@@ -80,7 +80,7 @@ def test_uniform_erasing_never_makes_a_map(begun, monkeypatch):
     assert not torch.equal(erasing.change_batch(batch, run).images, batch.images)
 
 
-def test_before_the_start_pictures_are_erased_anywhere_or_not_at_all(begun):
+def test_before_the_start_images_are_erased_anywhere_or_not_at_all(begun):
     run, without = begun(start=1.0)
     batch = next(iter(run.batches.epoch(0)))
     waiting = {"start": 1.0, "p": 1.0}
@@ -94,15 +94,15 @@ def test_before_the_start_pictures_are_erased_anywhere_or_not_at_all(begun):
     assert without.cache is None
 
 
-def test_order_cuts_and_pixels_outside_are_those_of_plain_training(begun):
+def test_order_crops_and_pixels_outside_are_those_of_plain_training(begun):
     run, erasing = begun(**ALWAYS)
     for batch in run.batches.epoch(0):
         changed = erasing.change_batch(batch, run)
         kept = (changed.images == batch.images).all(1)
         assert torch.equal(changed.images[:, 0][kept], batch.images[:, 0][kept])
         assert (changed.images[:, 0][~kept] == 0).all()
-        assert torch.equal(changed.rows, batch.rows)
-        assert changed.geometry is batch.geometry
+        assert torch.equal(changed.indices, batch.indices)
+        assert changed.crops is batch.crops
         run.step += 1
 
 
@@ -124,10 +124,10 @@ def test_the_rectangle_lies_where_the_moved_map_is_high(begun):
     maps[rows, 1 + rows % 4, 1 + rows % 3] = 1
     erasing.cache.levels = (maps * 255).byte()
     for batch in run.batches.epoch(0):
-        moved = warp_maps(maps[batch.rows], batch.geometry, (6, 6))
+        moved = warp_maps(maps[batch.indices], batch.crops, (6, 6))
         ones = torch.ones_like(batch.images)
         erased = erasing.change_batch(
-            type(batch)(ones, batch.labels, batch.rows, batch.geometry), run
+            type(batch)(ones, batch.labels, batch.indices, batch.crops), run
         )
         gone = erased.images[:, 0] == 0
         seen = moved.flatten(1).any(1)
@@ -149,10 +149,10 @@ def test_backgrounds_of_another_algorithm_are_erased_anywhere(begun):
         changed = erasing.change_batch(batch, run)
         assert changed.labels.tolist() == batch.labels.tolist()
         gone = (changed.images != batch.images)[8:, 0]
-        assert (batch.rows[8:] == -1).all()
+        assert (batch.indices[8:] == -1).all()
         places |= {tuple(p) for g in gone for p in g.nonzero().tolist()}
     assert len(places) > 25
-    assert not erasing._low_maps(erasing.cache, batch.rows)[8:].any()
+    assert not erasing._low_maps(erasing.cache, batch.indices)[8:].any()
 
 
 def test_backgrounds_that_the_data_bring_have_no_map(begun):
@@ -164,7 +164,7 @@ def test_backgrounds_that_the_data_bring_have_no_map(begun):
     assert erasing.cache.levels[7:].any()
 
 
-def test_a_shuffled_control_gives_each_picture_the_map_of_another_one(begun):
+def test_a_shuffled_control_gives_each_image_the_map_of_another_one(begun):
     run, erasing = begun(start=0.0, control="shuffled")
     erasing.refresh(run)
     erasing.cache.levels = torch.arange(32, dtype=torch.uint8)[:, None, None].expand(-1, 2, 2)
@@ -173,7 +173,7 @@ def test_a_shuffled_control_gives_each_picture_the_map_of_another_one(begun):
     assert (found != torch.arange(32)).all()
 
 
-def test_a_mean_control_gives_all_pictures_one_map(begun):
+def test_a_mean_control_gives_all_images_one_map(begun):
     run, erasing = begun(start=0.0, control="mean")
     erasing.refresh(run)
     maps = erasing._low_maps(erasing.cache, torch.tensor([0, 7, -1]))
@@ -182,12 +182,12 @@ def test_a_mean_control_gives_all_pictures_one_map(begun):
     assert not maps[2].any()
 
 
-def test_the_fill_mean_is_the_mean_colour_of_the_pictures(begun, pictures):
+def test_the_fill_mean_is_the_mean_colour_of_the_images(begun, data):
     run, erasing = begun(**ALWAYS | {"fill": "mean"})
     batch = next(iter(run.batches.epoch(0)))
     changed = erasing.change_batch(batch, run).images
     inside = changed[changed != batch.images].unique()
-    torch.testing.assert_close(inside, (pictures[0].float() / 255).mean()[None])
+    torch.testing.assert_close(inside, (data[0].float() / 255).mean()[None])
 
 
 @pytest.mark.parametrize(
@@ -210,18 +210,18 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(words, start, recipe,
     def begin(folder):
         algorithms = make_algorithms(full, 3)
         net = network(norm=True)
-        return start(full, net, tmp_path / folder, algorithms=algorithms, pad=1, mirror=True)
+        return start(full, net, tmp_path / folder, algorithms=algorithms, crop_padding=1, flip=True)
 
     whole = begin("whole")
     fit(whole)
     for stop_at in (3, 6, 9):
 
-        def stop(run, _values, at=stop_at):
-            if run.step == at:
+        def stop(_stage, done, _total, at=stop_at):
+            if done == at * 8:
                 raise Stopped
 
         with pytest.raises(Stopped):
-            fit(begin(f"parts{stop_at}"), watch=stop)
+            fit(begin(f"parts{stop_at}"), progress=stop)
         again = begin(f"parts{stop_at}")
         load_checkpoint(again)
         fit(again)

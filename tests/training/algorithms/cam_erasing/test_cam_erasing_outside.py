@@ -16,7 +16,7 @@ from figureground.training.algorithms import resolved
 from figureground.training.algorithms.cam_erasing import CamErasing, CamErasingOptions
 
 
-def test_the_snippets_of_the_card_run(start, recipe, network, pictures, tmp_path):
+def test_the_snippets_of_the_card_run(start, recipe, network, data, tmp_path):
     card = Path(inspect.getfile(CamErasing)).with_name("README.md").read_text(encoding="utf-8")
     own_loop, mixing = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     names: dict = {}

@@ -1,4 +1,4 @@
-"""Erasing of a batch against a loop over pictures; fills; cells; options."""
+"""Erasing of a batch against a loop over images; fills; cells; options."""
 
 import pytest
 import torch
@@ -6,7 +6,6 @@ import torch
 from figureground.base.errors import OptionError, ShapeError
 from figureground.training.algorithms.cam_erasing import (
     PRESETS,
-    CamRandomErasing,
     ErasingOptions,
     erase_regions,
 )
@@ -33,7 +32,7 @@ def maps():
 
 @pytest.mark.parametrize("region", ["object", "away", "uniform"])
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_erasing_equals_a_loop_over_pictures_bit_for_bit(images, maps, region, channels_last):
+def test_erasing_equals_a_loop_over_images_bit_for_bit(images, maps, region, channels_last):
     options = ErasingOptions(region=region, p=0.7)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     images = images.contiguous(memory_format=layout)
@@ -53,11 +52,11 @@ def test_erasing_equals_a_loop_over_pictures_bit_for_bit(images, maps, region, c
     assert 0.4 < float((regions[2] > 0).float().mean()) < 0.95
 
 
-def test_p_0_changes_nothing_and_p_1_changes_every_picture(images, maps):
-    never = CamRandomErasing(ErasingOptions(p=0.0), numbers())
-    assert torch.equal(never(images, maps), images)
-    always = CamRandomErasing(ErasingOptions(p=1.0), numbers())
-    assert (always(images, maps) != images).flatten(1).any(1).all()
+def test_p_0_changes_nothing_and_p_1_changes_every_image(images, maps):
+    never = erase_regions(images, maps, ErasingOptions(p=0.0), generator=numbers())
+    assert torch.equal(never.images, images)
+    always = erase_regions(images, maps, ErasingOptions(p=1.0), generator=numbers())
+    assert (always.images != images).flatten(1).any(1).all()
 
 
 def test_the_erased_area_does_not_depend_on_the_region(images, maps):
@@ -129,7 +128,7 @@ def test_grid_mask_hides_a_square_of_each_cell():
 
 
 @pytest.mark.parametrize("sampler", ["hide-and-seek", "grid-mask"])
-def test_cells_are_hidden_in_a_share_p_of_the_pictures(sampler):
+def test_cells_are_hidden_in_a_share_p_of_the_images(sampler):
     options = ErasingOptions(sampler=sampler, p=0.25, cell=(2, 3))
     images = torch.ones(2000, 1, 12, 12)
     got = erase_regions(
@@ -168,7 +167,7 @@ def test_options_that_do_not_fit_are_refused(words, message):
 def test_maps_must_be_there_and_fit(images, maps):
     with pytest.raises(OptionError, match="'object' needs maps"):
         erase_regions(images, None, ErasingOptions(), generator=numbers())
-    with pytest.raises(ShapeError, match=r"40 pictures of \(12, 10\)"):
+    with pytest.raises(ShapeError, match=r"40 images of \(12, 10\)"):
         erase_regions(images, maps[:, :5], ErasingOptions(), generator=numbers())
     with pytest.raises(OptionError, match="'mean' needs the mean colour"):
         erase_regions(images, maps, ErasingOptions(fill="mean"), generator=numbers())
@@ -180,7 +179,7 @@ def test_maps_must_be_there_and_fit(images, maps):
 @pytest.mark.parametrize("fill", ["zero", "mean", "random", "pixel"])
 def test_nothing_waits_for_the_device(region, mode, fill):
     from figureground.training.algorithms.cam_erasing import CamCache, warp_maps  # noqa: PLC0415
-    from figureground.training.geometry import draw_geometry  # noqa: PLC0415
+    from figureground.training.crops import draw_crops  # noqa: PLC0415
 
     device = torch.device("cuda")
     drawn = torch.Generator(device).manual_seed(0)
@@ -188,7 +187,7 @@ def test_nothing_waits_for_the_device(region, mode, fill):
     cache = CamCache(100, (8, 8), device)
     cache.put(torch.arange(100, device=device), torch.rand(100, 8, 8, device=device))
     rows = torch.arange(-1, COUNT - 1, device=device)
-    cuts = draw_geometry(COUNT, pad=4, mirror=True, generator=drawn)
+    cuts = draw_crops(COUNT, padding=4, flip=True, generator=drawn)
     options = ErasingOptions(region=region, threshold_mode=mode, fill=fill, p=1.0)
     mean = torch.zeros(3, device=device)
     torch.cuda.synchronize()

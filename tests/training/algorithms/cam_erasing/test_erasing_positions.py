@@ -131,7 +131,7 @@ def test_each_allowed_position_is_drawn_equally_often(bytes_):
     assert chisquare(list(counts.values())).pvalue > 1e-3
 
 
-def test_draws_of_different_pictures_are_independent():
+def test_draws_of_different_images_are_independent():
     allowed = torch.ones(40_000, 1, 3, dtype=torch.bool)
     _, left = draw_corners(allowed, generator=torch.Generator().manual_seed(1))
     pairs = left[0::2] * 3 + left[1::2]

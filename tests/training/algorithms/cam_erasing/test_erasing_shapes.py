@@ -18,7 +18,7 @@ ZHONG = ErasingOptions(preset="zhong", p=1.0)
 
 
 def zhong(numbers, size, *, attempts=100):
-    """Top, left, height, width by the loop of Zhong et al., one picture at a time."""
+    """Top, left, height, width by the loop of Zhong et al., one image at a time."""
     for _ in range(attempts):
         target = numbers.uniform(0.02, 0.4) * size[0] * size[1]
         aspect = numbers.uniform(0.3, 1 / 0.3)
@@ -54,12 +54,12 @@ def test_a_law_with_another_aspect_is_told_apart():
 
 
 def test_the_log_law_is_that_of_torchvision():
-    picture = torch.zeros(3, *SIZE)
+    image = torch.zeros(3, *SIZE)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         wanted = np.array(
             [
-                RandomErasing.get_params(picture, (0.02, 0.33), (0.3, 3.3), [0.0])[:4]
+                RandomErasing.get_params(image, (0.02, 0.33), (0.3, 3.3), [0.0])[:4]
                 for _ in range(4000)
             ]
         )
@@ -68,7 +68,7 @@ def test_the_log_law_is_that_of_torchvision():
         assert ks_2samp(got[:, column], wanted[:, column]).pvalue > 1e-3
 
 
-def test_a_small_picture_has_exactly_the_rectangles_of_the_law():
+def test_a_small_image_has_exactly_the_rectangles_of_the_law():
     options = ErasingOptions(preset="zhong", p=1.0, area=(0.3, 0.3), aspect=(1.0, 2.0))
     size = (4, 5)
     got = {tuple(row) for row in vectorised(4000, size, options).tolist()}
@@ -95,7 +95,7 @@ def test_every_corner_of_a_shape_is_equally_likely():
     assert chisquare(counts).pvalue > 1e-3
 
 
-def test_p_is_the_share_of_pictures_that_are_erased():
+def test_p_is_the_share_of_images_that_are_erased():
     numbers = torch.Generator().manual_seed(0)
     heights, widths = draw_shapes(20_000, (32, 32), ErasingOptions(p=0.3), generator=numbers)
     assert torch.equal(heights == 0, widths == 0)

@@ -1,4 +1,4 @@
-"""Maps of training pictures against gradients of one picture at a time."""
+"""Maps of training images against gradients of one image at a time."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def deep_head():
 
 
 @pytest.fixture
-def pictures():
+def data():
     numbers = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (COUNT, 3, 6, 8), generator=numbers, dtype=torch.uint8)
     return images, torch.randint(0, 5, (COUNT,), generator=numbers)
@@ -51,7 +51,7 @@ def settled(network):
 
 
 def by_hand(network, layer, images, *, labels):
-    """Grad-CAM of one picture at a time, stretched to [0, 1]."""
+    """Grad-CAM of one image at a time, stretched to [0, 1]."""
     network.eval()
     maps = []
     for image, label in zip(images, labels, strict=True):
@@ -66,55 +66,55 @@ def by_hand(network, layer, images, *, labels):
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])
-def test_the_closed_form_equals_gradients_of_one_picture_at_a_time(pictures, depth):
+def test_the_closed_form_equals_gradients_of_one_image_at_a_time(data, depth):
     network = settled(averaged(depth))
-    images, labels = pictures
+    images, labels = data
     wanted = by_hand(network, 3 * depth - 1, images, labels=labels)
     found = image_maps(network, images, labels, source=MapSource(batch_size=4))
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
     assert wanted.any()
 
 
-def test_the_closed_form_takes_no_gradient(pictures, monkeypatch):
+def test_the_closed_form_takes_no_gradient(data, monkeypatch):
     network = settled(averaged())
 
     def refuse(*_args, **_words):
         raise AssertionError("a gradient was taken")
 
     monkeypatch.setattr(torch.autograd, "grad", refuse)
-    assert image_maps(network, *pictures).any()
+    assert image_maps(network, *data).any()
 
 
-def test_other_heads_take_gradients_of_the_whole_batch_that_equal_those_of_one_at_a_time(pictures):
+def test_other_heads_take_gradients_of_the_whole_batch_that_equal_those_of_one_at_a_time(data):
     network = settled(deep_head())
-    images, labels = pictures
+    images, labels = data
     wanted = by_hand(network, 2, images, labels=labels)
     found = image_maps(network, images, labels, source=MapSource(batch_size=5, layer="2"))
     torch.testing.assert_close(found, wanted, atol=1e-5, rtol=0)
     assert wanted.any()
 
 
-def test_any_method_of_the_registry_may_be_the_source(pictures):
+def test_any_method_of_the_registry_may_be_the_source(data):
     network = settled(averaged())
-    images, labels = pictures
+    images, labels = data
     for method in ("layer-cam", "eigen-cam", "cam"):
         found = image_maps(network, images, labels, source=MapSource(method=method))
         raw = Explainer(network)(images.float() / 255, labels, method).map_of(method)[:, 0].relu()
         low, high = raw.amin((1, 2), keepdim=True), raw.amax((1, 2), keepdim=True)
         wanted = torch.where(high - low > 1e-6, (raw - low) / (high - low), torch.zeros(()))
         torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
-    with pytest.raises(OptionError, match=r"dff gives \d maps a picture"):
+    with pytest.raises(OptionError, match=r"dff gives \d maps per image"):
         image_maps(network, images, labels, source=MapSource(method="dff"))
 
 
-def test_maps_agree_with_an_independent_library(pictures):
+def test_maps_agree_with_an_independent_library(data):
     library = pytest.importorskip("pytorch_grad_cam", reason="grad-cam is not installed")
     from pytorch_grad_cam.utils.model_targets import (  # noqa: PLC0415
         ClassifierOutputTarget,
     )
 
     network = settled(averaged())
-    images, labels = pictures
+    images, labels = data
     found = image_maps(network, images, labels)
     network.eval()
     with library.GradCAM(network, [network[5]]) as method:
@@ -125,12 +125,12 @@ def test_maps_agree_with_an_independent_library(pictures):
     np.testing.assert_allclose(found.numpy(), wanted, atol=1e-4)
 
 
-def test_the_model_is_left_as_it_was_found(pictures):
+def test_the_model_is_left_as_it_was_found(data):
     for network in (settled(averaged()), settled(deep_head())):
         network[1].eval()
         modes = [module.training for module in network.modules()]
         before = {name: value.clone() for name, value in network.state_dict().items()}
-        image_maps(network, *pictures)
+        image_maps(network, *data)
         assert [module.training for module in network.modules()] == modes
         for name, value in network.state_dict().items():
             assert torch.equal(value, before[name])
@@ -138,25 +138,25 @@ def test_the_model_is_left_as_it_was_found(pictures):
         assert all(parameter.requires_grad for parameter in network.parameters())
 
 
-def test_a_picture_has_the_same_map_in_any_batch(pictures):
+def test_an_image_has_the_same_map_in_any_batch(data):
     network = settled(averaged())
-    images, labels = pictures
+    images, labels = data
     whole = image_maps(network, images, labels)
     rows = torch.tensor([7, 2, 2, 5])
-    some = image_maps(network, images, labels, rows=rows, source=MapSource(batch_size=3))
+    some = image_maps(network, images, labels, indices=rows, source=MapSource(batch_size=3))
     torch.testing.assert_close(some, whole[rows], atol=1e-6, rtol=0)
 
 
-def test_a_network_that_looks_at_its_batch_even_in_evaluation_is_refused(pictures):
+def test_a_network_that_looks_at_its_batch_even_in_evaluation_is_refused(data):
     network = averaged()
     network[1] = nn.BatchNorm2d(4, track_running_stats=False)
     with pytest.raises(ModelError, match="'1' normalises by the statistics of the batch"):
-        image_maps(network, *pictures)
+        image_maps(network, *data)
 
 
-def test_pictures_without_a_class_have_a_map_of_zeros(pictures):
+def test_images_without_a_class_have_a_map_of_zeros(data):
     network = settled(averaged())
-    images, labels = pictures
+    images, labels = data
     labels = labels.clone()
     labels[3] = -1
     found = image_maps(network, images, labels)

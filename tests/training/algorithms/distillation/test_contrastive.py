@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.training import CRDLoss
+from figureground.training.algorithms.distillation import CRDLoss
 
 LABELS = torch.tensor([2, 0, 1, 0, 2, 1, 0, 0])
 
@@ -16,7 +16,7 @@ LABELS = torch.tensor([2, 0, 1, 0, 2, 1, 0, 0])
 def loss() -> CRDLoss:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
-        made = CRDLoss(3, 5, width=4, negatives=6, tau=0.5)
+        made = CRDLoss(3, 5, width=4, negatives=6, tau=0.5, momentum=0.75)
         made.remember(LABELS)
     return made
 
@@ -67,7 +67,7 @@ def test_the_memory_follows_in_training_alone_and_the_first_batch_sets_the_norma
     assert torch.equal(loss.normaliser, first)
     others = [0, 2, 3, 4, 6, 7]
     assert torch.equal(loss.memory[:, others], before[:, others])
-    moved = normalize(0.5 * before[1, rows] + 0.5 * normalize(loss.teacher(teacher)), dim=1)
+    moved = normalize(0.75 * before[1, rows] + 0.25 * normalize(loss.teacher(teacher)), dim=1)
     torch.testing.assert_close(loss.memory[1, rows], moved.detach())
 
 

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from figureground.base.errors import DataError, LayerError, OptionError, ShapeError
 from figureground.models import Classifier, Preprocessing
-from figureground.training import DISTILLATION_LOSSES, Batches, KDLoss, Run, fit
+from figureground.training import Batches, Run, fit
 from figureground.training.algorithms import make_algorithms, resolved
+from figureground.training.algorithms.distillation import DISTILLATION_LOSSES, KDLoss
 from figureground.training.algorithms.distillation.algorithm import Distillation
 from figureground.training.algorithms.distillation.options import DistillationOptions
 from figureground.training.checkpoint import load_checkpoint
@@ -47,7 +48,9 @@ def options(loss: str = "kd", **words) -> DistillationOptions:
 @pytest.fixture
 def begun(start, recipe, tmp_path):
     def make(chosen, *, teacher=None, student=None, folder="run", **words):
-        settings = {key: words.pop(key) for key in ("pad", "mirror", "world") if key in words}
+        settings = {
+            key: words.pop(key) for key in ("crop_padding", "flip", "world") if key in words
+        }
         algorithm = Distillation(chosen, 3, teacher or classifier())
         network = student or classifier(3, 2, seed=9)
         torch.default_generator.manual_seed(0)
@@ -71,7 +74,7 @@ def step(run, algorithm):
     return batch, outputs, algorithm.change_losses(losses, outputs, batch, run)
 
 
-def test_the_total_is_weighed_as_in_the_benchmark(begun):
+def test_the_total_is_weighted_as_in_the_benchmark(begun):
     run, algorithm = begun(options())
     batch, outputs, found = step(run, algorithm)
     taught = classifier().eval()(batch.images)
@@ -90,7 +93,7 @@ def test_given_weights_replace_the_usual_ones(begun):
     torch.testing.assert_close(found["kd"], 2 * KDLoss(2.0)(outputs, teacher(batch.images)))
     maps = [_last_maps(one, batch.images) for one in (run.network, teacher)]
     torch.testing.assert_close(found["sp"], 7 * DISTILLATION_LOSSES["sp"]()(*maps))
-    assert algorithm.facts()["student_layers"] == ["network.4"]
+    assert algorithm.description()["student_layers"] == ["network.4"]
 
 
 @pytest.mark.parametrize("loss", DISTILLATION_LOSSES)
@@ -124,14 +127,14 @@ def test_a_distilled_run_is_exactly_resumed(loss, begun):
     class Stopped(Exception):  # noqa: N818 - not an error
         pass
 
-    def stop(run, _values):
-        if run.step == 7:
+    def stop(_stage, done, _total):
+        if done == 7 * 8:
             raise Stopped
 
     whole, _ = begun(options(loss), folder="whole", checkpoint_every=5)
     fit(whole)
     with pytest.raises(Stopped):
-        fit(begun(options(loss), folder="parts", checkpoint_every=5)[0], watch=stop)
+        fit(begun(options(loss), folder="parts", checkpoint_every=5)[0], progress=stop)
     again, _ = begun(options(loss), folder="parts", checkpoint_every=5)
     load_checkpoint(again)
     assert again.step == 5
@@ -171,19 +174,19 @@ def test_a_weight_that_grows_begins_at_nothing(begun):
     assert half == pytest.approx(0.5 * float(step(run, algorithm)[2]["dkd"].detach()), rel=1e-5)
 
 
-def test_logits_kept_in_advance_are_those_of_the_teacher(begun, monkeypatch):
+def test_cached_logits_are_those_of_the_teacher(begun, monkeypatch):
     run, algorithm = begun(options(cache_logits=True))
     found = step(run, algorithm)[2]["kd"]
     plain, other = begun(options())
     torch.testing.assert_close(found, step(plain, other)[2]["kd"])
     monkeypatch.setattr(Classifier, "forward", None)
-    assert algorithm._told(next(run.batches.epoch(1)), run)[0].shape == (8, 3)
+    assert algorithm._teacher_outputs(next(run.batches.epoch(1)), run)[0].shape == (8, 3)
 
 
-def test_logits_of_pictures_that_change_are_not_kept(begun):
+def test_logits_of_images_that_change_are_not_cached(begun):
     with pytest.raises(OptionError, match="the same in every epoch: no augmentation"):
-        begun(options(cache_logits=True), mirror=True)
-    with pytest.raises(ValueError, match="the loss sp looks at its layers too"):
+        begun(options(cache_logits=True), flip=True)
+    with pytest.raises(ValueError, match="the loss sp compares its layers too"):
         options("sp", cache_logits=True)
 
 
@@ -197,14 +200,14 @@ def test_background_outputs_are_left_out_on_both_sides(begun):
     torch.testing.assert_close(found["kd"], wanted)
 
 
-def test_half_precision_and_channels_last_work(start, recipe, tmp_path, pictures):
+def test_half_precision_and_channels_last_work(start, recipe, tmp_path, data):
     fabric = Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
     chosen = recipe(precision="bf16-mixed", channels_last=True, epochs=1)
     for loss in DISTILLATION_LOSSES:
         run = Run.start(
             chosen,
             classifier(3, 2),
-            Batches(pictures[0], pictures[1], 8, 0, channels_last=True),
+            Batches(data[0], data[1], 8, 0, channels_last=True),
             fabric=fabric,
             folder=tmp_path / loss,
             algorithms=[Distillation(options(loss, ramp=0.0), 3, classifier())],
@@ -246,7 +249,7 @@ def test_layers_that_do_not_exist_or_pair_are_refused(begun, words, error, said)
 @pytest.mark.parametrize(
     ("teacher", "said"),
     [
-        (classifier(5, names="abcde"), "the teacher t tells 5 classes apart, the data have 3"),
+        (classifier(5, names="abcde"), "the teacher t has 5 classes, the data have 3"),
         (classifier(names="abd"), "other classes than the data: class 2 is 'd', not 'c'"),
         (
             Classifier(convolutional(3, 2, 0), PLAIN.changed({"size": (8, 8)}), class_names="abc"),
@@ -261,11 +264,11 @@ def test_a_teacher_of_other_things_is_refused(begun, teacher, said):
 
 def test_a_teacher_must_be_named_and_be_there(recipe, tmp_path):
     (alone,) = make_algorithms(resolved(recipe(algorithms=[{"distillation": {}}])), 3)
-    with pytest.raises(OptionError, match=r"say who the teacher is: distillation\.teacher=FOLDER"):
+    with pytest.raises(OptionError, match=r"name the teacher: distillation\.teacher=FOLDER"):
         alone.modules(classifier())
     entry = {"distillation": {"teacher": str(tmp_path / "absent")}}
     (lost,) = make_algorithms(resolved(recipe(algorithms=[entry])), 3)
-    with pytest.raises(DataError, match=r"absent holds no last\.safetensors"):
+    with pytest.raises(DataError, match=r"absent holds no best\.safetensors"):
         lost.modules(classifier())
 
 
@@ -273,7 +276,7 @@ def test_a_teacher_must_be_named_and_be_there(recipe, tmp_path):
     ("words", "said"),
     [
         ({"loss": "rkdd"}, "no distillation loss 'rkdd'; closest: 'rkd'"),
-        ({"other": 1.0}, "weighed by 'kd'"),
+        ({"other": 1.0}, "weighted by 'kd'"),
         ({"loss": "dkd", "student_layers": ["a"]}, "looks at logits alone"),
         ({"kd": -1.0}, "greater than or equal to 0"),
         ({"loss": "sp", "teacher_layers": ["a", "b"]}, "one layer of each, not 2"),

@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from figureground.training import DISTILLATION_LOSSES, CRDLoss, DistillationLoss
+from figureground.training.algorithms.distillation import (
+    DISTILLATION_LOSSES,
+    CRDLoss,
+    DistillationLoss,
+)
 from figureground.training.algorithms.distillation.loss import Shapes
 
 pytestmark = [
@@ -33,7 +37,7 @@ def made(kind: type[DistillationLoss]) -> tuple[DistillationLoss, tuple]:
             loss.remember(LABELS)
     if kind.looks_at == "maps":
         return loss, (one, other)
-    rows = (torch.tensor([0, 7, 14, 21, 28, 35]),) if kind.looks_at == "rows" else ()
+    rows = (torch.tensor([0, 7, 14, 21, 28, 35]),) if kind.looks_at == "indices" else ()
     return loss, (one[-1], other[-1], *rows)
 
 

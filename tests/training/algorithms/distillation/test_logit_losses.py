@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.training import DKDLoss, KDLoss
+from figureground.training.algorithms.distillation import DKDLoss, KDLoss
 
 
 def softened(row: Tensor, temperature: float) -> list[float]:
@@ -46,7 +46,7 @@ def test_kd_is_nothing_where_the_logits_agree_up_to_a_constant(logits):
 def test_kd_tends_to_half_the_mean_square_difference_of_centred_logits(logits):
     student, teacher = logits
     apart = (student - student.mean(1, keepdim=True)) - (teacher - teacher.mean(1, keepdim=True))
-    wanted = 0.5 * float(apart.square().mean())  # 0.5 / C · ‖z − z'‖², the mean over pictures
+    wanted = 0.5 * float(apart.square().mean())  # 0.5 / C · ‖z − z'‖², the mean over images
     assert float(KDLoss(1e4)(student, teacher)) == pytest.approx(wanted, rel=1e-3)
     assert float(KDLoss(1.0)(student, teacher)) != pytest.approx(wanted, rel=0.1)
 
@@ -99,7 +99,7 @@ def test_leaving_the_target_out_equals_hiding_it_behind_a_large_negative_logit(l
     torch.testing.assert_close(found, wanted)
 
 
-def test_pictures_without_a_class_are_left_out_of_dkd(logits):
+def test_images_without_a_class_are_left_out_of_dkd(logits):
     student, teacher = logits
     loss = DKDLoss()
     found = loss(student, teacher, torch.tensor([1, -1, 2, 4, 0]))

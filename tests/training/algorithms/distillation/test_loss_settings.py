@@ -3,7 +3,7 @@
 import pytest
 
 from figureground.base.errors import OptionError
-from figureground.training import DISTILLATION_LOSSES
+from figureground.training.algorithms.distillation import DISTILLATION_LOSSES
 from figureground.training.algorithms.distillation.loss import Shapes
 
 

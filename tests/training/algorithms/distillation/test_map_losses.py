@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.training import (
+from figureground.training.algorithms.distillation import (
     AttentionTransferLoss,
     HintLoss,
     NSTLoss,
@@ -38,11 +38,11 @@ def dot(one, other):
 
 
 def test_attention_equals_its_slow_twin():
-    def attention(picture: Tensor) -> list[float]:
-        channels, h, w = picture.shape
+    def attention(image: Tensor) -> list[float]:
+        channels, h, w = image.shape
         return unit(
             [
-                sum(float(picture[c, i, j]) ** 2 for c in range(channels)) / channels
+                sum(float(image[c, i, j]) ** 2 for c in range(channels)) / channels
                 for i in range(h)
                 for j in range(w)
             ]
@@ -200,7 +200,7 @@ def test_review_takes_vectors_and_maps_of_other_sizes():
 def test_maps_that_cannot_be_compared_are_refused():
     with pytest.raises(ShapeError, match="2 maps of the student against 1 of the teacher"):
         AttentionTransferLoss()(STUDENT, TEACHER[:1])
-    with pytest.raises(ShapeError, match=r"maps \(N, C, h, w\) of the same pictures"):
+    with pytest.raises(ShapeError, match=r"maps \(N, C, h, w\) of the same images"):
         NSTLoss()([torch.zeros(2, 3)], [torch.zeros(2, 3)])
     with pytest.raises(ShapeError, match="1 maps for a loss made for 2"):
         VIDLoss([(3, 5), (4, 2)]).double()(STUDENT[:1], TEACHER[:1])

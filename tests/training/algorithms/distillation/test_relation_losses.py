@@ -1,4 +1,4 @@
-"""Losses over pairs and triples of pictures, against loops written from the papers."""
+"""Losses over pairs and triples of images, against loops written from the papers."""
 
 import math
 
@@ -7,7 +7,12 @@ import torch
 from torch import Tensor
 
 from figureground.base.errors import ShapeError
-from figureground.training import CorrelationLoss, PKTLoss, RKDLoss, SimilarityLoss
+from figureground.training.algorithms.distillation import (
+    CorrelationLoss,
+    PKTLoss,
+    RKDLoss,
+    SimilarityLoss,
+)
 from figureground.training.algorithms.distillation.loss import Shapes
 
 
@@ -146,7 +151,7 @@ def test_maps_are_averaged(loss, features):
 
 
 @pytest.mark.parametrize("loss", [SimilarityLoss(), RKDLoss(), PKTLoss()])
-def test_slopes_are_finite_where_pictures_coincide(loss):
+def test_slopes_are_finite_where_images_coincide(loss):
     student = torch.ones(3, 2, requires_grad=True)
     (slope,) = torch.autograd.grad(loss(student, torch.eye(3)), student)
     assert torch.isfinite(slope).all()
@@ -155,5 +160,5 @@ def test_slopes_are_finite_where_pictures_coincide(loss):
 def test_layers_come_in_pairs_and_have_channels():
     with pytest.raises(ShapeError, match="2 layers of the student against 1 of the teacher"):
         Shapes(((1, 2, 2), (3,)), ((2, 2, 2),))
-    with pytest.raises(ShapeError, match=r"a layer gives \(5, 7\) for a picture"):
+    with pytest.raises(ShapeError, match=r"a layer gives \(5, 7\) for an image"):
         CorrelationLoss.fitted(Shapes(((5, 7),), ((3,),)), {})

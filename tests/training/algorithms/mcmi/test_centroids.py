@@ -6,8 +6,7 @@ from torch import nn
 
 from figureground.base.errors import DataError, OptionError, ShapeError
 from figureground.metrics.information import class_sums
-from figureground.training import CentroidBank
-from figureground.training.algorithms.mcmi import class_pass
+from figureground.training.algorithms.mcmi import CentroidBank, class_pass
 
 
 @pytest.fixture
@@ -97,7 +96,7 @@ def test_what_cannot_be_meant_is_refused(model, data):
         class_pass(model, [data], batch_norm="off")
     with pytest.raises(DataError, match="no batch"):
         class_pass(model, [])
-    with pytest.raises(OptionError, match="3 outputs came, the bank is for 4"):
+    with pytest.raises(OptionError, match="got 3 logits, the bank is for 4"):
         CentroidBank(4).fit(model, [data])
     with pytest.raises(ShapeError):
         class_sums(torch.zeros(2, 3), torch.tensor([0, 3]))

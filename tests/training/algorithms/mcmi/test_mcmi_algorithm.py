@@ -8,14 +8,14 @@ import torch.nn.functional as F
 
 from figureground.base.errors import DataError, OptionError
 from figureground.metrics.information import class_sums, cmi
-from figureground.training import (
+from figureground.training import fit
+from figureground.training.algorithms import make_algorithms, resolved
+from figureground.training.algorithms.mcmi import (
     CMICLoss,
     EntropyBonusLoss,
     MCMILoss,
     SquaredErrorLoss,
-    fit,
 )
-from figureground.training.algorithms import make_algorithms, resolved
 from figureground.training.algorithms.mcmi.algorithm import MCMI, MCMIOptions
 from figureground.training.checkpoint import load_checkpoint
 
@@ -37,10 +37,13 @@ def logged(run, name):
 QUICK = {"optimiser": {"lr": 1.0, "weight_decay": 0.0}, "epochs": 8}
 
 
-def test_a_short_run_has_more_cmi_with_a_weight_and_less_with_its_sibling(start, recipe, tmp_path):
+def test_a_short_run_has_more_cmi_with_a_weight_and_less_with_its_counterpart(
+    start, recipe, tmp_path
+):
     def network():
         linear = torch.nn.Linear(36, 3)
         torch.nn.init.zeros_(linear.weight)
+        torch.nn.init.zeros_(linear.bias)
         return torch.nn.Sequential(torch.nn.Flatten(), linear)
 
     def trained(**options):
@@ -107,15 +110,15 @@ def test_the_log_holds_cmi_surrogate_and_drift_which_frozen_centroids_have(
         assert torch.allclose(algorithm.bank.centroids, now, atol=1e-5) == (mode == "epoch")
 
 
-def test_a_run_that_outruns_its_centroids_says_so(start, recipe, network, tmp_path):
+def test_a_run_that_drifts_away_from_its_centroids_warns(start, recipe, network, tmp_path):
     for weight, mode in ((0.05, "epoch"), (5.0, "frozen")):
         algorithm = mcmi(weight=weight, centroids=mode)
         run = start(recipe(**QUICK), network(), tmp_path / mode, algorithms=[algorithm])
         fit(run)
-        facts = algorithm.facts()
+        facts = algorithm.description()
         assert facts["surrogate"] == pytest.approx(logged(run, "surrogate")[-1])
         assert (facts["drift"] > max(0.1, facts["cmi"])) == (mode == "frozen")
-        assert ("outrun" in str(facts.get("warnings"))) == (mode == "frozen")
+        assert ("drifted away" in str(facts.get("warnings"))) == (mode == "frozen")
 
 
 def test_centroids_can_go_unmeasured_where_they_are_not_renewed(start, recipe, network, tmp_path):
@@ -131,7 +134,12 @@ def test_ours_leaves_batch_norm_alone_and_the_paper_moves_it(start, recipe, netw
         before = fresh[1].running_mean.clone()
         numbers = torch.get_rng_state()
         run = start(
-            recipe(), fresh, tmp_path / preset, algorithms=[mcmi(preset=preset)], pad=1, mirror=True
+            recipe(),
+            fresh,
+            tmp_path / preset,
+            algorithms=[mcmi(preset=preset)],
+            crop_padding=1,
+            flip=True,
         )
         assert torch.equal(before, run.network[1].running_mean) == (preset == "ours")
         assert torch.equal(numbers, torch.get_rng_state())
@@ -195,13 +203,13 @@ def test_the_controls_train(start, recipe, network, tmp_path):
 @pytest.mark.parametrize("options", [{}, {"centroids": "ema", "decay": 0.5}, {"preset": "paper"}])
 def test_a_run_is_exactly_resumed_with_its_centroids(options, start, recipe, network, tmp_path):
     full = recipe(algorithms=[{"mcmi": options | {"weight": 0.8}}], checkpoint_every=5)
-    cut = {"pad": 1, "mirror": True}
+    cut = {"crop_padding": 1, "flip": True}
 
     class Stopped(Exception):  # noqa: N818 - not an error
         pass
 
-    def stop(run, _values):
-        if run.step == 7:
+    def stop(_stage, done, _total):
+        if done == 7 * 8:
             raise Stopped
 
     def begin(folder):
@@ -211,7 +219,7 @@ def test_a_run_is_exactly_resumed_with_its_centroids(options, start, recipe, net
     whole = begin("whole")
     fit(whole)
     with pytest.raises(Stopped):
-        fit(begin("parts"), watch=stop)
+        fit(begin("parts"), progress=stop)
     again = begin("parts")
     load_checkpoint(again)
     assert again.step == 5
@@ -222,8 +230,8 @@ def test_a_run_is_exactly_resumed_with_its_centroids(options, start, recipe, net
         assert torch.equal(one, other)
 
 
-def test_a_class_unseen_by_the_first_pass_is_named(start, recipe, network, pictures, tmp_path):
-    _, labels = pictures
+def test_a_class_unseen_by_the_first_pass_is_named(start, recipe, network, data, tmp_path):
+    _, labels = data
     labels[:] = 0
     labels[0] = 2
     run = start(recipe(), network(), tmp_path / "ours", algorithms=[mcmi()])
@@ -245,13 +253,13 @@ def test_a_class_missed_before_training_is_an_error(start, recipe, network, tmp_
         start(recipe(), network(), tmp_path, algorithms=[algorithm])
 
 
-def test_the_paper_preset_names_classes_of_the_cut_off_batch_and_the_way_out_is_one(
-    start, recipe, network, pictures, tmp_path
+def test_the_paper_preset_names_classes_of_the_incomplete_batch_and_the_way_out_is_one(
+    start, recipe, network, data, tmp_path
 ):
-    few = recipe(batch_size=20)  # of 32 pictures: 12 are left over in each pass
+    few = recipe(batch_size=20)  # of 32 images: 12 are left over in each pass
     plain = start(few, network(), tmp_path / "plain")
-    seen = set(next(plain.batches.epoch(-1)).rows.tolist())
-    _, labels = pictures
+    seen = set(next(plain.batches.epoch(-1)).indices.tolist())
+    _, labels = data
     labels[:] = torch.arange(32) % 2
     labels[min(set(range(32)) - seen)] = 2
     for number, options in enumerate(({}, {"centroids": "epoch"})):

@@ -4,8 +4,13 @@ import pytest
 import torch
 
 from figureground.metrics.information import CMIMeter, class_sums
-from figureground.training import CentroidBank, CMICLoss, EntropyBonusLoss, MCMILoss
-from figureground.training.algorithms.mcmi import class_pass
+from figureground.training.algorithms.mcmi import (
+    CentroidBank,
+    CMICLoss,
+    EntropyBonusLoss,
+    MCMILoss,
+    class_pass,
+)
 
 pytestmark = [
     pytest.mark.gpu,

@@ -1,4 +1,4 @@
-"""Two processes that share the pictures have the centroids, the drift and the information of one."""
+"""Two processes that share the images have the centroids, the drift and the information of one."""
 
 import os
 import subprocess
@@ -31,7 +31,7 @@ kept = {}
 for name, options in {"epoch": {}, "ema": {"centroids": "ema", "decay": 0.5}, "paper": {"preset": "paper"}}.items():
     torch.manual_seed(1)
     network = nn.Sequential(nn.Flatten(), nn.Linear(36, 3))
-    batches = Batches(images, labels, 8, 0, pad=1, mirror=True, rank=rank, world=world)
+    batches = Batches(images, labels, 8, 0, crop_padding=1, flip=True, rank=rank, world=world)
     teacher = MCMI(MCMIOptions(weight=0.5, **options), 3)
     run = Run.start(recipe, network, batches, fabric=fabric, folder=folder / name, algorithms=[teacher])
     first = teacher.bank.centroids.clone()

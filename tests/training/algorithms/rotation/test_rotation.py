@@ -10,15 +10,15 @@ from figureground.training.algorithms.rotation.turning import turned
 from figureground.training.streams import stream
 
 
-def test_each_picture_is_turned_by_its_own_number():
+def test_each_image_is_turned_by_its_own_number():
     images = torch.rand(4, 2, 5, 5, generator=torch.Generator().manual_seed(0))
     found = turned(images, torch.tensor([3, 0, 2, 1]))
     for n, quarters in enumerate([3, 0, 2, 1]):
         assert torch.equal(found[n], torch.rot90(images[n], quarters, (1, 2)))
 
 
-def test_pictures_that_are_not_square_are_refused():
-    with pytest.raises(ShapeError, match="need square pictures"):
+def test_images_that_are_not_square_are_refused():
+    with pytest.raises(ShapeError, match="need square images"):
         turned(torch.zeros(1, 1, 2, 3), torch.tensor([1]))
 
 
@@ -32,8 +32,8 @@ def test_the_term_is_the_cross_entropy_of_the_turns(start, recipe, network, tmp_
     assert found["cross_entropy"] == 1
     quarters = torch.randint(4, (8,), generator=stream(0, "turns", 0, 0)).tolist()
     assert len(set(quarters)) > 1
-    pictures = [torch.rot90(one, k, (1, 2)) for one, k in zip(batch.images, quarters, strict=True)]
-    features = run.network[:-1](torch.stack(pictures))
+    images = [torch.rot90(one, k, (1, 2)) for one, k in zip(batch.images, quarters, strict=True)]
+    features = run.network[:-1](torch.stack(images))
     log_share = (
         features @ run.extras["rotation"].weight.T + run.extras["rotation"].bias
     ).log_softmax(1)

@@ -4,19 +4,12 @@ __all__ = [
     "BackgroundClassLoss",
     "BackgroundClassifier",
     "EnergyMarginLoss",
-    "EntropicOpenSetLoss",
-    "ObjectosphereLoss",
     "UniformOELoss",
-    "ood_score",
-    "threshold_at_tpr",
 ]
 
 from figureground.training.algorithms.background_class.inference import BackgroundClassifier
 from figureground.training.algorithms.background_class.losses import BackgroundClassLoss
 from figureground.training.algorithms.background_class.rival_losses import (
     EnergyMarginLoss,
-    EntropicOpenSetLoss,
-    ObjectosphereLoss,
     UniformOELoss,
 )
-from figureground.training.algorithms.background_class.scores import ood_score, threshold_at_tpr

@@ -9,7 +9,6 @@ from jaxtyping import UInt8
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from figureground.base.batch import Batch
 from figureground.base.errors import OptionError
 from figureground.base.paper import Paper
 from figureground.models.heads import ConstantBackground
@@ -23,6 +22,7 @@ from figureground.training.algorithms.background_class.rival_losses import (
     EnergyMarginLoss,
     UniformOELoss,
 )
+from figureground.training.batch import Batch
 from figureground.training.recipe import DataSpec, RecipePart
 from figureground.training.run import Run
 from figureground.training.streams import stream
@@ -33,17 +33,15 @@ _CONSTANT = "background_class_constant"
 class BackgroundClassOptions(RecipePart):
     """What a recipe may say about backgrounds.
 
-    ``pools`` are folders or data sets; without any, the backgrounds that the training data bring along are all
-    there are. Each batch gets ``ratio`` backgrounds for every picture of it, or so many that they are ``fraction`` of
-    the whole; without both, so many that an epoch shows as many as the pool holds (the paper's union). ``objective`` is
-    ``background-class``, or a rival that sees the same pictures: ``uniform`` (outlier exposure), ``energy`` (margins),
-    ``constant`` (a background logit that does not look at the picture). ``lam`` weighs the backgrounds; without it each
-    objective has its own default.
+    ``pools`` are folders or data sets; without any, the backgrounds that the training data bring along are all there
+    are. Each batch gets ``ratio`` backgrounds for every image of it; without a ratio, so many that an epoch shows as
+    many as the pool holds (the paper's union). ``objective`` is ``background-class``, or a rival that sees the same
+    images: ``uniform`` (outlier exposure), ``energy`` (margins), ``constant`` (a background logit that does not look at
+    the image). ``lam`` weighs the backgrounds; without it each objective has its own default.
     """
 
     pools: tuple[str | DataSpec, ...] = ()
     ratio: float | None = Field(default=None, gt=0)
-    fraction: float | None = Field(default=None, gt=0, lt=1)
     objective: Literal["background-class", "uniform", "energy", "constant"] = "background-class"
     weight: Literal["union", "per_group"] = "union"
     lam: float | None = Field(default=None, ge=0)
@@ -53,49 +51,44 @@ class BackgroundClassOptions(RecipePart):
     @model_validator(mode="after")
     def _fits_together(self) -> "BackgroundClassOptions":
         """Refuse options that would be without effect."""
-        if self.ratio is not None and self.fraction is not None:
-            raise ValueError("give ratio or fraction of the backgrounds, not both")
-        if not self.pools and (self.ratio or self.fraction):
-            raise ValueError("a ratio or fraction of backgrounds needs pools")
+        if not self.pools and self.ratio:
+            raise ValueError("a ratio of backgrounds needs pools")
         return self
 
-    def per_batch(self, size: int, *, pool: int, pictures: int) -> int:
+    def per_batch(self, size: int, *, pool: int, images: int) -> int:
         """How many backgrounds a batch gets.
 
         Args:
-            size: Pictures of the batch before.
+            size: Images of the batch before.
             pool: How many backgrounds there are.
-            pictures: How many training pictures there are.
+            images: How many training images there are.
 
         Returns:
             At least 1.
 
         Examples:
-            >>> BackgroundClassOptions(pools=("pool",), fraction=0.25).per_batch(
-            ...     96, pool=9, pictures=960
+            >>> BackgroundClassOptions(pools=("pool",), ratio=0.25).per_batch(
+            ...     96, pool=9, images=960
             ... )
-            32
-            >>> BackgroundClassOptions(pools=("pool",)).per_batch(96, pool=100, pictures=960)
+            24
+            >>> BackgroundClassOptions(pools=("pool",)).per_batch(96, pool=100, images=960)
             10
         """
-        ratio = self.ratio
-        if ratio is None:
-            share = self.fraction
-            ratio = pool / pictures if share is None else share / (1 - share)
+        ratio = pool / images if self.ratio is None else self.ratio
         return max(1, round(size * ratio))
 
 
 class BackgroundClass(Algorithm):
     """Backgrounds in every batch, and an output of their own.
 
-    Which backgrounds a batch gets, and how they are cut, depends on the seed and the step alone; the pool is gone
-    through in a random order, again and again. They are appended, so that the other pictures of a batch are those of
+    Which backgrounds a batch gets, and how they are cropped, depends on the seed and the step alone; the pool is gone
+    through in a random order, again and again. They are appended, so that the other images of a batch are those of
     plain training.
 
     Args:
         options: See ``BackgroundClassOptions``.
         num_classes: K.
-        pool: ``(P, C, H, W)`` uint8 of the training pictures' shape; loaded from ``options.pools`` where omitted.
+        pool: ``(P, C, H, W)`` uint8 of the training images' shape; loaded from ``options.pools`` where omitted.
     """
 
     name = "background-class"
@@ -148,7 +141,7 @@ class BackgroundClass(Algorithm):
             return
         self.pool = self.pool.to(batches.labels.device)
         self.per_batch = self.chosen.per_batch(
-            batches.size, pool=len(self.pool), pictures=len(batches.labels)
+            batches.size, pool=len(self.pool), images=len(batches.labels)
         )
         if self.per_batch % batches.world:
             raise OptionError(
@@ -169,21 +162,21 @@ class BackgroundClass(Algorithm):
         if not self.extra_outputs:
             # the data may bring backgrounds of their own
             labels = batch.labels.masked_fill(batch.labels == self.num_classes, -1)
-            batch = Batch(batch.images, labels, batch.rows, batch.geometry)
+            batch = Batch(batch.images, labels, batch.indices, batch.crops)
         if self.pool is None:
             return batch
-        rows = self._rows(run)
-        images = self.pool[rows.to(self.pool.device)]
-        added = run.batches.made(
+        indices = self._indices(run)
+        images = self.pool[indices.to(self.pool.device)]
+        added = run.batches.make_of(
             images,
-            torch.full_like(rows, label),
-            rows=torch.full_like(rows, -1),
-            geometry=run.batches.cuts(self.per_batch, "background cuts", run.step),
+            torch.full_like(indices, label),
+            indices=torch.full_like(indices, -1),
+            crops=run.batches.draw_crops(self.per_batch, "background cuts", run.step),
         )
         return batch.joined(added)
 
     def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: PLR0917
-        """The objective in the place of the plain cross-entropy.
+        """The objective instead of the plain cross-entropy.
 
         Args:
             losses: Named terms so far.
@@ -199,19 +192,22 @@ class BackgroundClass(Algorithm):
         others = {name: loss for name, loss in losses.items() if name != "cross_entropy"}
         return {self.chosen.objective.replace("-", "_"): self.loss(outputs, batch.labels)} | others
 
-    def _rows(self, run: Run) -> Tensor:
+    def _indices(self, run: Run) -> Tensor:
         """This process's share of this step's backgrounds: the next ones of an endless series of shuffled pools."""
         assert self.pool is not None  # noqa: S101 - the caller has looked
         first = run.step * self.per_batch
-        rows = [self._row(place, run.recipe.seed) for place in range(first, first + self.per_batch)]
-        return torch.tensor(rows)[run.batches.share(self.per_batch)]
+        indices = [
+            self._index(position, run.recipe.seed)
+            for position in range(first, first + self.per_batch)
+        ]
+        return torch.tensor(indices)[run.batches.share(self.per_batch)]
 
-    def _row(self, place: int, seed: int) -> int:
+    def _index(self, position: int, seed: int) -> int:
         assert self.pool is not None  # noqa: S101 - the caller has looked
-        number, within = divmod(place, len(self.pool))
+        number, within = divmod(position, len(self.pool))
         if self._order is None or self._order[0] != number:
-            numbers = stream(seed, "background order", number)
-            self._order = (number, torch.randperm(len(self.pool), generator=numbers))
+            generator = stream(seed, "background order", number)
+            self._order = (number, torch.randperm(len(self.pool), generator=generator))
         return int(self._order[1][within])
 
 

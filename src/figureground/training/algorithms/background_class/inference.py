@@ -1,18 +1,17 @@
-"""A classifier with a background output at test time: leave it out, let it answer, or reject by a threshold."""
+"""A classifier with a background output at test time: drop it, let it be predicted, or reject by a threshold."""
 
 __all__ = ["BackgroundClassifier"]
 
 from collections.abc import Iterable
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from figureground.base.errors import HeadError, OptionError, ShapeError, unknown_option
 from figureground.base.shapes import Images, Labels, Logits
 from figureground.capture.untouched import borrowed
-from figureground.training.algorithms.background_class.scores import (
-    SCORES,
+from figureground.metrics.classification.ood_scores import (
+    OOD_SCORES,
     PerImage,
     check_logits,
     ood_score,
@@ -23,16 +22,18 @@ _POLICIES = ("drop", "keep", "reject")
 
 
 class BackgroundClassifier(nn.Module):
-    """Answers, probabilities and out-of-distribution scores of a classifier with K + 1 outputs.
+    """Predictions and out-of-distribution scores of a classifier with K + 1 outputs.
 
-    Asks the model in evaluation mode and without gradients, and leaves every module's mode as found. A model with K
-    outputs is taken too: what needs the background output then says so.
+    ``predict``, ``ood_score`` and ``calibrate_threshold`` run the model in evaluation mode and without gradients, and
+    leave every module's mode as found. A plain call is the model's own: in whatever mode the model is, with gradients,
+    so that it can be trained or explained through this module. A model with K outputs is accepted too; what needs the
+    background output then raises an error.
 
     Args:
         model: Gives logits ``(N, K + 1)``, the background last.
         num_classes: K.
         policy: ``drop``, the best of the K known classes (the paper's test); ``keep``, the best of all, where the
-            background answers K; ``reject``, the best of the K, or -1 where the score is above the threshold.
+            background is predicted as K; ``reject``, the best of the K, or -1 where the score is above the threshold.
         threshold: For ``reject``; see ``calibrate_threshold``.
         method: The score that ``reject`` and ``calibrate_threshold`` use, one of ``ood_score``'s.
 
@@ -43,7 +44,7 @@ class BackgroundClassifier(nn.Module):
         Kabir (2023). Reduction of class activation uncertainty with background information. arXiv:2305.03238.
 
     Examples:
-        >>> network = nn.Flatten()  # a picture of three pixels is its own logits
+        >>> network = nn.Flatten()  # an image of three pixels is its own logits
         >>> images = torch.tensor([[2.0, 1.0, 0.0], [2.0, 1.0, 9.0]])[:, None, None]
         >>> for policy in ("drop", "keep"):
         ...     print(BackgroundClassifier(network, 2, policy=policy).predict(images).tolist())
@@ -70,7 +71,7 @@ class BackgroundClassifier(nn.Module):
         self.policy, self.threshold, self.method = policy, threshold, method
 
     def forward(self, images: Images) -> Logits:
-        """The model's own logits.
+        """The model's own logits, in its present mode and with gradients.
 
         Args:
             images: ``(N, C, H, W)``, what the model takes.
@@ -104,26 +105,8 @@ class BackgroundClassifier(nn.Module):
         outside = ood_score(logits, self.num_classes, self.method) > self.threshold
         return classes.masked_fill(outside, -1)
 
-    def predict_proba(self, images: Images, *, conditional: bool = True) -> Float[Tensor, "N L"]:
-        """Probabilities of the classes.
-
-        Args:
-            images: ``(N, C, H, W)``, what the model takes.
-            conditional: Given that the picture shows a known class: the softmax of the K known logits, which is the
-                softmax of all with the background left out and the rest scaled to 1.
-
-        Returns:
-            ``(N, K)``; ``(N, K + 1)``, the background last, where not conditional.
-
-        Raises:
-            HeadError: Not conditional, and there is no background output.
-        """
-        logits = self._logits(images)
-        wanted = logits[:, : self.num_classes] if conditional else self._with_background(logits)
-        return wanted.softmax(1)
-
     def ood_score(self, images: Images, method: str | None = None) -> PerImage:
-        """How much each picture looks like none of the known classes; higher is further out.
+        """How much each image looks like none of the known classes; higher is further out.
 
         Args:
             images: ``(N, C, H, W)``, what the model takes.
@@ -131,33 +114,36 @@ class BackgroundClassifier(nn.Module):
 
         Returns:
             ``(N,)`` float64.
+
+        Raises:
+            HeadError: The score needs a background output and there is none.
         """
         return ood_score(self._logits(images), self.num_classes, method or self.method)
 
     def calibrate_threshold(
         self, batches: Iterable[Tensor | tuple[Tensor, ...] | list[Tensor]], *, tpr: float = 0.95
     ) -> float:
-        """Set the threshold so that this share of known pictures is kept.
+        """Set the threshold so that this share of known images is kept.
 
         Args:
-            batches: Known *validation* pictures: ``(N, C, H, W)``, or tuples that begin with them, as a loader gives.
+            batches: Known *validation* images: ``(N, C, H, W)``, or tuples that begin with them, as a loader gives.
             tpr: Share to be kept, in (0, 1].
 
         Returns:
             The threshold, which ``reject`` now uses.
 
         Raises:
-            ShapeError: There are no pictures.
+            ShapeError: There are no images.
         """
         images = (batch if isinstance(batch, Tensor) else batch[0] for batch in batches)
         scores = [self.ood_score(some).cpu() for some in images]
         if not scores:
-            raise ShapeError("no pictures to calibrate a threshold with")
+            raise ShapeError("no images to calibrate a threshold with")
         self.threshold = threshold_at_tpr(torch.cat(scores), tpr)
         return self.threshold
 
     def _logits(self, images: Tensor) -> Tensor:
-        """What the model says, in evaluation mode."""
+        """The model's logits, in evaluation mode."""
         with borrowed(self.model), torch.no_grad():
             logits = self.model(images)
         check_logits(logits, self.num_classes)
@@ -174,7 +160,7 @@ def _check(policy: str, threshold: float | None, method: str) -> None:
     """Refuse names that are none, and a threshold that nobody would look at."""
     if policy not in _POLICIES:
         raise unknown_option("policy", policy, _POLICIES)
-    if method not in SCORES:
-        raise unknown_option("out-of-distribution score", method, SCORES)
+    if method not in OOD_SCORES:
+        raise unknown_option("out-of-distribution score", method, OOD_SCORES)
     if threshold is not None and policy != "reject":
         raise OptionError(f"a threshold has no effect with policy='{policy}'; use policy='reject'")

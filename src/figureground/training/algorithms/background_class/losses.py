@@ -1,4 +1,4 @@
-"""Cross-entropy over one output more, the background's; and how losses tell known samples from backgrounds."""
+"""Cross-entropy over one output more, the background's; and how losses separate known samples from backgrounds."""
 
 __all__ = ["BackgroundClassLoss", "GroupedLoss"]
 

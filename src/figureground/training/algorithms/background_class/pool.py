@@ -1,4 +1,4 @@
-"""Pictures without any of the known objects, brought to the size and colours of the training pictures."""
+"""Images without any of the known objects, brought to the size and colours of the training images."""
 
 __all__ = ["load_pool"]
 
@@ -13,7 +13,7 @@ from figureground.base.errors import DataError
 from figureground.data.background import read_pool
 from figureground.data.finding import find_images
 from figureground.data.in_memory import in_memory
-from figureground.data.labeled import LabeledImages, LazyPictures
+from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.training.recipe import DataSpec
 
@@ -21,20 +21,20 @@ from figureground.training.recipe import DataSpec
 def load_pool(
     sources: Sequence[str | DataSpec], *, shape: tuple[int, int, int], seed: int
 ) -> UInt8[Tensor, "P C H W"]:
-    """Background pictures from folders and data sets, one after the other.
+    """Background images from folders and data sets, one after the other.
 
     Args:
         sources: Folders: of a pool as ``figureground background build`` leaves it, the part to train on; others are
-            searched with their subfolders. Or data sets, of whose training part the background pictures are taken, or
+            searched with their subfolders. Or data sets, of whose training part the background images are taken, or
             all where none are marked.
-        shape: Channels, height and width of the training pictures. Pictures are scaled until they cover it and cut.
+        shape: Channels, height and width of the training images. Images are scaled until they cover it, then cropped.
         seed: For data sets that give none of their own.
 
     Returns:
-        All pictures; colours become grey by the weights of ITU-R 601, grey becomes three equal channels.
+        All images; colours become grey by the weights of ITU-R 601, grey becomes three equal channels.
 
     Raises:
-        DataError: A source has no pictures.
+        DataError: A source has no images.
     """
     channels, *size = shape
     parts = []
@@ -47,13 +47,13 @@ def load_pool(
 
 
 def _folder(place: str) -> LabeledImages:
-    """Every picture below a folder; of a finished pool those to train on, without the pages of its report."""
+    """Every image below a folder; of a finished pool those to train on, without the pages of its report."""
     finished = (Path(place) / "record.json").exists()
     paths = _to_train_on(place) if finished else find_images([place], recursive=True)
     if not paths:
-        raise DataError(f"the background pool {place} holds no pictures")
+        raise DataError(f"the background pool {place} holds no images")
     unlabelled = torch.full((len(paths),), -1)
-    return LabeledImages(LazyPictures.of_files(paths), unlabelled, ())
+    return LabeledImages(LazyImages.of_files(paths), unlabelled, ())
 
 
 def _to_train_on(pool: str) -> list[Path]:
@@ -71,14 +71,14 @@ def _data_set(spec: DataSpec, seed: int) -> LabeledImages:
         background=spec.background,
     )
     data = load_dataset(spec.name, spec.root, part="train", options=options)
-    rows = torch.arange(len(data))
+    indices = torch.arange(len(data))
     if data.background_count:
-        rows = rows[data.labels == data.background_index]
-    return data.subset(rows[: spec.limit])
+        indices = indices[data.labels == data.background_index]
+    return data.subset(indices[: spec.limit])
 
 
 def _with_channels(images: Tensor, channels: int) -> Tensor:
-    """Grey or colour, as the training pictures are."""
+    """Grey or colour, as the training images are."""
     if images.shape[1] == channels:
         return images
     if channels == 1:

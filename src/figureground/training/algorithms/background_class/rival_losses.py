@@ -1,13 +1,13 @@
 """Other losses that learn from backgrounds with K outputs, for an honest comparison with the background class."""
 
-__all__ = ["EnergyMarginLoss", "EntropicOpenSetLoss", "ObjectosphereLoss", "UniformOELoss"]
+__all__ = ["EnergyMarginLoss", "UniformOELoss"]
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from figureground.base.errors import OptionError, ShapeError
+from figureground.base.errors import OptionError
 from figureground.base.shapes import Labels, Logits
 from figureground.training.algorithms.background_class.losses import GroupedLoss
 
@@ -56,7 +56,7 @@ class UniformOELoss(GroupedLoss):
 
 
 class EnergyMarginLoss(GroupedLoss):
-    """Cross-entropy of the known samples, and squared hinges that part the energies of known and background.
+    """Cross-entropy of the known samples, and squared hinges that separate the energies of known and background.
 
     With E = -logsumexp of the logits: mean over the known of ``CE + lam max(E - m_in, 0)²`` plus the mean over the
     backgrounds of ``lam max(m_out - E, 0)²``.
@@ -112,99 +112,6 @@ class EnergyMarginLoss(GroupedLoss):
         inside = _of_class(logits, target) + self.lam * (energy - self.m_in).relu().square()
         outside = self.lam * (self.m_out - energy).relu().square()
         return self.reduced_by_group(torch.where(known, inside, outside), known)
-
-
-class EntropicOpenSetLoss(GroupedLoss):
-    """Cross-entropy of the known samples, and of the backgrounds to the uniform distribution, averaged together.
-
-    ``UniformOELoss`` without a weight: each sample of the batch counts the same.
-
-    Args:
-        num_classes: K.
-        reduction: ``mean`` over the batch, ``sum`` or ``none``.
-
-    References:
-        Dhamija, Günther, Boult (2018). Reducing network agnostophobia. NeurIPS, arXiv:1811.04110.
-
-    Examples:
-        >>> loss = EntropicOpenSetLoss(num_classes=2, reduction="none")
-        >>> loss(torch.zeros(2, 2), torch.tensor([0, 2]))
-        tensor([0.6931, 0.6931])
-    """
-
-    def __init__(self, num_classes: int, *, reduction: str = "mean") -> None:
-        super().__init__(num_classes, num_classes, reduction)
-
-    def forward(self, logits: Logits, target: Labels) -> Float[Tensor, "..."]:
-        """The loss of a batch.
-
-        Args:
-            logits: ``(N, K)``.
-            target: ``(N,)``, below K, or K or -1 for the background.
-
-        Returns:
-            A number at least 0; ``(N,)`` with ``reduction="none"``.
-        """
-        known = self.known(logits, target)
-        return self.reduced(torch.where(known, _of_class(logits, target), _to_uniform(logits)))
-
-
-class ObjectosphereLoss(EntropicOpenSetLoss):
-    """The entropic open-set loss, and a pull on the features: long for known samples, zero for backgrounds.
-
-    Adds ``lam max(xi - |F|, 0)²`` for a known sample and ``lam |F|²`` for a background, with F its features, the input
-    of the last linear layer.
-
-    Args:
-        num_classes: K.
-        xi: Length that the features of a known sample should have at least.
-        lam: Weight of the pull, at least 0; choose it on validation data.
-        reduction: ``mean`` over the batch, ``sum`` or ``none``.
-
-    Raises:
-        OptionError: A negative ``xi`` or ``lam``.
-
-    References:
-        Dhamija, Günther, Boult (2018). Reducing network agnostophobia. NeurIPS, arXiv:1811.04110.
-
-    Examples:
-        >>> loss = ObjectosphereLoss(num_classes=1, xi=10.0, lam=0.1, reduction="none")
-        >>> features = torch.tensor([[3.0, 4.0], [3.0, 4.0]])
-        >>> loss(torch.zeros(2, 1), torch.tensor([0, -1]), features)
-        tensor([2.5000, 2.5000])
-    """
-
-    def __init__(
-        self, num_classes: int, *, xi: float = 10.0, lam: float = 1e-4, reduction: str = "mean"
-    ) -> None:
-        super().__init__(num_classes, reduction=reduction)
-        self.xi, self.lam = _not_negative("xi", xi), _not_negative("lam", lam)
-
-    def forward(
-        self, logits: Logits, target: Labels, features: Float[Tensor, "N C"] | None = None
-    ) -> Float[Tensor, "..."]:
-        """The loss of a batch.
-
-        Args:
-            logits: ``(N, K)``.
-            target: ``(N,)``, below K, or K or -1 for the background.
-            features: ``(N, C)``, what the last linear layer got.
-
-        Returns:
-            A number at least 0; ``(N,)`` with ``reduction="none"``.
-
-        Raises:
-            ShapeError: There are no features, or not as many as logits.
-        """
-        if features is None or len(features) != len(logits):
-            came = "none" if features is None else len(features)
-            raise ShapeError(f"ObjectosphereLoss needs features of {len(logits)} samples: {came}")
-        known = self.known(logits, target)
-        # vector_norm, not the root of a sum of squares: its gradient at zero is 0, not NaN
-        short = (self.xi - torch.linalg.vector_norm(features, dim=1)).relu().square()
-        pull = torch.where(known, short, features.square().sum(1))
-        entropic = torch.where(known, _of_class(logits, target), _to_uniform(logits))
-        return self.reduced(entropic + self.lam * pull)
 
 
 def _of_class(logits: Tensor, target: Tensor) -> Tensor:

@@ -9,10 +9,8 @@ __all__ = [
     "FocalLoss",
     "LDAMLoss",
     "LogitAdjustedLoss",
-    "MergedHead",
     "PseudoLabeler",
     "PseudoLabels",
-    "logit_adjust",
     "retrained_head",
     "scaled_head",
     "set_prior_bias",
@@ -22,7 +20,6 @@ __all__ = [
 from figureground.training.algorithms.background_splitting.class_shares import set_prior_bias
 from figureground.training.algorithms.background_splitting.heads import (
     BackgroundSplitHeads,
-    MergedHead,
 )
 from figureground.training.algorithms.background_splitting.labelers import (
     ClusterPseudoLabeler,
@@ -37,7 +34,6 @@ from figureground.training.algorithms.background_splitting.main_losses import (
     LogitAdjustedLoss,
 )
 from figureground.training.algorithms.background_splitting.posthoc import (
-    logit_adjust,
     retrained_head,
     scaled_head,
     tau_normalize,

@@ -32,8 +32,8 @@ def replace_last(
     """Replace the values of a trained network's last linear layer; nothing else of it changes.
 
     Args:
-        network: The classifier, pictures in [0, 1] to logits; changed in place.
-        images: Training pictures ``(n, C, H, W)`` uint8, as for evaluation.
+        network: The classifier, images in [0, 1] to logits; changed in place.
+        images: Training images ``(n, C, H, W)`` uint8, as for evaluation.
         labels: ``(n,)``, -1 for unlabelled, the background last.
         how: ``retrained`` (cRT: a fresh layer learns on balanced batches), ``scaled`` (LWS: a number for each output
             does), ``tau-normalized`` (rows of length 1, no bias).
@@ -42,6 +42,7 @@ def replace_last(
     Raises:
         OptionError: The network ends in no plain linear layer, or in one without the bias that is needed; or an unknown
             name.
+        ShapeError: No image is labelled.
     """
     layer = _plain(last_linear(network), how)
     if how == "tau-normalized":
@@ -79,11 +80,11 @@ def refuse_unfit(layer: nn.Module, options: BackgroundSplittingOptions) -> None:
 
 
 def _features(network: nn.Module, images: Tensor, known: Tensor) -> Tensor:
-    """What the last layer is given for the labelled pictures, ``(m, D)`` on the CPU."""
+    """What the last layer is given for the labelled images, ``(m, D)`` on the CPU."""
     where = next(network.parameters()).device
-    rows = known.nonzero()[:, 0]
+    indices = known.nonzero()[:, 0]
     parts = []
-    for some in torch.split(rows, _BATCH):
+    for some in torch.split(indices, _BATCH):
         batch = images[some.to(images.device)].to(where).float().div_(255)
         parts.append(outputs_and_features(network, batch)[1].cpu())
     return torch.cat(parts) if parts else torch.zeros(0, 1)

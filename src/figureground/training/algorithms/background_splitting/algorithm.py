@@ -1,4 +1,4 @@
-"""Background splitting in the engine: an auxiliary head learns pseudo-classes of all training pictures."""
+"""Background splitting in the engine: an auxiliary head learns pseudo-classes of all training images."""
 
 __all__ = ["BackgroundSplitting"]
 
@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from figureground.base.batch import Batch
 from figureground.base.errors import DataError, OptionError
 from figureground.base.paper import Paper
 from figureground.base.record import write_json
@@ -34,6 +33,7 @@ from figureground.training.algorithms.background_splitting.options import (
 )
 from figureground.training.algorithms.background_splitting.pseudo_labels import PseudoLabels
 from figureground.training.algorithms.background_splitting.teacher import Teacher
+from figureground.training.batch import Batch
 from figureground.training.run import Run
 from figureground.training.streams import stream
 
@@ -41,16 +41,16 @@ _HEAD = "background_splitting"
 
 
 class BackgroundSplitting(Algorithm):
-    """Rare classes against background, and beside it the pseudo-classes of all pictures.
+    """Rare classes against background, and beside it the pseudo-classes of all images.
 
     The auxiliary head reads the input of the network's last linear layer, in the same pass, and is left behind after
-    training. A fixed background logit is written into the network's last row, so that the network alone answers as it
+    training. A fixed background logit is written into the network's last row, so that the network alone predicts as it
     was trained. With ``aux_weight=0`` and nothing else, training is plain training, bit for bit.
 
     Args:
         options: See ``BackgroundSplittingOptions``.
         num_classes: N, the rare classes.
-        labels: Pseudo-labels of the training pictures, where they are there already.
+        labels: Pseudo-labels of the training images, where they are there already.
     """
 
     name = "background-splitting"
@@ -76,7 +76,7 @@ class BackgroundSplitting(Algorithm):
         self._last: nn.Linear | CosineLinear | None = None
         self._hearing = ExitStack()
         self._kept: list[Tensor] = []
-        self._facts: dict[str, Any] = {}
+        self._description: dict[str, Any] = {}
 
     @property
     def extra_outputs(self) -> int:
@@ -126,9 +126,9 @@ class BackgroundSplitting(Algorithm):
             run: The run.
 
         Raises:
-            OptionError: Label smoothing with a main loss that knows none, or added pictures that the processes
+            OptionError: Label smoothing with a main loss that knows none, or added images that the processes
                 cannot share.
-            DataError: Pictures of rare classes are to be added, and there are none.
+            DataError: Images of rare classes are to be added, and there are none.
         """
         counts = _counts(run.batches.labels, self.num_classes + 1)
         if run.recipe.label_smoothing and self.chosen.main != "cross-entropy":
@@ -145,16 +145,16 @@ class BackgroundSplitting(Algorithm):
         if self.chosen.main == "binary":
             set_prior_bias(self._layer, counts)
         self._hold_background(run)
-        self._facts = {"class_counts": counts, "extra_positives": self.chosen.extra_positives}
+        self._description = {"class_counts": counts, "extra_positives": self.chosen.extra_positives}
         if self.chosen.aux_weight:
             self._label(run)
         self._rare = (run.batches.labels >= 0) & (run.batches.labels < self.num_classes)
-        self._rare_rows = self._rare.nonzero()[:, 0]
-        if self.chosen.extra_positives and not len(self._rare_rows):
-            raise DataError("extra_positives: no training picture is of a rare class")
+        self._rare_indices = self._rare.nonzero()[:, 0]
+        if self.chosen.extra_positives and not len(self._rare_indices):
+            raise DataError("extra_positives: no training image is of a rare class")
 
     def _label(self, run: Run) -> None:
-        """Pseudo-labels and what is to be said about them."""
+        """Make the pseudo-labels and the report on them."""
         if self.labels is None:
             assert self._teacher is not None  # noqa: S101 - modules() ran
             self._teacher.network.to(run.device)
@@ -165,16 +165,16 @@ class BackgroundSplitting(Algorithm):
         if self.chosen.permuted:
             self.labels = self.labels.permuted(stream(run.recipe.seed, "permuted pseudo-labels"))
         report = self.labels.report(run.batches.labels, num_rare=self.num_classes)
-        self._facts |= asdict(report)
+        self._description |= asdict(report)
         if run.fabric.is_global_zero:
             write_json(run.folder / "pseudo_labels.json", report)
 
-    def facts(self) -> dict[str, Any]:
-        """Counts, added pictures, and the report on the pseudo-labels."""
-        return self._facts
+    def description(self) -> dict[str, Any]:
+        """Counts, added images, and the report on the pseudo-labels."""
+        return self._description
 
     def change_batch(self, batch: Batch, run: Run) -> Batch:
-        """Add pictures of rare classes where wanted, and begin to listen to the last layer.
+        """Add images of rare classes where wanted, and begin to listen to the last layer.
 
         Args:
             batch: Of the data.
@@ -194,12 +194,12 @@ class BackgroundSplitting(Algorithm):
         return self._with_positives(batch, run) if self.chosen.extra_positives else batch
 
     def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: PLR0917
-        """The main loss in the place of the plain one, where it is another, and the auxiliary term.
+        """The main loss instead of the plain one, where it is another, and the auxiliary term.
 
         Args:
             losses: Named terms so far.
             outputs: Logits ``(N, num_classes + 1)``.
-            batch: The pictures.
+            batch: The images.
             run: The run.
 
         Returns:
@@ -221,7 +221,7 @@ class BackgroundSplitting(Algorithm):
         self._hold_background(run)
 
     def after_epoch(self, run: Run) -> None:
-        """Replace the last layer after the last epoch, where that is wanted, before it is validated and kept.
+        """Replace the last layer after the last epoch, where that is wanted, before it is validated and saved.
 
         Args:
             run: The run.
@@ -240,7 +240,7 @@ class BackgroundSplitting(Algorithm):
         logits = run.heads[_HEAD](self._kept[0].flatten(1).float())
         self._kept.clear()
         taken = self.loss.taken(batch.labels, background=self.num_classes)
-        pseudo = self.labels.of(batch.rows)
+        pseudo = self.labels.of(batch.indices)
         loss, _ = auxiliary_loss(logits.float(), pseudo, taken, temperature=self.loss.temperature)
         return {"pseudo_classes": self.chosen.aux_weight * loss}
 
@@ -250,16 +250,14 @@ class BackgroundSplitting(Algorithm):
             self._kept.append(inputs[0])
 
     def _with_positives(self, batch: Batch, run: Run) -> Batch:
-        """The batch and pictures of rare classes, drawn anew for each step."""
+        """The batch and images of rare classes, drawn anew for each step."""
         wanted = self.chosen.extra_positives
         numbers = stream(run.recipe.seed, "extra positives", run.step)
-        drawn = torch.randint(len(self._rare_rows), (wanted,), generator=numbers)
-        drawn = drawn[run.batches.share(wanted)].to(self._rare_rows.device)
-        rows = self._rare_rows[drawn]
-        added = run.batches.made(
-            run.batches.images[rows], run.batches.labels[rows], rows=rows,
-            geometry=run.batches.cuts(wanted, "extra positives' cuts", run.step),
-        )  # fmt: skip
+        drawn = torch.randint(len(self._rare_indices), (wanted,), generator=numbers)
+        drawn = drawn[run.batches.share(wanted)].to(self._rare_indices.device)
+        indices = self._rare_indices[drawn]
+        crops = run.batches.draw_crops(wanted, "extra positives' cuts", run.step)
+        added = run.batches.make(indices, crops=crops)
         return batch.joined(added)
 
     @torch.no_grad()
@@ -284,6 +282,6 @@ class BackgroundSplitting(Algorithm):
 
 
 def _counts(labels: Tensor, outputs: int) -> list[int]:
-    """Training pictures of each class, the background last."""
+    """Training images of each class, the background last."""
     counts: list[int] = torch.bincount(labels[labels >= 0].cpu(), minlength=outputs).tolist()
     return counts

@@ -1,4 +1,4 @@
-"""What losses make of the classes' numbers of pictures: weights, margins, shares."""
+"""What losses make of the classes' numbers of images: weights, margins, shares."""
 
 __all__ = ["PerClass", "class_balanced_weights", "ldam_margins", "log_priors", "set_prior_bias"]
 
@@ -14,17 +14,17 @@ PerClass = Float[Tensor, "L"]
 
 
 def class_balanced_weights(counts: Sequence[int], beta: float = 0.9999) -> PerClass:
-    """Weights ``(1 - beta) / (1 - beta**n)`` for classes of n pictures, scaled to sum to their number.
+    """Weights ``(1 - beta) / (1 - beta**n)`` for classes of n images, scaled to sum to their number.
 
     Args:
-        counts: Pictures of each class, the background included; none counts as one.
+        counts: Images of each class, the background included; none counts as one.
         beta: In [0, 1); 0 gives equal weights.
 
     Returns:
         float32, one weight a class.
 
     Raises:
-        OptionError: ``beta`` is out of range.
+        OptionError: ``beta`` is out of range, or a count is negative.
 
     References:
         Cui, Jia, Lin, Song, Belongie (2019). Class-balanced loss based on effective number of samples. CVPR,
@@ -45,11 +45,14 @@ def ldam_margins(counts: Sequence[int], max_margin: float = 0.5) -> PerClass:
     """Margins ``n**(-1/4)``, scaled so that the rarest class has the largest.
 
     Args:
-        counts: Pictures of each class, the background included.
+        counts: Images of each class, the background included.
         max_margin: Of the rarest.
 
     Returns:
         float32, one margin a class.
+
+    Raises:
+        OptionError: A count is negative, or there is none.
 
     References:
         Cao, Wei, Gaidon, Arechiga, Ma (2019). Learning imbalanced datasets with label-distribution-aware margin loss.
@@ -67,10 +70,13 @@ def log_priors(counts: Sequence[int]) -> PerClass:
     """Logarithms of the classes' shares, in nats.
 
     Args:
-        counts: Pictures of each class, the background included; none counts as one.
+        counts: Images of each class, the background included; none counts as one.
 
     Returns:
         float32, at most 0.
+
+    Raises:
+        OptionError: A count is negative, or there is none.
 
     Examples:
         >>> [round(v, 4) for v in log_priors([1, 3]).tolist()]
@@ -85,10 +91,11 @@ def set_prior_bias(linear: nn.Module, counts: Sequence[int]) -> None:
 
     Args:
         linear: A linear layer with a bias; changed in place.
-        counts: Pictures of each output.
+        counts: Images of each output.
 
     Raises:
         HeadError: It has no bias, or another number of outputs.
+        OptionError: A count is negative.
 
     References:
         Lin et al. (2017), arXiv:1708.02002, §4.1, with each class's own share.

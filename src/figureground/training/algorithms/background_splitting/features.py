@@ -46,6 +46,9 @@ def outputs_and_features(
 
     Returns:
         ``(N, L)`` and ``(N, D)``, float32.
+
+    Raises:
+        HeadError: It has no linear layer.
     """
     kept: list[Tensor] = []
 

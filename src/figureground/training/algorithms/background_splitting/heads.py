@@ -1,6 +1,6 @@
 """Heads over one feature: rare classes and background, and the pseudo-classes that split the background."""
 
-__all__ = ["BackgroundSplitHeads", "MergedHead", "copied_linear"]
+__all__ = ["BackgroundSplitHeads", "copied_linear"]
 
 import torch
 from jaxtyping import Float
@@ -19,12 +19,13 @@ class BackgroundSplitHeads(nn.Module):
         in_features: D, of the feature that both read.
         num_rare: N.
         num_aux: K; 0 for no auxiliary head.
-        background: The background's logit, the same for every picture; None for one that is learned. 0.0 is a value
+        background: The background's logit, the same for every image; None for one that is learned. 0.0 is a value
             like others.
         cosine_scale: Cosines times this in the main head; None for dot products, as in the official code.
         aux_init: The teacher's classifier; its weights are copied, not shared.
 
     Raises:
+        OptionError: There is no rare class, fewer than 0 pseudo-classes, or an ``aux_init`` without pseudo-classes.
         ShapeError: ``aux_init`` does not map D to K.
 
     References:
@@ -48,7 +49,10 @@ class BackgroundSplitHeads(nn.Module):
         aux_init: nn.Linear | None = None,
     ) -> None:
         super().__init__()
-        _check_counts(num_rare, num_aux)
+        if num_rare < 1 or num_aux < 0 or (aux_init is not None and not num_aux):
+            raise OptionError(
+                f"heads need 1 rare class or more, and pseudo-classes for an aux_init; got {num_rare} and {num_aux}"
+            )
         self.background = background
         outputs = num_rare + (background is None)
         self.main: nn.Module
@@ -76,45 +80,6 @@ class BackgroundSplitHeads(nn.Module):
         return main, None if self.aux is None else self.aux(features)
 
 
-class MergedHead(nn.Module):
-    """One softmax over N rare classes and K pseudo-classes of background: the background is the sum of the K.
-
-    The background's logit is the log-sum-exp of the K. For a background picture, the main cross-entropy plus that of
-    the second output is the cross-entropy over all N + K classes: train with ``aux_on="background"``. *Differs:* not in
-    the paper; ours.
-
-    Args:
-        in_features: D.
-        num_rare: N.
-        num_aux: K.
-
-    Examples:
-        >>> main, split = MergedHead(3, 2, 5)(torch.ones(4, 3))
-        >>> bool(torch.allclose(main[:, -1], split.logsumexp(1))), main.shape
-        (True, torch.Size([4, 3]))
-    """
-
-    def __init__(self, in_features: int, num_rare: int, num_aux: int) -> None:
-        super().__init__()
-        _check_counts(num_rare, num_aux)
-        self.num_rare = num_rare
-        self.linear = nn.Linear(in_features, num_rare + max(1, num_aux))
-
-    def forward(self, features: Features) -> tuple[Float[Tensor, "N L"], Float[Tensor, "N K"]]:
-        """Logits of the rare classes with the background, and of its parts.
-
-        Args:
-            features: ``(N, D)``.
-
-        Returns:
-            ``(N, num_rare + 1)``, the background last; ``(N, K)``.
-        """
-        logits = self.linear(features)
-        parts = logits[:, self.num_rare :]
-        background = parts.logsumexp(1, keepdim=True)
-        return torch.cat([logits[:, : self.num_rare], background], 1), parts
-
-
 def copied_linear(source: nn.Linear, target: nn.Linear) -> nn.Linear:
     """The target with the source's weights, as copies.
 
@@ -138,9 +103,3 @@ def copied_linear(source: nn.Linear, target: nn.Linear) -> nn.Linear:
         if target.bias is not None:
             target.bias.copy_(torch.zeros_like(target.bias) if given is None else given)
     return target
-
-
-def _check_counts(num_rare: int, num_aux: int) -> None:
-    """Refuse heads without rare classes."""
-    if num_rare < 1 or num_aux < 0:
-        raise OptionError(f"{num_rare} rare classes and {num_aux} pseudo-classes make no heads")

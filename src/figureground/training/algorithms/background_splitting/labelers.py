@@ -1,6 +1,6 @@
 """Pseudo-labels from a classifier's predictions, or from clusters of features."""
 
-__all__ = ["ClusterPseudoLabeler", "PseudoLabeler", "kept_labels"]
+__all__ = ["ClusterPseudoLabeler", "PseudoLabeler", "cached_labels"]
 
 import hashlib
 import io
@@ -24,28 +24,33 @@ from figureground.capture.untouched import borrowed
 from figureground.training.algorithms.background_splitting.features import outputs_and_features
 from figureground.training.algorithms.background_splitting.pseudo_labels import PseudoLabels
 
-Pictures = Any  # a Tensor (n, C, H, W), or anything with a length whose items are pictures or (picture, label)
+ImageSource = (
+    Any  # a Tensor (n, C, H, W), or anything with a length whose items are images or (image, label)
+)
 
 
 class PseudoLabeler:
-    """What a teacher says of every picture, once, without any random change of the pictures.
+    """A teacher's predictions for every image, once, without any random change of the images.
 
     Args:
-        teacher: Pictures in [0, 1] to logits; put into evaluation mode meanwhile.
-        soft: Whether shares of all its classes are kept, float16, besides the most probable one.
+        teacher: Images in [0, 1] to logits; put into evaluation mode meanwhile.
+        soft: Whether probabilities of all its classes are stored, float16, besides the most probable one.
         temperature: Of the shares.
-        size: Height and width that the teacher wants, where the pictures have another.
-        batch_size: Pictures at a time.
-        cache: Folder where labels are kept, under a key of teacher, options and pictures.
+        size: Height and width that the teacher wants, where the images have another.
+        batch_size: Images at a time.
+        cache: Folder where labels are stored, under a key of teacher, options and images.
+
+    Raises:
+        OptionError: The temperature is not positive, or the batch size is below 1.
 
     References:
         Mullapudi et al. (2021), arXiv:2008.12873: hard labels of a network trained on ImageNet. *Differs:* their code
-        makes them with the random cuts of training; here equal pictures have equal labels.
+        makes them with the random crops of training; here equal images have equal labels.
 
     Examples:
-        >>> teacher = nn.Flatten()  # a picture of two pixels is its own logits
-        >>> pictures = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8)[:, None, None]
-        >>> PseudoLabeler(teacher).label(pictures).hard.tolist()
+        >>> teacher = nn.Flatten()  # an image of two pixels is its own logits
+        >>> images = torch.tensor([[0, 255], [255, 0]], dtype=torch.uint8)[:, None, None]
+        >>> PseudoLabeler(teacher).label(images).hard.tolist()
         [1, 0]
     """
 
@@ -66,94 +71,92 @@ class PseudoLabeler:
         self.teacher, self.soft, self.temperature = teacher, soft, temperature
         self.size, self.batch_size, self.cache = size, batch_size, cache
 
-    def label(self, pictures: Pictures) -> PseudoLabels:
-        """Pseudo-labels in the order of the pictures; from the cache where they are there.
+    def label(self, images: ImageSource) -> PseudoLabels:
+        """Pseudo-labels in the order of the images; from the cache where they are there.
 
         Args:
-            pictures: uint8 or float in [0, 1], ``(n, C, H, W)``; or a data set whose items are such pictures of one
+            images: uint8 or float in [0, 1], ``(n, C, H, W)``; or a data set whose items are such images of one
                 size, with or without a label.
 
         Returns:
             The labels, on the CPU.
 
         Raises:
-            OptionError: Two readings of the data set, or two answers of the teacher, differ: something is random.
-            ShapeError: There are no pictures.
+            OptionError: Two readings of the data set, or two predictions of the teacher, differ: something is random.
+            ShapeError: There are no images.
         """
         if self.cache is None:
-            return self._made(pictures)
-        key = self.key(pictures)
-        return kept_labels(self.cache, key, lambda: self._made(pictures))
+            return self._made(images)
+        key = self.key(images)
+        return cached_labels(self.cache, key, lambda: self._made(images))
 
-    def _made(self, pictures: Pictures) -> PseudoLabels:
+    def _made(self, images: ImageSource) -> PseudoLabels:
         """The labels, made."""
-        self._check(pictures)
+        self._check(images)
         hard, soft = [], []
-        for batch in self._batches(pictures):
-            logits = self._answers(batch)
+        for batch in self._batches(images):
+            logits = self._logits(batch)
             hard.append(logits.argmax(1).cpu())
             if self.soft:
                 soft.append((logits / self.temperature).softmax(1).half().cpu())
         shares = torch.cat(soft) if soft else None
         return PseudoLabels(torch.cat(hard), int(logits.shape[1]), shares)
 
-    def features(self, pictures: Pictures) -> Float[Tensor, "n D"]:
+    def features(self, images: ImageSource) -> Float[Tensor, "n D"]:
         """What the teacher's last linear layer is given, for ``ClusterPseudoLabeler``.
 
         Args:
-            pictures: As for ``label``.
+            images: As for ``label``.
 
         Returns:
             ``(n, D)`` on the CPU.
         """
-        self._check(pictures)
+        self._check(images)
         parts = [
-            outputs_and_features(self.teacher, batch)[1].cpu() for batch in self._batches(pictures)
+            outputs_and_features(self.teacher, batch)[1].cpu() for batch in self._batches(images)
         ]
         return torch.cat(parts)
 
-    def key(self, pictures: Pictures) -> str:
-        """Stands for the teacher's weights, the options and the pictures; costs one reading of them.
+    def key(self, images: ImageSource) -> str:
+        """Stands for the teacher's weights, the options and the images; costs one reading of them.
 
         Args:
-            pictures: As for ``label``.
+            images: As for ``label``.
 
         Returns:
             24 hexadecimal digits.
         """
         digest = hashlib.sha256(f"{self.soft}|{self.temperature}|{self.size}".encode())
-        # its structure too: weights alone do not tell a ReLU from a Tanh; addresses in memory are no structure
+        # its structure too: weights alone do not distinguish a ReLU from a Tanh; addresses in memory are no structure
         digest.update(re.sub(r" at 0x[0-9a-fA-F]+", "", repr(self.teacher)).encode())
         digest.update(repr(getattr(self.teacher, "preprocessing", None)).encode())
         for name, value in (*self.teacher.state_dict().items(), *self.teacher.named_buffers()):
             digest.update(f"{name}{tuple(value.shape)}".encode() + _bytes(value))
-        for batch in self._batches(pictures, prepared=False):
+        for batch in self._batches(images, prepared=False):
             digest.update(f"{tuple(batch.shape[1:])}".encode() + _bytes(batch))
         return digest.hexdigest()[:24]
 
-    def _check(self, pictures: Pictures) -> None:
-        """Read the first pictures twice and ask about them twice: it must make no difference."""
-        if not len(pictures):
-            raise ShapeError("no pictures to label")
-        first, again = (self._answers(next(self._batches(pictures))) for _ in range(2))
+    def _check(self, images: ImageSource) -> None:
+        """Read the first images twice and predict twice: it must make no difference."""
+        if not len(images):
+            raise ShapeError("no images to label")
+        first, again = (self._logits(next(self._batches(images))) for _ in range(2))
         if not torch.equal(first, again):
             raise OptionError(
-                "pseudo-labels must not depend on chance: give the pictures as for evaluation, without random changes"
+                "pseudo-labels must not depend on chance: give the images as for evaluation, without random changes"
             )
 
-    def _answers(self, images: Tensor) -> Tensor:
+    def _logits(self, images: Tensor) -> Tensor:
         with borrowed(self.teacher), torch.no_grad():
             return self.teacher(images).float()
 
-    def _batches(self, pictures: Pictures, *, prepared: bool = True) -> Iterator[Tensor]:
-        """The pictures as the teacher takes them, on its device."""
+    def _batches(self, images: ImageSource, *, prepared: bool = True) -> Iterator[Tensor]:
+        """The images as the teacher takes them, on its device."""
         where = next((p.device for p in self.teacher.parameters()), torch.device("cpu"))
-        for start in range(0, len(pictures), self.batch_size):
-            end = min(start + self.batch_size, len(pictures))
+        for start in range(0, len(images), self.batch_size):
+            end = min(start + self.batch_size, len(images))
             batch = (
-                pictures[start:end]
-                if isinstance(pictures, Tensor)
-                else _stacked(pictures, start, end)
+                images[start:end] if isinstance(images, Tensor) else _stacked(images, start, end)
             )
             yield self._prepared(batch.to(where)) if prepared else batch
 
@@ -171,6 +174,9 @@ class ClusterPseudoLabeler:
         clusters: K.
         spherical: Whether features are scaled to length 1 first.
         seed: Of the clusters' first centres.
+
+    Raises:
+        OptionError: There is no cluster.
 
     References:
         Sculley (2010). Web-scale k-means clustering. WWW.
@@ -191,7 +197,7 @@ class ClusterPseudoLabeler:
         """The cluster of each row.
 
         Args:
-            features: One row a picture.
+            features: One row per image.
 
         Returns:
             Hard labels.
@@ -200,7 +206,7 @@ class ClusterPseudoLabeler:
             OptionError: Fewer rows than clusters.
         """
         if len(features) < self.clusters:
-            raise OptionError(f"{self.clusters} clusters of {len(features)} pictures")
+            raise OptionError(f"{self.clusters} clusters of {len(features)} images")
         rows = F.normalize(features, dim=1) if self.spherical else features
         fitted = MiniBatchKMeans(
             self.clusters, n_init=4, max_iter=50, batch_size=2048, random_state=self.seed
@@ -209,7 +215,7 @@ class ClusterPseudoLabeler:
         return PseudoLabels(torch.from_numpy(found.astype(np.int64)), self.clusters)
 
 
-def kept_labels(folder: Path, key: str, make: Callable[[], PseudoLabels]) -> PseudoLabels:
+def cached_labels(folder: Path, key: str, make: Callable[[], PseudoLabels]) -> PseudoLabels:
     """Pseudo-labels from a folder; made and put there where they are not yet.
 
     Args:
@@ -228,9 +234,9 @@ def kept_labels(folder: Path, key: str, make: Callable[[], PseudoLabels]) -> Pse
     return made
 
 
-def _stacked(pictures: Pictures, start: int, end: int) -> Tensor:
+def _stacked(images: ImageSource, start: int, end: int) -> Tensor:
     """Some items of a data set, labels left out."""
-    items = [pictures[row] for row in range(start, end)]
+    items = [images[row] for row in range(start, end)]
     return torch.stack([item[0] if isinstance(item, tuple | list) else item for item in items])
 
 
@@ -249,8 +255,10 @@ def _write(path: Path, labels: PseudoLabels) -> None:
 
 def _read(path: Path, key: str) -> PseudoLabels:
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as kept:
-            soft = torch.from_numpy(kept["soft"]) if "soft" in kept else None
-            return PseudoLabels(torch.from_numpy(kept["hard"]), int(kept["num_classes"]), soft, key)
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
+            soft = torch.from_numpy(stored["soft"]) if "soft" in stored else None
+            return PseudoLabels(
+                torch.from_numpy(stored["hard"]), int(stored["num_classes"]), soft, key
+            )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot read {path}: {error}; remove it to have it made anew") from error

@@ -1,4 +1,4 @@
-"""The two terms of background splitting: rare classes against background, and pseudo-classes of all pictures."""
+"""The two terms of background splitting: rare classes against background, and pseudo-classes of all images."""
 
 __all__ = [
     "MAIN_LOSSES",
@@ -36,7 +36,7 @@ MAIN_LOSSES: dict[str, Callable[..., PlainLoss]] = {
     "logit-adjusted": LogitAdjustedLoss,
     "binary": lambda _counts: BinaryLoss(),
 }
-"""Of the classes' counts, and of the numbers that ``check_main_settings`` knows."""
+"""Makers of a loss from the classes' counts and the settings that ``check_main_settings`` knows."""
 
 _SETTINGS: dict[str, tuple[str, ...]] = {
     "class-balanced": ("beta",),
@@ -52,9 +52,9 @@ class LossOut(NamedTuple):
 
     Attributes:
         total: Main plus weight times auxiliary.
-        main: Mean over the labelled pictures.
-        aux: Mean over the pictures that the auxiliary loss takes, unweighted.
-        num_main: How many pictures the first mean is over.
+        main: Mean over the labelled images.
+        aux: Mean over the images that the auxiliary loss takes, unweighted.
+        num_main: How many images the first mean is over.
         num_aux: How many the second.
     """
 
@@ -66,14 +66,14 @@ class LossOut(NamedTuple):
 
 
 class BackgroundSplitLoss(nn.Module):
-    """``main + aux_weight · auxiliary``, each a mean over its own valid pictures, 0 without any.
+    """``main + aux_weight · auxiliary``, each a mean over its own valid images, 0 without any.
 
     Args:
         main: One of ``MAIN_LOSSES``, or any loss of logits and labels with -1 for unlabelled.
         aux_weight: The paper's code has 0.1.
-        aux_on: Which pictures the auxiliary loss takes: ``all``, also unlabelled ones; ``labeled``, rare ones and
+        aux_on: Which images the auxiliary loss takes: ``all``, also unlabelled ones; ``labeled``, rare ones and
             background; ``background``.
-        class_counts: Pictures of each class, the background last, for losses that need them.
+        class_counts: Images of each class, the background last, for losses that need them.
         temperature: Of both sides, with soft targets; the term is multiplied by its square.
 
     Raises:
@@ -102,7 +102,7 @@ class BackgroundSplitLoss(nn.Module):
     ) -> None:
         super().__init__()
         if aux_on not in _WHERE:
-            raise unknown_option("set of pictures for the auxiliary loss", aux_on, _WHERE)
+            raise unknown_option("set of images for the auxiliary loss", aux_on, _WHERE)
         if aux_weight < 0 or temperature <= 0:
             raise OptionError(
                 f"aux_weight {aux_weight} is negative, or temperature {temperature} not positive"
@@ -143,7 +143,7 @@ class BackgroundSplitLoss(nn.Module):
         return LossOut(first + self.aux_weight * second, first, second, num_main, num_aux)
 
     def taken(self, labels: Labels, *, background: int) -> Tensor:
-        """Which pictures the auxiliary loss takes.
+        """Which images the auxiliary loss takes.
 
         Args:
             labels: ``(N,)``.
@@ -160,7 +160,7 @@ class BackgroundSplitLoss(nn.Module):
 def auxiliary_loss(
     logits: Logits, pseudo: Tensor, taken: Tensor, *, temperature: float = 1.0
 ) -> tuple[Float[Tensor, ""], Tensor]:
-    """Mean cross-entropy of pseudo-labels over the pictures taken, and their number.
+    """Mean cross-entropy of pseudo-labels over the images taken, and their number.
 
     Args:
         logits: ``(N, K)``.
@@ -170,7 +170,7 @@ def auxiliary_loss(
             one size.
 
     Returns:
-        The mean, 0 without any, and how many pictures it is over.
+        The mean, 0 without any, and how many images it is over.
     """
     if pseudo.is_floating_point():
         valid = taken & (pseudo.sum(1) > 0)
@@ -192,7 +192,7 @@ def main_loss(
 
     Args:
         name: One of ``MAIN_LOSSES``.
-        class_counts: Pictures of each class, the background last.
+        class_counts: Images of each class, the background last.
         settings: Other numbers than the paper's: ``beta``, ``gamma``, ``max_margin``, ``scale``, ``tau``.
 
     Returns:

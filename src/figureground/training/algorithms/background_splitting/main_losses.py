@@ -1,4 +1,4 @@
-"""Losses for rare classes and background: each a mean over the labelled pictures of a batch, 0 without any."""
+"""Losses for rare classes and background: each a mean over the labelled images of a batch, 0 without any."""
 
 __all__ = [
     "BinaryLoss",
@@ -26,7 +26,7 @@ from figureground.training.algorithms.background_splitting.class_shares import (
 
 
 class PlainLoss(nn.Module):
-    """Cross-entropy over the labelled pictures (-1 is left out); 0, with zero gradients, without any.
+    """Cross-entropy over the labelled images (-1 is left out); 0, with zero gradients, without any.
 
     Args:
         weights: Of the classes; the mean is weighted. Equal ones where omitted.
@@ -56,10 +56,10 @@ class PlainLoss(nn.Module):
         return self.mean(F.cross_entropy(logits, labels, ignore_index=-1, reduction="none"), labels)
 
     def mean(self, each: Float[Tensor, " N"], labels: Labels) -> Float[Tensor, ""]:
-        """The mean over the labelled pictures, by the classes' weights.
+        """The mean over the labelled images, by the classes' weights.
 
         Args:
-            each: Loss of each picture; 0 or anything finite where unlabelled.
+            each: Loss of each image; 0 or anything finite where unlabelled.
             labels: ``(N,)``.
 
         Returns:
@@ -73,10 +73,10 @@ class PlainLoss(nn.Module):
 
 
 class ClassBalancedLoss(PlainLoss):
-    """Cross-entropy weighted by the effective number of each class's pictures.
+    """Cross-entropy weighted by the effective number of each class's images.
 
     Args:
-        counts: Pictures of each class, the background included.
+        counts: Images of each class, the background included.
         beta: 0 gives plain cross-entropy.
 
     References:
@@ -92,7 +92,7 @@ class ClassBalancedLoss(PlainLoss):
 
 
 class FocalLoss(PlainLoss):
-    """Cross-entropy times ``(1 - p)**gamma``, p the label's probability: easy pictures count less.
+    """Cross-entropy times ``(1 - p)**gamma``, p the label's probability: easy images count less.
 
     Args:
         gamma: 0 gives plain cross-entropy.
@@ -133,7 +133,7 @@ class LDAMLoss(PlainLoss):
     """Cross-entropy of scaled logits with a margin that is larger for rarer classes; deferred re-weighting.
 
     Args:
-        counts: Pictures of each class, the background included.
+        counts: Images of each class, the background included.
         max_margin: Of the rarest class; 0 with ``scale=1`` gives plain cross-entropy.
         scale: Of the logits. The paper's 30 is for cosines; *differs:* 1 by default here, for dot products.
         beta: Of the weights after ``reweight``.
@@ -181,7 +181,7 @@ class LDAMLoss(PlainLoss):
         """As of ``PlainLoss``, with weights only once they are wanted.
 
         Args:
-            each: Loss of each picture.
+            each: Loss of each image.
             labels: ``(N,)``.
 
         Returns:
@@ -197,7 +197,7 @@ class LogitAdjustedLoss(PlainLoss):
     """Cross-entropy of the logits plus the logarithms of the classes' shares; with ``tau=1``, balanced softmax.
 
     Args:
-        counts: Pictures of each class, the background included; equal ones give plain cross-entropy.
+        counts: Images of each class, the background included; equal ones give plain cross-entropy.
         tau: Weight of the logarithms.
 
     References:

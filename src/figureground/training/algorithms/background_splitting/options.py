@@ -2,13 +2,13 @@
 
 __all__ = ["BackgroundSplittingOptions"]
 
-from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, StrictBool, model_validator
 
 from figureground.training.algorithms.background_splitting.losses import check_main_settings
-from figureground.training.recipe import ModelSpec, RecipePart
+from figureground.training.recipe import RecipePart
+from figureground.training.teacher import TeacherSpec
 
 MainName = Literal["cross-entropy", "class-balanced", "focal", "ldam", "logit-adjusted", "binary"]
 
@@ -16,20 +16,20 @@ MainName = Literal["cross-entropy", "class-balanced", "focal", "ldam", "logit-ad
 class BackgroundSplittingOptions(RecipePart):
     """Pseudo-labels, both losses, the background's logit, and what is trained.
 
-    ``teacher`` is a network (``ModelSpec``: name, weights or pretrained) or the folder of a run. ``pseudo`` says what
-    comes of it: its most probable class (``hard``), shares of all (``soft``), or clusters of its features (``kmeans``,
+    ``teacher`` is the folder of a finished run or a network by name, see ``TeacherSpec``. ``pseudo`` says what comes
+    of it: its most probable class (``hard``), shares of all (``soft``), or clusters of its features (``kmeans``,
     ``clusters`` of them, which without a teacher are those of the network itself before training). Without ``pseudo``
     it is ``hard`` with a teacher and ``kmeans`` without. ``aux_weight: 0`` leaves it all out: plain training, with
-    whatever of the rest was asked for. ``permuted`` gives the labels to other pictures, a control that must not help.
+    whatever of the rest was asked for. ``permuted`` gives the labels to other images, a control that must not help.
     ``main_settings`` are numbers of the main loss (``scale`` and ``max_margin`` of ``ldam``, ``beta``, ``gamma``,
     ``tau``). ``fixed_logit`` fixes the background's logit; without it the logit is learned. ``deferred`` is the
     fraction of the run after which ``ldam`` weights classes. ``afterwards`` replaces the last layer when all epochs
     are done: ``retrained`` (cRT) and ``scaled`` (LWS) on balanced batches of fixed features, or ``tau-normalized``;
-    ``best`` is then the network with that layer. ``extra_positives`` is how many pictures of rare classes are added to
+    ``best`` is then the network with that layer. ``extra_positives`` is how many images of rare classes are added to
     every batch. ``cache`` is a folder for pseudo-labels, the run's own where omitted.
     """
 
-    teacher: ModelSpec | str | None = None
+    teacher: TeacherSpec | None = None
     pseudo: Literal["hard", "soft", "kmeans"] | None = None
     clusters: int = Field(default=20, ge=2)
     temperature: float = Field(default=1.0, gt=0)
@@ -56,21 +56,6 @@ class BackgroundSplittingOptions(RecipePart):
         if self.afterwards and self.fixed_logit is not None:
             raise ValueError(f"afterwards: {self.afterwards} would undo the fixed_logit")
         check_main_settings(self.main, self.main_settings)
-        return self
-
-    @model_validator(mode="after")
-    def _has_seen_something(self) -> "BackgroundSplittingOptions":
-        """Refuse a teacher that was never trained; a function of the user's own may load weights itself."""
-        spec = self.teacher
-        if isinstance(spec, str) and ":" in spec and not Path(spec).exists():
-            raise ValueError(
-                f"teacher: {spec} is no folder of a run; a network is {{name: '{spec}', pretrained: true}}"
-            )
-        trained = not isinstance(spec, ModelSpec) or spec.pretrained or spec.weights is not None
-        if isinstance(spec, ModelSpec) and not trained and ".py:" not in spec.name:
-            raise ValueError(
-                f"the teacher {spec.name} is untrained: give it pretrained: true or weights"
-            )
         return self
 
     @property

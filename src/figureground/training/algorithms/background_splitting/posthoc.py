@@ -1,8 +1,8 @@
-"""What can be done to a trained classifier afterwards: its last layer rescaled, shifted or trained anew."""
+"""What can be done to a trained classifier afterwards: its last layer rescaled or trained anew."""
 
-__all__ = ["logit_adjust", "retrained_head", "scaled_head", "tau_normalize"]
+__all__ = ["retrained_head", "scaled_head", "tau_normalize"]
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,6 @@ from torch import Tensor, nn
 
 from figureground.base.errors import ShapeError
 from figureground.base.seeds import generator
-from figureground.base.shapes import Logits
-from figureground.training.algorithms.background_splitting.class_shares import log_priors
 
 _BATCH = 256
 
@@ -43,32 +41,6 @@ def tau_normalize(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     return _layer(linear.weight.detach() / lengths**tau, None)
 
 
-def logit_adjust(logits: Logits, class_counts: Sequence[int], *, tau: float = 1.0) -> Logits:
-    """Logits less the logarithms of the classes' shares.
-
-    Args:
-        logits: ``(N, L)``.
-        class_counts: Training pictures of each output, the background included.
-        tau: Weight of the logarithms.
-
-    Returns:
-        ``(N, L)``; each class's ranking by its logit is the same.
-
-    Raises:
-        ShapeError: Another number of counts than outputs.
-
-    References:
-        Menon et al. (2021), arXiv:2007.07314, eq. 9.
-
-    Examples:
-        >>> [round(value, 4) for value in logit_adjust(torch.zeros(1, 2), [1, 3])[0].tolist()]
-        [1.3863, 0.2877]
-    """
-    if len(class_counts) != logits.shape[1]:
-        raise ShapeError(f"{len(class_counts)} class counts for {logits.shape[1]} outputs")
-    return logits - tau * log_priors(class_counts).to(logits)
-
-
 def retrained_head(
     features: Float[Tensor, "n D"],
     labels: Int[Tensor, " n"],
@@ -81,15 +53,18 @@ def retrained_head(
     """A fresh linear layer on fixed features, trained on batches that show each class equally often (cRT).
 
     Args:
-        features: Of the training pictures.
+        features: Of the training images.
         labels: -1 to ``outputs`` - 1; unlabelled ones are left out.
         outputs: Of the layer, the background included.
-        steps: Of 256 pictures.
+        steps: Of 256 images.
         lr: Of SGD with momentum 0.9, on a cosine.
         seed: Of initial weights and batches.
 
     Returns:
         The layer.
+
+    Raises:
+        ShapeError: No sample is labelled.
 
     References:
         Kang et al. (2020), arXiv:1910.09217, §4.
@@ -106,9 +81,9 @@ def retrained_head(
     head = _layer(weight, torch.zeros(outputs)).to(features.device)
     optimiser = torch.optim.SGD(head.parameters(), lr, momentum=0.9, weight_decay=5e-4)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for rows in _balanced(labels, steps, numbers):
+    for indices in _balanced(labels, steps, numbers):
         optimiser.zero_grad()
-        F.cross_entropy(head(features[rows]), labels[rows]).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(head(features[indices]), labels[indices]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
     return head
@@ -129,14 +104,17 @@ def scaled_head(
 
     Args:
         linear: A trained classifier; not changed.
-        features: Of the training pictures.
+        features: Of the training images.
         labels: -1 to the last output; unlabelled ones are left out.
-        steps: Of 256 pictures.
+        steps: Of 256 images.
         lr: Of Adam, for the logarithms of the numbers.
         seed: Of the batches.
 
     Returns:
         A new layer.
+
+    Raises:
+        ShapeError: No sample is labelled.
 
     References:
         Kang et al. (2020), arXiv:1910.09217, §4.
@@ -145,9 +123,9 @@ def scaled_head(
         logits = linear(features)
     logs = torch.zeros(linear.out_features, requires_grad=True, device=features.device)
     optimiser = torch.optim.Adam([logs], lr)
-    for rows in _balanced(labels, steps, generator(seed)):
+    for indices in _balanced(labels, steps, generator(seed)):
         optimiser.zero_grad()
-        F.cross_entropy(logits[rows] * logs.exp(), labels[rows]).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(logits[indices] * logs.exp(), labels[indices]).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     scales = logs.detach().exp()
     own: Tensor | None = linear.bias
@@ -156,16 +134,16 @@ def scaled_head(
 
 
 def _balanced(labels: Tensor, steps: int, numbers: torch.Generator) -> Iterator[Tensor]:
-    """Rows of batches in which each class that has pictures comes equally often."""
+    """Rows of batches in which each class that has images comes equally often."""
     labels = labels.cpu()
     groups = [(labels == c).nonzero()[:, 0] for c in torch.unique(labels[labels >= 0]).tolist()]
     if not groups:
-        raise ShapeError("no labelled picture to train on")
+        raise ShapeError("no labelled image to train on")
     for _ in range(steps):
         classes = torch.randint(len(groups), (_BATCH,), generator=numbers)
-        places = torch.rand(_BATCH, generator=numbers)
+        shares = torch.rand(_BATCH, generator=numbers)
         sizes = torch.tensor([len(group) for group in groups])[classes]
-        at = (places * sizes).long().minimum(sizes - 1)
+        at = (shares * sizes).long().minimum(sizes - 1)
         yield torch.stack(
             [groups[c][i] for c, i in zip(classes.tolist(), at.tolist(), strict=True)]
         )

@@ -21,10 +21,10 @@ class PseudoReport:
     Args:
         perplexity: Exponential of their entropy: of how many equally frequent pseudo-classes they are worth.
         largest_share: Of the most frequent pseudo-class, 0 to 1.
-        rare_purity: For each rare class, the share of its pictures in the pseudo-class that holds most of them.
+        rare_purity: For each rare class, the share of its images in the pseudo-class that holds most of them.
         mutual_information: Between pseudo-label and label, nats.
-        pseudo_ap: Mean average precision of each rare class when every picture scores its pseudo-class's share of that
-            class: what the pseudo-labels alone know, on the training pictures themselves and so an upper estimate.
+        pseudo_ap: Mean average precision of each rare class when every image scores its pseudo-class's share of that
+            class: what the pseudo-labels alone know, on the training images themselves and so an upper estimate.
         warnings: Why a gain is not to be expected, in words.
     """
 
@@ -38,13 +38,13 @@ class PseudoReport:
 
 @dataclass(frozen=True, eq=False)
 class PseudoLabels:
-    """One pseudo-label for each picture of a training set.
+    """One pseudo-label for each image of a training set.
 
     Args:
         hard: ``(n,)`` int64, 0 to K - 1; -1 for none.
         num_classes: K.
         soft: ``(n, K)`` float16 shares that sum to 1, or None.
-        key: Stands for teacher, options and pictures.
+        key: Stands for teacher, options and images.
 
     Raises:
         ShapeError: Lengths differ, or a label is out of range.
@@ -71,29 +71,29 @@ class PseudoLabels:
             )
         if self.soft is not None and self.soft.shape != (len(self.hard), self.num_classes):
             raise ShapeError(
-                f"soft pseudo-labels {tuple(self.soft.shape)} for {len(self.hard)} pictures"
+                f"soft pseudo-labels {tuple(self.soft.shape)} for {len(self.hard)} images"
             )
 
     def __len__(self) -> int:
         return len(self.hard)
 
-    def of(self, rows: Int[Tensor, " b"]) -> Tensor:
+    def of(self, indices: Int[Tensor, " b"]) -> Tensor:
         """Targets of a batch for the auxiliary loss.
 
         Args:
-            rows: Of the training set; -1 for pictures from elsewhere, which get no target.
+            indices: Of the training set; -1 for images from elsewhere, which get no target.
 
         Returns:
             Soft ``(b, K)`` float32 where there are any, else hard ``(b,)``.
         """
-        known = rows >= 0
-        place = rows.clamp_min(0).to(self.hard.device)
+        known = indices >= 0
+        place = indices.clamp_min(0).to(self.hard.device)
         if self.soft is None:
-            return self.hard[place].to(rows.device).masked_fill(~known, -1)
-        return self.soft[place].float().to(rows.device) * known[:, None]
+            return self.hard[place].to(indices.device).masked_fill(~known, -1)
+        return self.soft[place].float().to(indices.device) * known[:, None]
 
     def permuted(self, generator: torch.Generator) -> "PseudoLabels":
-        """The same labels on other pictures: the control that must not help.
+        """The same labels on other images: the control that must not help.
 
         Args:
             generator: Of the permutation.
@@ -116,7 +116,7 @@ class PseudoLabels:
             num_rare: N.
 
         Returns:
-            The report, over the pictures that have a pseudo-label.
+            The report, over the images that have a pseudo-label.
 
         Raises:
             ShapeError: Another number of labels, or no pseudo-label at all.
@@ -179,7 +179,7 @@ def _warnings(perplexity: float, largest: float, num_rare: int) -> tuple[str, ..
     found = []
     if largest > _LARGEST_SHARE:
         found.append(
-            f"{largest:.1%} of the pictures have one pseudo-label: the background is hardly split, expect no gain"
+            f"{largest:.1%} of the images have one pseudo-label: the background is hardly split, expect no gain"
         )
     if perplexity < max(2, num_rare):
         found.append(

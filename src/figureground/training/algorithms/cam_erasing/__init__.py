@@ -5,7 +5,6 @@ __all__ = [
     "CamCache",
     "CamErasing",
     "CamErasingOptions",
-    "CamRandomErasing",
     "ErasingOptions",
     "MapSource",
     "erase_regions",
@@ -15,7 +14,7 @@ __all__ = [
 
 from figureground.training.algorithms.cam_erasing.algorithm import CamErasing, CamErasingOptions
 from figureground.training.algorithms.cam_erasing.cache import CamCache
-from figureground.training.algorithms.cam_erasing.erasing import CamRandomErasing, erase_regions
+from figureground.training.algorithms.cam_erasing.erasing import erase_regions
 from figureground.training.algorithms.cam_erasing.options import PRESETS, ErasingOptions
 from figureground.training.algorithms.cam_erasing.refresh import MapSource, image_maps
 from figureground.training.algorithms.cam_erasing.warping import warp_maps

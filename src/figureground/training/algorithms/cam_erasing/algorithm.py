@@ -10,7 +10,6 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from figureground.base.batch import Batch
 from figureground.base.paper import Paper
 from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms.cam_erasing.cache import CamCache
@@ -18,6 +17,7 @@ from figureground.training.algorithms.cam_erasing.erasing import erase_regions
 from figureground.training.algorithms.cam_erasing.options import ErasingOptions
 from figureground.training.algorithms.cam_erasing.refresh import MapSource, image_maps
 from figureground.training.algorithms.cam_erasing.warping import warp_maps
+from figureground.training.batch import Batch
 from figureground.training.run import Run
 from figureground.training.streams import stream
 
@@ -27,8 +27,8 @@ class CamErasingOptions(ErasingOptions):
 
     Maps guide the erasing from the epoch at the share ``start`` of the run on. They are made anew every
     ``refresh_every``
-    epochs, or once (None). ``before`` that, pictures are erased anywhere (``uniform``) or not at all (``none``).
-    Controls: ``shuffled`` gives each picture the map of another one, ``mean`` gives all the mean map of the data.
+    epochs, or once (None). ``before`` that, images are erased anywhere (``uniform``) or not at all (``none``).
+    Controls: ``shuffled`` gives each image the map of another one, ``mean`` gives all the mean map of the data.
     ``method``, ``layer`` and ``map_batch`` are the source of the maps.
     """
 
@@ -83,10 +83,10 @@ class CamErasing(Algorithm):
     """Random erasing, conditioned on where the network sees the object.
 
     With ``region: uniform`` no map is ever made, and it is plain random erasing. What is erased depends on the seed,
-    the step and the process alone, on a stream of its own: order and cuts are those of a run without it. Pictures
+    the step and the process alone, on an RNG stream of its own: order and crops are those of a run without it. Images
     without a map (backgrounds that another algorithm added before, unlabelled ones) are erased anywhere.
 
-    Every process makes the maps of its share of the pictures, and all of them get all: one cache, the same everywhere.
+    Every process makes the maps of its share of the images, and all of them get all: one cache, the same everywhere.
 
     Args:
         options: See ``CamErasingOptions``.
@@ -111,7 +111,7 @@ class CamErasing(Algorithm):
         self._mean_map: Tensor | None = None
         self._partners: Tensor | None = None
 
-    def facts(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """How often maps were made."""
         return {"refreshes": self.refreshes}
 
@@ -151,7 +151,7 @@ class CamErasing(Algorithm):
             run: The run.
 
         Returns:
-            The same pictures, of which parts are erased; a new batch.
+            The same images, of which parts are erased; a new batch.
         """
         options: ErasingOptions = self.chosen
         guided = run.epoch >= self.chosen.first_epoch(run.recipe.epochs)
@@ -177,7 +177,7 @@ class CamErasing(Algorithm):
             run.seconds += time.perf_counter() - began
 
     def refresh(self, run: Run) -> None:
-        """Make the maps of all training pictures, each process its share.
+        """Make the maps of all training images, each process its share.
 
         Args:
             run: The run.
@@ -188,36 +188,38 @@ class CamErasing(Algorithm):
             method=self.chosen.method, layer=self.chosen.layer, batch_size=self.chosen.map_batch
         )
         world, rank = run.fabric.world_size, run.fabric.global_rank
-        # the last rows of an uneven division begin again at the first: shares of one length can be gathered
-        rows = torch.arange(rank, -(-len(labels) // world) * world, world) % len(labels)
+        # the last indices of an uneven division begin again at the first: shares of one length can be gathered
+        indices = torch.arange(rank, -(-len(labels) // world) * world, world) % len(labels)
         with run.fabric.autocast():
-            maps = image_maps(run.network, run.batches.images, known, rows=rows, source=source)
-        rows = rows.to(maps.device)
+            maps = image_maps(
+                run.network, run.batches.images, known, indices=indices, source=source
+            )
+        indices = indices.to(maps.device)
         if world > 1:
-            rows, maps = (_gathered(part, run) for part in (rows, maps))
+            indices, maps = (_gathered(part, run) for part in (indices, maps))
         self.cache = CamCache(len(labels), (maps.shape[1], maps.shape[2]), run.device)
-        self.cache.put(rows, maps)
+        self.cache.put(indices, maps)
         self.refreshes += 1
         self._mean_map = None
 
     def _maps(self, batch: Batch, run: Run) -> Tensor:
-        """The maps of a batch, cut and mirrored with it."""
+        """The maps of a batch, cropped and flipped as its images."""
         if self.cache is None:
             # maps from the first step on: there was no epoch after which to make them
             self.refresh(run)
         assert self.cache is not None  # noqa: S101 - just made
         size = (batch.images.shape[2], batch.images.shape[3])
-        return warp_maps(self._low_maps(self.cache, batch.rows), batch.geometry, size)
+        return warp_maps(self._low_maps(self.cache, batch.indices), batch.crops, size)
 
-    def _low_maps(self, cache: CamCache, rows: Tensor) -> Tensor:
-        """``(N, h, w)``: each picture's own map, or that of the control."""
+    def _low_maps(self, cache: CamCache, indices: Tensor) -> Tensor:
+        """``(N, h, w)``: each image's own map, or that of the control."""
         if self.chosen.control == "mean":
             if self._mean_map is None:
                 self._mean_map = cache.mean()
-            return self._mean_map * (rows >= 0)[:, None, None]
+            return self._mean_map * (indices >= 0)[:, None, None]
         if self._partners is not None:
-            rows = torch.where(rows >= 0, self._partners[rows.clamp(min=0)], rows)
-        return cache.get(rows)
+            indices = torch.where(indices >= 0, self._partners[indices.clamp(min=0)], indices)
+        return cache.get(indices)
 
 
 def _gathered(part: Tensor, run: Run) -> Tensor:
@@ -242,6 +244,6 @@ def _partners(count: int, numbers: torch.Generator) -> Tensor:
 
 
 def _mean_colour(images: Tensor) -> Tensor:
-    """Mean of each colour over all pictures, in [0, 1]."""
+    """Mean of each colour over all images, in [0, 1]."""
     sums = [part.sum((0, 2, 3), dtype=torch.int64) for part in torch.split(images, 4096)]
     return (torch.stack(sums).sum(0).double() / (images.numel() / images.shape[1] * 255)).float()

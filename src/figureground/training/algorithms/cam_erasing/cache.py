@@ -1,4 +1,4 @@
-"""Low-resolution maps of all training pictures, kept between refreshes."""
+"""Low-resolution maps of all training images, cached between refreshes."""
 
 __all__ = ["CamCache"]
 
@@ -12,21 +12,21 @@ from figureground.base.shapes import Labels, Maps
 
 
 class CamCache:
-    """A map for each training picture, one byte a position, in the coordinates of the uncut picture.
+    """A map for each training image, one byte per position, in the coordinates of the whole image.
 
-    Rows are those of the training data, so shuffling, cutting and sharing between processes do not matter. CIFAR-10's
-    50,000 maps of 8 × 8 take 3.2 MB.
+    Indices are those of the training data, so that shuffling, cropping and sharing between processes do not matter.
+    CIFAR-10's 50,000 maps of 8 × 8 take 3.2 MB.
 
     Args:
-        count: Training pictures.
+        count: Training images.
         size: Height and width of a map.
-        device: Where the maps are kept.
+        device: Where the maps are stored.
 
     Examples:
         >>> cache = CamCache(3, (1, 2))
         >>> cache.put(torch.tensor([2]), torch.tensor([[[0.0, 1.0]]]))
-        >>> cache.get(torch.tensor([2, -1])).tolist(), round(cache.coverage(), 2)
-        ([[[0.0, 1.0]], [[0.0, 0.0]]], 0.33)
+        >>> cache.get(torch.tensor([2, -1])).tolist()
+        [[[0.0, 1.0]], [[0.0, 0.0]]]
     """
 
     def __init__(
@@ -35,31 +35,31 @@ class CamCache:
         self.levels = torch.zeros(count, *size, dtype=torch.uint8, device=device)
         self.covered = torch.zeros(count, dtype=torch.bool, device=device)
 
-    def put(self, rows: Labels, maps: Maps) -> None:
-        """Keep the maps of these pictures.
+    def put(self, indices: Labels, maps: Maps) -> None:
+        """Store the maps of these images.
 
         Args:
-            rows: ``(N,)``, of the training data.
-            maps: ``(N, h, w)`` in [0, 1]; kept to the nearest 1/255.
+            indices: ``(N,)``, of the training data.
+            maps: ``(N, h, w)`` in [0, 1]; stored to the nearest 1/255.
         """
         levels = (maps.clamp(0, 1) * 255).round().to(self.levels)
-        self.levels[rows.to(self.levels.device)] = levels
-        self.covered[rows.to(self.levels.device)] = True
+        self.levels[indices.to(self.levels.device)] = levels
+        self.covered[indices.to(self.levels.device)] = True
 
-    def get(self, rows: Labels) -> Maps:
-        """The maps of these pictures.
+    def get(self, indices: Labels) -> Maps:
+        """The maps of these images.
 
         Args:
-            rows: ``(N,)`` on the cache's device; -1 for a picture from elsewhere.
+            indices: ``(N,)`` on the cache's device; -1 for an image from elsewhere.
 
         Returns:
-            ``(N, h, w)`` in [0, 1]; zeros for a picture from elsewhere, or whose map was never put.
+            ``(N, h, w)`` in [0, 1]; zeros for an image from elsewhere, or whose map was never stored.
         """
-        maps = self.levels[rows.clamp(min=0)].float() / 255
-        return maps * (rows >= 0)[:, None, None]
+        maps = self.levels[indices.clamp(min=0)].float() / 255
+        return maps * (indices >= 0)[:, None, None]
 
     def mean(self) -> Float[Tensor, "1 h w"]:
-        """The mean of all maps that were put, as one map stretched to [0, 1].
+        """The mean of all maps that were stored, as one map stretched to [0, 1].
 
         Returns:
             ``(1, h, w)``; zeros where they are all alike.
@@ -69,12 +69,8 @@ class CamCache:
         span = mean.amax() - mean.amin()
         return ((mean - mean.amin()) / span.clamp_min(torch.finfo(mean.dtype).tiny))[None]
 
-    def coverage(self) -> float:
-        """Share of the pictures whose map was put, 0 to 1."""
-        return float(self.covered.float().mean())
-
     def state(self) -> dict[str, Any]:
-        """What must be kept to resume."""
+        """What must be stored to resume."""
         return {"levels": self.levels, "covered": self.covered}
 
     @classmethod

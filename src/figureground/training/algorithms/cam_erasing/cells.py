@@ -16,8 +16,8 @@ def hide_and_seek(
 
     Args:
         count: N.
-        size: Height and width of the pictures.
-        options: ``p`` of a picture, ``hidden`` of a cell, range of its side ``cell``.
+        size: Height and width of the images.
+        options: ``p`` of an image, ``hidden`` of a cell, range of its side ``cell``.
         generator: Where the numbers come from.
 
     Returns:
@@ -31,8 +31,8 @@ def hide_and_seek(
     most = -(-max(size) // options.cell[0])
     coins = torch.rand(count, most, most, generator=generator, device=device) < options.hidden
     down, across = (torch.arange(side, device=device) // sides[:, None] for side in size)
-    picture = torch.arange(count, device=device)[:, None, None]
-    return coins[picture, down[:, :, None], across[:, None, :]] & used
+    image = torch.arange(count, device=device)[:, None, None]
+    return coins[image, down[:, :, None], across[:, None, :]] & used
 
 
 def grid_mask(
@@ -42,8 +42,8 @@ def grid_mask(
 
     Args:
         count: N.
-        size: Height and width of the pictures.
-        options: ``p`` of a picture, share ``hidden`` of a cell's side, range of that side ``cell``.
+        size: Height and width of the images.
+        options: ``p`` of an image, share ``hidden`` of a cell's side, range of that side ``cell``.
         generator: Where the numbers come from.
 
     Returns:
@@ -66,7 +66,7 @@ def grid_mask(
 def _sides(
     count: int, options: ErasingOptions, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Side of each picture's cells, and whether anything is hidden, ``(N, 1, 1)``."""
+    """Side of each image's cells, and whether anything is hidden, ``(N, 1, 1)``."""
     device = generator.device
     coins = torch.rand(count, 1, 1, generator=generator, device=device)
     low, high = options.cell

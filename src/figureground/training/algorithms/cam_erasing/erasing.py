@@ -1,6 +1,6 @@
-"""Random erasing that looks where the object is: batch in, batch out, without a loop over pictures."""
+"""Random erasing that looks where the object is: batch in, batch out, without a loop over images."""
 
-__all__ = ["CamRandomErasing", "Erased", "draw_regions", "erase_regions"]
+__all__ = ["Erased", "draw_regions", "erase_regions"]
 
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from figureground.training.algorithms.cam_erasing.shapes import draw_shapes
 
 
 class Erased(NamedTuple):
-    """Pictures after erasing.
+    """Images after erasing.
 
     Attributes:
         images: ``(N, C, H, W)``.
@@ -37,24 +37,24 @@ def erase_regions(
     generator: torch.Generator,
     mean: Float[Tensor, " c"] | None = None,
 ) -> Erased:
-    """Erase a random part of each picture, where the map says that the object is (or is not).
+    """Erase a random part of each image, where the map says that the object is (or is not).
 
-    All of it runs on the pictures' device, and nothing waits for that device. A picture without a map takes one of
+    All of it runs on the images' device, and nothing waits for that device. An image without a map takes one of
     zeros: under a constant map the law is that of plain random erasing.
 
     Args:
         images: ``(N, C, H, W)`` in [0, 1]; not changed.
         maps: ``(N, H, W)`` in [0, 1]; None will do where the region is ``uniform``.
         options: What, where and with what.
-        generator: Where the numbers come from; on the pictures' device.
+        generator: Where the numbers come from; on the images' device.
         mean: Colour ``(C,)`` for the fill ``mean``.
 
     Returns:
-        The pictures and what was erased of them.
+        The images and what was erased of them.
 
     Raises:
-        OptionError: The region needs maps and there are none.
-        ShapeError: Maps are of another number or size than the pictures.
+        OptionError: The region needs maps and there are none, or the fill needs a mean colour and there is none.
+        ShapeError: Maps are of another number or size than the images.
 
     References:
         Zhong, Zheng, Kang, Li, Yang (2020). Random erasing data augmentation. AAAI, arXiv:1708.04896.
@@ -62,11 +62,11 @@ def erase_regions(
         abstract was at hand; every number here is our choice.
 
     Examples:
-        >>> pictures = torch.ones(1, 1, 4, 4)
+        >>> images = torch.ones(1, 1, 4, 4)
         >>> where = torch.zeros(1, 4, 4)
         >>> where[0, 0, 0] = 1
         >>> square = ErasingOptions(p=1.0, area=(0.25, 0.25), aspect=(1.0, 1.0), fill="zero")
-        >>> erased = erase_regions(pictures, where, square, generator=torch.Generator())
+        >>> erased = erase_regions(images, where, square, generator=torch.Generator())
         >>> erased.images[0, 0].tolist()[:2]
         [[0.0, 0.0, 1.0, 1.0], [0.0, 0.0, 1.0, 1.0]]
     """
@@ -88,13 +88,13 @@ def draw_regions(
     generator: torch.Generator,
     maps: Maps | None = None,
 ) -> Int[Tensor, "4 N"]:
-    """The rectangle of each picture; nothing is changed yet.
+    """The rectangle of each image; nothing is changed yet.
 
     Shapes are drawn first and do not look at the map: the law of the erased area is the same for every region.
 
     Args:
         count: N.
-        size: Height and width of the pictures.
+        size: Height and width of the images.
         options: Laws.
         generator: Where the numbers come from.
         maps: ``(N, H, W)`` in [0, 1]; None will do where the region is ``uniform``.
@@ -104,7 +104,7 @@ def draw_regions(
 
     Raises:
         OptionError: The region needs maps and there are none.
-        ShapeError: Maps are of another number or size than the pictures.
+        ShapeError: Maps are of another number or size than the images.
     """
     shapes = draw_shapes(count, size, options, generator=generator)
     if options.region == "uniform":
@@ -115,54 +115,14 @@ def draw_regions(
         raise OptionError(f"the region '{options.region}' needs maps; 'uniform' needs none")
     if maps.shape != (count, *size):
         raise ShapeError(
-            f"{count} pictures of {size} need as many maps of their size, got {tuple(maps.shape)}"
+            f"{count} images of {size} need as many maps of their size, got {tuple(maps.shape)}"
         )
     allowed = likely_positions(maps, shapes, options)
     return torch.cat([draw_corners(allowed, generator=generator), shapes])
 
 
-class CamRandomErasing:
-    """Random erasing of a batch, for anybody's loop.
-
-    Args:
-        options: What, where and with what.
-        generator: Where the numbers come from; on the pictures' device.
-        mean: Colour ``(C,)`` for the fill ``mean``.
-
-    Examples:
-        >>> erase = CamRandomErasing(ErasingOptions(preset="zhong"), torch.Generator())
-        >>> erase(torch.zeros(2, 3, 8, 8)).shape
-        torch.Size([2, 3, 8, 8])
-    """
-
-    def __init__(
-        self,
-        options: ErasingOptions,
-        generator: torch.Generator,
-        *,
-        mean: Float[Tensor, " c"] | None = None,
-    ) -> None:
-        self.options = options
-        self.generator = generator
-        self.mean = mean
-
-    def __call__(self, images: Images, maps: Maps | None = None) -> Images:
-        """Pictures of which a part was erased.
-
-        Args:
-            images: ``(N, C, H, W)`` in [0, 1]; not changed.
-            maps: ``(N, H, W)`` in [0, 1]; not needed for the region ``uniform``.
-
-        Returns:
-            ``(N, C, H, W)``.
-        """
-        return erase_regions(
-            images, maps, self.options, generator=self.generator, mean=self.mean
-        ).images
-
-
 def _inside(regions: Tensor, size: tuple[int, int]) -> Tensor:
-    """True inside each picture's rectangle, ``(N, H, W)``."""
+    """True inside each image's rectangle, ``(N, H, W)``."""
     corners, shapes = regions[:2, :, None], regions[2:, :, None]
     down, across = (
         (lines >= corner) & (lines < corner + shape)

@@ -20,17 +20,17 @@ def filled(
     generator: torch.Generator,
     mean: Float[Tensor, " c"] | None = None,
 ) -> Images:
-    """Pictures with their masked pixels replaced.
+    """Images with their masked pixels replaced.
 
     Args:
         images: ``(N, C, H, W)`` in [0, 1]; not changed.
         mask: True where a pixel is replaced.
-        fill: ``zero``, ``mean``, ``random`` (a colour for each picture) or ``pixel`` (one for each pixel).
+        fill: ``zero``, ``mean``, ``random`` (a colour for each image) or ``pixel`` (one for each pixel).
         generator: Where random colours come from.
         mean: The colour for ``mean``, ``(C,)``.
 
     Returns:
-        Pictures of the same shape, type and layout.
+        Images of the same shape, type and layout.
 
     Examples:
         >>> mask = torch.tensor([[[True, False]]])

@@ -14,22 +14,22 @@ _ERASING = "erasing"
 class ErasingOptions(RecipePart):
     """Options of one erasing step; the defaults are Zhong's law, conditioned on the object.
 
-    With chance ``p`` a picture loses one rectangle. Its area is a share of the picture, uniform in ``area``; its
+    With chance ``p`` an image loses one rectangle. Its area is a share of the image, uniform in ``area``; its
     aspect, height by width, lies in ``aspect``, ``uniform`` in itself (Zhong) or in its logarithm (``log``:
-    torchvision, timm). Of so many ``attempts`` the first that is smaller than the picture both ways counts; without
+    torchvision, timm). Of so many ``attempts`` the first that is smaller than the image both ways counts; without
     one, nothing is erased.
 
     Where it lies: ``uniform`` anywhere; ``object`` and ``away`` uniformly over the positions whose score passes, or
     does not pass, the threshold; over those that come closest where there is none. ``rule`` is the score: the ``mean``
     of the map over the rectangle, its value at the ``centre``, or the share of the rectangle whose map is at least
     ``threshold`` (``overlap``). In mode ``quantile`` a score passes that is above the scores of a share ``threshold``
-    of all positions of this very rectangle in this very picture; in mode ``abs`` one of at least ``threshold``
+    of all positions of this very rectangle in this very image; in mode ``abs`` one of at least ``threshold``
     (``min_overlap`` for ``overlap``, which knows this mode only).
 
-    ``fill``: ``zero`` (black), the ``mean`` colour of the data, one ``random`` colour a picture, or random colours for
+    ``fill``: ``zero`` (black), the ``mean`` colour of the data, one ``random`` colour per image, or random colours for
     each ``pixel``; random colours are uniform in [0, 1].
 
-    ``sampler`` ``hide-and-seek`` and ``grid-mask`` erase cells in the place of a rectangle: their side in pixels is
+    ``sampler`` ``hide-and-seek`` and ``grid-mask`` erase cells instead of a rectangle: their side in pixels is
     uniform in ``cell``, and ``hidden`` is the chance of each cell, or the share of a cell's side that is erased.
 
     Examples:
@@ -80,7 +80,7 @@ class ErasingOptions(RecipePart):
             if not 0 < low <= high:
                 raise ValueError(f"{name} runs from a positive number to one not below it")
         if self.area[1] > 1:
-            raise ValueError("area is a share of the picture, at most 1")
+            raise ValueError("area is a share of the image, at most 1")
         if self.rule == "overlap" and self.threshold_mode == "quantile":
             raise ValueError("the rule 'overlap' has thresholds of its own: threshold_mode is abs")
         if self.sampler != _ERASING and self.region != "uniform":
@@ -99,7 +99,7 @@ _ZHONG: dict[str, Any] = {
 }
 _LOG: dict[str, Any] = {"aspect_law": "log", "attempts": 10}
 PRESETS: dict[str, dict[str, Any]] = {
-    # torchvision's zero and timm's colours are meant for normalised pictures: there, zero is the mean colour
+    # torchvision's zero and timm's colours are meant for normalised images: there, zero is the mean colour
     "zhong": _ZHONG,
     "torchvision": _ZHONG | _LOG | {"area": (0.02, 0.33), "aspect": (0.3, 3.3), "fill": "mean"},
     "timm": _ZHONG | _LOG | {"area": (0.02, 1 / 3), "fill": "pixel"},

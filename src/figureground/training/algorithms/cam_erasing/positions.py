@@ -16,13 +16,13 @@ _STEPS = 65535  # of a map between 0 and 1: sums of whole numbers are exact, so 
 def draw_corners(
     allowed: Bool[Tensor, "N H W"], *, generator: torch.Generator
 ) -> Int[Tensor, "2 N"]:
-    """One of the allowed positions of each picture, all equally likely.
+    """One of the allowed positions of each image, all equally likely.
 
-    One uniform number for each picture is put through the inverse of the cumulative count. That is the law of one
+    One uniform number for each image is put through the inverse of the cumulative count. That is the law of one
     multinomial draw, which would wait for the device to check its weights.
 
     Args:
-        allowed: ``(N, H, W)``, at least one position a picture.
+        allowed: ``(N, H, W)``, at least one position per image.
         generator: Where the numbers come from.
 
     Returns:
@@ -38,16 +38,16 @@ def draw_corners(
     running = allowed.flatten(1).cumsum(1, dtype=torch.int32)
     uniform = torch.rand(n, generator=generator, device=allowed.device)
     chosen = (uniform * running[:, -1]).to(torch.int32)
-    place = torch.searchsorted(running, chosen[:, None], right=True)[:, 0]
-    return torch.stack([place // width, place % width])
+    position = torch.searchsorted(running, chosen[:, None], right=True)[:, 0]
+    return torch.stack([position // width, position % width])
 
 
 def fitting_positions(shapes: Int[Tensor, "2 N"], size: tuple[int, int]) -> Bool[Tensor, "N H W"]:
-    """Upper left corners from which a rectangle stays inside the picture.
+    """Upper left corners from which a rectangle stays inside the image.
 
     Args:
         shapes: Heights and widths.
-        size: Of the picture.
+        size: Of the image.
 
     Returns:
         ``(N, H, W)``.
@@ -71,12 +71,12 @@ def likely_positions(
     the best ones do. So under a constant map every position is allowed, and the law is that of plain random erasing.
 
     Args:
-        maps: ``(N, H, W)`` in [0, 1], at the pictures' size.
+        maps: ``(N, H, W)`` in [0, 1], at the images' size.
         shapes: Heights and widths.
         options: Region, rule and threshold.
 
     Returns:
-        ``(N, H, W)``, at least one position a picture.
+        ``(N, H, W)``, at least one position per image.
 
     Examples:
         >>> one = torch.tensor([[[0.0, 0.0, 1.0]]])
@@ -107,7 +107,7 @@ def box_sums(levels: Int[Tensor, "N H W"], shapes: Int[Tensor, "2 N"]) -> Int[Te
 
     Args:
         levels: Whole numbers.
-        shapes: Heights and widths of each picture's rectangle.
+        shapes: Heights and widths of each image's rectangle.
 
     Returns:
         ``(N, H, W)``; beyond the border, sums of the part inside.
@@ -144,7 +144,7 @@ def _scores(maps: Tensor, shapes: Tensor, options: ErasingOptions) -> tuple[Tens
 
 
 def _quantile(scores: Tensor, fitting: Tensor, share: float) -> Tensor:
-    """The least whole number above the scores of this share of a picture's fitting positions, ``(N, 1, 1)``."""
+    """The least whole number above the scores of this share of an image's fitting positions, ``(N, 1, 1)``."""
     count = fitting.flatten(1).sum(1, keepdim=True)
     # a little less, because 0.1 * 30 comes out above 3
     last = (share * count.double() - 1e-9).ceil().long() - 1

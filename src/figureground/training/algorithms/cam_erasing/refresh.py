@@ -1,4 +1,4 @@
-"""Maps of the training pictures: from whole, un-erased pictures, by the network in evaluation mode."""
+"""Maps of the training images: from whole, un-erased images, by the network in evaluation mode."""
 
 __all__ = ["MapSource", "image_maps"]
 
@@ -20,7 +20,7 @@ from figureground.capture import (
 )
 from figureground.maps import normalise
 from figureground.methods import Explainer
-from figureground.methods.registry import find_methods
+from figureground.methods.finding import find_methods
 from figureground.training.recipe import RecipePart
 
 
@@ -41,20 +41,20 @@ def image_maps(
     images: Tensor,
     labels: Labels,
     *,
-    rows: Int[Tensor, " n"] | None = None,
+    indices: Int[Tensor, " n"] | None = None,
     source: MapSource = _GRAD_CAM,
 ) -> Float[Tensor, "n h w"]:
-    """The map of each picture's own class, each stretched to [0, 1] after its negative part is cut off.
+    """The map of each image's own class, each stretched to [0, 1] after its negative part is cut off.
 
     Grad-CAM of a network that averages its last feature map before one linear layer is read from that layer's weights,
     without a gradient; of others it takes one small backward pass above the layer. Modes, parameters, their ``.grad``
     and running averages of the model stay as they were.
 
     Args:
-        model: The classifier, pictures in [0, 1] to logits.
+        model: The classifier, images in [0, 1] to logits.
         images: ``(M, C, H, W)`` uint8, or floats in [0, 1], on any device.
         labels: ``(M,)`` beside them; a negative one stands for no class.
-        rows: ``(n,)``, which pictures; all where omitted.
+        indices: ``(n,)``, which images; all where omitted.
         source: Method, layer, batch size.
 
     Returns:
@@ -62,8 +62,8 @@ def image_maps(
 
     Raises:
         ModelError: The network normalises by the batch's own statistics even in evaluation mode, so that a
-            picture's map would depend on its neighbours.
-        OptionError: The method gives several maps a picture.
+            image's map would depend on its neighbours.
+        OptionError: The method gives several maps per image.
 
     References:
         Selvaraju et al. (2017), arXiv:1610.02391.
@@ -71,10 +71,11 @@ def image_maps(
     network = plain_model(model)
     _check(network)
     device = next((p.device for p in network.parameters()), images.device)
-    rows = torch.arange(len(labels), device=labels.device) if rows is None else rows
+    if indices is None:
+        indices = torch.arange(len(labels), device=labels.device)
     maker: _Maker | None = None
     found = []
-    for part in torch.split(rows, source.batch_size):
+    for part in torch.split(indices, source.batch_size):
         part_images = images[part.to(images.device)].to(device, non_blocking=True)
         if not part_images.is_floating_point():
             part_images = part_images.float().div_(255)
@@ -111,7 +112,7 @@ class _Maker:
             explained = self.explainer(images, classes, list(self.method.values()))
             maps = explained.map_of(name)
             if maps.shape[1] != 1:
-                raise OptionError(f"{name} gives {maps.shape[1]} maps a picture; one is needed")
+                raise OptionError(f"{name} gives {maps.shape[1]} maps per image; one is needed")
             return maps[:, 0].float()
         run = run_once(self.network, images, [self.layer])
         activations = run.activations[self.layer.name]
@@ -121,10 +122,10 @@ class _Maker:
 
 
 def _check(network: nn.Module) -> None:
-    """Refuse a network whose pictures influence one another even in evaluation mode."""
+    """Refuse a network whose images influence one another even in evaluation mode."""
     for name, module in network.named_modules():
         if isinstance(module, _BatchNorm) and module.running_mean is None:
             raise ModelError(
-                f"'{name}' normalises by the statistics of the batch even in evaluation mode: the map of a picture "
+                f"'{name}' normalises by the statistics of the batch even in evaluation mode: the map of an image "
                 "would depend on its neighbours; keep running averages (track_running_stats=True)"
             )

@@ -14,14 +14,14 @@ from figureground.training.algorithms.cam_erasing.options import ErasingOptions
 def draw_shapes(
     count: int, size: tuple[int, int], options: ErasingOptions, *, generator: torch.Generator
 ) -> Int[Tensor, "2 N"]:
-    """Height and width of the rectangle of each picture; zeros where nothing is erased.
+    """Height and width of the rectangle of each image; zeros where nothing is erased.
 
-    The proposals of all attempts are drawn at once, and the first that is smaller than the picture both ways is taken:
+    The proposals of all attempts are drawn at once, and the first that is smaller than the image both ways is taken:
     rejection sampling without a loop.
 
     Args:
         count: N.
-        size: Height and width of the pictures.
+        size: Height and width of the images.
         options: Chance and laws.
         generator: Where the numbers come from, and on which device.
 

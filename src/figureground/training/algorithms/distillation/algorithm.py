@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from figureground.base.batch import Batch
 from figureground.base.errors import LayerError, OptionError
 from figureground.base.paper import Paper
 from figureground.capture import choose_layer
@@ -21,14 +20,16 @@ from figureground.training.algorithms.distillation.logit_losses import KDLoss
 from figureground.training.algorithms.distillation.loss import DistillationLoss, Shapes
 from figureground.training.algorithms.distillation.losses import DISTILLATION_LOSSES
 from figureground.training.algorithms.distillation.options import DistillationOptions
-from figureground.training.algorithms.distillation.teacher import check_teacher, load_teacher
+from figureground.training.algorithms.distillation.teacher import check_teacher
+from figureground.training.batch import Batch
 from figureground.training.run import Run
+from figureground.training.teacher import load_teacher
 
 _HEAD = "distillation"
 
 
 class Distillation(Algorithm):
-    """The teacher sees every picture as the student does; their logits or layers are compared.
+    """The teacher sees every image as the student does; their logits or layers are compared.
 
     The teacher is in evaluation mode, frozen, and no part of the run's weights. Where networks have a background
     output, the logits before it are compared.
@@ -36,7 +37,7 @@ class Distillation(Algorithm):
     Args:
         options: See ``DistillationOptions``.
         num_classes: K.
-        teacher: In the place of ``options.teacher``; it is frozen.
+        teacher: Instead of ``options.teacher``; it is frozen.
     """
 
     name = "distillation"
@@ -58,7 +59,7 @@ class Distillation(Algorithm):
         # a step that failed leaves no hook behind for ever
         weakref.finalize(self, self._open.close)
         self._kept: dict[str, Tensor] = {}
-        self._said: tuple[Tensor, list[Tensor]] | None = None
+        self._taught: tuple[Tensor, list[Tensor]] | None = None
         self._cached: Tensor | None = None
 
     def modules(self, network: nn.Module) -> dict[str, nn.Module]:
@@ -71,11 +72,11 @@ class Distillation(Algorithm):
             The loss; none where KD is all.
 
         Raises:
-            OptionError: The teacher does not fit.
+            OptionError: There is no teacher, or it does not fit.
             LayerError: A layer does not exist.
             ShapeError: What the layers give cannot be compared.
         """
-        teacher = self.teacher or load_teacher(self.chosen.teacher, self.chosen.which)
+        teacher = self.teacher or self._load_teacher()
         check_teacher(teacher, network, self.num_classes)
         device = next(network.parameters()).device
         self.teacher = teacher.eval().requires_grad_(False).to(device)  # noqa: FBT003 - torch's own
@@ -83,9 +84,9 @@ class Distillation(Algorithm):
             return {}
         shapes = Shapes((), ())
         if self.chosen.layered:
-            numbers = torch.Generator().manual_seed(0)
+            generator = torch.Generator().manual_seed(0)
             size = (2, teacher.preprocessing.channels, *teacher.preprocessing.size)
-            images = torch.rand(size, generator=numbers).to(device)
+            images = torch.rand(size, generator=generator).to(device)
             self.layers = self._found_layers(network, images)
             student, taught = (
                 tap_shapes(one, layers, images)
@@ -95,13 +96,13 @@ class Distillation(Algorithm):
         return {_HEAD: self._kind.fitted(shapes, self.chosen.loss_options)}
 
     def prepare(self, run: Run) -> None:
-        """Bring the teacher to where training runs, and ask it in advance where that is wanted.
+        """Move the teacher to the device of training, and cache its logits where that is wanted.
 
         Args:
             run: The run.
 
         Raises:
-            OptionError: Logits are to be kept of pictures that change, or a memory to be shared by processes.
+            OptionError: Logits are to be cached of images that change, or a memory is to be shared by processes.
         """
         assert self.teacher is not None  # noqa: S101 - modules() ran before
         layout = torch.channels_last if run.recipe.channels_last else torch.preserve_format
@@ -110,39 +111,39 @@ class Distillation(Algorithm):
         if isinstance(loss, CRDLoss):
             if run.batches.world > 1 or len(run.algorithms) > 1:
                 raise OptionError(
-                    "the loss 'crd' keeps a memory of the training pictures: one process, no other algorithm"
+                    "the loss 'crd' keeps a memory of the training images: one process, no other algorithm"
                 )
             loss.remember(run.batches.labels)
         if self.chosen.cache_logits:
-            self._cached = self._asked_in_advance(run)
+            self._cached = self._cached_logits_of(run)
 
-    def facts(self) -> dict[str, Any]:
-        """Who taught, and which layers were compared."""
+    def description(self) -> dict[str, Any]:
+        """The teacher's name, and which layers were compared."""
         student, teacher = ([*layers] for layers in self.layers)
         name = None if self.teacher is None else self.teacher.name
         return {"teacher": name, "student_layers": student, "teacher_layers": teacher}
 
     def before_pass(self, batch: Batch, run: Run) -> None:
-        """Ask the teacher, and listen to the student's layers in the pass that follows.
+        """Run the teacher, and record the student's layers in the pass that follows.
 
-        The teacher goes first: while the student's graph waits for its backward pass, memory is dear.
+        The teacher runs first: while the student's graph waits for its backward pass, memory is scarce.
 
         Args:
-            batch: The pictures.
+            batch: The images.
             run: The run.
         """
         self._open.close()  # a step that failed may have left it open
-        self._said = self._told(batch, run)
+        self._taught = self._teacher_outputs(batch, run)
         if self.layers[0]:
             self._kept = self._open.enter_context(tapped(run.network, self.layers[0]))
 
     def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: PLR0917
-        """The weighed cross-entropy and what the teacher says.
+        """The weighted cross-entropy and the terms of the teacher.
 
         Args:
-            losses: Named terms so far; ``cross_entropy`` is weighed, others stay.
+            losses: Named terms so far; ``cross_entropy`` is weighted, others stay.
             outputs: The student's logits.
-            batch: The pictures.
+            batch: The images.
             run: The run.
 
         Returns:
@@ -153,8 +154,8 @@ class Distillation(Algorithm):
         terms = {
             name: gamma * loss if name == "cross_entropy" else loss for name, loss in losses.items()
         }
-        assert self._said is not None  # noqa: S101 - before_pass() ran
-        logits, taught = self._said
+        assert self._taught is not None  # noqa: S101 - before_pass() ran
+        logits, taught = self._taught
         own = outputs[:, : self.num_classes]
         if alpha:
             terms["kd"] = alpha * self._kd(own, logits)
@@ -162,8 +163,15 @@ class Distillation(Algorithm):
             student = _in_order(self._kept, self.layers[0])
             arguments = self._arguments((own, student), (logits, taught), batch)
             terms[self._kind.name] = beta * self._grown(run) * run.heads[_HEAD](*arguments)
-        self._kept, self._said = {}, None
+        self._kept, self._taught = {}, None
         return terms
+
+    def _load_teacher(self) -> Classifier:
+        if self.chosen.teacher is None:
+            raise OptionError(
+                "name the teacher: distillation.teacher=FOLDER of a run, or {name: …, weights: …}"
+            )
+        return load_teacher(self.chosen.teacher)
 
     def _found_layers(
         self, network: nn.Module, images: Tensor
@@ -181,33 +189,29 @@ class Distillation(Algorithm):
         shared = min(len(student), len(teacher))
         return student[-shared:], teacher[-shared:]
 
-    def _told(self, batch: Batch, run: Run) -> tuple[Tensor, list[Tensor]]:
+    def _teacher_outputs(self, batch: Batch, run: Run) -> tuple[Tensor, list[Tensor]]:
         """The teacher's logits and layers, without a graph."""
         if self._cached is not None:
-            return self._cached[batch.rows], []
+            return self._cached[batch.indices], []
         assert self.teacher is not None  # noqa: S101 - modules() ran before
         with (
             # not inference mode: what that makes would have to be copied before a backward pass
             torch.no_grad(),
             run.fabric.autocast(),
-            tapped(self.teacher, self.layers[1]) as kept,
+            tapped(self.teacher, self.layers[1]) as layers,
         ):
             logits = self.teacher(batch.images)[:, : self.num_classes]
-        return logits.float() / self.chosen.teacher_temperature, _in_order(kept, self.layers[1])
+        return logits.float() / self.chosen.teacher_temperature, _in_order(layers, self.layers[1])
 
-    def _asked_in_advance(self, run: Run) -> Tensor:
-        """The teacher's logits for every training picture."""
-        changing = run.batches.pad or run.batches.mirror or len(run.algorithms) > 1
-        if changing:
+    def _cached_logits_of(self, run: Run) -> Tensor:
+        """The teacher's logits for every training image."""
+        if run.batches.augmented or len(run.algorithms) > 1:
             raise OptionError(
-                "cache_logits needs pictures that are the same in every epoch: no augmentation, no other algorithm"
+                "cache_logits needs images that are the same in every epoch: no augmentation, no other algorithm"
             )
-        rows = torch.arange(len(run.batches.labels), device=run.batches.labels.device)
-        parts = [
-            run.batches.made(run.batches.images[part], run.batches.labels[part], rows=part, geometry=None)
-            for part in torch.split(rows, 512)
-        ]  # fmt: skip
-        return torch.cat([self._told(part, run)[0] for part in parts])
+        indices = torch.arange(len(run.batches.labels), device=run.batches.labels.device)
+        batches = [run.batches.make(some) for some in torch.split(indices, 512)]
+        return torch.cat([self._teacher_outputs(batch, run)[0] for batch in batches])
 
     def _arguments(
         self,
@@ -222,7 +226,7 @@ class Distillation(Algorithm):
         if kind == "maps":
             return student[1], teacher[1]
         both = (student[1][-1], teacher[1][-1])
-        return (*both, batch.rows) if kind == "rows" else both
+        return (*both, batch.indices) if kind == "indices" else both
 
     def _grown(self, run: Run) -> float:
         """Factor of the loss's weight at this step."""
@@ -234,14 +238,14 @@ def _looked_for(
     kind: type[DistillationLoss], network: nn.Module, images: Tensor
 ) -> tuple[str, ...]:
     """The layers of a network that a loss usually looks at."""
-    if kind.looks_at in {"last map", "rows"}:
+    if kind.looks_at in {"last map", "indices"}:
         return (choose_layer(network, images).name,)
     stages = stage_layers(network, images)
     return stages if kind.looks_at == "maps" else (stages[len(stages) // 2],)
 
 
-def _in_order(kept: dict[str, Tensor], layers: tuple[str, ...]) -> list[Tensor]:
-    missing = [layer for layer in layers if layer not in kept]
+def _in_order(outputs: dict[str, Tensor], layers: tuple[str, ...]) -> list[Tensor]:
+    missing = [layer for layer in layers if layer not in outputs]
     if missing:
         raise LayerError(f"layer '{missing[0]}' was not reached when the model ran")
-    return [kept[layer] for layer in layers]
+    return [outputs[layer] for layer in layers]

@@ -73,7 +73,7 @@ class DKDLoss(DistillationLoss):
     """KD in two parts: is it the target (weight α), and which of the others is it like (weight β).
 
     With p the teacher's softened probability of the target, T² KL = T² [TCKD + (1 − p) NCKD]; here the second part
-    loses its factor 1 − p: T² (α TCKD + β NCKD), the mean over labelled pictures.
+    loses its factor 1 − p: T² (α TCKD + β NCKD), the mean over labelled images.
 
     Args:
         alpha: Of the part on the target.
@@ -119,7 +119,7 @@ class DKDLoss(DistillationLoss):
         Args:
             student: Logits ``(N, L)``.
             teacher: Logits ``(N, L)``.
-            labels: ``(N,)``; pictures whose label is none of the L classes are left out.
+            labels: ``(N,)``; images whose label is none of the L classes are left out.
 
         Returns:
             A number in [0, ∞), nats times T².
@@ -128,11 +128,11 @@ class DKDLoss(DistillationLoss):
             ShapeError: There are fewer than two classes.
         """
         if student.shape[1] < 2:
-            raise ShapeError("to part the target from the others takes two classes or more")
+            raise ShapeError("separating the target from the others takes two classes or more")
         known = (labels >= 0) & (labels < student.shape[1])
         target = labels.clamp(0, student.shape[1] - 1)
         (s_pair, s_others), (t_pair, t_others) = (
-            _parted(logits / self.temperature, target) for logits in (student, teacher)
+            _separated(logits / self.temperature, target) for logits in (student, teacher)
         )
         parts = self.alpha * _divergence(s_pair, t_pair) + self.beta * _divergence(
             s_others, t_others
@@ -140,10 +140,10 @@ class DKDLoss(DistillationLoss):
         return (parts * known).sum() / known.sum().clamp_min(1) * self.temperature**2
 
 
-def _parted(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+def _separated(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """Log-probabilities of (target, any other), ``(N, 2)``, and of each other among the others, ``(N, L - 1)``."""
-    places = torch.arange(logits.shape[1] - 1, device=logits.device)
-    others = logits.gather(1, places + (places >= target[:, None]).long())
+    positions = torch.arange(logits.shape[1] - 1, device=logits.device)
+    others = logits.gather(1, positions + (positions >= target[:, None]).long())
     pair = torch.stack([logits.gather(1, target[:, None])[:, 0], others.logsumexp(1)], 1)
     return pair.log_softmax(1), others.log_softmax(1)
 

@@ -20,7 +20,7 @@ Loss = TypeVar("Loss", bound=Callable[..., Tensor])
 
 @dataclass(frozen=True)
 class Shapes:
-    """Shapes of what the tapped layers return for one picture, student's and teacher's pairs in order.
+    """Shapes of what the tapped layers return for one image, student's and teacher's pairs in order.
 
     Args:
         student: Each ``(C, h, w)`` or ``(D,)``.
@@ -52,7 +52,7 @@ class Shapes:
         for shape in (*self.student, *self.teacher):
             if len(shape) not in {1, 3}:
                 raise ShapeError(
-                    f"a layer gives {shape} for a picture; maps (C, h, w) or vectors (D,) can be compared"
+                    f"a layer gives {shape} for an image; maps (C, h, w) or vectors (D,) can be compared"
                 )
         return [(one[0], other[0]) for one, other in zip(self.student, self.teacher, strict=True)]
 
@@ -64,8 +64,8 @@ class DistillationLoss(nn.Module):
         name: As recipes write it.
         paper: Where it comes from.
         looks_at: What ``forward`` takes, from student and teacher: ``logits``; ``labelled logits`` (and the labels);
-            ``middle map`` or ``last map``, one output of a layer each; ``maps``, lists of them; ``rows``, one output
-            each and the rows of the pictures in the training data.
+            ``middle map`` or ``last map``, one output of a layer each; ``maps``, lists of them; ``indices``, one output
+            each and the indices of the images in the training data.
         gamma: Usual weight of the cross-entropy beside it.
         weight: Usual weight, for batches of 64.
         ramp: Share of the run in which its weight usually grows from 0.
@@ -75,7 +75,7 @@ class DistillationLoss(nn.Module):
     name: ClassVar[str] = "none"
     paper: ClassVar[Paper | None] = None
     looks_at: ClassVar[
-        Literal["logits", "labelled logits", "middle map", "last map", "maps", "rows"]
+        Literal["logits", "labelled logits", "middle map", "last map", "maps", "indices"]
     ] = "last map"
     gamma: ClassVar[float] = 1.0
     weight: ClassVar[float] = 1.0
@@ -179,11 +179,11 @@ def matched_sizes(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         Both, as large.
 
     Raises:
-        ShapeError: They are not maps of the same pictures.
+        ShapeError: They are not maps of the same images.
     """
     if student.ndim != 4 or teacher.ndim != 4 or len(student) != len(teacher):
         raise ShapeError(
-            f"maps (N, C, h, w) of the same pictures were expected, got {tuple(student.shape)} and "
+            f"maps (N, C, h, w) of the same images were expected, got {tuple(student.shape)} and "
             f"{tuple(teacher.shape)}"
         )
     size = (min(student.shape[2], teacher.shape[2]), min(student.shape[3], teacher.shape[3]))

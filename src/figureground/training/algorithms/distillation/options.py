@@ -2,32 +2,29 @@
 
 __all__ = ["DistillationOptions"]
 
-from typing import Literal
-
 from pydantic import Field, StrictBool, model_validator
 
 from figureground.base.errors import unknown_option
 from figureground.training.algorithms.distillation.losses import DISTILLATION_LOSSES
-from figureground.training.algorithms.distillation.teacher import TeacherSpec
 from figureground.training.recipe import RecipePart
+from figureground.training.teacher import TeacherSpec
 
 
 class DistillationOptions(RecipePart):
     """What a recipe may say about distillation.
 
-    ``teacher`` is the folder of a run (its ``which`` weights, ``last`` or ``best``) or a network by name. ``loss`` is
+    ``teacher`` is the folder of a finished run or a network by name, see ``TeacherSpec``. ``loss`` is
     one of ``DISTILLATION_LOSSES``, with its own ``loss_options``. The total is ``cross_entropy`` · cross-entropy +
     ``kd`` · KD at ``temperature`` + ``other`` · the loss, where that is another one; each weight has the standard
     benchmark's value unless it is given. ``ramp`` is the share of the run in which ``other`` grows from 0. Layers to
     compare are found by looking unless ``student_layers`` and ``teacher_layers`` name them, in pairs. The teacher's
-    logits are divided by ``teacher_temperature`` first; one that fits validation pictures best is the control for a
+    logits are divided by ``teacher_temperature`` first; one that fits validation images best is the control for a
     teacher that was trained to be less sure.
-    ``cache_logits`` runs the teacher once over the training pictures, for losses of logits and pictures that never
+    ``cache_logits`` runs the teacher once over the training images, for losses of logits and images that never
     change.
     """
 
-    teacher: str | TeacherSpec = ""
-    which: Literal["last", "best"] = "last"
+    teacher: TeacherSpec | None = None
     loss: str = "kd"
     loss_options: dict[str, int | float] = Field(default_factory=dict)
     cross_entropy: float | None = Field(default=None, ge=0)
@@ -46,10 +43,10 @@ class DistillationOptions(RecipePart):
         if self.loss not in DISTILLATION_LOSSES:
             raise unknown_option("distillation loss", self.loss, DISTILLATION_LOSSES)
         if self.loss == "kd" and (self.other is not None or self.loss_options):
-            raise ValueError("the loss kd is weighed by 'kd' and softened by 'temperature'")
+            raise ValueError("the loss kd is weighted by 'kd' and softened by 'temperature'")
         if self.cache_logits and self.layered:
             raise ValueError(
-                f"cache_logits keeps the teacher's logits; the loss {self.loss} looks at its layers too"
+                f"cache_logits caches the teacher's logits; the loss {self.loss} compares its layers too"
             )
         if (self.student_layers or self.teacher_layers) and not self.layered:
             raise ValueError(f"the loss {self.loss} looks at logits alone, not at layers")

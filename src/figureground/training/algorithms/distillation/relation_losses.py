@@ -1,4 +1,4 @@
-"""Losses that compare how the pictures of a batch lie to one another, so that widths need not agree."""
+"""Losses that compare how the images of a batch lie to one another, so that widths need not agree."""
 
 __all__ = ["CorrelationLoss", "PKTLoss", "RKDLoss", "SimilarityLoss"]
 
@@ -56,7 +56,7 @@ class SimilarityLoss(DistillationLoss):
 
 
 class CorrelationLoss(DistillationLoss):
-    """How student and teacher differ is to be unlike from one picture of the batch to the next.
+    """How student and teacher differ is to be unlike from one image of the batch to the next.
 
     Both are embedded linearly; with D the absolute difference of the embeddings, the mean over neighbours of
     ``D[i] · D[i + 1]``.
@@ -108,7 +108,7 @@ class CorrelationLoss(DistillationLoss):
             teacher: ``(N, D, h', w')`` or ``(N, D)``.
 
         Returns:
-            A number in [0, ∞); 0 for a single picture.
+            A number in [0, ∞); 0 for a single image.
         """
         apart = (self.student(pooled(student)) - self.teacher(pooled(teacher))).abs()
         products = (apart[:-1] * apart[1:]).sum(1)
@@ -116,7 +116,7 @@ class CorrelationLoss(DistillationLoss):
 
 
 class RKDLoss(DistillationLoss):
-    """Distances between pictures, in units of their mean, and angles of triples: Huber's difference of each.
+    """Distances between images, in units of their mean, and angles of triples: Huber's difference of each.
 
     Args:
         distance: Weight of the distances.
@@ -159,7 +159,7 @@ class RKDLoss(DistillationLoss):
 
 
 class PKTLoss(DistillationLoss):
-    """Divergence of the chances with which a picture would choose its neighbours, by cosine: mean of q log(q / p).
+    """Divergence of the chances with which an image would choose its neighbours, by cosine: mean of q log(q / p).
 
     References:
         Passalis, Tefas (2018). Learning deep representations with probabilistic knowledge transfer. ECCV,
@@ -206,7 +206,7 @@ def _distances(vectors: Tensor) -> Tensor:
 
 
 def _cosines(vectors: Tensor) -> Tensor:
-    """``(N, N, N)``: seen from picture i, the cosine between the directions to j and to k."""
+    """``(N, N, N)``: seen from image i, the cosine between the directions to j and to k."""
     directions = F.normalize(vectors[None, :] - vectors[:, None], dim=2)
     return directions @ directions.transpose(1, 2)
 

@@ -46,8 +46,8 @@ class ReviewKDLoss(DistillationLoss):
         super().__init__()
         wide = min(512, channels[-1][0]) if width is None else width
         self.fusions = nn.ModuleList(
-            _Fusion(student, wide, teacher, first=place == len(channels) - 1)
-            for place, (student, teacher) in enumerate(channels)
+            _Fusion(student, wide, teacher, first=index == len(channels) - 1)
+            for index, (student, teacher) in enumerate(channels)
         )
 
     @classmethod
@@ -155,7 +155,7 @@ class _Entrance(nn.Sequential):
     """1 × 1 convolution and batch norm, which together are one matrix and an offset."""
 
     def folded(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        """``(wide, C)`` and ``(wide,)``; the moments of the wide maps follow from those of the narrow ones."""
+        """``(wide, C)`` and ``(wide,)``; mean and variance of the wide maps follow from those of the narrow ones."""
         convolution, norm = self
         assert isinstance(convolution, nn.Conv2d)  # noqa: S101 - as it was made
         assert isinstance(norm, nn.BatchNorm2d)  # noqa: S101 - likewise
@@ -164,14 +164,14 @@ class _Entrance(nn.Sequential):
         assert mean is not None  # noqa: S101 - it keeps them
         assert variance is not None  # noqa: S101 - likewise
         if norm.training:
-            mean, variance = _moments(maps, kernel)
+            mean, variance = _mean_and_variance(maps, kernel)
             count = maps.numel() // maps.shape[1]
             _follow(norm, mean.detach(), variance.detach() * (count / max(1, count - 1)))
         scale = norm.weight * (variance + norm.eps).rsqrt()
         return scale[:, None] * kernel, norm.bias - scale * mean
 
 
-def _moments(maps: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
+def _mean_and_variance(maps: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of each channel that the kernel makes of the maps."""
     rows = maps.permute(0, 2, 3, 1).flatten(0, 2)
     centre = rows.mean(0)
@@ -181,10 +181,10 @@ def _moments(maps: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _follow(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None:
-    """The running moments of a batch norm whose maps were never made."""
-    for kept, found in ((norm.running_mean, mean), (norm.running_var, variance)):
-        assert kept is not None  # noqa: S101 - it keeps them
-        kept.lerp_(found, _FOLLOWING)
+    """Update the running mean and variance of a batch norm whose maps were never made."""
+    for running, found in ((norm.running_mean, mean), (norm.running_var, variance)):
+        assert running is not None  # noqa: S101 - it keeps them
+        running.lerp_(found, _FOLLOWING)
     assert norm.num_batches_tracked is not None  # noqa: S101 - likewise
     norm.num_batches_tracked.add_(1)
 

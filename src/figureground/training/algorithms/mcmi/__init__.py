@@ -6,7 +6,6 @@ __all__ = [
     "EntropyBonusLoss",
     "MCMILoss",
     "SquaredErrorLoss",
-    "best_temperature",
     "centroid_divergence",
     "class_pass",
 ]
@@ -19,4 +18,3 @@ from figureground.training.algorithms.mcmi.losses import (
     MCMILoss,
     SquaredErrorLoss,
 )
-from figureground.training.algorithms.mcmi.temperature import best_temperature

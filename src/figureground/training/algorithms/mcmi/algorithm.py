@@ -1,4 +1,4 @@
-"""Fine-tune a teacher so that its answers keep more of the picture; its controls behind the same options."""
+"""Fine-tune a teacher so that its predictions carry more information; its controls share its options."""
 
 __all__ = ["MCMI", "MCMIOptions"]
 
@@ -16,13 +16,15 @@ from figureground.metrics.information import ClassSums, information_of
 from figureground.training.algorithm import Algorithm, Losses
 from figureground.training.algorithms.mcmi.centroids import CentroidBank, class_pass
 from figureground.training.algorithms.mcmi.losses import (
+    CMICLoss,
+    EntropyBonusLoss,
+    MCMILoss,
     SquaredErrorLoss,
-    batch_separation,
-    mean_entropy,
+    TeacherLoss,
 )
 from figureground.training.recipe import RecipePart
 from figureground.training.run import Run
-from figureground.training.streams import borrowed_numbers, set_numbers
+from figureground.training.streams import forked_rng, seed_rng
 
 _PAPER_WEIGHT, _OUR_WEIGHT = 0.25, 0.15
 _DECAY = 0.9999
@@ -36,12 +38,12 @@ class MCMIOptions(RecipePart):
     """What a recipe may say about the teacher's loss.
 
     ``objective``: ``mcmi``, or a control: ``cmic`` (adds the term instead of subtracting it, and subtracts
-    ``separation_weight`` × separation), ``entropy`` (bonus of ``weight`` × entropy), ``squared-error`` (in the place
+    ``separation_weight`` × separation), ``entropy`` (bonus of ``weight`` × entropy), ``squared-error`` (instead
     of the cross-entropy). ``weight`` 0 is plain fine-tuning; label smoothing is the recipe's own option.
 
     ``preset`` decides what is left open: ``ours``, weight 0.15 and centroids that are renewed every epoch, in
-    evaluation mode on uncut pictures; ``paper``, as the released code: weight 0.25 and centroids that stay as they were
-    before the first step, made in training mode from cut and mirrored pictures. ``measure`` tells whether the
+    evaluation mode on whole images; ``paper``, as the released code: weight 0.25 and centroids that stay as they were
+    before the first step, made in training mode from cropped and flipped images. ``measure`` decides whether the
     conditional mutual information is measured and logged after every epoch where no centroids need it, that of the
     controls among others. ``decay`` is that of ``centroids: ema``.
     """
@@ -82,7 +84,7 @@ class MCMIOptions(RecipePart):
 
     @property
     def mode(self) -> str:
-        """How centroids are kept."""
+        """How centroids are updated."""
         return self.centroids or ("frozen" if self.preset == "paper" else "epoch")
 
 
@@ -91,7 +93,7 @@ class MCMI(Algorithm):
 
     Meant for twenty epochs or so more of a trained network. After every epoch the log gets ``cmi``,
     ``class_separation`` and ``ncmi``, and with centroids the ``surrogate`` that is trained on and ``drift``, what it
-    has above ``cmi``; all over the training pictures as they are.
+    has above ``cmi``; all over the training images as they are.
 
     Args:
         options: See ``MCMIOptions``.
@@ -111,19 +113,21 @@ class MCMI(Algorithm):
         super().__init__(options, num_classes)
         self.chosen = options
         self.bank: CentroidBank | None = None
+        self.loss: TeacherLoss | SquaredErrorLoss
         self._measured: dict[str, float] = {}
 
-    def facts(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """What was measured after the last epoch, and a warning where drift was trained instead of information."""
         found = self._measured
         if found.get("drift", 0) <= max(_SMALL_DRIFT, found.get("cmi", 0)):
             return dict(found)
-        told = (
-            f"the centroids were outrun: of the surrogate ({found['surrogate']:.2f} nats) only {found['cmi']:.2f} are "
+        warning = (
+            "the outputs drifted away from the centroids: "
+            f"of the surrogate ({found['surrogate']:.2f} nats) only {found['cmi']:.2f} are "
             "conditional mutual information, the rest is drift of the class means; take a smaller weight, or "
             "centroids: epoch and more epochs"
         )
-        return found | {"warnings": [told]}
+        return found | {"warnings": [warning]}
 
     def state(self) -> dict[str, Any]:
         """The centroids, where there are some."""
@@ -146,47 +150,52 @@ class MCMI(Algorithm):
 
         Raises:
             OptionError: Label smoothing was asked for where it would be without effect.
-            DataError: A class of the training pictures got no centroid.
+            DataError: A class of the training images got no centroid.
         """
         if self.chosen.objective == "squared-error" and run.recipe.label_smoothing:
             raise OptionError("the objective 'squared-error' knows no label smoothing")
         if self.chosen.objective not in _COMPARED:
+            self.loss = (
+                SquaredErrorLoss()
+                if self.chosen.objective == "squared-error"
+                else EntropyBonusLoss(self.chosen.lam)
+            )
             return
         sums = self._first_sums(run)
         bank = CentroidBank(len(sums.counts), mode=self.chosen.mode, decay=self.chosen.decay)
         bank.refresh(sums)
         self.bank = bank.to(run.device)
+        self.loss = (
+            MCMILoss(self.bank, self.chosen.lam)
+            if self.chosen.objective == "mcmi"
+            else CMICLoss(self.bank, self.chosen.lam, self.chosen.separation_weight)
+        )
         missing = set(run.batches.labels.tolist()) & set(bank.undefined)
         if missing:
             raise DataError(
                 f"no centroid for the classes {sorted(missing)}: the whole batches seen before training held none of "
-                "them; take preset: ours, which looks at every picture, and set weight and centroids beside it"
+                "them; take preset: ours, which looks at every image, and set weight and centroids beside it"
             )
 
     def change_losses(self, losses: Losses, outputs: Tensor, batch: Any, run: Run) -> Losses:  # noqa: ANN401, ARG002, PLR0917
-        """The term of the objective beside the cross-entropy, or in its place.
+        """The term of the objective beside the cross-entropy, or instead of it.
 
         Args:
             losses: Named terms so far.
             outputs: Logits of the network.
-            batch: The pictures.
+            batch: The images.
             run: The run.
 
         Returns:
             The terms; ``mcmi`` is minus the weighted surrogate.
         """
-        labels, objective = batch.labels, self.chosen.objective
-        if objective == "squared-error":
+        if isinstance(self.loss, SquaredErrorLoss):
             others = {name: loss for name, loss in losses.items() if name != "cross_entropy"}
-            return {"squared_error": SquaredErrorLoss()(outputs, labels)} | others
-        if self.bank is None:
-            return losses | {"entropy": -self.chosen.lam * mean_entropy(outputs, labels)}
-        surrogate = self.bank.surrogate(outputs, labels)
-        self.bank.update(outputs.detach(), labels)
-        if objective == "mcmi":
-            return losses | {"mcmi": -self.chosen.lam * surrogate}
-        apart = self.chosen.separation_weight * batch_separation(outputs, labels)
-        return losses | {"cmic": self.chosen.lam * surrogate, "separation": -apart}
+            return {"squared_error": self.loss(outputs, batch.labels)} | others
+        losses = losses | self.loss.terms(outputs, batch.labels)
+        if self.bank is not None:
+            self.bank.update(outputs.detach(), batch.labels)
+        return losses
 
     def after_epoch(self, run: Run) -> None:
         """Measure, log, and renew the centroids.
@@ -199,7 +208,7 @@ class MCMI(Algorithm):
             return
         _agree(run)
         with run.fabric.autocast():
-            sums = class_pass(run.network, _pictures(run))
+            sums = class_pass(run.network, _images(run))
         found = information_of(sums)
         values = {"cmi": found.cmi, "class_separation": found.separation, "ncmi": found.ncmi}
         if bank is not None:
@@ -211,28 +220,28 @@ class MCMI(Algorithm):
             run.history.add(run.step, run.epoch, split="train", values=self._measured)
 
     def _first_sums(self, run: Run) -> ClassSums:
-        """Before the first step: as the preset has it. Torch's global numbers are left alone."""
-        with borrowed_numbers(run.device), run.fabric.autocast():
+        """Before the first step: as the preset has it. Torch's global RNG is left alone."""
+        with forked_rng(run.device), run.fabric.autocast():
             if self.chosen.preset == "ours":
-                return class_pass(run.network, _pictures(run))
-            set_numbers(run.device, run.recipe.seed, "centroids", run.fabric.global_rank)
+                return class_pass(run.network, _images(run))
+            seed_rng(run.device, run.recipe.seed, "centroids", run.fabric.global_rank)
             batches = ((batch.images, batch.labels) for batch in run.batches.epoch(_BEFORE))
             return class_pass(run.network, batches, batch_norm="train")
 
 
 def _agree(run: Run) -> None:
-    """Each process's norms have moved with its own last batch: take those of the first, whose network is kept."""
+    """Each process's norms have moved with its own last batch: take those of the first, whose network is saved."""
     if run.fabric.world_size > 1:
         for buffer in run.network.buffers():
             dist.broadcast(buffer, 0)
 
 
-def _pictures(run: Run) -> Iterator[tuple[Tensor, Tensor]]:
-    """This process's share of the training pictures, neither cut nor mirrored, a few hundred at a time."""
+def _images(run: Run) -> Iterator[tuple[Tensor, Tensor]]:
+    """This process's share of the training images, neither cropped nor flipped, a few hundred at a time."""
     held = run.batches
-    rows = range(held.rank, len(held.labels), held.world)
-    for start in range(0, len(rows), _AT_ONCE):
-        some = rows[start : start + _AT_ONCE]
+    indices = range(held.rank, len(held.labels), held.world)
+    for start in range(0, len(indices), _AT_ONCE):
+        some = indices[start : start + _AT_ONCE]
         part = torch.tensor(some, device=held.labels.device)
-        batch = held.made(held.images[part], held.labels[part], rows=part, geometry=None)
+        batch = held.make(part)
         yield batch.images, batch.labels

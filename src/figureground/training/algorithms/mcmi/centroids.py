@@ -1,4 +1,4 @@
-"""Mean output of each class, kept over a training run: once, once an epoch, or as a moving average."""
+"""Mean output of each class, computed once, once per epoch, or as a moving average."""
 
 __all__ = ["CentroidBank", "class_pass"]
 
@@ -22,10 +22,10 @@ _BATCH_NORMS = ("eval", "train")
 class CentroidBank(nn.Module):
     """The centroids q_y that outputs are compared with; no gradient reaches them.
 
-    ``epoch`` (ours) takes the exact class means after every epoch. ``frozen`` keeps the first ones, as the released
+    ``epoch`` (ours) takes the exact class means after every epoch. ``frozen`` stays at the first ones, as the released
     code does: the divergence from them is then only an upper bound of the conditional mutual information, and rises too
     when a class as a whole drifts away. ``ema`` moves with every batch. Means within a batch are no substitute:
-    with 100 classes and 64 pictures nearly every class has at most one.
+    with 100 classes and 64 images nearly every class has at most one.
 
     Args:
         num_classes: C.
@@ -62,35 +62,28 @@ class CentroidBank(nn.Module):
 
     @property
     def undefined(self) -> tuple[int, ...]:
-        """Classes without a centroid, because no picture of them was seen."""
+        """Classes without a centroid, because no image of them was seen."""
         return self._undefined
 
     def get_extra_state(self) -> list[int]:
-        """Kept beside the centroids, so that asking for them waits for no device."""
+        """Stored beside the centroids, so that reading them does not wait for the device."""
         return list(self._undefined)
 
     def set_extra_state(self, state: Any) -> None:  # noqa: ANN401 - torch's signature
         """Take back what ``get_extra_state`` gave."""
         self._undefined = tuple(state)
 
-    def fit(
-        self,
-        model: nn.Module,
-        batches: Iterable[tuple[Tensor, Tensor]],
-        *,
-        batch_norm: str = "eval",
-    ) -> ClassSums:
-        """Take the class means of a model over some pictures.
+    def fit(self, model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> ClassSums:
+        """Take the class means of a model over some images.
 
         Args:
             model: Images to logits.
             batches: Images and labels.
-            batch_norm: As for ``class_pass``.
 
         Returns:
             What was summed up, for ``metrics.information``.
         """
-        sums = class_pass(model, batches, batch_norm=batch_norm)
+        sums = class_pass(model, batches)
         self.refresh(sums)
         return sums
 
@@ -98,14 +91,14 @@ class CentroidBank(nn.Module):
         """Take new centroids, in any mode.
 
         Args:
-            sums: Of the pictures whose means they shall be.
+            sums: Of the images whose means they shall be.
 
         Raises:
             OptionError: They are of another number of classes.
         """
         if len(sums.counts) != self.num_classes:
             raise OptionError(
-                f"{len(sums.counts)} outputs came, the bank is for {self.num_classes} classes"
+                f"got {len(sums.counts)} logits, the bank is for {self.num_classes} classes"
             )
         self.centroids.copy_(sums.centroids.detach())
         self._undefined = sums.empty
@@ -114,7 +107,7 @@ class CentroidBank(nn.Module):
         """Take new centroids where the mode is ``epoch``.
 
         Args:
-            sums: Of the training pictures after it.
+            sums: Of the training images after it.
         """
         if self.mode == "epoch":
             self.refresh(sums)
@@ -154,7 +147,7 @@ class CentroidBank(nn.Module):
             missing = sorted(set(self._undefined) & set(labels.tolist()))
             if missing:
                 raise DataError(
-                    f"no centroid for the classes {missing}: no picture of them was seen; fit the bank on data that "
+                    f"no centroid for the classes {missing}: no image of them was seen; fit the bank on data that "
                     "has some, or leave these classes out"
                 )
             return self.centroids.nan_to_num(1.0)[labels.clamp_min(0)]
@@ -168,24 +161,24 @@ class CentroidBank(nn.Module):
             labels: ``(N,)``; -1 is left out.
 
         Returns:
-            Over all training pictures, the conditional mutual information plus ``drift``.
+            Over all training images, the conditional mutual information plus ``drift``.
         """
         divergence = centroid_divergence(logits, self.of(labels), floor=self.floor)
         known = (labels >= 0).float()
         return (divergence * known).sum() / known.sum().clamp_min(1)
 
     def drift(self, sums: ClassSums) -> Float[Tensor, ""]:
-        """How far the surrogate lies above the conditional mutual information: mean KL(q_y ‖ kept centroid), nats.
+        """How far the surrogate lies above the conditional mutual information: mean KL(q_y ‖ stored centroid), nats.
 
         Args:
-            sums: Of the pictures that say where the class means are now.
+            sums: Of the images that say where the class means are now.
 
         Returns:
-            0 or above, float64; 0 where the kept centroids are these means.
+            0 or above, float64; 0 where the stored centroids are these means.
         """
         now = sums.centroids.detach()
-        kept = self.centroids.to(now).clamp_min(self.floor)
-        divergence = (torch.special.xlogy(now, now) - torch.special.xlogy(now, kept)).sum(1)
+        stored = self.centroids.to(now).clamp_min(self.floor)
+        divergence = (torch.special.xlogy(now, now) - torch.special.xlogy(now, stored)).sum(1)
         return (sums.weights().detach() * sums.held(divergence)).sum()
 
 

@@ -9,15 +9,15 @@ from torch import Tensor
 def centroid_divergence(
     logits: Float[Tensor, "*batch C"], centroids: Float[Tensor, "*batch C"], *, floor: float = 1e-12
 ) -> Float[Tensor, "*batch"]:
-    """KL(p ‖ q) of each picture's output p and the centroid q of its class, in nats.
+    """KL(p ‖ q) of each image's output p and the centroid q of its class, in nats.
 
-    Its mean over all pictures is the conditional mutual information where q are the exact class means; with any other
+    Its mean over all images is the conditional mutual information where q are the exact class means; with any other
     q it is larger, by the mean of KL(q_y ‖ q): the drift. Gradients go through p only.
 
     Args:
         logits: Of any leading axes.
-        centroids: For each picture that of its class.
-        floor: Smallest entry of a centroid; without one, a class that never got an answer would weigh without bounds.
+        centroids: For each image that of its class.
+        floor: Smallest entry of a centroid; without one, a class that was never predicted would weigh without bounds.
 
     Returns:
         0 or above, up to rounding.

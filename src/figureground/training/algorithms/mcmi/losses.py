@@ -5,6 +5,7 @@ __all__ = [
     "EntropyBonusLoss",
     "MCMILoss",
     "SquaredErrorLoss",
+    "TeacherLoss",
     "batch_separation",
 ]
 
@@ -23,7 +24,7 @@ def batch_separation(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
 
     Args:
         logits: ``(N, C)``.
-        labels: ``(N,)``; a picture labelled -1 is in no pair.
+        labels: ``(N,)``; an image labelled -1 is in no pair.
 
     Returns:
         Nats; 0 for a batch without such a pair.
@@ -42,8 +43,42 @@ def batch_separation(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     return (against * pairs).sum() / pairs.sum().clamp_min(1)
 
 
-class MCMILoss(nn.Module):
-    """Cross-entropy **minus** ``weight`` × KL(p ‖ q_y): a teacher that keeps more of the picture in its answer.
+class TeacherLoss(nn.Module):
+    """Base of the losses that are a cross-entropy and named terms beside it."""
+
+    def terms(self, logits: Logits, labels: Labels) -> dict[str, Tensor]:
+        """What is added to the cross-entropy, weighted already; what an algorithm logs by name.
+
+        Args:
+            logits: ``(N, C)``.
+            labels: ``(N,)``; -1 is left out.
+
+        Returns:
+            Name -> mean over the labelled images.
+
+        Raises:
+            NotImplementedError: In this base.
+        """
+        raise NotImplementedError
+
+    def forward(self, logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+        """The loss of a batch.
+
+        Args:
+            logits: ``(N, C)``.
+            labels: ``(N,)``; -1 is left out.
+
+        Returns:
+            Mean over the labelled images.
+        """
+        total = mean_cross_entropy(logits, labels)
+        for term in self.terms(logits, labels).values():
+            total = total + term
+        return total
+
+
+class MCMILoss(TeacherLoss):
+    """Cross-entropy **minus** ``weight`` × KL(p ‖ q_y): a teacher whose predictions are more informative.
 
     Mind the sign: the published objective is maximised, log-likelihood plus λ × CMI; here it is minimised, so λ ≥ 0
     is subtracted. A public re-implementation adds it, which does the opposite.
@@ -51,7 +86,6 @@ class MCMILoss(nn.Module):
     Args:
         bank: The centroids.
         weight: λ; 0 is plain fine-tuning, the control.
-        label_smoothing: Of the cross-entropy.
 
     Raises:
         OptionError: The weight is negative.
@@ -71,32 +105,28 @@ class MCMILoss(nn.Module):
         True
     """
 
-    def __init__(
-        self, bank: CentroidBank, weight: float = 0.15, *, label_smoothing: float = 0.0
-    ) -> None:
+    def __init__(self, bank: CentroidBank, weight: float = 0.15) -> None:
         super().__init__()
         self.bank = bank
         self.weight = checked_weight("weight", weight)
-        self.label_smoothing = label_smoothing
 
-    def forward(self, logits: Logits, labels: Labels) -> Float[Tensor, ""]:
-        """The loss of a batch.
+    def terms(self, logits: Logits, labels: Labels) -> dict[str, Tensor]:
+        """``mcmi``: minus the weighted divergence.
 
         Args:
             logits: ``(N, C)``.
             labels: ``(N,)``; -1 is left out.
 
         Returns:
-            Mean over the labelled pictures.
+            The term, a mean over the labelled images.
         """
-        likelihood = mean_cross_entropy(logits, labels, self.label_smoothing)
-        return likelihood - self.weight * self.bank.surrogate(logits, labels)
+        return {"mcmi": -self.weight * self.bank.surrogate(logits, labels)}
 
 
-class CMICLoss(nn.Module):
+class CMICLoss(TeacherLoss):
     """Cross-entropy **plus** ``weight`` × KL(p ‖ q_y) minus ``separation_weight`` × separation: narrow classes, apart.
 
-    The sibling of `MCMILoss` with the opposite aim: a classifier whose answers to a class agree.
+    The counterpart of `MCMILoss` with the opposite aim: a classifier whose predictions for a class agree.
 
     Args:
         bank: The centroids.
@@ -125,23 +155,22 @@ class CMICLoss(nn.Module):
         self.weight = checked_weight("weight", weight)
         self.separation_weight = checked_weight("separation_weight", separation_weight)
 
-    def forward(self, logits: Logits, labels: Labels) -> Float[Tensor, ""]:
-        """The loss of a batch.
+    def terms(self, logits: Logits, labels: Labels) -> dict[str, Tensor]:
+        """``cmic``: the weighted divergence; ``separation``: minus the weighted separation.
 
         Args:
             logits: ``(N, C)``.
             labels: ``(N,)``; -1 is left out.
 
         Returns:
-            Mean over the labelled pictures.
+            The terms, each a mean over the labelled images.
         """
-        narrow = self.weight * self.bank.surrogate(logits, labels)
-        distant = self.separation_weight * batch_separation(logits, labels)
-        return mean_cross_entropy(logits, labels) + narrow - distant
+        apart = self.separation_weight * batch_separation(logits, labels)
+        return {"cmic": self.weight * self.bank.surrogate(logits, labels), "separation": -apart}
 
 
-class EntropyBonusLoss(nn.Module):
-    """Cross-entropy minus ``weight`` × entropy of the output: less sure, but not richer in detail. A control.
+class EntropyBonusLoss(TeacherLoss):
+    """Cross-entropy minus ``weight`` × entropy of the output: less confident, but not more informative. A control.
 
     Args:
         weight: 0 or above.
@@ -162,18 +191,17 @@ class EntropyBonusLoss(nn.Module):
         super().__init__()
         self.weight = checked_weight("weight", weight)
 
-    def forward(self, logits: Logits, labels: Labels) -> Float[Tensor, ""]:
-        """The loss of a batch.
+    def terms(self, logits: Logits, labels: Labels) -> dict[str, Tensor]:
+        """``entropy``: minus the weighted entropy.
 
         Args:
             logits: ``(N, C)``.
             labels: ``(N,)``; -1 is left out.
 
         Returns:
-            Mean over the labelled pictures.
+            The term, a mean over the labelled images.
         """
-        bonus = mean_entropy(logits, labels)
-        return mean_cross_entropy(logits, labels) - self.weight * bonus
+        return {"entropy": -self.weight * mean_entropy(logits, labels)}
 
 
 class SquaredErrorLoss(nn.Module):
@@ -195,7 +223,7 @@ class SquaredErrorLoss(nn.Module):
             labels: ``(N,)``; -1 is left out.
 
         Returns:
-            Mean over the labelled pictures, in [0, 2].
+            Mean over the labelled images, in [0, 2].
         """
         shares = logits.float().softmax(1)
         wanted = F.one_hot(labels.clamp_min(0).long(), logits.shape[1])
@@ -204,22 +232,18 @@ class SquaredErrorLoss(nn.Module):
 
 
 def mean_entropy(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
-    """Mean entropy of the outputs of labelled pictures, in nats."""
+    """Mean entropy of the outputs of labelled images, in nats."""
     known = (labels >= 0).float()
     logs = logits.float().log_softmax(1)
     entropies = -(logs.exp() * logs).sum(
         1
-    )  # entr's slope is infinite at 0, which a sure answer is rounded to
+    )  # entr's slope is infinite at 0, which a confident prediction is rounded to
     return (entropies * known).sum() / known.sum().clamp_min(1)
 
 
-def mean_cross_entropy(
-    logits: Logits, labels: Labels, label_smoothing: float = 0.0
-) -> Float[Tensor, ""]:
-    """Mean over labelled pictures; 0 without any."""
-    total = F.cross_entropy(
-        logits.float(), labels, ignore_index=-1, label_smoothing=label_smoothing, reduction="sum"
-    )
+def mean_cross_entropy(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
+    """Mean over labelled images; 0 without any."""
+    total = F.cross_entropy(logits.float(), labels, ignore_index=-1, reduction="sum")
     return total / (labels >= 0).sum().clamp_min(1)
 
 

@@ -1,4 +1,4 @@
-"""An auxiliary task that needs no labels: by how many quarter turns was the picture turned?"""
+"""An auxiliary task that needs no labels: by how many quarter turns was the image turned?"""
 
 __all__ = ["Rotation", "RotationOptions"]
 

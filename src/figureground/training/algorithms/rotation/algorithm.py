@@ -1,4 +1,4 @@
-"""Multitask training: the same features must also tell how a picture was turned."""
+"""Multitask training: the same features must also predict how an image was rotated."""
 
 __all__ = ["Rotation", "RotationOptions"]
 
@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from figureground.base.batch import Batch
 from figureground.base.errors import OptionError
 from figureground.base.paper import Paper
 from figureground.capture.hooks import listening
 from figureground.training.algorithm import Algorithm, Losses
 from figureground.training.algorithms.rotation.turning import turned
+from figureground.training.batch import Batch
 from figureground.training.recipe import RecipePart
 from figureground.training.run import Run
 from figureground.training.streams import stream
@@ -31,8 +31,8 @@ class RotationOptions(RecipePart):
 class Rotation(Algorithm):
     """A second head over the features that the classifier's last linear layer sees, for four quarter turns.
 
-    Every picture of a batch is shown a second time, turned by a random number of quarter turns; it costs one more pass
-    through the network. *Differs:* the paper shows all four turns of a picture in a batch.
+    Every image of a batch is shown a second time, turned by a random number of quarter turns; it costs one more pass
+    through the network. *Differs:* the paper shows all four turns of an image in a batch.
 
     Args:
         options: See ``RotationOptions``.
@@ -78,8 +78,8 @@ class Rotation(Algorithm):
 
         Args:
             losses: Named terms so far.
-            outputs: Logits of the pictures as they are.
-            batch: The pictures.
+            outputs: Logits of the images as they are.
+            batch: The images.
             run: The run.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Quarter turns, each picture by its own."""
+"""Quarter turns, each image by its own."""
 
 __all__ = ["turned"]
 
@@ -11,25 +11,25 @@ from figureground.base.shapes import Images
 
 
 def turned(images: Images, quarters: Int[Tensor, " N"]) -> Images:
-    """Each picture turned anticlockwise by its number of quarter turns.
+    """Each image turned anticlockwise by its number of quarter turns.
 
     Args:
-        images: Square pictures ``(N, C, H, H)``.
+        images: Square images ``(N, C, H, H)``.
         quarters: ``(N,)``, 0 to 3.
 
     Returns:
-        Pictures of the same shape.
+        Images of the same shape.
 
     Raises:
-        ShapeError: The pictures are not square.
+        ShapeError: The images are not square.
 
     Examples:
-        >>> picture = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
-        >>> turned(picture, torch.tensor([1])).tolist()
+        >>> image = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
+        >>> turned(image, torch.tensor([1])).tolist()
         [[[[2.0, 4.0], [1.0, 3.0]]]]
     """
     if images.shape[-1] != images.shape[-2]:
-        raise ShapeError(f"quarter turns need square pictures, got {tuple(images.shape[-2:])}")
+        raise ShapeError(f"quarter turns need square images, got {tuple(images.shape[-2:])}")
     place = quarters.view(-1, 1, 1, 1)
     for number in (1, 2, 3):
         images = torch.where(place >= number, images.rot90(1, (2, 3)), images)

@@ -1,0 +1,74 @@
+"""Which file an annotation means by the name of an image."""
+
+__all__ = ["ImageFinder"]
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from figureground.base.errors import DataError
+from figureground.data.finding import IMAGE_EXTENSIONS
+
+
+class ImageFinder:
+    """Looks for images by name, with or without extension, in a list of folders.
+
+    Args:
+        roots: Where to look, the first first.
+
+    Raises:
+        DataError: There is no folder to look in.
+    """
+
+    def __init__(self, roots: Sequence[Path]) -> None:
+        if not roots:
+            raise DataError("no folder of images is known; name it with 'images'")
+        self.roots = tuple(roots)
+        self._stems: dict[Path, dict[str, Path]] = {}
+
+    @classmethod
+    def beside(cls, source: Path, images: Path | None) -> "ImageFinder":
+        """A finder for annotations of which only the place is known.
+
+        Args:
+            source: The annotation file or folder.
+            images: The folder of images; where None, the source's own folder, ``images`` inside
+                and beside it and ``JPEGImages`` beside it are searched.
+
+        Returns:
+            The finder.
+
+        Raises:
+            DataError: ``images`` is not a folder.
+        """
+        if images is not None:
+            if not images.is_dir():
+                raise DataError(f"no folder of images at {images}")
+            return cls([images])
+        folder = source if source.is_dir() else source.parent
+        beside = folder.absolute().parent
+        return cls([folder, folder / "images", beside / "images", beside / "JPEGImages"])
+
+    def find(self, name: str) -> Path:
+        """The image of this name.
+
+        Args:
+            name: Path relative to a root, or absolute; the extension may be missing.
+
+        Returns:
+            The file; where there is none, the place where it was expected first.
+        """
+        for root in self.roots:
+            path = root / name
+            if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
+                return path
+            if path.name in self._by_stem(path.parent):
+                return self._by_stem(path.parent)[path.name]
+        return self.roots[0] / name
+
+    def _by_stem(self, folder: Path) -> dict[str, Path]:
+        """The images of a folder by their names without extension, listed once."""
+        if folder not in self._stems:
+            entries = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+            images = [path for path in entries if path.suffix.lower() in IMAGE_EXTENSIONS]
+            self._stems[folder] = {path.stem: path for path in images}
+        return self._stems[folder]

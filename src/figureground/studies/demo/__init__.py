@@ -1,0 +1,1 @@
+"""The demo: two trainings on data that come with the package, compared."""

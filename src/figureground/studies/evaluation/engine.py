@@ -1,0 +1,366 @@
+"""An evaluation is one declarative file: options, measures, and how one batch is measured. Everything else is here."""
+
+__all__ = [
+    "BATCH_SIZE",
+    "Columns",
+    "Evaluation",
+    "Found",
+    "MapEvaluation",
+    "Measured",
+    "run_evaluation",
+]
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from figureground.base.errors import DataError, unknown_option
+from figureground.base.identity import digest, model_identity
+from figureground.base.options import Options, option
+from figureground.base.progress import Progress, no_progress
+from figureground.base.record import provenance, write_json
+from figureground.base.seeds import generator
+from figureground.base.shapes import Maps
+from figureground.base.store import Store
+from figureground.methods import CamMethod, Explainer
+from figureground.models import Classifier
+from figureground.models.predicting import device_of
+from figureground.studies.evaluation.foreign_maps import baseline_maps
+from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
+from figureground.studies.evaluation.record import (
+    Chart,
+    EvaluationRecord,
+    ImageProblem,
+    counted,
+    model_description,
+)
+from figureground.studies.evaluation.subject import Subject
+from figureground.studies.evaluation.tables import (
+    Measure,
+    difference_table,
+    interval_table,
+    mean_table,
+)
+from figureground.studies.training.runs import TrainedRun
+
+BATCH_SIZE = "Images at a time."
+_SEED_STEP = 1_000_003  # a prime, so that batches of neighbouring seeds do not share their numbers
+
+Columns = Mapping[str, np.ndarray]
+"""Name -> one row per image. Of numbers of a row of the tables: ``row/key``."""
+
+Measured = tuple[Mapping[str, np.ndarray | Tensor], Sequence[ImageProblem]]
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """All that was measured.
+
+    Args:
+        columns: Per-image numbers.
+        network: The subject, or the classifier where only predictions are measured.
+        images: The set.
+    """
+
+    columns: Columns
+    network: Any
+    images: EvaluationSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Options):
+    """One question. Its fields are the options of the command, part of the record and of the identity of a job.
+
+    Args:
+        batch_size: Images at a time.
+        seed: Of all that is random.
+    """
+
+    kind: ClassVar[str]
+    question: ClassVar[str]
+    caption: ClassVar[str] = ""
+    measures: ClassVar[tuple[Measure, ...]] = ()
+
+    batch_size: int = option(16, BATCH_SIZE, least=1, panel="Speed")
+    seed: int = option(0, "Of all that is random.")
+
+    def subject(self, classifier: Classifier | None) -> Subject | None:
+        """What is evaluated; None where only the predictions are."""
+        raise NotImplementedError
+
+    def measure(
+        self,
+        batch: EvaluationBatch,
+        network: Any,  # noqa: ANN401 - a Subject or a Classifier
+    ) -> Measured | Callable[[], Measured]:
+        """Numbers of a batch that is not empty, ``(N, ...)`` each, and problems.
+
+        What needs the network no more may be returned as a function: it is called while the next batch is explained.
+
+        Args:
+            batch: The batch, on the network's device.
+            network: The subject, or the classifier where there is no subject.
+        """
+        raise NotImplementedError
+
+    def record_parts(self, found: Found) -> dict[str, Any]:
+        """``tables``, and perhaps ``charts``, ``notes``, ``cases``, ``images`` and ``options`` of the record.
+
+        ``arrays``, file name -> columns, are written as ``.npz`` files beside it.
+        """
+        raise NotImplementedError
+
+    def of_run(self, _run: TrainedRun) -> "Evaluation":
+        """The evaluation with what the run of the model says of it, where the user left it open."""
+        return self
+
+    def identity(self, _subject: Subject | None) -> object:
+        """What its ``repr`` tells apart is another job, of the same network and images."""
+        return self
+
+    def random_seed(self, batch: EvaluationBatch) -> int:
+        """A seed of its own for every batch, whatever was measured before."""
+        return _SEED_STEP * self.seed + batch.number
+
+    def generator(self, batch: EvaluationBatch, offset: int = 0) -> torch.Generator:
+        """Random numbers of a batch."""
+        return generator(self.random_seed(batch) + offset)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapEvaluation(Evaluation):
+    """An evaluation of maps: methods and other maps are the rows of its tables.
+
+    Args:
+        methods: Names or configured methods; or row -> configured method.
+        maps: Folders of maps that somebody else made.
+        layer: Of the maps.
+        signed: Keep negative values of the maps instead of setting them to 0.
+        reference: Row that all others are compared with; the first where None.
+    """
+
+    baselines: ClassVar[tuple[str, ...]] = ()
+
+    methods: tuple[str | CamMethod, ...] | Mapping[str, CamMethod] = option(
+        ("cam", "grad-cam", "grad-cam++", "eigen-cam", "cnn-fixations"),
+        "Methods, comma-separated, with options in brackets: grad-cam,eigen-cam(center=true); 'ls methods' lists them.",
+    )
+    maps: tuple[Path, ...] = option(
+        (), "Folder of maps STEM.npy that somebody else made; repeatable.", repeat=True
+    )
+    layer: str | None = option(None, "Layer of the maps. Default: found by looking at the network.")
+    signed: bool = option(False, "Keep negative values of the maps instead of setting them to 0.")
+    reference: str | None = option(
+        None, "Row that all others are compared with. Default: the first."
+    )
+
+    def subject(self, classifier: Classifier | None) -> Subject:
+        """The network with its methods, other maps and baselines."""
+        classes = getattr(self, "classes", "predicted")
+        found = Subject(
+            classifier,
+            self.methods,
+            classes=classes,
+            folders=self.maps,
+            baselines={name: partial(self.baseline, name) for name in self.baselines},
+            explainer=Explainer(classifier, layer=self.layer)
+            if classifier is not None and self.methods
+            else None,
+        )
+        if self.reference is not None and self.reference not in found.rows:
+            raise unknown_option("row to compare with", self.reference, found.rows)
+        return found
+
+    def baseline(self, name: str, batch: EvaluationBatch) -> Maps:
+        """Maps of a row that knows no network, in [0, 1]."""
+        return baseline_maps(name, batch.images)
+
+    def others(self, subject: Subject) -> dict[str, str]:
+        """Row -> the reference that it is compared with."""
+        reference = self.reference or subject.rows[0]
+        return {row: reference for row in subject.rows if row != reference}
+
+    def record_parts(self, found: Found) -> dict[str, Any]:
+        """Means of the measures, intervals and differences."""
+        read, rows, seed = found.columns.__getitem__, found.network.rows, self.seed
+        title, others = self.kind.capitalize(), self.others(found.network)
+        return {
+            "tables": (
+                mean_table(read, rows, self.measures, title=title, caption=self.caption),
+                *self.tables(found),
+                interval_table(
+                    read, rows, self.shown(found), title=f"{title}: intervals", seed=seed
+                ),
+                difference_table(
+                    read, others, self.measures, title=f"{title}: differences", seed=seed
+                ),
+            ),
+            "charts": tuple(self.charts(found)),
+            "notes": tuple(self.notes(found)),
+        }
+
+    def shown(self, _found: Found) -> Sequence[Measure]:
+        """Measures whose intervals are shown."""
+        return self.measures
+
+    def tables(self, _found: Found) -> Iterable[dict[str, Any]]:
+        """More tables."""
+        return ()
+
+    def charts(self, _found: Found) -> Iterable[Chart]:
+        """Line charts."""
+        return ()
+
+    def notes(self, _found: Found) -> Iterable[str]:
+        """What the reader must know."""
+        return ()
+
+
+def run_evaluation(
+    evaluation: Evaluation,
+    classifier: Classifier | None,
+    images: EvaluationSet,
+    *,
+    out: Path | str,
+    overwrite: bool = False,
+    progress: Progress = no_progress,
+) -> EvaluationRecord:
+    """Measure what an earlier run has not measured, then tables and charts, then the record.
+
+    ``out`` gets ``parts/*.npz`` (the numbers of each batch), ``per_image.npz`` (all of them) and, last,
+    ``record.json``. A run that was stopped goes on; equal questions about equal images and networks use what is stored.
+    Memory does not grow with the number of images beyond their numbers.
+
+    Args:
+        evaluation: What is asked.
+        classifier: The model, on its device; None where all maps come from elsewhere.
+        images: The set.
+        out: The folder.
+        overwrite: Measure again what an earlier run measured.
+        progress: Called after every batch.
+
+    Returns:
+        The record, as saved.
+
+    Raises:
+        DataError: No image could be used, or the folder holds something else.
+    """
+    began, folder = time.perf_counter(), Path(out)
+    if classifier is not None:
+        classifier.eval()
+    subject = evaluation.subject(classifier)
+    rows = {} if subject is None else subject.description
+    asked = evaluation.identity(subject)
+    job = digest(evaluation.kind, asked, rows, model_identity(classifier), images.identity)
+    size = evaluation.batch_size
+    wanted = {f"{number:05d}": job for number in range(-(-len(images) // size))}
+    store = Store(folder, kind=evaluation.kind, job=job, wanted=wanted, overwrite=overwrite)
+    _measure(evaluation, subject or classifier, images, store=store, progress=progress)
+    store.begin()
+    columns = store.write_columns("per_image.npz")
+    if not columns:
+        raise DataError(f"no image of {images.description} could be used")
+    problems, examples = counted([*images.problems, *_problems(store)])
+    parts = evaluation.record_parts(Found(columns, subject or classifier, images))
+    for name, arrays in parts.get("arrays", {}).items():
+        store.write_arrays(name, arrays)
+    layers = () if subject is None else _layers(subject, images)
+    record = EvaluationRecord(
+        kind=evaluation.kind,
+        title=evaluation.question,
+        data=images.description,
+        images=parts.get("images", len(columns["row"])),
+        model=model_description(classifier, layers),
+        methods=rows,
+        options=evaluation.description | parts.get("options", {}),
+        tables=tuple(parts["tables"]),
+        charts=tuple(parts.get("charts", ())),
+        problems=problems,
+        examples_of_problems=examples,
+        notes=(*(classifier.notes if classifier else ()), *images.notes, *parts.get("notes", ())),
+        cases=tuple(parts.get("cases", ())),
+        seconds=round(time.perf_counter() - began, 1),
+        provenance=provenance(seeds=(evaluation.seed,)),
+    )
+    write_json(folder / "record.json", record)
+    return record
+
+
+def _measure(
+    evaluation: Evaluation,
+    network: Any,  # noqa: ANN401 - a Subject or a Classifier
+    images: EvaluationSet,
+    *,
+    store: Store,
+    progress: Progress,
+) -> None:
+    """Every batch that is not stored, decoded ahead of the network."""
+    size, total = evaluation.batch_size, len(images)
+    todo = [int(unit) for unit in store.unfinished()]
+    rows = [row for number in todo for row in range(number * size, min((number + 1) * size, total))]
+    done = total - len(rows)
+    progress("measuring", done, total)
+    waiting: Future[None] | None = None
+    # measuring leaves the interpreter's lock most of the time, so it takes hardly anything from the network
+    with ThreadPoolExecutor(1, thread_name_prefix="measure") as pool:
+        for number, batch in zip(todo, images.batches(size, rows), strict=True):
+            found = (
+                evaluation.measure(batch.on(_device(network), number), network)
+                if len(batch)
+                else ({}, ())
+            )
+            if waiting is not None:
+                waiting.result()
+            waiting = pool.submit(_store, store, number, batch=batch, found=found)
+            done += min(size, total - number * size)
+            progress("measuring", done, total)
+        if waiting is not None:
+            waiting.result()
+
+
+def _store(
+    store: Store, number: int, *, batch: EvaluationBatch, found: Measured | Callable[[], Measured]
+) -> None:
+    """Finish one batch and write its rows down."""
+    measured, problems = found() if callable(found) else found
+    columns: dict[str, np.ndarray] = {}
+    if len(batch):
+        columns = {
+            "row": batch.rows.numpy(),
+            "name": np.array(batch.names, np.str_),
+            "label": batch.labels.numpy(),
+        }
+    columns |= {
+        key: one.float().cpu().numpy() if isinstance(one, Tensor) else one
+        for key, one in measured.items()
+    }
+    told = [(one.kind, one.where, one.message) for one in (*batch.problems, *problems)]
+    store.add_columns(f"{number:05d}", columns, {"problems": told})
+
+
+def _device(network: Any) -> torch.device:  # noqa: ANN401 - a Subject or a Classifier
+    return network.device if isinstance(network, Subject) else device_of(network)
+
+
+def _problems(store: Store) -> Iterator[ImageProblem]:
+    """What went wrong in all batches, in their order."""
+    by_unit = {entry["unit"]: entry["problems"] for entry in store.entries()}
+    for unit in sorted(by_unit):
+        yield from (ImageProblem(*map(str, told)) for told in by_unit[unit])
+
+
+def _layers(subject: Subject, images: EvaluationSet) -> Any:  # noqa: ANN401 - as the explainer has them
+    """The layers; looked at now where all batches were stored by an earlier run."""
+    if subject.explainer is not None and not subject.layers:
+        batch = next((one for one in images.batches(1) if len(one)), None)
+        if batch is not None:
+            subject.explainer.look(batch.on(subject.device).images)
+    return subject.layers

@@ -1,0 +1,283 @@
+"""Evaluation sets: any images with labels and boxes, as batches of what a model sees."""
+
+__all__ = ["EvaluationBatch", "EvaluationSet", "open_images"]
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int, UInt8
+from PIL import Image
+from torch import Tensor
+
+from figureground.base.errors import DataError, ImageError
+from figureground.base.identity import digest
+from figureground.base.shapes import Boxes, Images, Labels
+from figureground.data import decode_mask
+from figureground.data.ahead import ahead
+from figureground.data.splits import random_subset
+from figureground.models import Classifier, Preprocessing, View
+from figureground.studies.evaluation.items import DataOptions, Item, Source, read_source
+from figureground.studies.evaluation.labels import LabelReader
+from figureground.studies.evaluation.record import ImageProblem
+from figureground.studies.training.runs import TrainedRun
+
+_IGNORED = 255
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationBatch:
+    """Images as a model sees them, with what is true of them. N may be 0 where all were unreadable.
+
+    Args:
+        rows: Positions in the set.
+        names: Names of the images.
+        images: ``(N, C, H, W)`` in [0, 1].
+        labels: Class indices of the model; -1 where unknown.
+        boxes: For each image its boxes, xyxy pixels of the view, half-open; none where nothing is marked.
+        masks: 1 on the object, 0 elsewhere, 255 where not to be judged, ``(N, H, W)``; None where the set has none.
+        views: How each view lies in its image.
+        problems: What went wrong while these images were read.
+        number: Position among the batches of the evaluation, for what is drawn at random.
+    """
+
+    rows: Int[Tensor, " N"]
+    names: tuple[str, ...]
+    images: Images
+    labels: Labels
+    boxes: tuple[Float[Tensor, "_ 4"], ...]
+    masks: UInt8[Tensor, "N H W"] | None
+    views: tuple[View, ...]
+    problems: tuple[ImageProblem, ...] = ()
+    number: int = 0
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def part(self, keep: Sequence[int]) -> "EvaluationBatch":
+        """Some of the images.
+
+        Args:
+            keep: Positions in the batch.
+
+        Returns:
+            A batch of these; the problems stay with the whole.
+        """
+        at = torch.tensor(list(keep), dtype=torch.int64)
+        return EvaluationBatch(
+            self.rows[at],
+            tuple(self.names[i] for i in keep),
+            self.images[at.to(self.images.device)],
+            self.labels[at.to(self.labels.device)],
+            tuple(self.boxes[i] for i in keep),
+            None if self.masks is None else self.masks[at],
+            tuple(self.views[i] for i in keep),
+            number=self.number,
+        )
+
+    def on(self, device: torch.device, number: int = 0) -> "EvaluationBatch":
+        """The batch with images and labels on a device.
+
+        Args:
+            device: Where to.
+            number: Its position among the batches of the evaluation.
+
+        Returns:
+            A batch with the same boxes and names, its images channels-last.
+        """
+        images = self.images.to(device).contiguous(memory_format=torch.channels_last)
+        return replace(self, images=images, labels=self.labels.to(device), number=number)
+
+
+class EvaluationSet:
+    """Images with labels and boxes, decoded ahead by threads when iterated, in order.
+
+    Nothing is stored of a batch that was handed out, so memory does not grow with the number of images.
+
+    Args:
+        source: The images; ``items`` are as many as ``labels``.
+        labels: Class index of each, -1 where unknown.
+        preprocessing: How the model wants its images.
+        workers: Threads that decode.
+        notes: What was assumed.
+
+    Attributes:
+        names: Names of the images; two entries with one name are two classes of one image.
+        labels: Class index of each image.
+        has_masks: Whether any image has a mask.
+        class_names: Of a data set; empty for other sources.
+        description: What was read.
+        problems: What was wrong with the source.
+        notes: What was assumed.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        labels: Sequence[int],
+        preprocessing: Preprocessing,
+        *,
+        workers: int = 2,
+        notes: Sequence[str] = (),
+    ) -> None:
+        self._items: list[Item] = source.items
+        self._preprocessing = preprocessing
+        self._workers = workers
+        self.labels = torch.tensor(list(labels), dtype=torch.int64)
+        self.names = tuple(item.name for item in source.items)
+        self.has_masks = any(item.mask is not None for item in source.items)
+        self.class_names, self.description = source.class_names, source.description
+        self.problems, self.notes = source.problems, tuple(notes)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @property
+    def identity(self) -> str:
+        """Changes with any image, label, box or mask, and with the way images are brought to the network."""
+        told = [(one.name, one.identity, one.boxes.tolist()) for one in self._items]
+        return digest(told, self.labels.tolist(), self._preprocessing)
+
+    @property
+    def view_size(self) -> tuple[int, int]:
+        """Height and width of the views, pixels."""
+        return self._preprocessing.size
+
+    def batches(self, size: int, rows: Sequence[int] | None = None) -> Iterator[EvaluationBatch]:
+        """Batches of ``size`` rows each; an image that cannot be read is missing from its batch and noted there.
+
+        Args:
+            size: Rows at a time.
+            rows: Positions in the set; all where None.
+
+        Yields:
+            One batch for every ``size`` rows.
+        """
+        wanted = range(len(self)) if rows is None else rows
+        loaded = ahead(self._load, wanted, workers=self._workers, waiting=2 * size + 1)
+        while part := list(islice(loaded, size)):
+            yield self._batch(part)
+
+    def _load(self, row: int) -> "_Loaded | ImageProblem":
+        """One image as the model sees it, or why there is none."""
+        item = self._items[row]
+        try:
+            pixels, view = self._preprocessing.view(item.load())
+            mask = None if item.mask is None else _mask_view(item.mask, self._preprocessing)
+        except ImageError as error:
+            return ImageProblem("unreadable-file", item.name, f"left out: {error.reason}")
+        mapped = view.boxes_from_original(torch.from_numpy(item.boxes).float())
+        kept = mapped[(mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])]
+        return _Loaded(row, pixels, view, kept, len(mapped) - len(kept), mask)
+
+    def _batch(self, part: Sequence["_Loaded | ImageProblem"]) -> EvaluationBatch:
+        """What was loaded, stacked."""
+        good = [one for one in part if isinstance(one, _Loaded)]
+        problems = [one for one in part if isinstance(one, ImageProblem)]
+        problems += [self._lost(one) for one in good if one.lost]
+        height, width = self._preprocessing.size
+        empty = torch.zeros(0, self._preprocessing.channels, height, width, dtype=torch.uint8)
+        pixels = torch.stack([one.pixels for one in good]) if good else empty
+        rows = torch.tensor([one.row for one in good], dtype=torch.int64)
+        return EvaluationBatch(
+            rows,
+            tuple(self.names[one.row] for one in good),
+            pixels.float().div_(255),
+            self.labels[rows],
+            tuple(one.boxes for one in good),
+            self._masks(good) if self.has_masks else None,
+            tuple(one.view for one in good),
+            tuple(problems),
+        )
+
+    def _lost(self, one: "_Loaded") -> ImageProblem:
+        """Boxes that the model cannot see."""
+        left = "" if len(one.boxes) else "; the image counts as one without boxes"
+        return ImageProblem(
+            "cropped-away", self.names[one.row], f"{one.lost} boxes lie outside the crop that the model sees{left}"
+        )  # fmt: skip
+
+    def _masks(self, good: Sequence["_Loaded"]) -> Tensor:
+        """Masks of the batch; where an image has none, nothing is to be judged."""
+        nothing = torch.full(self._preprocessing.size, _IGNORED, dtype=torch.uint8)
+        masks = [nothing if one.mask is None else one.mask for one in good]
+        return torch.stack(masks) if masks else nothing[None][:0]
+
+
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """One decoded image."""
+
+    row: int
+    pixels: Tensor
+    view: View
+    boxes: Boxes
+    lost: int
+    mask: Tensor | None
+
+
+def open_images(
+    data: str | Path | None,
+    classifier: Classifier | None,
+    options: DataOptions | None = None,
+    *,
+    run: TrainedRun | None = None,
+) -> EvaluationSet:
+    """The evaluation set that a word or path stands for, as this model sees it.
+
+    Images whose label the model does not have are left out; they are among ``problems``, as is all that the
+    annotations' reader repaired or left out. Images without boxes stay in.
+
+    Args:
+        data: ``clutter``, an ``.npz`` pack, annotations in any known format, a folder of images, the name of a data
+            set, or None for the data of the run.
+        classifier: Says how images are resized and which classes there are; None for a square stretched view.
+        options: What the source leaves open.
+        run: The training run that the model comes from, if any.
+
+    Returns:
+        The set.
+
+    Raises:
+        DataError: No image can be used.
+    """
+    chosen = options or DataOptions()
+    source = read_source(None if data is None else str(data), chosen, run)
+    reader = LabelReader.of(classifier, source, offset=chosen.label_offset)
+    kept, labels, problems = [], [], [one for one in source.problems if one.kind != "note"]
+    for item in source.items:
+        try:
+            labels.append(reader.index(item.label))
+        except LookupError as error:
+            problems.append(ImageProblem("unknown-label", item.name, f"left out: {error}"))
+            continue
+        kept.append(item)
+    if not kept:
+        examples = "; ".join(map(str, problems[:3])) or "it is empty"
+        raise DataError(f"no image of {source.description} can be used: {examples}")
+    rows = random_subset(len(kept), chosen.limit, seed=chosen.seed).tolist()
+    description = f"{source.description} ({len(rows)} of {len(kept)} usable images)"
+    found = Source([kept[row] for row in rows], description, tuple(problems), source.class_names)
+    notes = [one.message for one in source.problems if one.kind == "note"]
+    return EvaluationSet(
+        found,
+        [labels[row] for row in rows],
+        _stretched(chosen.view_size) if classifier is None else classifier.preprocessing,
+        workers=chosen.workers,
+        notes=[*notes, *([reader.note] if reader.note else [])],
+    )
+
+
+def _stretched(size: int) -> Preprocessing:
+    """A square view of the whole image."""
+    return Preprocessing((size, size), "stretch", 1.0, "bilinear", (0.0,) * 3, (1.0,) * 3)
+
+
+def _mask_view(file: Path, preprocessing: Preprocessing) -> Tensor:
+    """The part of a mask that the model sees, 1 or 0."""
+    mask = Image.fromarray(decode_mask(file).astype(np.uint8) * 255)
+    plain = replace(preprocessing, interpolation="nearest", mean=(0.0,), std=(1.0,), channels=1)
+    return (plain.view(mask)[0][0] > 0).to(torch.uint8)

@@ -1,0 +1,341 @@
+"""Do the maps find the object? Boxes, peak and mass of every method, with thresholds chosen on images set aside."""
+
+__all__ = ["Localisation"]
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from figureground.base.options import option
+from figureground.base.shapes import Labels, Logits
+from figureground.metrics.localisation.best_overlap import default_thresholds
+from figureground.metrics.localisation.pixel_ap import pixel_average_precision, pixel_histograms
+from figureground.studies.evaluation.boxes import (
+    KNOWN,
+    OVERLAPS,
+    BoxEvaluation,
+    Splits,
+    frozen_positions,
+)
+from figureground.studies.evaluation.cases import draw_cases, worst_and_best
+from figureground.studies.evaluation.engine import Columns, Found, Measured
+from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
+from figureground.studies.evaluation.record import Case, Chart, ImageProblem
+from figureground.studies.evaluation.subject import MapBatch, Subject
+from figureground.studies.evaluation.tables import (
+    Measure,
+    difference_table,
+    interval_table,
+    known_mean,
+    table,
+)
+
+_PIXEL_STEP, _ZHOU, _RESAMPLES = 0.01, 0.2, 500
+_POINTLESS = "whole-image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Localisation(BoxEvaluation):
+    """How well maps say where the object is, beside four maps that know no network.
+
+    Args:
+        classes: Whose maps: ``true``, ``predicted`` or ``both``.
+        cases: How many of the worst and of the best images of each method are drawn.
+    """
+
+    kind: ClassVar[str] = "localisation"
+    question: ClassVar[str] = "Do the maps find the object?"
+    baselines: ClassVar[tuple[str, ...]] = (
+        "centre-box",
+        "whole-image",
+        "centre-gaussian",
+        "brightness",
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        *(Measure(f"box {one:g}", f"box acc @{one:g}") for one in OVERLAPS),
+        Measure("v2", "box acc V2"),
+        Measure("top-1", "Top-1 loc"),
+        Measure("top-5", "Top-5 loc"),
+        Measure("zhou", "GT-known @20 %"),
+        Measure("zhou top-1", "Top-1 @20 %"),
+        Measure("zhou top-5", "Top-5 @20 %"),
+        Measure("pointing", "pointing"),
+        Measure("energy", "energy"),
+        Measure("blank", "blank maps"),
+    )
+    caption: ClassVar[str] = (
+        "Per cent of the test images. box acc, Top-k: with the threshold that was best on the validation images "
+        "(last column, one for each overlap), GT-known is box acc @0.5; V2: mean over the overlaps, all contours. "
+        "@20 %: the threshold of Zhou et al. (2016), the same box rule, overlap 0.5. pointing: peak in a box or near; "
+        "energy: share of the mass in the boxes. A blank map misses."
+    )
+
+    classes: str = option("true", "Whose maps.", choices=("true", "predicted", "both"))
+    cases: int = option(3, "Worst and best images shown of each method.", least=0)
+
+    def measure(self, batch: EvaluationBatch, network: Subject) -> Callable[[], Measured]:
+        """Maps of the images that can be judged; measured while the next batch is explained."""
+        keep, problems = _judged(batch, needs_labels=network.needs_labels)
+        found = network(batch.part(keep)) if keep else None
+        return partial(
+            self._measured, batch, keep, rows=network.rows, found=found, problems=problems
+        )
+
+    def _measured(
+        self,
+        batch: EvaluationBatch,
+        keep: list[int],
+        *,
+        rows: Sequence[str],
+        found: MapBatch | None,
+        problems: list[ImageProblem],
+    ) -> Measured:
+        """Columns of one batch; images that are not judged have empty numbers."""
+        here, count = batch.part(keep), len(batch)
+        size = (int(batch.images.shape[2]), int(batch.images.shape[3]))
+        ranks = _true_ranks(found.logits if found else None, here.labels)
+        columns = {
+            "judged": np.isin(np.arange(count), keep),
+            "rank": _spread(ranks, keep, count, empty=-1),
+        }
+        if found is None:
+            return columns | self._nothing(rows, count, masks=batch.masks is not None), problems
+        for row in rows:
+            ready, points = row in found.ready, row != _POINTLESS
+            measured = self.places(found.maps[row], here.boxes, size, ready=ready, points=points)
+            if here.masks is not None:
+                shown, _ = self.post(found.maps[row].cpu(), size, ready=ready)
+                measured["pixels"] = _pixel_counts(shown, here.masks)
+            columns |= {
+                f"{row}/{key}": _spread(values, keep, count) for key, values in measured.items()
+            }
+        return columns, [*problems, *found.problems]
+
+    def _nothing(self, rows: Sequence[str], count: int, *, masks: bool) -> dict[str, np.ndarray]:
+        """Columns of a batch in which no image can be judged."""
+        none = self.places(torch.zeros(0, 1, 1), [], (1, 1))
+        none |= (
+            {"pixels": _pixel_counts(torch.zeros(0, 1, 1), torch.zeros(0, 1, 1, dtype=torch.uint8))}
+            if masks
+            else {}
+        )
+        return {
+            f"{row}/{key}": _spread(values, [], count)
+            for row in rows
+            for key, values in none.items()
+        }
+
+    def record_parts(self, found: Found) -> dict[str, Any]:
+        """Frozen thresholds first, the oracle's after it and named so, then intervals and differences."""
+        columns, network = found.columns, found.network
+        splits = self.splits(columns)
+        results = {row: self._result(columns, row, splits) for row in network.rows}
+        values = {
+            f"{row}/{key}": one
+            for row, found in results.items()
+            for key, one in found.values.items()
+        }
+        read, others = values.__getitem__, self.others(network)
+        reference = next(iter(others.values()), network.rows[0])
+        words = f" Maps: {self.post}. {len(splits.validation)} validation, {len(splits.test)} test images."
+        return {
+            "images": len(splits.test),
+            "options": {
+                "validation images": f"{len(splits.validation)}, seed {self.seed}",
+                "test images": str(len(splits.test)),
+            },
+            "tables": (
+                self._frozen_table(results, words),
+                _oracle_table(results),
+                interval_table(read, network.rows, self.measures, title="Intervals, %", seed=self.seed),
+                difference_table(
+                    read, others, self.measures, title=f"Differences from {reference}, points", seed=self.seed
+                ),
+                *self._pixel_tables(columns, network.rows, splits),
+            ),
+            "charts": tuple(self._charts(results)),
+            "notes": (
+                (
+                    "read every row against the baselines: where a box in the centre does as well, the images say "
+                    "little about the maps"
+                ),
+            ),
+            "cases": self._cases(columns, network, found.images, results=results, splits=splits),
+        }  # fmt: skip
+
+    def _result(self, columns: Columns, row: str, splits: Splits) -> "_RowResult":
+        """Choose one method's thresholds on the validation images and read the test images with them."""
+        single, multi = self.hits(columns, row), self.hits(columns, row, "hits multi")
+        frozen, frozen_multi = (
+            frozen_positions(hits[splits.validation], self.shares) for hits in (single, multi)
+        )
+        test, test_multi = single[splits.test], multi[splits.test]
+        rank = columns["rank"][splits.test]
+        zhou = test[:, KNOWN, int(np.abs(self.shares - _ZHOU).argmin())]
+        found = {f"box {one:g}": test[:, at, frozen[at]] for at, one in enumerate(OVERLAPS)}
+        found["v2"] = np.mean(
+            [test_multi[:, at, place] for at, place in enumerate(frozen_multi)], axis=0
+        )
+        found["zhou"] = zhou
+        for prefix, box in (("", test[:, KNOWN, frozen[KNOWN]]), ("zhou ", zhou)):
+            for top in (1, 5):
+                found[f"{prefix}top-{top}"] = np.where(rank < 0, np.nan, box & (rank < top))
+        found |= {
+            key: columns[f"{row}/{key}"][splits.test] for key in ("pointing", "energy", "blank")
+        }
+        values = {key: 100 * one.astype(np.float64) for key, one in found.items()}
+        thresholds = tuple(float(self.shares[at]) for at in frozen)
+        oracle_v2 = 100 * float(test_multi.mean(0).max(1).mean())
+        return _RowResult(values, frozen, thresholds, 100 * test.mean(0), oracle_v2, self.shares)
+
+    def _frozen_table(self, results: Mapping[str, "_RowResult"], words: str) -> dict[str, Any]:
+        """Means on the test images."""
+        lines = [
+            [
+                row,
+                *(known_mean(found.values[one.key], 2) for one in self.measures),
+                ", ".join(f"{at:.2g}" for at in found.thresholds),
+            ]
+            for row, found in results.items()
+        ]
+        names = ["method", *(one.title for one in self.measures), "thresholds"]
+        title = "Localisation, thresholds frozen on the validation images, %"
+        return table(title, names, lines, caption=self.caption + words)
+
+    def _pixel_tables(
+        self, columns: Columns, rows: Sequence[str], splits: Splits
+    ) -> Iterator[dict[str, Any]]:
+        """Pixel average precision of every method, where there are masks."""
+        lines: list[list[object]] = []
+        for row in rows:
+            counts = columns.get(f"{row}/pixels")
+            if counts is not None and counts[splits.test][:, 0].any():
+                found = _pixel_precision(counts[splits.test], seed=self.seed)
+                lines.append([row, *(round(value, 2) for value in found)])
+        if lines:
+            caption = "Average precision of the map's pixels as a detector of the mask's, 100 thresholds, test images."
+            yield table("Pixels, %", ["method", "PxAP", "low", "high"], lines, caption=caption)
+
+    def _charts(self, results: Mapping[str, "_RowResult"]) -> Iterator[Chart]:
+        """Accuracy over the threshold, one chart for each overlap."""
+        shares = self.shares.round(4).tolist()
+        for at, one in enumerate(OVERLAPS):
+            yield Chart(
+                f"Box accuracy at overlap {one:g}, test images",
+                "threshold, fraction of the maximum",
+                "images, %",
+                {row: list(zip(shares, found.curves[at].round(3).tolist(), strict=True))
+                 for row, found in results.items()},
+                "the highest point is the oracle's; the number to report is at the frozen threshold",
+            )  # fmt: skip
+
+    def _cases(
+        self,
+        columns: Columns,
+        network: Subject,
+        images: EvaluationSet,
+        *,
+        results: Mapping[str, "_RowResult"],
+        splits: Splits,
+    ) -> tuple[Case, ...]:
+        """The worst and best images of every row that is no baseline."""
+        wanted = {}
+        for row in network.own_rows if self.cases else ():
+            overlaps = columns[f"{row}/overlap"][:, results[row].frozen[KNOWN]].astype(np.float64)
+            chosen = worst_and_best(overlaps, splits.test, self.cases)
+            wanted[row] = [(kind, int(columns["row"][at])) for kind, at in chosen]
+        thresholds = {row: found.thresholds[KNOWN] for row, found in results.items()}
+        return tuple(draw_cases(self, network, images, wanted=wanted, thresholds=thresholds))
+
+
+@dataclass(frozen=True, eq=False)
+class _RowResult:
+    """One row of the tables.
+
+    Args:
+        values: Key -> value of each test image, per cent; NaN where not defined.
+        frozen: Positions of the chosen thresholds, one for each overlap.
+        thresholds: These thresholds.
+        curves: Accuracy in per cent at each overlap and threshold on the test images, (O, T).
+        oracle_v2: MaxBoxAccV2, every overlap at the threshold that is best on the test images.
+        shares: All thresholds.
+    """
+
+    values: dict[str, np.ndarray]
+    frozen: tuple[int, ...]
+    thresholds: tuple[float, ...]
+    curves: np.ndarray
+    oracle_v2: float
+    shares: np.ndarray
+
+
+def _oracle_table(results: Mapping[str, _RowResult]) -> dict[str, Any]:
+    """Best on the test images themselves."""
+    lines = [
+        [
+            row,
+            *(round(float(curve.max()), 2) for curve in found.curves),
+            round(found.oracle_v2, 2),
+            ", ".join(f"{found.shares[curve.argmax()]:.2g}" for curve in found.curves),
+        ]
+        for row, found in results.items()
+    ]
+    return table(
+        "Oracle: thresholds that are best on the test images themselves, %",
+        ["method", *(f"MaxBoxAcc @{one:g}" for one in OVERLAPS), "MaxBoxAccV2", "thresholds"],
+        lines,
+        caption="Upper bounds that nobody could have reached without the answers, to compare with papers only.",
+    )
+
+
+def _judged(batch: EvaluationBatch, *, needs_labels: bool) -> tuple[list[int], list[ImageProblem]]:
+    """Positions of the images that can be judged, and why the others cannot."""
+    keep, problems = [], []
+    for at, name in enumerate(batch.names):
+        if not len(batch.boxes[at]):
+            problems.append(ImageProblem("not-judged", name, "left out of the numbers: no box"))
+        elif needs_labels and batch.labels[at] < 0:
+            reason = "left out of the numbers: no label, and the true class was asked for"
+            problems.append(ImageProblem("not-judged", name, reason))
+        else:
+            keep.append(at)
+    return keep, problems
+
+
+def _spread(values: np.ndarray, keep: list[int], count: int, *, empty: int = 0) -> np.ndarray:
+    """Values of some images in the places of all."""
+    whole = np.full((count, *values.shape[1:]), empty, values.dtype)
+    whole[keep] = values
+    return whole
+
+
+def _true_ranks(logits: Logits | None, labels: Labels) -> Int[np.ndarray, " N"]:
+    """How many classes the model puts before the true one: 0 where it is right; -1 where it cannot be said."""
+    if logits is None:
+        return np.full(len(labels), -1, np.int64)
+    known = labels.to(logits.device)
+    own = logits.gather(1, known.clamp_min(0)[:, None])
+    return torch.where(known < 0, -1, (logits > own).sum(1)).cpu().numpy()
+
+
+def _pixel_counts(maps: Tensor, masks: Tensor) -> np.ndarray:
+    """Counts of object and background pixels by score, (N, 2, 100)."""
+    counts = pixel_histograms(maps, masks, thresholds=default_thresholds(_PIXEL_STEP))
+    return counts.numpy().astype(np.int32)
+
+
+def _pixel_precision(counts: Int[np.ndarray, "N 2 B"], *, seed: int) -> tuple[float, float, float]:
+    """Pixel average precision of all images and its 95 % bootstrap interval over images, per cent."""
+    random = np.random.default_rng(seed)
+    draws = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), _RESAMPLES)
+    sums = np.einsum("rn,nob->rob", draws, counts)
+    values = [pixel_average_precision(torch.from_numpy(one)) for one in sums if one[0].any()]
+    whole = pixel_average_precision(torch.from_numpy(counts.sum(0, dtype=np.int64)))
+    low, high = np.quantile(values, [0.025, 0.975])
+    return 100 * whole, 100 * float(low), 100 * float(high)

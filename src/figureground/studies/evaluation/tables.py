@@ -1,0 +1,225 @@
+"""Per-image numbers as tables and charts: means with intervals, and differences between rows on the same images."""
+
+__all__ = [
+    "Measure",
+    "Read",
+    "difference_table",
+    "interval_cells",
+    "interval_table",
+    "known_mean",
+    "mean_curves",
+    "mean_of",
+    "mean_table",
+    "table",
+]
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from figureground.metrics.intervals import Interval, bootstrap_interval, paired_difference
+
+Read = Callable[[str], np.ndarray]
+"""``row/key`` -> values ``(images,)``."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number per image that is shown as a column of a table.
+
+    Args:
+        key: Name of the stored numbers, after the row's name.
+        title: Heading of the column, with the direction that is good.
+    """
+
+    key: str
+    title: str
+
+
+def mean_of(values: np.ndarray, *, seed: int) -> Interval | None:
+    """Mean with its bootstrap interval.
+
+    Args:
+        values: One per image; NaN where undefined.
+        seed: Of the resampling.
+
+    Returns:
+        The interval; None where no value is defined.
+    """
+    numbers = torch.from_numpy(np.asarray(values, np.float64))
+    if not bool((~numbers.isnan()).any()):
+        return None
+    return bootstrap_interval(numbers, seed=seed)
+
+
+def mean_table(
+    read: Read, rows: Sequence[str], measures: Sequence[Measure], *, title: str, caption: str
+) -> dict[str, Any]:
+    """Means only: the table to look at.
+
+    Args:
+        read: Gives the values of ``method/key``.
+        rows: The methods.
+        measures: The measures.
+        title: A few words.
+        caption: What the numbers are.
+
+    Returns:
+        A table as records hold it: title, caption, columns, rows; None where nothing is defined.
+    """
+    lines: list[list[object]] = []
+    for row in rows:
+        values = [read(f"{row}/{one.key}").astype(np.float64) for one in measures]
+        lines.append([row, *(known_mean(value) for value in values)])
+    return table(title, ["method", *(one.title for one in measures)], lines, caption=caption)
+
+
+def interval_table(
+    read: Read, rows: Sequence[str], measures: Sequence[Measure], *, title: str, seed: int
+) -> dict[str, Any]:
+    """One line per method and measure, with the bootstrap interval over images.
+
+    Args:
+        read: Gives the values of ``method/key``.
+        rows: The methods.
+        measures: The measures.
+        title: A few words.
+        seed: Of the resampling.
+
+    Returns:
+        A table as records hold it.
+    """
+    lines: list[list[object]] = [
+        [row, one.title, *interval_cells(mean_of(read(f"{row}/{one.key}"), seed=seed))]
+        for row in rows
+        for one in measures
+    ]
+    caption = (
+        "95 % percentile bootstrap over images, 2,000 resamples; undefined: blank maps, left out."
+    )
+    return table(
+        title,
+        ["method", "measure", "mean", "low", "high", "images", "undefined"],
+        lines,
+        caption=caption,
+    )
+
+
+def difference_table(
+    read: Read, methods: Mapping[str, str], measures: Sequence[Measure], *, title: str, seed: int
+) -> dict[str, Any]:
+    """Each method less its reference on the same images.
+
+    Args:
+        read: Gives the values of ``method/key``.
+        methods: Method -> its reference.
+        measures: The measures.
+        title: A few words.
+        seed: Of the resampling.
+
+    Returns:
+        A table as records hold it; where the interval does not hold 0 the last cell is true.
+    """
+    lines: list[list[object]] = []
+    for method, reference in methods.items():
+        for one in measures:
+            found = _difference(read, (method, reference), one.key, seed=seed)
+            cells = interval_cells(found)[:4]
+            differs = None if found is None else not found.low <= 0 <= found.high
+            lines.append([method, reference, one.title, *cells, differs])
+    caption = "Mean difference over images that both define, 95 % bootstrap interval of the pairs."
+    return table(
+        title,
+        ["method", "less", "measure", "difference", "low", "high", "images", "differs"],
+        lines,
+        caption=caption,
+    )
+
+
+def interval_cells(found: Interval | None) -> list[object]:
+    """An interval as cells of a table.
+
+    Args:
+        found: The interval; None where nothing is defined.
+
+    Returns:
+        Mean, low, high, number of images, number of undefined values.
+    """
+    if found is None:
+        return [None, None, None, 0, None]
+    return [
+        *(round(value, 4) for value in (found.mean, found.low, found.high)),
+        found.images,
+        found.undefined,
+    ]
+
+
+def _difference(read: Read, pair: tuple[str, str], key: str, *, seed: int) -> Interval | None:
+    first, second = (torch.from_numpy(read(f"{one}/{key}").astype(np.float64)) for one in pair)
+    if bool((first - second).isnan().all()):
+        return None
+    return paired_difference(first, second, seed=seed)
+
+
+def known_mean(values: np.ndarray, digits: int = 4) -> float | None:
+    """Mean of what is defined, rounded.
+
+    Args:
+        values: One per image; NaN where undefined.
+        digits: Decimal places.
+
+    Returns:
+        The mean; None where nothing is defined.
+    """
+    numbers = np.asarray(values, np.float64)
+    known = numbers[~np.isnan(numbers)]
+    return round(float(known.mean()), digits) if len(known) else None
+
+
+def mean_curves(
+    read: Read, rows: Sequence[str], key: str, *, x: Sequence[float]
+) -> dict[str, list[tuple[float, float]]]:
+    """Mean curves over images, one per row.
+
+    Args:
+        read: Gives the curves ``(images, S)`` of ``row/key``; NaN where undefined.
+        rows: The methods.
+        key: Which curves.
+        x: ``S`` positions.
+
+    Returns:
+        Row -> points; rows without one defined curve are left out.
+    """
+    found = {}
+    for row in rows:
+        values = read(f"{row}/{key}").astype(np.float64)
+        known = values[~np.isnan(values).any(1)]
+        if len(known):
+            means = known.mean(0).round(5).tolist()
+            found[row] = [(round(float(at), 4), y) for at, y in zip(x, means, strict=True)]
+    return found
+
+
+def table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, caption: str = ""
+) -> dict[str, Any]:
+    """A table as records hold it.
+
+    Args:
+        title: A few words.
+        columns: Names.
+        rows: As long as the columns.
+        caption: What the numbers are.
+
+    Returns:
+        Title, caption, columns and rows.
+    """
+    return {
+        "title": title,
+        "caption": caption,
+        "columns": list(columns),
+        "rows": [list(row) for row in rows],
+    }

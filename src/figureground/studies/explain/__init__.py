@@ -1,0 +1,1 @@
+"""Explaining a folder of images: overlays, raw maps, boxes, one record."""

@@ -1,0 +1,195 @@
+"""Explain a folder of images: overlays, raw maps, boxes, one record and one page."""
+
+__all__ = ["explain_images"]
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from figureground.base.errors import ModelError
+from figureground.base.identity import digest, file_identity, model_identity, path_identity
+from figureground.base.progress import Progress, no_progress
+from figureground.base.record import provenance, write_json
+from figureground.base.store import Store
+from figureground.data import find_images
+from figureground.data.annotations.coco_writer import write_boxes
+from figureground.methods import Explainer, Explanation, find_methods
+from figureground.models import Classifier
+from figureground.models.classes import find_classes
+from figureground.models.predicting import chosen_device, default_batch_size, device_of, placed
+from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
+from figureground.studies.explain.writer import Writer
+from figureground.studies.failures import Failure
+from figureground.studies.loading import LoadedImage, batched, load_images
+from figureground.studies.models import load_model
+
+
+def explain_images(
+    model: str | Path | nn.Module,
+    images: str | Path | Sequence[str | Path],
+    *,
+    out: Path | str,
+    options: ExplainOptions | None = None,
+    device: str | None = None,
+    overwrite: bool = False,
+    truths: Mapping[Path, Truth] | None = None,
+    progress: Progress = no_progress,
+) -> ExplainRecord:
+    """Explain every image and keep the results in a folder that a later run can continue.
+
+    ``out`` gets ``images/*.png`` (overlays), ``images/*.npz`` (raw maps, ``method/layer`` -> ``(K, h, w)``),
+    ``entries.jsonl`` (a line per finished image), ``boxes.json`` (COCO style, pixels of the images) and, last,
+    ``record.json``. An image that cannot be decoded is noted, and the job goes on. However the job is stopped,
+    finished images stay finished; an image is done again when it, the model or an option has changed. Images
+    are not held in memory, whatever their number.
+
+    ``dff`` factorizes the images of a batch together: its concepts belong to the batch.
+
+    Args:
+        model: As for ``load_model``; a ready classifier is left where and as it was.
+        images: Files, folders or patterns.
+        out: The folder.
+        options: What to explain.
+        device: Where to compute; None takes CUDA where there is one.
+        overwrite: Do images again that an earlier run finished.
+        truths: Known labels and boxes of images, shown beside the maps.
+        progress: Called after every batch.
+
+    Returns:
+        The record.
+
+    Raises:
+        OptionError: An option does not exist.
+        DataError: There is nothing to explain, or the folder holds something else.
+    """
+    classifier, paths = load_model(model).classifier, find_images(images)
+    chosen, folder, began = options or ExplainOptions(), Path(out), time.perf_counter()
+    where = chosen_device(device)
+    parts = _Parts(classifier, chosen, most=chosen.batch_size or default_batch_size(where))
+    units = {path_identity(path): path for path in paths}
+    store = parts.store(folder, units, overwrite=overwrite)
+    earlier = store.count
+    writer = Writer(folder, classifier, chosen, truths=truths or {})
+    with placed(classifier, where), writer:
+        failed = _explain_all(parts, units, (store, writer), progress=progress)
+    store.begin()
+    write_boxes(folder / "boxes.json", store.entries())
+    blank, described = _summary(store)
+    record = ExplainRecord(
+        model={
+            "name": classifier.name,
+            **described,
+            "preprocessing": repr(classifier.preprocessing),
+            "precision": chosen.precision or "fp32",
+            "device": str(where),
+        },
+        methods=parts.methods,
+        images=store.count,
+        skipped=earlier,
+        failed=tuple(failed),
+        blank_maps=blank,
+        seconds=round(time.perf_counter() - began, 3),
+        notes=classifier.notes,
+        provenance=provenance(),
+        colour_map=chosen.colour_map,
+    )
+    write_json(folder / "record.json", record)
+    return record
+
+
+def _explain_all(
+    parts: "_Parts", units: Mapping[str, Path], sink: tuple[Store, Writer], *, progress: Progress
+) -> list[Failure]:
+    """Decode, explain and write, each ahead of the next; the images that could not be used."""
+    store, writer = sink
+    todo = [units[unit] for unit in store.unfinished()]
+    done, total = len(units) - len(todo), len(units)
+    progress("explaining", done, total)
+    failed: list[Failure] = []
+    images = load_images(todo, writer.preprocessing, workers=writer.workers)
+    with closing(images):
+        try:
+            for batch, failures in batched(images, parts.most):
+                for part, explanation in parts(batch):
+                    store.begin()
+                    for finished in writer.submit(part, explanation):
+                        store.add(*finished)
+                failed += failures
+                done += len(batch) + len(failures)
+                progress("explaining", done, total)
+        finally:
+            # also after Ctrl-C: what is explained shall not have to be explained again
+            for finished in writer.rest():
+                store.add(*finished)
+    return failed
+
+
+class _Parts:
+    """Explains batches, in smaller parts once the memory has not sufficed."""
+
+    def __init__(self, classifier: Classifier, options: ExplainOptions, *, most: int) -> None:
+        asked = options.methods
+        found = find_methods(list(asked.values()) if isinstance(asked, Mapping) else asked)
+        self.methods = {name: repr(method) for name, method in found.items()}
+        self._asked, self._classes = list(found.values()), find_classes(classifier, options.classes)
+        # neither the size of a batch nor the number of threads changes a result; methods and classes are below,
+        # however they were written
+        settings = replace(options, batch_size=None, workers=None, methods=(), classes=None)
+        self.job = digest(model_identity(classifier), settings, self.methods, self._classes)
+        self.explainer = Explainer(
+            classifier,
+            layer=list(options.layer) or None,
+            precision=options.precision,  # type: ignore[arg-type]  # checked by the options
+            fuse=options.fuse,
+            smooth=options.smooth,
+        )
+        self.most = most
+
+    def store(self, folder: Path, units: Mapping[str, Path], *, overwrite: bool) -> Store:
+        """What is finished of these images."""
+        wanted = {unit: digest(file_identity(path), self.job) for unit, path in units.items()}
+        return Store(folder, kind="explain", job=self.job, wanted=wanted, overwrite=overwrite)
+
+    def __call__(
+        self, images: Sequence[LoadedImage]
+    ) -> Iterator[tuple[Sequence[LoadedImage], Explanation]]:
+        """Some of the images and their explanation, until all are explained."""
+        done = 0
+        while done < len(images):
+            part = images[done : done + self.most]
+            explanation = self._tried(part)
+            if explanation is not None:
+                done += len(part)
+                yield part, explanation
+            elif len(part) == 1:
+                raise ModelError(
+                    "the memory does not suffice for one image; try fewer methods, classes or layers, "
+                    "a smaller --size or --precision bf16"
+                )
+            else:
+                self.most = len(part) // 2
+
+    def _tried(self, images: Sequence[LoadedImage]) -> Explanation | None:
+        """The explanation, or None where the memory does not suffice."""
+        # the error is dropped before the next try: its traceback holds on to the tensors
+        try:
+            pixels = torch.stack([one.pixels for one in images]).to(device_of(self.explainer.model))
+            ready = pixels.float().div_(255).contiguous(memory_format=torch.channels_last)
+            return self.explainer(ready, self._classes, self._asked)
+        except torch.OutOfMemoryError:
+            return None
+
+
+def _summary(store: Store) -> tuple[int, dict[str, str]]:
+    """Number of maps that show nothing, and the layers of the last image."""
+    blank, layers = 0, []
+    for entry in store.entries():
+        blank += sum(panel["problem"] is not None for panel in entry["panels"])
+        layers = entry["layers"]
+    names = ", ".join(one["name"].removeprefix("network.") for one in layers)
+    return blank, {"layer": names, "layer_reason": "; ".join(one["reason"] for one in layers)}

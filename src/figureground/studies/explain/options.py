@@ -1,0 +1,144 @@
+"""What an explain job is asked and what it answers."""
+
+__all__ = ["ExplainOptions", "ExplainRecord", "Truth"]
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from figureground.base.errors import OptionError
+from figureground.base.options import Options, option
+from figureground.base.record import Provenance
+from figureground.studies.failures import Failure
+
+_WHAT, _OUTPUT, _SPEED = "What to explain", "Output", "Speed"
+_COLOUR_MAPS = ("inferno", "viridis", "magma", "cividis", "jet", "blue-red")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplainOptions(Options):
+    """What to explain and how to draw it.
+
+    Args:
+        methods: Names or configured methods; or row -> configured method.
+        classes: None for the predicted class, ``"top3"``, or numbers and names.
+        layer: Names; empty leaves the choice to figureground.
+        precision: ``bf16`` or ``fp16`` for autocast; None or ``fp32`` for the network's own.
+        fuse: ``mean``, ``max`` or ``product`` of several layers.
+        smooth: Average over six views.
+        colour_map: Name of a colour map.
+        alpha_by_value: Paint low values lightly.
+        batch_size: Images at a time; None chooses by the device. Halved when the memory runs out.
+        workers: Threads that decode, and as many that write; None for one per core, at most 8.
+        box_fraction: A map's box surrounds its largest region above this fraction of its maximum (Zhou et al.: 0.2).
+        thumbnail: Longest side of the page's thumbnails, pixels; smaller images are drawn enlarged.
+
+    Raises:
+        OptionError: A name that does not exist or a value that cannot be, before any work.
+
+    Examples:
+        >>> ExplainOptions(colour_map="inferna")
+        Traceback (most recent call last):
+            ...
+        figureground.base.errors.OptionError: no colour map 'inferna'; closest: 'inferno'; known: blue-red, cividis, ...
+    """
+
+    methods: tuple[Any, ...] | Mapping[str, Any] = option(
+        ("grad-cam",),
+        "Methods, comma-separated, with options in brackets: grad-cam,eigen-cam(center=true); 'ls methods' lists them.",
+        panel=_WHAT,
+    )
+    classes: int | str | Sequence[int | str] | None = option(
+        None,
+        "top3, or class numbers and names, comma-separated. Default: the predicted class.",
+        panel=_WHAT,
+    )
+    layer: tuple[str, ...] = option(
+        (),
+        "Layers, comma-separated; 'ls layers' lists them. Default: found by looking at the network.",
+        panel=_WHAT,
+    )
+    fuse: str | None = option(
+        None, "One map of several layers.", choices=("mean", "max", "product"), panel=_WHAT
+    )
+    smooth: bool = option(False, "Average over six views of each image.", panel=_WHAT)
+    colour_map: str = option("inferno", "Of the overlays.", choices=_COLOUR_MAPS, panel=_OUTPUT)
+    alpha_by_value: bool = option(False, "Paint low values lightly.", panel=_OUTPUT)
+    precision: str | None = option(
+        None,
+        "bf16 or fp16: faster, slightly different maps.",
+        choices=("fp32", "bf16", "fp16"),
+        panel=_SPEED,
+    )
+    batch_size: int | None = option(
+        None, "Images at a time. Default: by the device.", least=1, panel=_SPEED
+    )
+    workers: int | None = option(
+        None,
+        "Threads that decode, and as many that write. Default: one per core, at most 8.",
+        least=1,
+        panel=_SPEED,
+    )
+    box_fraction: float = 0.2
+    thumbnail: int = 160
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.box_fraction < 1:
+            raise OptionError(f"box_fraction lies in [0, 1), not {self.box_fraction}")
+        if self.thumbnail < 1:
+            raise OptionError(f"a thumbnail has at least 1 pixel, not {self.thumbnail}")
+        if self.fuse is not None and len(self.layer) < 2:
+            raise OptionError(
+                f"fuse '{self.fuse}' joins the maps of several layers; name at least two"
+            )
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known of an image.
+
+    Args:
+        label: Its true class, in words.
+        boxes: Boxes x0, y0, x1, y1 of its objects, pixels of the image, half-open.
+    """
+
+    label: str
+    boxes: tuple[tuple[float, float, float, float], ...] = ()
+
+
+@dataclass(frozen=True)
+class ExplainRecord:
+    """A finished job; saved as ``record.json``, last.
+
+    Args:
+        schema: Version of this form.
+        kind: ``explain``.
+        model: Name, layer, why that layer, preprocessing, precision, device.
+        methods: Name -> options.
+        images: How many explained images the folder holds, those of earlier runs included.
+        skipped: How many of them earlier runs had finished.
+        failed: Images that could not be used, with reasons.
+        blank_maps: How many maps show nothing.
+        seconds: Wall-clock time of this run.
+        notes: What the user should know.
+        provenance: Command, versions, machine.
+        colour_map: Of the overlays.
+        tables: Tables for the page: title, caption, columns, rows.
+        figures: Figures for the page: title, caption, png (a data address).
+    """
+
+    model: dict[str, Any]
+    methods: dict[str, str]
+    images: int
+    skipped: int
+    failed: tuple[Failure, ...]
+    blank_maps: int
+    seconds: float
+    notes: tuple[str, ...]
+    provenance: Provenance
+    colour_map: str = "inferno"
+    tables: tuple[dict[str, Any], ...] = ()
+    figures: tuple[dict[str, str], ...] = ()
+    schema: int = 1
+    kind: str = "explain"

@@ -1,0 +1,195 @@
+"""Files of explained images, written in threads: overlays, raw maps, and the line that describes them."""
+
+__all__ = ["Finished", "Writer"]
+
+import io
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from figureground.base.identity import path_identity, shown
+from figureground.base.record import write_atomically
+from figureground.maps.image_files import enlarged, file_stem, png_bytes, thumbnail
+from figureground.methods import Explanation
+from figureground.models import Classifier
+from figureground.models.predicting import default_workers
+from figureground.studies.explain.descriptions import image_descriptions
+from figureground.studies.explain.options import ExplainOptions, Truth
+from figureground.studies.explain.panels import Panel, painted_panels, stacks_of
+from figureground.studies.loading import LoadedImage
+
+Finished: TypeAlias = tuple[str, dict[str, Any], list[str]]
+"""Identity of an image whose files are complete, what is known of it, and these files."""
+
+_PAINTED_AT_ONCE = 16  # images
+_MOST_WAITING = 2**26  # bytes of overlays not yet written
+
+
+class Writer:
+    """Writes what was explained, in threads, and hands back the lines of images whose files are complete, in order.
+
+    Args:
+        folder: The job's folder.
+        classifier: For the names of classes.
+        options: Colours, boxes and threads.
+        truths: What is known of images.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        classifier: Classifier,
+        options: ExplainOptions,
+        *,
+        truths: Mapping[Path, Truth],
+    ) -> None:
+        self._folder = folder
+        self._classifier = classifier
+        self.preprocessing = classifier.preprocessing
+        self._drawing = options
+        self.workers = default_workers(options.workers)
+        self._truths = truths
+        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="write")
+        self._waiting: deque[tuple[int, Future[Finished]]] = deque()
+        self._bytes = 0
+
+    def __enter__(self) -> "Writer":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish what has begun; nothing new is begun after an error."""
+        self._pool.shutdown(wait=True, cancel_futures=error is not None)
+
+    def submit(self, images: Sequence[LoadedImage], explanation: Explanation) -> Iterator[Finished]:
+        """Have the files of a batch written.
+
+        Args:
+            images: N images.
+            explanation: Theirs.
+
+        Yields:
+            Images, of this or earlier batches, that are complete.
+        """
+        stacks = stacks_of(explanation)
+        arrays = {f"{one.method}/{one.layer}": one.maps.cpu().numpy() for one in stacks}
+        described = image_descriptions(explanation, self._classifier)
+        for first in range(0, len(images), _PAINTED_AT_ONCE):
+            some = explanation.images[first : first + _PAINTED_AT_ONCE]
+            panels = painted_panels(stacks, some, self._drawing, first=first)
+            for row, mine in enumerate(panels, start=first):
+                maps = {key: value[row] for key, value in arrays.items()}
+                size = sum(panel.painted.nbytes for panel in mine)
+                job = self._pool.submit(
+                    self._write, images[row], mine, maps=maps, described=described[row]
+                )
+                self._waiting.append((size, job))
+                self._bytes += size
+            yield from self._complete()
+
+    def rest(self) -> Iterator[Finished]:
+        """Wait for all that is not complete.
+
+        Yields:
+            Those images.
+        """
+        while self._waiting:
+            yield self._next()
+
+    def _complete(self) -> Iterator[Finished]:
+        """Images that are complete, after a wait where too much is not."""
+        while self._waiting and (self._bytes > _MOST_WAITING or self._waiting[0][1].done()):
+            yield self._next()
+
+    def _next(self) -> Finished:
+        size, job = self._waiting.popleft()
+        self._bytes -= size
+        return job.result()
+
+    def _write(
+        self,
+        image: LoadedImage,
+        panels: list[Panel],
+        *,
+        maps: dict[str, np.ndarray],
+        described: dict[str, Any],
+    ) -> Finished:
+        """All files of one image; they are complete when this returns."""
+        truth = self._truths.get(image.path)
+        about = {
+            "image": shown(image.path),
+            "size": list(image.view.original_size),
+            **described,
+            "truth": None if truth is None else {"label": truth.label, "boxes": truth.boxes},
+            "thumbnail": thumbnail(_seen(image, self._drawing.thumbnail), self._drawing.thumbnail),
+            "panels": [self._write_panel(panel, image, described=described) for panel in panels],
+            "numbers": {},
+        }
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **maps)  # type: ignore[arg-type]
+        name = f"images/{file_stem(image.path)}.npz"
+        write_atomically(self._folder / name, buffer.getvalue())
+        files = [name, *(panel["png"] for panel in about["panels"])]
+        return path_identity(image.path), about | {"npz": name}, files
+
+    def _write_panel(
+        self, panel: Panel, image: LoadedImage, *, described: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The overlay of one map, and what the line tells of it."""
+        name = f"images/{_panel_name(panel, image, len(described['layers']))}"
+        write_atomically(self._folder / name, png_bytes(panel.painted))
+        boxes = _in_photo(panel.box, image)
+        classes = described["classes"]
+        return {
+            "method": panel.method,
+            "layer": panel.layer,
+            "class": panel.position,
+            "label": None if panel.position is None else classes[panel.position]["name"],
+            "png": name,
+            "thumbnail": thumbnail(panel.painted, self._drawing.thumbnail),
+            "problem": panel.problem,
+            "boxes": boxes.tolist(),
+            "truth_iou": _best_iou(boxes, self._truths.get(image.path)),
+        }
+
+
+def _panel_name(panel: Panel, image: LoadedImage, layers: int) -> str:
+    """A file name: image, method, layer where there are several, position of the class."""
+    layer = panel.layer.replace(".", "_").replace(" ", "") if layers > 1 else None
+    words = [file_stem(image.path), panel.method, layer, panel.position]
+    return ".".join(str(word) for word in words if word is not None) + ".png"
+
+
+def _seen(image: LoadedImage, least: int) -> np.ndarray:
+    """What the network saw of the image, ``(H, W, 3)``."""
+    pixels = enlarged(image.pixels, least)
+    return pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
+
+
+def _in_photo(box: Tensor | None, image: LoadedImage) -> Tensor:
+    """The box in pixels of the image, ``(0 or 1, 4)``."""
+    if box is None:
+        return torch.zeros(0, 4)
+    return image.view.boxes_to_original(box[None].float().cpu()).round(decimals=1)
+
+
+def _best_iou(boxes: Tensor, truth: Truth | None) -> float | None:
+    """Overlap of the map's box with the nearest true one; 0 without a box; None where the truth is not known."""
+    if truth is None or not truth.boxes:
+        return None
+    if not len(boxes):
+        return 0.0
+    from torchvision.ops import box_iou  # noqa: PLC0415 - slow to import
+
+    return round(float(box_iou(boxes, torch.tensor(truth.boxes)).max()), 4)

@@ -1,0 +1,83 @@
+"""Images as a network wants them, decoded ahead of it by worker threads."""
+
+__all__ = ["LoadedImage", "batched", "load_images"]
+
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from torch import Tensor
+
+from figureground.base.errors import ImageError
+from figureground.base.identity import shown
+from figureground.data import decode_image
+from figureground.data.ahead import ahead
+from figureground.models import Preprocessing, View
+from figureground.studies.failures import Failure
+
+
+@dataclass(frozen=True)
+class LoadedImage:
+    """One decoded image.
+
+    Args:
+        path: Where it came from.
+        pixels: ``(C, H, W)`` uint8, what the network sees before normalisation.
+        view: How that lies in the image.
+    """
+
+    path: Path
+    pixels: Tensor
+    view: View
+
+
+def load_images(
+    paths: Iterable[Path], preprocessing: Preprocessing, *, workers: int = 2, waiting: int = 64
+) -> Generator[LoadedImage | Failure, None, None]:
+    """Decode, resize and crop images in threads, in order, at most ``waiting`` of them before they are asked for.
+
+    Args:
+        paths: The files.
+        preprocessing: How the network wants them.
+        workers: Threads.
+        waiting: How many decoded images may wait.
+
+    Yields:
+        An image, or a failure in its place.
+    """
+    yield from ahead(partial(_load, preprocessing), paths, workers=workers, waiting=waiting)
+
+
+def _load(preprocessing: Preprocessing, path: Path) -> LoadedImage | Failure:
+    try:
+        pixels, view = preprocessing.view(decode_image(path))
+    except ImageError as error:
+        return Failure(shown(path), error.reason)
+    return LoadedImage(path, pixels, view)
+
+
+def batched(
+    images: Iterable[LoadedImage | Failure], size: int
+) -> Iterator[tuple[list[LoadedImage], list[Failure]]]:
+    """Images in batches, with the failures met on the way.
+
+    Args:
+        images: In order.
+        size: Images in a batch.
+
+    Yields:
+        Up to ``size`` images, and failures.
+    """
+    batch: list[LoadedImage] = []
+    failures: list[Failure] = []
+    for one in images:
+        if isinstance(one, Failure):
+            failures.append(one)
+        else:
+            batch.append(one)
+        if len(batch) == size or len(failures) == size:
+            yield batch, failures
+            batch, failures = [], []
+    if batch or failures:
+        yield batch, failures

@@ -1,0 +1,1 @@
+"""Training runs: made by a recipe, read back from their folder."""

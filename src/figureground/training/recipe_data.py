@@ -1,0 +1,155 @@
+"""The images of a recipe: a training and a validation part, fixed by the seed; the test part is never opened."""
+
+__all__ = ["TrainingData", "training_data"]
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from figureground.base.errors import DataError, OptionError
+from figureground.data.in_memory import in_memory
+from figureground.data.labeled import LabeledImages
+from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.data.omitting import without_classes
+from figureground.data.rare import named_rare, with_rare
+from figureground.data.splits import few_shot, first_fraction
+from figureground.models import Preprocessing
+from figureground.training.recipe import DataSpec
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Images to learn from, and images to choose by.
+
+    Args:
+        train: May hold backgrounds, labelled K.
+        val: Of the known classes only; with backgrounds, labelled K, where rare classes are sought.
+        has_rare: Whether the classes are rare ones in a sea of background.
+    """
+
+    train: LabeledImages
+    val: LabeledImages
+    has_rare: bool = False
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Of the known classes."""
+        return self.train.class_names
+
+    @property
+    def backgrounds(self) -> int:
+        """How many training images are background."""
+        return self.train.background_count
+
+    @property
+    def images(self) -> Tensor:
+        """Training images ``(M, C, H, W)`` uint8; after ``fitted``."""
+        return _pixels(self.train)
+
+    @property
+    def labels(self) -> Tensor:
+        """Training labels ``(M,)``."""
+        return self.train.labels
+
+    @property
+    def val_images(self) -> Tensor:
+        """Validation images ``(V, C, H, W)`` uint8; after ``fitted``."""
+        return _pixels(self.val)
+
+    @property
+    def val_labels(self) -> Tensor:
+        """Validation labels ``(V,)``."""
+        return self.val.labels
+
+    def fitted(self, preprocessing: Preprocessing) -> "TrainingData":
+        """The same in memory, as the network takes them.
+
+        Args:
+            preprocessing: Of the network.
+
+        Returns:
+            Images of its size.
+
+        Raises:
+            OptionError: They have another number of colours than it wants.
+        """
+        fit = "stretch" if preprocessing.resize == "stretch" else "crop"
+        size = preprocessing.size
+        parts = [in_memory(part, size, fit=fit) for part in (self.train, self.val)]
+        channels = _pixels(parts[0]).shape[1]
+        if channels != preprocessing.channels:
+            raise OptionError(
+                f"the images have {channels} channel{'s' if channels > 1 else ''}, the network takes "
+                f"{preprocessing.channels}; set model.arguments.channels={channels} where it can be built so"
+            )
+        return replace(self, train=parts[0], val=parts[1])
+
+    def description(self) -> dict[str, Any]:
+        """What a record keeps of them."""
+        return {
+            "train": len(self.train),
+            "val": len(self.val),
+            "backgrounds": self.backgrounds,
+            "class_names": list(self.class_names),
+            "class_counts": self.train.class_counts(),
+            "notes": [*self.train.notes, *self.val.notes],
+        }
+
+
+def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
+    """Training and validation part of a data set.
+
+    Args:
+        spec: Which, and how divided.
+        seed: For what ``spec`` leaves open.
+
+    Returns:
+        Both parts; a note tells rare classes without an image in one of them.
+    """
+    own = seed if spec.seed is None else spec.seed
+    options = LoadOptions(own, spec.val_fraction, spec.download, spec.count, spec.background)
+    train = load_dataset(spec.name, spec.root, part="train", options=options)
+    # generated sets: as many validation images as the set has by itself, not as many as were asked for training
+    val = load_dataset(spec.name, spec.root, part="val", options=replace(options, count=None))
+    if spec.omit:
+        train = without_classes(train, spec.omit)
+    if spec.limit is not None and spec.limit < len(train):
+        train = train.subset(_few(train.labels, spec, seed=own))
+    if spec.rare:
+        rare = named_rare(spec.rare)
+        train, val = with_rare(train, rare), with_rare(val, rare)
+        train = replace(train, notes=(*train.notes, *_absent(train, val)))
+    highest = val.num_classes if spec.rare else val.num_classes - 1
+    known = torch.nonzero((val.labels >= 0) & (val.labels <= highest)).flatten()
+    return TrainingData(train, val.subset(known), bool(spec.rare))
+
+
+def _absent(train: LabeledImages, val: LabeledImages) -> list[str]:
+    """What to say where rare classes lack images; some are needed to learn from."""
+    if not sum(train.class_counts()):
+        raise DataError(f"no training image is of a rare class ({', '.join(train.class_names)})")
+    return [
+        f"no {part} image is of {', '.join(names)}"
+        for part, data in (("training", train), ("validation", val))
+        if (
+            names := [
+                n for n, c in zip(data.class_names, data.class_counts(), strict=True) if not c
+            ]
+        )
+    ]
+
+
+def _few(labels: Tensor, spec: DataSpec, *, seed: int) -> Tensor:
+    """Rows of about as many images as the limit says."""
+    share = (spec.limit or 0) / len(labels)
+    if spec.limit_scheme == "first":
+        return first_fraction(len(labels), share)
+    return few_shot(labels, fraction=share, seed=seed)
+
+
+def _pixels(data: LabeledImages) -> Tensor:
+    if not isinstance(data.images, Tensor):
+        raise OptionError("images of different sizes: bring them into memory first")
+    return data.images

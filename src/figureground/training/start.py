@@ -1,0 +1,93 @@
+"""From a recipe to a run before its first step."""
+
+__all__ = ["start_run"]
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from figureground.base.errors import OptionError
+from figureground.models import Classifier
+from figureground.training.algorithm import Algorithm
+from figureground.training.algorithms import make_algorithms
+from figureground.training.batches import Batches
+from figureground.training.recipe import Recipe
+from figureground.training.recipe_data import TrainingData, training_data
+from figureground.training.run import Run, launched
+from figureground.training.streams import forked_rng, seed_rng
+from figureground.training.trained import make_classifier
+
+
+def start_run(
+    recipe: Recipe, folder: Path, *, accelerator: str = "auto"
+) -> tuple[Run, TrainingData]:
+    """Launch the processes, then make data, classifier and algorithms.
+
+    Args:
+        recipe: With every default spelled out.
+        folder: Where the run is kept.
+        accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+
+    Returns:
+        The run, and its data in memory.
+    """
+    fabric = launched(precision=recipe.precision, accelerator=accelerator)
+    with forked_rng(fabric.device):
+        seed_rng(fabric.device, recipe.seed, "initial weights")
+        data, classifier, algorithms = _made(recipe)
+        batches = _batches(recipe, data, rank=fabric.global_rank, world=fabric.world_size)
+        run = Run.start(
+            recipe,
+            classifier,
+            _placed(batches, fabric.device),
+            fabric=fabric,
+            folder=folder,
+            algorithms=algorithms,
+        )
+    return run, data
+
+
+def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:
+    """Data, classifier and algorithms, which need to know each other's sizes."""
+    data = training_data(recipe.data, seed=recipe.seed)
+    algorithms = make_algorithms(recipe, len(data.class_names))
+    extra = sum(one.extra_outputs for one in algorithms)
+    if extra > 1:
+        raise OptionError("two algorithms want a background output of their own; one at a time")
+    takes_background = data.has_rare or any(one.takes_background for one in algorithms)
+    if data.backgrounds and not takes_background:
+        raise OptionError(
+            f"{data.backgrounds} training images are background, and no algorithm knows what to do with them: "
+            "set data.background=false, or add background-class or background-splitting to the algorithms"
+        )
+    background = extra == 1 or data.has_rare
+    classifier = make_classifier(recipe.model, data.class_names, background=background)
+    return data.fitted(classifier.preprocessing), classifier, algorithms
+
+
+def _batches(recipe: Recipe, data: TrainingData, *, rank: int, world: int) -> Batches:
+    return Batches(
+        data.images,
+        data.labels,
+        recipe.batch_size,
+        recipe.seed,
+        crop_padding=recipe.augmentation.crop_padding,
+        flip=recipe.augmentation.flip,
+        rank=rank,
+        world=world,
+        accumulate=recipe.accumulate,
+        channels_last=recipe.channels_last,
+    )
+
+
+def _placed(batches: Batches, device: torch.device) -> Batches:
+    """The images on the device where they take at most half of its free memory, else batch by batch."""
+    fits = True
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        fits = batches.images.numel() < free / 2
+    if fits:
+        images, labels = batches.images.to(device), batches.labels.to(device)
+        return replace(batches, images=images, labels=labels, device=device)
+    return replace(batches, device=device)

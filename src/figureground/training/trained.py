@@ -1,0 +1,102 @@
+"""The classifier that a training run begins with, and the one that it leaves."""
+
+__all__ = ["CHECKPOINTS", "load_trained", "make_classifier"]
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from figureground.base.errors import DataError, ModelError, OptionError, unknown_option
+from figureground.base.record import read_json
+from figureground.models import Classifier, load_classifier, load_weights, replace_head
+from figureground.training.recipe import ModelSpec, as_tuples, is_run, read_recipe
+from figureground.training.streams import forked_rng
+
+CHECKPOINTS = ("best", "last")
+_COUNTED = ("figureground:", "timm:")  # networks that are built for a number of classes
+
+
+def make_classifier(
+    spec: ModelSpec, class_names: Sequence[str], *, background: bool = False
+) -> Classifier:
+    """A classifier in evaluation mode; initial weights are drawn from torch's global RNG.
+
+    A run's folder as the name stands for the classifier that the run left, with its preprocessing. A head that has
+    another number of outputs than needed is replaced by a fresh linear one; weights below it are kept.
+
+    Args:
+        spec: Which network.
+        class_names: One for each class of the data.
+        background: Whether it has an output more, the last, for backgrounds.
+
+    Returns:
+        The classifier.
+    """
+    names = (*class_names, "background") if background else tuple(class_names)
+    classifier = (
+        load_trained(spec.name, spec.checkpoint)
+        if is_run(spec.name)
+        else _by_name(spec, len(names))
+    )
+    if spec.head != "own":
+        classifier, _ = replace_head(classifier, len(names), head=spec.head)
+    elif classifier.num_classes != len(names):
+        classifier, _ = replace_head(classifier, len(names))
+    classifier.class_names, classifier.num_classes = names, len(names)
+    return classifier
+
+
+def load_trained(folder: Path | str, checkpoint: str = "best") -> Classifier:
+    """The classifier of a run's folder, in evaluation mode, on the CPU. Torch's global RNG stays as it is.
+
+    Args:
+        folder: What ``train`` wrote.
+        checkpoint: ``best`` by validation accuracy, ``last``, or ``step-N`` for one of the recipe's ``keep_steps``.
+
+    Returns:
+        The classifier, with the run's preprocessing and class names; a background class, where it has one, is its last
+        output.
+
+    Raises:
+        OptionError: A checkpoint of a run has no such name.
+        DataError: The folder holds no run with this checkpoint.
+        ModelError: The weights do not fit the run's recipe.
+    """
+    place = Path(folder)
+    if checkpoint not in CHECKPOINTS and not checkpoint.startswith("step-"):
+        error: OptionError = unknown_option("checkpoint of a run", checkpoint, CHECKPOINTS)
+        raise error
+    weights = place / f"{checkpoint}.safetensors"
+    if not weights.is_file():
+        raise DataError(f"{place} holds no {weights.name}: no run came so far there")
+    spec = read_recipe(place / "recipe.yaml").model
+    names = read_json(place / "classes.json")
+    with forked_rng(torch.device("cpu")):
+        try:
+            found = _loaded(spec, names, weights, background=False)
+        except ModelError:
+            # one output more, if anything: the weights tell without a look at the options of the run's algorithms
+            found = _loaded(spec, names, weights, background=True)
+    return found.eval()
+
+
+def _loaded(spec: ModelSpec, names: list[str], weights: Path, *, background: bool) -> Classifier:
+    bare = spec.model_copy(update={"weights": None, "pretrained": False})
+    classifier = make_classifier(bare, names, background=background)
+    load_weights(classifier.network, weights)
+    return classifier
+
+
+def _by_name(spec: ModelSpec, outputs: int) -> Classifier:
+    arguments = dict(spec.arguments)
+    untrained = spec.weights is None and not spec.pretrained
+    if untrained and spec.name.startswith(_COUNTED):
+        arguments.setdefault("num_classes", outputs)
+    return load_classifier(
+        spec.name,
+        weights=spec.weights,
+        random=untrained,
+        arguments=arguments,
+        preprocessing=as_tuples(spec.preprocessing) or None,
+    )

@@ -1,0 +1,128 @@
+"""The folder of a training run is a model wherever one is asked for."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import Result
+
+import figureground as fg
+from figureground.studies.training.train import train
+from figureground.training.recipe import changed
+from figureground.training.trained import load_trained
+
+Run = Callable[..., Result]
+
+TINY = {
+    "name": "tiny",
+    "epochs": 1,
+    "batch_size": 16,
+    "data": {"name": "cluttered-digits", "count": 16, "seed": 0},
+    "model": {
+        "name": "figureground:lenet-gap",
+        "arguments": {"channels": 1},
+        "preprocessing": {"size": [12, 12]},
+    },
+}
+POOL = "{name: cluttered-digits, count: 20, background: true}"
+NAMES = [*"0123456789", "background"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with a background output."""
+    folder = tmp_path_factory.mktemp("runs") / "bg"
+    recipe = changed(TINY, [f"algorithms=[{{background-class: {{pools: [{POOL}]}}}}]"])
+    train(recipe, folder, accelerator="cpu")
+    return folder
+
+
+def test_explain_takes_a_run(type_in: Run, run: Path, images: Path, tmp_path: Path):
+    words = ("--classes", "background,7", "--methods", "cam")
+    done = type_in("explain", images, "--model", run, *words, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    line = json.loads((tmp_path / "out" / "entries.jsonl").read_text().splitlines()[0])
+    assert [(one["index"], one["name"]) for one in line["classes"]] == [
+        (10, "background"),
+        (7, "7"),
+    ]
+
+
+def test_the_checkpoint_is_the_one_that_is_named(
+    type_in: Run, run: Path, images: Path, tmp_path: Path
+):
+    for checkpoint in ("best", "last"):
+        words = ("--checkpoint", checkpoint, "--out", tmp_path / checkpoint)
+        done = type_in("explain", images, "--model", run, *words)
+        assert done.exit_code == 0, done.output
+    wrong = type_in("explain", images, "--model", run, "--checkpoint", "first")
+    assert wrong.exit_code == 1
+    assert "no checkpoint of a run 'first'" in wrong.stderr
+    assert (
+        "no step-3.safetensors"
+        in type_in("doctor", "--model", run, "--checkpoint", "step-3").stderr
+    )
+
+
+def test_doctor_takes_a_run(type_in: Run, run: Path):
+    done = type_in("doctor", "--model", run)
+    assert done.exit_code == 0, done.output
+    assert "11: 0, 1, …, background" in done.stdout
+    assert "input      12×12" in done.stdout
+
+
+def test_the_layers_of_a_run_are_listed(type_in: Run, run: Path):
+    done = type_in("ls", "layers", "--model", run)
+    assert done.exit_code == 0, done.output
+    assert "← default" in done.stdout
+
+
+def test_rank_takes_a_run_and_leaves_background_out(
+    type_in: Run, run: Path, images: Path, tmp_path: Path
+):
+    done = type_in("rank", images, "--model", run, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    assert record["classes"] == NAMES[:10]
+
+
+def test_evaluate_takes_a_run_and_its_own_test_images(type_in: Run, run: Path, tmp_path: Path):
+    words = ("--limit", "12", "--methods", "cam", "--steps", "2", "--fractions", "0.5")
+    done = type_in("evaluate", "faithfulness", "--model", run, *words, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    assert record["images"] == 12
+    assert record["data"].startswith("cluttered-digits, test split")
+
+
+def test_compare_takes_runs(type_in: Run, run: Path, tmp_path: Path):
+    other = tmp_path / "plain"
+    train(changed(TINY), other, accelerator="cpu")
+    words = ("--limit", 10, "--corrupted", 0, "--maps", 0, "--examples", 0, "--ood", "none")
+    done = type_in("compare", run, other, *words, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    record = json.loads((tmp_path / "out" / "record.json").read_text())
+    assert record["arms"] == {"bg": [str(run)], "plain": [str(other)]}
+
+
+def test_the_library_takes_a_run(run: Path):
+    best = fg.load_classifier(run)
+    assert list(best.class_names or ()) == NAMES
+    assert not best.training
+    last = fg.load_classifier(run, checkpoint="last")
+    images = torch.rand(2, 1, 12, 12)
+    with torch.no_grad():
+        assert torch.equal(last(images), load_trained(run, "last")(images))
+    with pytest.raises(fg.errors.OptionError, match="leave out: weights"):
+        fg.load_classifier(run, weights="other.pth")
+
+
+def test_a_run_that_is_not_finished_can_be_looked_at(run: Path, type_in: Run, tmp_path: Path):
+    for name in ("recipe.yaml", "classes.json", "best.safetensors"):
+        (tmp_path / name).write_bytes((run / name).read_bytes())
+    assert type_in("doctor", "--model", tmp_path).exit_code == 0
+    refused = type_in("compare", run, tmp_path)
+    assert refused.exit_code == 1
+    assert "is not finished" in refused.stderr

@@ -1,0 +1,116 @@
+"""Maps become images and boxes, part of a batch by part."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from figureground.maps import resize
+from figureground.maps.boxes import largest_component_box
+from figureground.methods import Explainer, Explanation
+from figureground.models import Classifier
+from figureground.studies.explain.options import ExplainOptions
+from figureground.studies.explain.panels import painted_panels, stacks_of
+
+METHODS = ["cam", "eigen-cam", "dff", "cnn-fixations"]
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    return torch.rand(5, 3, 24, 32, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture
+def explanation(classifier: Classifier, images: torch.Tensor) -> Explanation:
+    return Explainer(classifier)(images, [0, 2], METHODS)
+
+
+@pytest.mark.parametrize(
+    "drawing",
+    [
+        ExplainOptions(thumbnail=20),
+        ExplainOptions(colour_map="jet", alpha_by_value=True, thumbnail=20),
+    ],
+)
+def test_panels_are_the_overlays_of_the_explanation(
+    explanation: Explanation, drawing: ExplainOptions
+):
+    (panels, *_) = painted_panels(stacks_of(explanation), explanation.images, drawing, first=0)
+    painted = {(one.method, one.position): one.painted for one in panels}
+    assert list(painted) == [
+        ("cam", 0), ("cam", 1), ("eigen-cam", None), ("dff", None),
+        ("cnn-fixations", 0), ("cnn-fixations", 1),
+    ]  # fmt: skip
+    for (method, position), image in painted.items():
+        if method != "dff":
+            ours = explanation.overlay(
+                method, colour_map=drawing.colour_map, alpha_by_value=drawing.alpha_by_value
+            )
+            assert (image == ours[0, position or 0].numpy()).all()
+
+
+@pytest.mark.parametrize("fraction", [0.2, 0.9])
+def test_boxes_surround_the_largest_region_of_the_resized_map(
+    fraction: float, explanation: Explanation
+):
+    maps = explanation.map_of("cam")
+    options = ExplainOptions(box_fraction=fraction)
+    assert ExplainOptions().box_fraction == 0.2
+    panels = painted_panels(stacks_of(explanation), explanation.images, options, first=0)
+    for image, mine in enumerate(panels):
+        for panel in mine[:2]:
+            if panel.problem is None and panel.position is not None:
+                large = resize(maps[image, panel.position].relu(), (24, 32))
+                expected = largest_component_box(large, threshold_fraction=fraction)
+                assert panel.box is not None
+                assert torch.equal(panel.box, expected)
+        assert mine[3].box is None
+
+
+def test_a_part_of_a_batch_looks_as_in_the_whole(
+    classifier: Classifier, explanation: Explanation, images: torch.Tensor
+):
+    with torch.no_grad():
+        explanation.map_of("cam")[3, 1] = 0
+    explanation = replace(
+        explanation, problems=Explainer(classifier)(images * 0, 1, "cam").problems
+    )
+    stacks = stacks_of(explanation)
+    whole = painted_panels(stacks, images, ExplainOptions(), first=0)
+    part = painted_panels(stacks, images[2:4], ExplainOptions(), first=2)
+    # concepts are as bright as in the part that they are drawn with
+    for ours, theirs in zip(part, whole[2:4], strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.problem == other.problem
+            assert (one.box is None) == (other.box is None)
+            assert one.method == "dff" or np.array_equal(one.painted, other.painted)
+
+
+def test_problems_follow_their_maps(classifier: Classifier, images: torch.Tensor):
+    with torch.no_grad():
+        list(classifier.parameters())[4].fill_(0)  # no class depends on anything
+    stacks = stacks_of(Explainer(classifier)(images, [0], ["grad-cam", "eigen-cam"]))
+    panels = painted_panels(stacks, images[3:], ExplainOptions(), first=3)
+    for grad_cam, eigen_cam in panels:
+        assert grad_cam.problem is not None
+        assert grad_cam.box is None
+        assert eigen_cam.problem is None
+        assert eigen_cam.box is not None
+
+
+def test_layers_are_named_as_their_owner_knows_them(classifier: Classifier, images: torch.Tensor):
+    explainer = Explainer(classifier, layer=["network.1", "network.3"])
+    stacks = stacks_of(explainer(images, [0], ["grad-cam", "cnn-fixations"]))
+    named = [(stack.method, stack.layer) for stack in stacks]
+    assert named == [("grad-cam", "1"), ("grad-cam", "3"), ("cnn-fixations", "all layers")]
+    fused = Explainer(classifier, layer=["network.1", "network.3"], fuse="max")
+    assert [stack.layer for stack in stacks_of(fused(images, [0], "grad-cam"))] == ["1 + 3"]
+
+
+def test_a_fused_map_that_shows_nothing_is_a_problem(classifier: Classifier, images: torch.Tensor):
+    with torch.no_grad():
+        list(classifier.parameters())[3].fill_(-100.0)  # the second layer is dead
+    fused = Explainer(classifier, layer=["1", "3"], fuse="product")
+    (stack,) = stacks_of(fused(images, [0], "grad-cam"))
+    assert set(stack.problems) == {(image, 0) for image in range(5)}

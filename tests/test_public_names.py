@@ -1,0 +1,70 @@
+"""What ``import figureground as fg`` offers."""
+
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+import figureground as fg
+
+CLASSES = {
+    *("CAM", "GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM"),
+    *("EigenGradCAM", "GradCAMElementwise", "CNNFixations", "DeepFeatureFactorization"),
+}
+ROOMS = {"data", "errors", "maps", "methods", "metrics", "models", "studies", "training"}
+QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run"}
+OTHERS = {"METHODS", "CamMethod", "Classifier", "Explainer", "Explanation", "load_classifier"}
+
+
+def test_the_public_names_are_these():
+    assert set(fg.__all__) == CLASSES | ROOMS | QUESTIONS | OTHERS | {"__version__"}
+    assert sorted(fg.__all__) == dir(fg)
+    assert set(fg._TABLE) == set(fg.__all__) - {"__version__"}
+
+
+@pytest.mark.parametrize("name", sorted(fg.__all__))
+def test_every_public_name_is_there(name: str):
+    found = getattr(fg, name)
+    assert isinstance(found, ModuleType) == (name in ROOMS)
+    if name in QUESTIONS:
+        assert callable(found)
+    if name in CLASSES:
+        assert found.__name__ == name
+        assert fg.METHODS[found.name].load() is found
+
+
+def test_every_method_has_its_class_at_the_top():
+    assert {entry.kind for entry in fg.METHODS.values()} == CLASSES
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'figureground' has no attribute 'nothing'"):
+        _ = fg.nothing
+    assert not hasattr(fg.methods, "nothing")
+
+
+def test_importing_loads_neither_torch_nor_numpy():
+    script = (
+        "import sys, figureground as fg\n"
+        "assert 'Explainer' in dir(fg)\n"
+        "assert fg.METHODS['grad-cam'].signed is False\n"
+        "print(*{'torch', 'numpy', 'PIL', 'timm'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("\n", "")
+
+
+@pytest.mark.parametrize("module", ["models", "methods.explainer", "models.from_figureground"])
+def test_starting_waits_for_no_library_that_is_not_used(module: str):
+    script = (
+        f"import sys, figureground.{module}\n"
+        "heavy = {'torchvision', 'timm', 'transformers', 'sklearn', 'lightning', 'torch._dynamo'}\n"
+        "print(*heavy & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("\n", "")
