@@ -16,6 +16,7 @@ from figureground.data import image_folder, split, with_rare
 from figureground.metrics.classification import average_precision, expected_random_ap, macro_f1
 from figureground.studies.evaluation.engine import Found
 from figureground.studies.evaluation.evaluate import evaluate
+from figureground.studies.evaluation.image_set import EvaluationSet
 from figureground.studies.evaluation.ranking import Ranking
 from figureground.studies.evaluation.record import EvaluationRecord
 from figureground.studies.training.train import train
@@ -115,7 +116,8 @@ def test_probability_and_logit_rank_in_their_own_order():
     logits = np.array([[4, 9], [3, 9], [2, 0], [1, 0], [0, 0]], np.float32)
     columns = {"logits": logits, "label": np.array([0, 0, 1, 1, 1])}
     network = SimpleNamespace(class_names=("lynx", "background"))
-    found = Ranking(at=(2,)).record_parts(Found(columns, network, None))  # type: ignore[arg-type]
+    unread = EvaluationSet.__new__(EvaluationSet)
+    found = Ranking(at=(2,)).record_parts(Found(columns, network, unread))
     overall = {row[0]: row[1] for row in found["tables"][0]["rows"]}
     by_probability = (1 / 4 + 2 / 5) / 2
     assert overall["mean average precision by logit"] == 1.0
