@@ -150,6 +150,19 @@ def test_a_finished_job_runs_the_network_over_nothing_and_a_changed_image_over_i
     assert other.top[0].score == pytest.approx(4.0)
 
 
+def test_more_images_than_are_decoded_ahead_are_all_scored(classifier, tmp_path):
+    (tmp_path / "many").mkdir()
+    for number in range(150):
+        Image.new("RGB", (4, 4), (number, 0, 0)).save(tmp_path / "many" / f"{number}.png")
+    options = RankOptions(unit=16, batch_size=8, workers=1, top=1)
+    record = rank_images(classifier, tmp_path / "many", out=tmp_path / "out", options=options)
+    assert (record.images, record.failed) == (150, ())
+    rows = table(tmp_path / "out" / "scores.csv")
+    assert [Path(row["path"]).stem for row in rows] == [str(number) for number in range(150)]
+    scores = [float(row["score of red"]) for row in rows]
+    assert scores == sorted(scores)
+
+
 class ByBatch(Network):
     """Answers depend on how many images come at once, as rounding does."""
 

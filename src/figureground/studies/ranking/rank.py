@@ -168,7 +168,7 @@ def _score(
     done = skipped
     progress("ranking", done, total)
     images = load_images(
-        chain.from_iterable(units[unit] for unit in waiting),
+        chain.from_iterable([units[unit] for unit in waiting]),  # listed now: waiting gets shorter
         classifier.preprocessing,
         workers=default_workers(options.workers),
         waiting=max(64, 2 * size),
