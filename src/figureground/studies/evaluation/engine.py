@@ -11,6 +11,7 @@ __all__ = [
 ]
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class Found:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation(Options):
+class Evaluation(Options, ABC):
     """One question. Its fields are the options of the command, part of the record and of the identity of a job.
 
     Args:
@@ -92,10 +93,11 @@ class Evaluation(Options):
     batch_size: int = option(16, BATCH_SIZE, least=1, panel="Speed")
     seed: int = option(0, "Of all that is random.")
 
+    @abstractmethod
     def subject(self, classifier: Classifier | None) -> Subject | None:
         """What is evaluated; None where only the predictions are."""
-        raise NotImplementedError
 
+    @abstractmethod
     def measure(
         self,
         batch: EvaluationBatch,
@@ -109,14 +111,13 @@ class Evaluation(Options):
             batch: The batch, on the network's device.
             network: The subject, or the classifier where there is no subject.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def record_parts(self, found: Found) -> dict[str, Any]:
         """``tables``, and perhaps ``charts``, ``notes``, ``cases``, ``images`` and ``options`` of the record.
 
         ``arrays``, file name -> columns, are written as ``.npz`` files beside it.
         """
-        raise NotImplementedError
 
     def of_run(self, _run: TrainedRun) -> "Evaluation":
         """The evaluation with what the run of the model says of it, where the user left it open."""

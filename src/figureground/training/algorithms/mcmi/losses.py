@@ -9,6 +9,8 @@ __all__ = [
     "batch_separation",
 ]
 
+from abc import ABC, abstractmethod
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -43,9 +45,10 @@ def batch_separation(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     return (against * pairs).sum() / pairs.sum().clamp_min(1)
 
 
-class TeacherLoss(nn.Module):
+class TeacherLoss(nn.Module, ABC):
     """Base of the losses that are a cross-entropy and named terms beside it."""
 
+    @abstractmethod
     def terms(self, logits: Logits, labels: Labels) -> dict[str, Tensor]:
         """What is added to the cross-entropy, weighted already; what an algorithm logs by name.
 
@@ -55,11 +58,7 @@ class TeacherLoss(nn.Module):
 
         Returns:
             Name -> mean over the labelled images.
-
-        Raises:
-            NotImplementedError: In this base.
         """
-        raise NotImplementedError
 
     def forward(self, logits: Logits, labels: Labels) -> Float[Tensor, ""]:
         """The loss of a batch.
