@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from figureground.base.classes import (
+from figureground.base.errors import ModelError, OptionError
+from figureground.base.outputs import (
     ClassNames,
     class_logits,
     class_number,
     class_probabilities,
 )
-from figureground.base.errors import ModelError, OptionError
 
 
 @pytest.mark.parametrize(

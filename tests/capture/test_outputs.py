@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from figureground.base.errors import ShapeError
-from figureground.capture.outputs import first_tensor, with_first_tensor
+from figureground.capture.grid import first_tensor, with_first_tensor
 
 A, B = torch.rand(2, 3), torch.rand(2, 4)
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from figureground.base.errors import LayerError, ModelError
 from figureground.capture import Directions, LayerChoice, look, replay, run_once
-from figureground.capture.hooks import listening
+from figureground.capture.untouched import listening
 
 
 def network() -> nn.Sequential:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
-from figureground.maps import compiled as module
-from figureground.maps.compiled import compiled
+from figureground.maps import component_tree as module
+from figureground.maps.component_tree import compiled
 
 
 def squares(values: np.ndarray) -> float:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from figureground.base.seeds import generator
-from figureground.maps.diagnose import diagnose
+from figureground.maps.post_processing import diagnose
 
 
 def good_maps() -> torch.Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from figureground.maps.component_tree import build_component_tree
-from figureground.maps.extents import advances
+from figureground.maps.threshold_boxes import advances
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])

@@ -6,7 +6,7 @@ import torch
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import generator
 from figureground.maps.fuse import FUSIONS, fuse_maps
-from figureground.maps.resize import resize
+from figureground.maps.post_processing import resize
 
 
 def stacks() -> list[torch.Tensor]:

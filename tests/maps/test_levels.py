@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from figureground.maps.levels import map_levels
+from figureground.maps.component_tree import map_levels
 
 SHARES = np.array([0.5, 0.0, 0.25, 0.5, 0.999, 0.001])
 

@@ -5,7 +5,7 @@ import torch
 
 from figureground.base.errors import MapError, OptionError, ShapeError
 from figureground.base.seeds import generator
-from figureground.maps.normalise import NORMALISATIONS, is_constant, normalise
+from figureground.maps.post_processing import NORMALISATIONS, is_constant, normalise
 
 
 def slow_minmax(scores: list[list[float]]) -> list[list[float]]:

@@ -6,9 +6,8 @@ import torch
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import generator
 from figureground.maps.colour import colour_table
-from figureground.maps.normalise import normalise
 from figureground.maps.overlay import _check, colour_bar, draw_boxes, overlay
-from figureground.maps.resize import resize
+from figureground.maps.post_processing import normalise, resize
 
 
 def pictures() -> torch.Tensor:

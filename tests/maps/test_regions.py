@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from figureground.maps.component_tree import build_component_tree
-from figureground.maps.regions import every_region, largest_outlines, largest_regions
+from figureground.maps.threshold_boxes import every_region, largest_outlines, largest_regions
 
 
 def labelled(mask, connectivity=8):

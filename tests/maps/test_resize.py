@@ -7,7 +7,7 @@ import torch
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import generator
-from figureground.maps.resize import RESIZINGS, resize
+from figureground.maps.post_processing import RESIZINGS, resize
 
 SIZES = [(7, 11), (3, 4), (2, 3), (13, 9), (1, 1)]
 

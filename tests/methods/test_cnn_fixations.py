@@ -15,7 +15,7 @@ from figureground.base.errors import (
     OptionError,
 )
 from figureground.base.seeds import generator
-from figureground.capture.directions import Directions
+from figureground.capture.head import Directions
 from figureground.capture.tape import Tape
 from figureground.methods.cnn_fixations import (
     CNNFixations,

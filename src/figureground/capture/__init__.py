@@ -17,9 +17,8 @@ __all__ = [
 ]
 
 from figureground.capture.captured import Captured
-from figureground.capture.directions import Directions
 from figureground.capture.grid import Grid
-from figureground.capture.head import ClassMapHead
+from figureground.capture.head import ClassMapHead, Directions
 from figureground.capture.layers import LayerChoice, choose_layer, named_layer
 from figureground.capture.run import Precision, replay, run_once
 from figureground.capture.trace import Trace, look

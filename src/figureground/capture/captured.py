@@ -11,9 +11,14 @@ from torch import Tensor
 
 from figureground.base.errors import LayerError
 from figureground.base.shapes import FeatureMaps, Logits
-from figureground.capture.directions import Directions
 from figureground.capture.grid import Grid
-from figureground.capture.head import Classifying, ClassMapHead, recognise_head, tolerance
+from figureground.capture.head import (
+    Classifying,
+    ClassMapHead,
+    Directions,
+    recognise_head,
+    tolerance,
+)
 
 
 @dataclass

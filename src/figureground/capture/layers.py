@@ -12,8 +12,8 @@ from torch import nn
 
 from figureground.base.errors import LayerError
 from figureground.base.shapes import Images
-from figureground.capture.directions import Directions
 from figureground.capture.grid import Grid
+from figureground.capture.head import Directions
 from figureground.capture.run import run_once
 from figureground.capture.trace import Seen, Trace, is_pool, look
 

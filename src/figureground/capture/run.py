@@ -13,12 +13,10 @@ from figureground.base.errors import LayerError, ModelError
 from figureground.base.outputs import find_logits
 from figureground.base.shapes import FeatureMaps, Images, Logits
 from figureground.capture.captured import Captured
-from figureground.capture.grid import Grid, find_grid
+from figureground.capture.grid import Grid, find_grid, first_tensor, with_first_tensor
 from figureground.capture.head import Classifying, can_classify, classifying
-from figureground.capture.hooks import listening
-from figureground.capture.outputs import first_tensor, with_first_tensor
 from figureground.capture.trace import look
-from figureground.capture.untouched import borrowed
+from figureground.capture.untouched import borrowed, listening
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}

@@ -11,11 +11,10 @@ from torch import Tensor, nn
 
 from figureground.base.errors import LayerError
 from figureground.base.shapes import Images
-from figureground.capture.hooks import listening
+from figureground.capture.grid import first_tensor, with_first_tensor
 from figureground.capture.layers import named_layer
-from figureground.capture.outputs import first_tensor, with_first_tensor
 from figureground.capture.trace import Seen, look
-from figureground.capture.untouched import borrowed
+from figureground.capture.untouched import borrowed, listening
 
 
 @contextmanager

@@ -11,11 +11,9 @@ from torch import Tensor, nn
 from figureground.base.errors import ModelError
 from figureground.base.outputs import find_logits
 from figureground.base.shapes import Images
-from figureground.capture.grid import Grid, find_grid
+from figureground.capture.grid import Grid, find_grid, first_tensor
 from figureground.capture.head import Classifying, classifying, recognise_head, tolerance
-from figureground.capture.hooks import listening
-from figureground.capture.outputs import first_tensor
-from figureground.capture.untouched import borrowed
+from figureground.capture.untouched import borrowed, listening
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from figureground.cli.model_options import ModelOptions
 from figureground.studies.evaluation import EVALUATIONS, evaluation_class
 
 if TYPE_CHECKING:
-    from figureground.studies.evaluation.record import EvaluationRecord
+    from figureground.studies.evaluation.tables import EvaluationRecord
 
 _INCOMPLETE = 2
 _UNUSED = frozenset(

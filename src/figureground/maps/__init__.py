@@ -26,8 +26,6 @@ from figureground.maps.boxes import (
     largest_component_box,
 )
 from figureground.maps.colour import COLOUR_MAPS, colour
-from figureground.maps.diagnose import MapProblem, diagnose
 from figureground.maps.fuse import fuse_maps
-from figureground.maps.normalise import is_constant, normalise
 from figureground.maps.overlay import colour_bar, draw_boxes, overlay
-from figureground.maps.resize import resize
+from figureground.maps.post_processing import MapProblem, diagnose, is_constant, normalise, resize

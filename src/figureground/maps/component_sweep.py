@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from figureground.maps.compiled import compiled
+from figureground.maps.component_tree import compiled
 
 _NOWHERE = -(1 << 30)
 

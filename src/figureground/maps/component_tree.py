@@ -7,15 +7,194 @@ components at all thresholds follow from the leaves and the few saddles between 
 for every threshold.
 """
 
-__all__ = ["ComponentTree", "build_component_tree", "sort_by_level"]
+__all__ = [
+    "ComponentTree",
+    "MapLevels",
+    "build_component_tree",
+    "compiled",
+    "map_levels",
+    "sort_by_level",
+]
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import update_wrapper
+from inspect import unwrap
+from typing import Any, TypeVar, cast
 
 import numpy as np
-from jaxtyping import Int, Integer, UInt32
+from jaxtyping import Float, Int, Integer, UInt32
 
 from figureground.base.errors import unknown_option
-from figureground.maps.compiled import compiled
+
+_Loops = TypeVar("_Loops", bound=Callable[..., object])
+
+
+def compiled(loops: _Loops) -> _Loops:
+    """The same function, compiled by numba at its first call and kept on disk for the next process.
+
+    Where no folder can be written to, it is compiled anew in each process. A function that calls another one
+    must live in the same file: what is kept on disk is renewed only when its own file changes. Numba is imported at the
+    first call too, since that takes most of a second.
+
+    Args:
+        loops: A function of arrays, numbers and named tuples of these, in what numba knows of Python.
+
+    Returns:
+        The function; it does not hold Python's lock while it runs.
+
+    Examples:
+        >>> import numpy as np
+        >>> @compiled
+        ... def total(values: np.ndarray) -> int:
+        ...     found = 0
+        ...     for value in values:
+        ...         found += value
+        ...     return found
+        >>> int(total(np.arange(5)))
+        10
+    """
+    return cast("_Loops", _Loop(unwrap(loops)))  # tests wrap functions in a check of annotations
+
+
+class _Loop:
+    """A function that is replaced by its machine code once it is called."""
+
+    def __init__(self, plain: Callable[..., Any]) -> None:
+        self.plain = plain
+        self.fast: Callable[..., Any] | None = None
+        update_wrapper(self, plain)
+
+    def __call__(self, *given: object) -> object:
+        if self.fast is None:
+            _replace_loops(self.plain.__globals__)
+        return self.machine_code()(*given)
+
+    def machine_code(self) -> Callable[..., Any]:
+        """The function as numba makes it, made once."""
+        if self.fast is None:
+            self.fast = _machine_code(self.plain)
+        return self.fast
+
+
+def _replace_loops(names: dict[str, Any]) -> None:
+    """Put machine code in the place of all loops of a file, which call one another by these names."""
+    for name, value in list(names.items()):
+        if isinstance(value, _Loop) and value.plain.__globals__ is names:
+            names[name] = value.machine_code()
+
+
+def _machine_code(plain: Callable[..., Any]) -> Callable[..., Any]:
+    """What numba makes of a function, when it is called."""
+    from numba import njit  # noqa: PLC0415 - slow to import
+
+    try:
+        done = njit(cache=True, nogil=True, error_model="numpy")(plain)
+    except RuntimeError:  # nowhere to keep it
+        done = njit(nogil=True, error_model="numpy")(plain)
+    return cast("Callable[..., Any]", done)
+
+
+@dataclass(frozen=True, eq=False)
+class MapLevels:
+    """A map as counts of thresholds.
+
+    Args:
+        counts: How many distinct thresholds each pixel exceeds, (H, W).
+        heights: Finer whole numbers that never contradict the counts, (H, W).
+        distinct: Number of distinct thresholds.
+        which: For each threshold asked for, its position among the sorted distinct ones, (T,).
+    """
+
+    counts: Integer[np.ndarray, "H W"]
+    heights: Integer[np.ndarray, "H W"]
+    distinct: int
+    which: Int[np.ndarray, " T"]
+
+    def upside_down(self) -> "MapLevels":
+        """The map upside down: pixel counts from the highest threshold downwards.
+
+        Returns:
+            Levels of which ``counts > j`` is where these are ``counts <= distinct - 1 - j``.
+
+        Examples:
+            >>> levels = map_levels(np.array([[0.1, 1.0]]), np.array([0.0, 0.5, 0.9]), clova=True)
+            >>> levels.counts.tolist(), levels.upside_down().counts.tolist()
+            ([[1, 3]], [[2, 0]])
+        """
+        below = self.counts.dtype.type(self.distinct) - self.counts
+        return MapLevels(below, self.heights.max() - self.heights, self.distinct, self.which)
+
+
+def map_levels(
+    values: Float[np.ndarray, "H W"], shares: Float[np.ndarray, " T"], *, clova: bool
+) -> MapLevels:
+    """Count how many distinct thresholds each pixel exceeds.
+
+    Args:
+        values: The map; for ``clova`` in [0, 1].
+        shares: Thresholds as shares of the maximum, in [0, 1].
+        clova: Cut the map and the thresholds to 256 levels first.
+
+    Returns:
+        The levels.
+
+    Examples:
+        >>> map_levels(
+        ...     np.array([[0.2, 0.6, 1.0]]), np.array([0.5, 0.0]), clova=False
+        ... ).counts.tolist()
+        [[1, 2, 2]]
+    """
+    if not clova:
+        return _exact(values, shares)
+    whole = np.ascontiguousarray(values)
+    top = int(values.max() * values.dtype.type(255))
+    scale = (top, 1 << _fine_bits(values.size, 255))
+    counts, heights, distinct, which = _cut(whole, shares, scale)
+    return MapLevels(counts, heights, distinct, which)
+
+
+def _fine_bits(cells: int, levels: int) -> int:
+    """How many bits finer heights may be so that they fit into 32 bits along with a cell's position."""
+    spare = 32 - (2 * cells).bit_length() - levels.bit_length()
+    return min(max(spare, 0), 8)
+
+
+def _exact(values: np.ndarray, shares: np.ndarray) -> MapLevels:
+    """The levels without cutting the map."""
+    top = max(values.max(), values.dtype.type(0))
+    distinct, which = np.unique(shares.astype(values.dtype) * top, return_inverse=True)
+    counts = np.searchsorted(distinct, values, side="left").astype(np.uint32)
+    bits = _fine_bits(values.size, len(distinct))
+    fine = np.clip(values, 0, None) * (len(distinct) * 2**bits / max(float(top), 1e-30))
+    heights = counts << np.uint32(bits) | (fine.astype(np.uint32) & np.uint32((1 << bits) - 1))
+    kind = np.uint8 if len(distinct) < 256 else np.uint32
+    return MapLevels(counts.astype(kind), heights, len(distinct), which)
+
+
+@compiled
+def _cut(
+    values: np.ndarray, shares: np.ndarray, scale: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
+    """Counts, heights, number of distinct thresholds, and which each one is, of a map cut to 256 levels."""
+    top, fine = scale
+    kind = values.dtype.type
+    levels = (shares * top).astype(np.int64)
+    asked = np.zeros(256, np.uint8)
+    for level in levels:
+        asked[level] = 1
+    below = np.zeros(257, np.int64)  # how many distinct thresholds are below each grey level
+    for grey in range(256):
+        below[grey + 1] = below[grey] + asked[grey]
+    table = below.astype(np.uint8)
+    counts = np.empty(values.shape, np.uint8)
+    heights = np.empty(values.shape, np.uint32)
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            heights[y, x] = np.uint32(values[y, x] * kind(255) * kind(fine))
+        for x in range(values.shape[1]):
+            counts[y, x] = table[np.uint8(values[y, x] * kind(255))]
+    return counts, heights, below[256], below[levels]
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from figureground.base.shapes import Images, MapsPerClass
-from figureground.maps.resize import resize
+from figureground.maps.post_processing import resize
 
 _IMAGE_SHARE = 0.35
 

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from figureground.base.errors import ShapeError, unknown_option
 from figureground.base.shapes import MapStack
-from figureground.maps.normalise import normalise
-from figureground.maps.resize import resize
+from figureground.maps.post_processing import normalise, resize
 
 
 def fuse_maps(stacks: Sequence[Float[Tensor, "... _ _"]], *, how: str = "mean") -> MapStack:

@@ -9,8 +9,7 @@ from torch import Tensor
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Boxes, Images, Maps
 from figureground.maps.colour import DIVERGING, colour_table
-from figureground.maps.normalise import is_constant, normalise
-from figureground.maps.resize import resize
+from figureground.maps.post_processing import is_constant, normalise, resize
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _PIXELS_AT_ONCE = 2**18

@@ -34,24 +34,23 @@ if TYPE_CHECKING:
     from figureground.methods.dff import DeepFeatureFactorization
     from figureground.methods.eigen_cam import EigenCAM
     from figureground.methods.eigen_grad_cam import EigenGradCAM
-    from figureground.methods.entry import MethodEntry
     from figureground.methods.explainer import Explainer
     from figureground.methods.explanation import Explanation
-    from figureground.methods.finding import find_methods
     from figureground.methods.grad_cam import GradCAM
     from figureground.methods.grad_cam_elementwise import GradCAMElementwise
     from figureground.methods.grad_cam_plus_plus import GradCAMPlusPlus
     from figureground.methods.hires_cam import HiResCAM
     from figureground.methods.layer_cam import LayerCAM
-    from figureground.methods.method import CamMethod
+    from figureground.methods.method import CamMethod, find_methods
+    from figureground.methods.registry import MethodEntry
     from figureground.methods.xgrad_cam import XGradCAM
 
 _TABLE = {
     "CamMethod": "figureground.methods.method:CamMethod",
     "Explainer": "figureground.methods.explainer:Explainer",
     "Explanation": "figureground.methods.explanation:Explanation",
-    "MethodEntry": "figureground.methods.entry:MethodEntry",
-    "find_methods": "figureground.methods.finding:find_methods",
+    "MethodEntry": "figureground.methods.registry:MethodEntry",
+    "find_methods": "figureground.methods.method:find_methods",
     **{entry.kind: entry.address for entry in METHODS.values()},
 }
 

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from figureground.base.classes import ClassNames
 from figureground.base.errors import OptionError, ShapeError
+from figureground.base.outputs import ClassNames
 from figureground.base.shapes import Images
 from figureground.capture import (
     Captured,
@@ -26,12 +26,10 @@ from figureground.capture import (
 )
 from figureground.capture.tape import Tape
 from figureground.maps import fuse_maps
-from figureground.methods.entry import Need
 from figureground.methods.explanation import Explanation
-from figureground.methods.finding import find_methods
-from figureground.methods.method import CamMethod
-from figureground.methods.plan import Computed, compute_maps
-from figureground.methods.problems import find_problems
+from figureground.methods.method import CamMethod, find_methods
+from figureground.methods.plan import Computed, compute_maps, find_problems
+from figureground.methods.registry import Need
 from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
 from figureground.methods.targets import ClassSpec, resolve_targets
 

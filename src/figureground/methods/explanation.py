@@ -24,7 +24,7 @@ from figureground.maps import overlay
 from figureground.methods.dff import Concepts
 from figureground.methods.fixations.points import Fixations
 from figureground.methods.method import CamMethod
-from figureground.methods.problems import ExplanationProblem
+from figureground.methods.plan import ExplanationProblem
 
 _SHOWN = 8  # images that a notebook shows
 

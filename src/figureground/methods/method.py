@@ -1,15 +1,17 @@
 """What a CAM method is: a pure function of captured tensors, and what the explainer must know of it."""
 
-__all__ = ["CamMethod", "MethodInputs", "MethodResult", "channel_sum"]
+__all__ = ["CamMethod", "MethodInputs", "MethodResult", "channel_sum", "find_methods"]
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from figureground.base.errors import OptionError, unknown_option
 from figureground.base.paper import Paper
 from figureground.base.shapes import (
     Activations,
@@ -20,8 +22,8 @@ from figureground.base.shapes import (
     MapsPerClass,
     MapStack,
 )
-from figureground.capture.directions import Directions
-from figureground.methods.entry import MethodEntry, Need
+from figureground.capture.head import Directions
+from figureground.methods.registry import METHODS, MethodEntry, Need
 
 _DESCRIBED = ("name", "title", "paper", "needs", "class_specific", "per_layer", "signed")
 
@@ -132,3 +134,49 @@ def channel_sum(weights: Gradients, activations: Activations) -> MapStack:
     if weights.shape[-2:] == (1, 1):
         return torch.einsum("...c,...chw->...hw", weights[..., 0, 0], activations)
     return (weights * activations).sum(-3)
+
+
+def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[str, CamMethod]:
+    """The methods that were asked for.
+
+    Args:
+        methods: Names (``grad-cam``; case and punctuation do not matter, ``GradCAMPlusPlus`` and ``gradcam++`` are
+            ``grad-cam++``), instances with options (``EigenCAM(center=True)``), one or several.
+
+    Returns:
+        Name -> method, in the order asked for.
+
+    Raises:
+        OptionError: Unknown name, nothing asked for, or one name twice.
+
+    Examples:
+        >>> list(find_methods(["GradCAM++", "eigencam"]))
+        ['grad-cam++', 'eigen-cam']
+    """  # noqa: DOC501 - unknown_option makes an OptionError
+    asked = [methods] if isinstance(methods, str | CamMethod) else list(methods)
+    if not asked:
+        raise OptionError("no method asked for")
+    known = {_canonical(name): name for name in METHODS}
+    found: dict[str, CamMethod] = {}
+    for one in asked:
+        if isinstance(one, CamMethod):
+            name, method = one.name, one
+        else:
+            key = _canonical(one)
+            if key not in known:
+                raise unknown_option("method", one, METHODS)
+            name = known[key]
+            method = METHODS[name].load()()
+        if name in found:
+            raise OptionError(
+                f"method '{name}' is asked for twice; run it twice to compare its options"
+            )
+        found[name] = method
+    return found
+
+
+def _canonical(name: str) -> str:
+    """Letters and digits only, ``++`` spelled out."""
+    spelled = re.sub(r"[^a-z0-9+]", "", name.lower()).replace("++", "plusplus").replace("+", "")
+    spelled = re.sub(r"campp$", "camplusplus", spelled)
+    return "dff" if spelled == "deepfeaturefactorization" else spelled

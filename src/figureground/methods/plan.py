@@ -1,6 +1,6 @@
-"""One run of the network, every method served from it."""
+"""One run of the network, every method served from it; and which of the maps show nothing, and why."""
 
-__all__ = ["Computed", "compute_maps"]
+__all__ = ["Computed", "ExplanationProblem", "compute_maps", "find_problems"]
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,13 +13,35 @@ from torch import Tensor
 from figureground.base.errors import HeadError
 from figureground.base.shapes import Images, MapsPerClass
 from figureground.capture import Captured, Directions
-from figureground.methods.entry import Need
+from figureground.maps import MapProblem, diagnose
 from figureground.methods.method import CamMethod, MethodInputs, MethodResult
+from figureground.methods.registry import Need
 
-# classes are taken in parts, so that gradients × classes never hold more numbers than this at a time
-_MOST_NUMBERS = 2**26
+_DEAD = "the layer's activations are all zero for this image: nothing above it can tell one place from another"
+_NO_GRADIENT = (
+    "the gradient is zero everywhere: the class score does not depend on this layer for this image"
+)
 
-Replay = Callable[[str, Tensor], Tensor]
+
+@dataclass(frozen=True)
+class ExplanationProblem:
+    """One map that should not be read.
+
+    Args:
+        method: Name of the method.
+        layer: Name of the layer.
+        image: Position in the batch.
+        class_position: Position among the classes asked for.
+        kind: ``non-finite``, ``dead-layer``, ``zero-gradient``, ``zero``, ``constant`` or ``negative-only``.
+        message: One sentence.
+    """
+
+    method: str
+    layer: str
+    image: int
+    class_position: int
+    kind: str
+    message: str
 
 
 @dataclass
@@ -35,6 +57,51 @@ class Computed:
     maps: dict[str, dict[str, MapsPerClass]]
     details: dict[str, dict[str, list[Any]]]
     zero_gradients: dict[str, Tensor] = field(default_factory=dict)
+
+
+def find_problems(
+    computed: Computed, run: Captured, methods: Mapping[str, CamMethod]
+) -> tuple[ExplanationProblem, ...]:
+    """Blank, constant and non-finite maps, each with its cause where the run shows it.
+
+    Args:
+        computed: The maps.
+        run: The run they come from.
+        methods: Name -> method.
+
+    Returns:
+        The problems, in the order of methods, layers, images and classes.
+    """
+    found = []
+    dead = {layer: (~a.flatten(1).any(1)).tolist() for layer, a in run.activations.items()}
+    flat = {layer: zeros.tolist() for layer, zeros in computed.zero_gradients.items()}
+    for name, per_layer in computed.maps.items():
+        method = methods[name]
+        for layer, maps in per_layer.items():
+            zeros = flat.get(layer) if "gradients" in method.needs else None
+            for problem in diagnose(maps):
+                image, position = problem.image, problem.class_position
+                if problem.kind == "negative-only" and not method.class_specific:
+                    continue
+                zero = zeros is not None and zeros[image][position]
+                kind, message = _cause(problem, dead=dead[layer][image], flat=zero)
+                found.append(ExplanationProblem(name, layer, image, position, kind, message))
+    return tuple(found)
+
+
+def _cause(problem: MapProblem, *, dead: bool, flat: bool) -> tuple[str, str]:
+    """The first cause that explains the blank map, else the finding itself."""
+    if problem.kind == "non-finite":
+        return problem.kind, problem.message
+    if dead:
+        return "dead-layer", _DEAD
+    return ("zero-gradient", _NO_GRADIENT) if flat else (problem.kind, problem.message)
+
+
+# classes are taken in parts, so that gradients × classes never hold more numbers than this at a time
+_MOST_NUMBERS = 2**26
+
+Replay = Callable[[str, Tensor], Tensor]
 
 
 def compute_maps(

@@ -10,10 +10,10 @@ from typing import Any, SupportsIndex
 import torch
 from torch import Tensor
 
-from figureground.base.classes import class_logits, class_number
 from figureground.base.errors import OptionError, ShapeError
+from figureground.base.outputs import class_logits, class_number
 from figureground.base.shapes import Logits
-from figureground.capture.directions import Directions
+from figureground.capture.head import Directions
 
 Target = Callable[[Tensor], Tensor]
 ClassSpec = (

@@ -42,8 +42,7 @@ from figureground.models.heads import (
 )
 from figureground.models.lenet_gap import LeNetGAP
 from figureground.models.loading import load_classifier
-from figureground.models.preprocessing import Preprocessing
+from figureground.models.preprocessing import Preprocessing, View
 from figureground.models.small_resnet import SmallResNet
-from figureground.models.view import View
 from figureground.models.weights import load_weights
 from figureground.models.zoo import list_models

@@ -8,9 +8,8 @@ from typing import Any, SupportsIndex
 import torch
 from torch import Tensor, nn
 
-from figureground.base.classes import ClassNames
 from figureground.base.errors import ModelError, ShapeError
-from figureground.base.outputs import find_logits
+from figureground.base.outputs import ClassNames, find_logits
 from figureground.base.shapes import Images, Logits
 from figureground.models.preprocessing import Preprocessing
 

@@ -6,19 +6,18 @@ import torch
 
 from figureground.base.errors import MapError, OptionError, ShapeError
 from figureground.maps.boxes import boxes_from_map
-from figureground.metrics.localisation.best_overlap import (
+from figureground.metrics.localisation.box_accuracy import (
     CLOVA,
     CLOVA_V2,
     BoxRule,
     best_overlaps,
+    choose_threshold,
     default_thresholds,
-)
-from figureground.metrics.localisation.box_accuracy import (
+    frozen_accuracy,
     hits,
     max_box_acc,
     max_box_acc_v2,
 )
-from figureground.metrics.localisation.frozen_threshold import choose_threshold, frozen_accuracy
 
 SHARES = default_thresholds(0.1)
 

@@ -5,14 +5,14 @@ from torch import Tensor
 
 from figureground.base.errors import OptionError
 from figureground.maps import normalise, resize
-from figureground.metrics.localisation.best_overlap import (
+from figureground.metrics.localisation.box_accuracy import (
     CLOVA,
     CLOVA_V2,
     BoxRule,
     best_overlaps,
+    box_table,
     default_thresholds,
 )
-from figureground.metrics.localisation.box_table import box_table
 
 SHARES = default_thresholds(0.02)
 

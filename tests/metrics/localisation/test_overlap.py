@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.metrics.localisation.overlap import iou, scale_boxes
+from figureground.metrics.localisation.box_accuracy import iou, scale_boxes
 
 
 def random_boxes(count, *, seed, size=20):

@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from figureground.metrics.localisation.baselines import centre_box, whole_image
-from figureground.metrics.localisation.best_overlap import BoxRule, best_overlaps
-from figureground.metrics.localisation.box_accuracy import hits
+from figureground.metrics.localisation.box_accuracy import BoxRule, best_overlaps, hits
 
 PACK = Path(os.environ.get("FIGUREGROUND_SHARED", "../shared")) / "data/packs/ilsvrc_val650.npz"
 HALF_OPEN = BoxRule(convention="half-open", area="pixels")

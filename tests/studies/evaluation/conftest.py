@@ -11,7 +11,7 @@ from PIL import Image
 from figureground.models import Classifier
 from figureground.studies.evaluation.engine import Evaluation, run_evaluation
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
-from figureground.studies.evaluation.record import EvaluationRecord
+from figureground.studies.evaluation.tables import EvaluationRecord
 
 NAMES = ("tabby", "tiger cat", "lynx")
 

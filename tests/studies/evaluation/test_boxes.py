@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from figureground.maps import normalise, resize
-from figureground.metrics.localisation.best_overlap import CLOVA, best_overlaps
+from figureground.metrics.localisation.box_accuracy import CLOVA, best_overlaps
 from figureground.metrics.localisation.pointing import energy_pointing_game, pointing_game
 from figureground.models import Classifier
 from figureground.studies.evaluation.boxes import OVERLAPS, BoxEvaluation, hits_of

@@ -11,7 +11,7 @@ from scipy import ndimage
 from figureground.maps.post_processing import PostProcessing
 from figureground.methods import EigenCAM
 from figureground.methods.cam import CAM
-from figureground.metrics.localisation.overlap import iou
+from figureground.metrics.localisation.box_accuracy import iou
 from figureground.models import load_classifier
 from figureground.studies.evaluation.engine import run_evaluation
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images

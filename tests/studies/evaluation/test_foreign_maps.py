@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from figureground.metrics.localisation.baselines import BASELINES
-from figureground.studies.evaluation.foreign_maps import baseline_maps
+from figureground.studies.evaluation.subject import baseline_maps
 
 
 @pytest.mark.parametrize("name", BASELINES)

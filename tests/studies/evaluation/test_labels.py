@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from figureground.models import Classifier
+from figureground.studies.evaluation.image_set import LabelReader
 from figureground.studies.evaluation.items import Item, Source
-from figureground.studies.evaluation.labels import LabelReader
 
 NO_BOX = np.zeros((0, 4), np.float32)
 

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from figureground.metrics.localisation.box_accuracy import max_box_acc_v2
-from figureground.metrics.localisation.frozen_threshold import choose_threshold, frozen_accuracy
+from figureground.metrics.localisation.box_accuracy import (
+    choose_threshold,
+    frozen_accuracy,
+    max_box_acc_v2,
+)
 from figureground.studies.evaluation.boxes import OVERLAPS, Splits
 from figureground.studies.evaluation.localisation import (
     Localisation,

@@ -18,7 +18,7 @@ from figureground.studies.evaluation.engine import Found
 from figureground.studies.evaluation.evaluate import evaluate
 from figureground.studies.evaluation.image_set import EvaluationSet
 from figureground.studies.evaluation.ranking import Ranking
-from figureground.studies.evaluation.record import EvaluationRecord
+from figureground.studies.evaluation.tables import EvaluationRecord
 from figureground.studies.training.train import train
 from figureground.training.recipe import changed
 from figureground.training.trained import load_trained

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from figureground.maps.compiled import compiled
+from figureground.maps.component_tree import compiled
 
 
 def strongest_products(

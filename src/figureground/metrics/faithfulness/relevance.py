@@ -8,8 +8,7 @@ from torch import Tensor
 
 from figureground.base.errors import ShapeError
 from figureground.base.shapes import Images, Maps
-from figureground.maps.normalise import is_constant, normalise
-from figureground.maps.resize import resize
+from figureground.maps.post_processing import is_constant, normalise, resize
 
 
 def is_blank(maps: Maps) -> Bool[Tensor, " N"]:

@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d
 
 from figureground.base.errors import ShapeError
 from figureground.base.shapes import Maps
-from figureground.maps.normalise import normalise
+from figureground.maps.post_processing import normalise
 from figureground.metrics.faithfulness.relevance import is_blank
 from figureground.metrics.faithfulness.scoring import PerImage
 

@@ -37,27 +37,26 @@ from figureground.metrics.localisation.baselines import (
     centre_gaussian,
     whole_image,
 )
-from figureground.metrics.localisation.best_overlap import (
+from figureground.metrics.localisation.box_accuracy import (
+    BOX_RULES,
     CLOVA,
     CLOVA_V2,
-    BoxRule,
-    best_overlaps,
-    default_thresholds,
-)
-from figureground.metrics.localisation.box_accuracy import (
     BoxAccuracy,
-    hits,
-    max_box_acc,
-    max_box_acc_v2,
-)
-from figureground.metrics.localisation.box_table import BOX_RULES, BoxTable, box_table
-from figureground.metrics.localisation.frozen_threshold import (
+    BoxRule,
+    BoxTable,
     ChosenThreshold,
     FrozenAccuracy,
+    best_overlaps,
+    box_table,
     choose_threshold,
+    default_thresholds,
     frozen_accuracy,
+    hits,
+    iou,
+    max_box_acc,
+    max_box_acc_v2,
+    scale_boxes,
 )
-from figureground.metrics.localisation.overlap import iou, scale_boxes
 from figureground.metrics.localisation.pixel_ap import (
     pixel_average_precision,
     pixel_histograms,

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from figureground.base.errors import OptionError
-from figureground.maps.resize import resize
+from figureground.maps.post_processing import resize
 
 
 @dataclass(frozen=True)

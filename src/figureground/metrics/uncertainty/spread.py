@@ -8,7 +8,7 @@ import torch
 
 from figureground.base.errors import OptionError
 from figureground.base.shapes import Maps
-from figureground.maps.normalise import normalise
+from figureground.maps.post_processing import normalise
 from figureground.metrics.faithfulness.relevance import is_blank
 from figureground.metrics.faithfulness.scoring import PerImage
 

@@ -26,8 +26,7 @@ from figureground.studies.comparison.arms import Arm
 from figureground.studies.comparison.held_out import HeldOut
 from figureground.studies.comparison.predictions import Prediction, Predictions, over_runs, spread
 from figureground.studies.comparison.unknown import UnknownSet
-from figureground.studies.evaluation.record import Chart
-from figureground.studies.evaluation.tables import table
+from figureground.studies.evaluation.tables import Chart, table
 from figureground.studies.training.runs import TrainedRun
 
 RunValues = dict[str, dict[str, dict[int, float]]]

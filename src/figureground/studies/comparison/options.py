@@ -10,7 +10,7 @@ from figureground.base.options import Options, option
 from figureground.base.record import Provenance
 
 if TYPE_CHECKING:
-    from figureground.studies.evaluation.record import Chart
+    from figureground.studies.evaluation.tables import Chart
 
 _WHAT, _DATA = "What is compared", "Data"
 

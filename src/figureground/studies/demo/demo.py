@@ -22,8 +22,7 @@ from figureground.studies.comparison.options import CompareOptions, ComparisonRe
 from figureground.studies.evaluation.evaluate import evaluate
 from figureground.studies.evaluation.items import DataOptions
 from figureground.studies.evaluation.localisation import Localisation
-from figureground.studies.evaluation.record import EvaluationRecord
-from figureground.studies.evaluation.tables import table
+from figureground.studies.evaluation.tables import EvaluationRecord, table
 from figureground.studies.explain.explain import explain_images
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
 from figureground.studies.models import LoadedModel

@@ -34,21 +34,18 @@ from figureground.base.store import Store
 from figureground.methods import CamMethod, Explainer
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
-from figureground.studies.evaluation.foreign_maps import baseline_maps
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
-from figureground.studies.evaluation.record import (
+from figureground.studies.evaluation.subject import Subject, baseline_maps
+from figureground.studies.evaluation.tables import (
     Chart,
     EvaluationRecord,
     ImageProblem,
-    counted,
-    model_description,
-)
-from figureground.studies.evaluation.subject import Subject
-from figureground.studies.evaluation.tables import (
     Measure,
+    counted,
     difference_table,
     interval_table,
     mean_table,
+    model_description,
 )
 from figureground.studies.training.runs import TrainedRun
 

@@ -14,7 +14,7 @@ from figureground.studies.evaluation import evaluation_class
 from figureground.studies.evaluation.engine import Evaluation, run_evaluation
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
 from figureground.studies.evaluation.items import DataOptions
-from figureground.studies.evaluation.record import EvaluationRecord
+from figureground.studies.evaluation.tables import EvaluationRecord
 from figureground.studies.models import LoadedModel, load_model
 
 

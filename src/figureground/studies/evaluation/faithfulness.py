@@ -22,9 +22,8 @@ from figureground.metrics.faithfulness.sweep import Sweep
 from figureground.metrics.localisation.baselines import centre_gaussian
 from figureground.studies.evaluation.engine import BATCH_SIZE, Found, MapEvaluation, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
-from figureground.studies.evaluation.record import Chart
 from figureground.studies.evaluation.subject import Subject
-from figureground.studies.evaluation.tables import Measure, mean_curves
+from figureground.studies.evaluation.tables import Chart, Measure, mean_curves
 
 _CHARTS = {
     "insertion curve": ("Insertion", "steep and high is good"),

@@ -28,7 +28,7 @@ from figureground.data import (
 from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
 from figureground.data.rare import with_rare
-from figureground.studies.evaluation.record import ImageProblem
+from figureground.studies.evaluation.tables import ImageProblem
 from figureground.studies.training.runs import TrainedRun
 
 _PANEL = "Data"

@@ -14,21 +14,24 @@ from torch import Tensor
 
 from figureground.base.options import option
 from figureground.base.shapes import Labels, Logits
-from figureground.metrics.localisation.best_overlap import default_thresholds
+from figureground.metrics.localisation.box_accuracy import default_thresholds
 from figureground.metrics.localisation.pixel_ap import pixel_average_precision, pixel_histograms
 from figureground.studies.evaluation.boxes import (
     KNOWN,
     OVERLAPS,
     BoxEvaluation,
     Splits,
+    draw_cases,
     frozen_positions,
+    worst_and_best,
 )
-from figureground.studies.evaluation.cases import draw_cases, worst_and_best
 from figureground.studies.evaluation.engine import Columns, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
-from figureground.studies.evaluation.record import Case, Chart, ImageProblem
 from figureground.studies.evaluation.subject import MapBatch, Subject
 from figureground.studies.evaluation.tables import (
+    Case,
+    Chart,
+    ImageProblem,
     Measure,
     difference_table,
     interval_table,

@@ -19,9 +19,15 @@ from figureground.metrics.robustness.stability import map_stability, relative_pe
 from figureground.studies.evaluation.boxes import KNOWN, BoxEvaluation, Splits, frozen_positions
 from figureground.studies.evaluation.engine import Columns, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
-from figureground.studies.evaluation.record import Chart, ImageProblem
 from figureground.studies.evaluation.subject import MapBatch, Subject
-from figureground.studies.evaluation.tables import interval_cells, known_mean, mean_of, table
+from figureground.studies.evaluation.tables import (
+    Chart,
+    ImageProblem,
+    interval_cells,
+    known_mean,
+    mean_of,
+    table,
+)
 
 _SUBSETS = ("all", "misclassified clean", "flipped by the attack")
 _LOCALISED = "share with IoU ≥ 0.5 at the threshold chosen on clean maps of the validation images and frozen."

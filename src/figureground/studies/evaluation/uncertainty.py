@@ -34,9 +34,8 @@ from figureground.models import Classifier
 from figureground.models.changed_copies import mc_dropout_copies, randomised_copies
 from figureground.studies.evaluation.engine import BATCH_SIZE, Found, MapEvaluation, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
-from figureground.studies.evaluation.record import Chart
 from figureground.studies.evaluation.subject import Subject
-from figureground.studies.evaluation.tables import Measure, known_mean, mean_table
+from figureground.studies.evaluation.tables import Chart, Measure, known_mean, mean_table
 from figureground.studies.models import load_model
 
 _TOP = 3

@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from figureground.base.classes import class_logits, class_probabilities
 from figureground.base.errors import OptionError
 from figureground.base.identity import digest, file_identity, model_identity, shown
+from figureground.base.outputs import class_logits, class_probabilities
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
 from figureground.base.store import Store

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from figureground.base.errors import DataError, OptionError
 from figureground.base.paper import Paper
 from figureground.base.record import write_json
-from figureground.capture.hooks import listening
+from figureground.capture.untouched import listening
 from figureground.models.heads import CosineLinear
 from figureground.training.algorithm import Algorithm, Losses
 from figureground.training.algorithms.background_splitting.afterwards import (

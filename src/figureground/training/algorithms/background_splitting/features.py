@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from figureground.base.errors import HeadError
 from figureground.base.shapes import Images
-from figureground.capture.hooks import listening
-from figureground.capture.untouched import borrowed
+from figureground.capture.untouched import borrowed, listening
 from figureground.models.heads import CosineLinear
 
 

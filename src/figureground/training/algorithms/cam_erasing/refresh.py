@@ -20,7 +20,7 @@ from figureground.capture import (
 )
 from figureground.maps import normalise
 from figureground.methods import Explainer
-from figureground.methods.finding import find_methods
+from figureground.methods.method import find_methods
 from figureground.training.recipe import RecipePart
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from figureground.base.errors import OptionError
 from figureground.base.paper import Paper
-from figureground.capture.hooks import listening
+from figureground.capture.untouched import listening
 from figureground.training.algorithm import Algorithm, Losses
 from figureground.training.algorithms.rotation.turning import turned
 from figureground.training.batch import Batch
