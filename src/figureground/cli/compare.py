@@ -9,7 +9,7 @@ import typer
 
 from figureground.base.errors import OptionError
 from figureground.cli.command import Device, Out, expanded
-from figureground.cli.console import complain, progress_bars, say
+from figureground.cli.console import complain, progress_bars, say, say_table
 from figureground.studies.comparison.options import CompareOptions
 
 if TYPE_CHECKING:
@@ -69,11 +69,9 @@ def _folders(runs: list[Path], arms: list[str]) -> dict[str, list[Path]]:
 
 def _tell(record: "ComparisonRecord", page: Path) -> None:
     """What was found, and where the page is."""
-    from figureground.reports.tables import as_markdown, checked_table  # noqa: PLC0415 - jinja2 is slow to import
-
     for note in record.notes:
         complain(f"note: {note}")
     for table in record.tables:
         if table["title"] in {"Accuracy and calibration", "Differences"}:
-            say(as_markdown(checked_table(table)))
+            say_table(table)
     say(f"{record.images} test images in {record.seconds:.1f} s; {page}")

@@ -1,10 +1,11 @@
 """Where the command line writes: results to standard output, progress and errors to standard error."""
 
-__all__ = ["complain", "out", "progress_bars", "say"]
+__all__ = ["complain", "out", "progress_bars", "say", "say_table"]
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -17,6 +18,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column, Table
 from rich.text import Text
 
 _PIPE_WIDTH = 200
@@ -39,6 +41,25 @@ def say(text: str, style: str | None = None) -> None:
         style: For the whole of it.
     """
     out().print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def say_table(content: Any) -> None:  # noqa: ANN401 - as a record holds it
+    """A table of a record on standard output, word for word: title, aligned columns, caption.
+
+    Args:
+        content: With ``columns``, ``rows`` and perhaps ``title`` and ``caption``.
+    """
+    from figureground.reports.tables import cell_text, checked_table  # noqa: PLC0415 - jinja2 is slow to import
+
+    table = checked_table(content)
+    if table.title:
+        say(f"\n{table.title}", style="bold")
+    grid = Table(*(Column(Text(name)) for name in table.columns), box=None, pad_edge=False)
+    for row in table.rows:
+        grid.add_row(*(Text(cell_text(cell)) for cell in row))
+    out().print(grid, highlight=False)
+    if table.caption:
+        say(table.caption)
 
 
 def complain(text: str, style: str | None = None) -> None:

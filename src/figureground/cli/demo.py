@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from figureground.cli.command import Out
-from figureground.cli.console import out as standard_output, progress_bars, say
+from figureground.cli.console import progress_bars, say, say_table
 
 
 def demo(
@@ -24,16 +23,11 @@ def demo(
     Needs no download; some minutes on two cores. A demo that was stopped goes on where it stood.
     """
     from figureground.reports import write_explain_report  # noqa: PLC0415 - torch is slow to import
-    from figureground.reports.tables import cell_text, checked_table  # noqa: PLC0415
     from figureground.studies.demo.demo import run_demo  # noqa: PLC0415
 
     with progress_bars() as progress:
         record = run_demo(out, seed=seed, samples=samples, progress=progress)
     report = write_explain_report(out)
-    for table in map(checked_table, record.tables):
-        say(f"\n{table.title}", style="bold")
-        grid = Table(*table.columns, box=None, pad_edge=False)
-        for row in table.rows:
-            grid.add_row(*map(cell_text, row))
-        standard_output().print(grid, highlight=False)
+    for table in record.tables:
+        say_table(table)
     say(f"\n{report}")

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from figureground.cli.command import Command, Device, Out, Overwrite, expanded
-from figureground.cli.console import complain, progress_bars, say
+from figureground.cli.console import complain, progress_bars, say, say_table
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.evaluation import EVALUATIONS, evaluation_class
 
@@ -85,13 +85,12 @@ def _run(evaluation: Any, about: ModelOptions, data_options: Any, **asked: Any) 
 
 def _tell(record: "EvaluationRecord", folder: Path) -> None:
     """Write tables and page beside the record and say what was found."""
-    from figureground.reports import as_markdown, write_evaluation_report  # noqa: PLC0415 - jinja2 is slow to import
-    from figureground.reports.tables import checked_table  # noqa: PLC0415
+    from figureground.reports import write_evaluation_report  # noqa: PLC0415 - jinja2 is slow to import
 
     page = write_evaluation_report(folder)
     for note in record.notes:
         complain(f"note: {note}")
-    say(as_markdown(checked_table(record.tables[0])))
+    say_table(record.tables[0])
     if record.problems:
         complain("problems: " + ", ".join(f"{kind} {n}" for kind, n in record.problems.items()))
         for example in record.examples_of_problems[:5]:

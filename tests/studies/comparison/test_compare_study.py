@@ -208,6 +208,20 @@ def test_map_numbers_are_those_of_each_map_of_the_true_class(arms: tuple[Arm, ..
     assert ((inside >= 0) & (inside <= 1) | np.isnan(inside)).all()
 
 
+def test_maps_are_made_by_the_methods_that_were_named(
+    folders: dict[str, list[Path]], tmp_path: Path, tables_of: Rows
+):
+    options = replace(SMALL, methods=("eigen-cam", "cam"), corruptions=())
+    record = compare(folders, out=tmp_path, options=options)
+    assert list(record.methods) == ["eigen-cam", "cam"]
+    (maps,) = [one for one in record.tables if one["title"] == "Maps: eigen-cam, cam"]
+    rows = tables_of(maps)
+    means = {row["arm"]: row["mean"] for row in rows if row["measure"] == "area"}
+    assert set(means) == {f"{arm}, {name}" for arm in folders for name in options.methods}
+    assert means["plain, cam"] != means["plain, eigen-cam"]
+    assert record.examples[0].cells[1]["title"] == "plain · eigen-cam"
+
+
 def test_shown_images_are_drawn_and_disputed(arms: tuple[Arm, ...], tables_of: Rows):
     images = held_out(arms, limit=60)
     predictions = predictions_of(arms, images, batch_size=60)

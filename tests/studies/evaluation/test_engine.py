@@ -76,6 +76,18 @@ def test_tables_hold_the_means_of_what_was_measured(
     assert saved["model"]["layer"] == "3"
 
 
+def test_rows_are_compared_with_the_reference_that_was_named(
+    measure: Run, classifier: Classifier, images: EvaluationSet
+):
+    named, _ = measure(replace(PEAK, reference="eigen-cam"), classifier, images)
+    first, _ = measure(PEAK, classifier, images)
+    (one,), (other,) = named.tables[2]["rows"], first.tables[2]["rows"]
+    columns = named.tables[2]["columns"]
+    cells, others = dict(zip(columns, one, strict=True)), dict(zip(columns, other, strict=True))
+    assert (one[0], one[1], other[0], other[1]) == ("cam", "eigen-cam", "eigen-cam", "cam")
+    assert cells["difference"] == pytest.approx(-others["difference"])
+
+
 def test_numbers_do_not_depend_on_where_a_run_was_stopped(
     measure: Run, classifier: Classifier, images: EvaluationSet, out: Path
 ):

@@ -78,3 +78,17 @@ def test_nothing_new_is_written_after_an_error(
     with pytest.raises(ZeroDivisionError), writer:
         raise ZeroDivisionError
     assert len(list((out / "images").glob("*.npz"))) == 1
+
+
+def test_images_painted_in_parts_have_the_pictures_of_a_whole_batch(
+    classifier: Classifier, batch: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    pictures = []
+    for at_once in (6, 2):
+        monkeypatch.setattr("figureground.studies.explain.writer._PAINTED_AT_ONCE", at_once)
+        folder = tmp_path / str(at_once)
+        with Writer(folder, classifier, ExplainOptions(workers=1), truths={}) as writer:
+            found = [*writer.submit(*batch), *writer.rest()]
+        pictures.append([(folder / name).read_bytes() for _, _, files in found for name in files])
+    assert pictures[0] == pictures[1]
+    assert len({picture for picture in pictures[0] if picture.startswith(b"\x89PNG")}) == 6

@@ -2,6 +2,7 @@
 
 import csv
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
@@ -225,6 +226,9 @@ def test_one_class_can_be_sought(classifier, images, tmp_path):
     best = sorted(usable, key=lambda path: -colour_of(path)[1])[:3]
     assert [one.path for one in record.top] == [str(path) for path in best]
     assert {one.class_name for one in record.top} == {"green"}
+    lines = (tmp_path / "out" / "top" / "entries.jsonl").read_text().splitlines()
+    shown = [panel["label"] for line in lines for panel in json.loads(line)["panels"]]
+    assert shown == ["green"] * 3
 
 
 def test_files_of_which_none_is_an_image_are_all_reported(classifier, images, tmp_path):
