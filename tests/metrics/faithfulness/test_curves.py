@@ -56,6 +56,9 @@ def test_area_is_the_trapezoid_rule():
     curves = torch.rand(4, 9, generator=torch.Generator().manual_seed(7))
     expected = np.trapezoid(curves.numpy(), dx=1 / 8, axis=1)
     assert np.allclose(area_under_curve(curves), expected)
+    uneven = torch.tensor([0, 0.2, 0.4, 0.6, 0.7, 0.8, 0.9, 0.99, 1])
+    expected = np.trapezoid(curves.numpy(), uneven.numpy(), axis=1)
+    assert np.allclose(area_under_curve(curves, uneven), expected)
     with pytest.raises(ShapeError, match="two points"):
         area_under_curve(curves[:, :1])
 

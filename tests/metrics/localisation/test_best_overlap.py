@@ -114,6 +114,8 @@ def test_max_box_acc_is_the_best_column_and_v2_the_mean_of_three():
     best = torch.tensor([[0.35, 0.8], [0.55, 0.2], [0.5, 0.1], [0.7, 0.3]])
     assert max_box_acc(best).accuracy == 0.75
     assert max_box_acc(best).position == 0
+    thirteen = torch.tensor([[0.9]] * 13 + [[0.1]] * 7)
+    assert max_box_acc(thirteen).accuracy == 0.65  # a share of whole images, not rounded to float32
     mean, each = max_box_acc_v2(best)
     assert [one.accuracy for one in each] == [1.0, 0.75, 0.25]
     assert mean == pytest.approx(2 / 3)

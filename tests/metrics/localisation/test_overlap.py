@@ -19,6 +19,8 @@ def test_overlap_equals_the_published_cases():
     assert iou(one, other, convention="inclusive").item() == pytest.approx(8 / 27)
     zero = torch.zeros(1, 4)
     assert iou(zero, zero, convention="inclusive").item() == 1
+    with pytest.raises(ShapeError, match="not xyxy in order"):
+        iou(torch.tensor([[3.0, 2, 2, 4]]), one, convention="inclusive")
 
 
 @pytest.mark.parametrize("convention", ["half-open", "inclusive"])

@@ -37,7 +37,15 @@ def published_rule(maps, masks, shares):
 def test_a_value_on_a_threshold_is_counted_above_it():
     one_map = torch.tensor([[[0.0, 0.25, 0.5, 0.49]]])
     found = pixel_histograms(one_map, torch.tensor([[[1, 0, 1, 0]]]), thresholds=[0.0, 0.25, 0.5])
-    assert found.tolist() == [[[1, 0, 1], [0, 2, 0]]]
+    assert found.tolist() == [[[1, 0, 1, 0], [0, 2, 0, 0]]]
+
+
+def test_scores_of_exactly_one_have_a_bin_of_their_own():
+    one_map, mask = torch.tensor([[[1.0, 0.995, 0.2]]]), torch.tensor([[[1, 0, 0]]])
+    total = pixel_histograms(one_map, mask, thresholds=SHARES).sum(0)
+    assert (
+        pixel_average_precision(total) == 1
+    )  # as scikit-learn says; one bin for both would give 0.5
 
 
 def test_pixel_ap_equals_the_published_histograms():

@@ -50,8 +50,8 @@ def metrics_by_hand(
         seen = masked_confidence(classifier, batch.images, maps, classes=chosen)
         removal = Removal((0.25, 0.5), seed=3, tolerance=1e-4)
         values = {
-            "insertion": area_under_curve(curves.insertion),
-            "deletion": area_under_curve(curves.deletion),
+            "insertion": area_under_curve(curves.insertion, curves.fractions),
+            "deletion": area_under_curve(curves.deletion, curves.fractions),
             "average drop": seen.drop,
             "increase": seen.increase,
             "road": road(classifier, batch.images, maps, classes=chosen, removal=removal).combined,

@@ -101,7 +101,7 @@ def test_the_whole_image_overlaps_by_the_share_of_its_box(
     _, columns = measure(COARSE, classifier, images)
     names = columns["name"].tolist()
     for batch in images.batches(10):
-        for name, boxes in zip(batch.names, batch.boxes, strict=True):
+        for name, boxes in zip(batch.names, batch.whole_boxes, strict=True):
             x0, y0, x1, y1 = boxes[0].tolist()
             share = (x1 - x0) * (y1 - y0) / (24 * 32)
             found = columns["whole-image/overlap"][names.index(name), 0] / 255

@@ -41,13 +41,14 @@ class InsertionDeletionCurves:
     insertion: Float[Tensor, "N S"]
 
 
-def area_under_curve(curves: Float[Tensor, "N S"]) -> PerImage:
-    """Trapezoid area of curves with equal steps, over an axis from 0 to 1.
-
-    ``(sum - first / 2 - last / 2) / (S - 1)``.
+def area_under_curve(
+    curves: Float[Tensor, "N S"], fractions: Float[Tensor, " S"] | None = None
+) -> PerImage:
+    """Trapezoid area of curves over an axis from 0 to 1.
 
     Args:
         curves: ``(N, S)``, at least two points each.
+        fractions: ``(S,)``, where on the axis the points lie; in equal steps where omitted.
 
     Returns:
         ``(N,)``, in the range of the values.
@@ -56,7 +57,8 @@ def area_under_curve(curves: Float[Tensor, "N S"]) -> PerImage:
         ShapeError: A curve of fewer than two points.
 
     References:
-        Petsiuk et al. (2018), RISE, arXiv:1806.07421; the formula is that of the authors' code.
+        Petsiuk et al. (2018), RISE, arXiv:1806.07421. *Differs:* with ``fractions`` a short last step counts by its
+        width; the authors' code takes all steps for equal.
 
     Examples:
         >>> area_under_curve(torch.tensor([[1.0, 0.5, 0.0], [1.0, 1.0, 1.0]])).tolist()
@@ -64,7 +66,8 @@ def area_under_curve(curves: Float[Tensor, "N S"]) -> PerImage:
     """
     if curves.shape[1] < 2:
         raise ShapeError(f"an area needs two points at least, not {curves.shape[1]}")
-    return (curves.sum(1) - (curves[:, 0] + curves[:, -1]) / 2) / (curves.shape[1] - 1)
+    places = torch.linspace(0, 1, curves.shape[1]) if fractions is None else fractions
+    return torch.trapezoid(curves, places.to(curves), dim=1)
 
 
 def insertion_deletion(
@@ -98,8 +101,8 @@ def insertion_deletion(
     References:
         Petsiuk et al. (2018), RISE: Randomized Input Sampling for Explanation, sec. 4.3,
         arXiv:1806.07421. *Differs:* deleted pixels become 0 of [0, 1], not 0 after the model's
-        normalisation; the last step may hold fewer pixels and still counts as a whole one (as in
-        the authors' code); blur with repeated instead of dark borders.
+        normalisation; the last step may hold fewer pixels, and ``fractions`` says so; blur with repeated instead of
+        dark borders.
 
     Examples:
         >>> image = torch.tensor([[[[1.0, 0.0]]]])
@@ -107,7 +110,7 @@ def insertion_deletion(
         >>> options = {"sweep": Sweep(step_pixels=1), "scoring": Scoring("probabilities")}
         >>> for one_map in (torch.tensor([[[1.0, 0.0]]]), torch.tensor([[[0.0, 1.0]]])):
         ...     found = insertion_deletion(score, image, one_map, **options)
-        ...     area_under_curve(found.deletion).tolist()
+        ...     area_under_curve(found.deletion, found.fractions).tolist()
         [0.25]
         [0.75]
     """

@@ -62,7 +62,7 @@ def iou(
         tensor([[0.2963]])
     """
     extra = _extra(convention)
-    one, other = _checked(boxes, extra), _checked(others, extra)
+    one, other = _checked(boxes), _checked(others)
     low = torch.maximum(one[:, None, :2], other[None, :, :2])
     high = torch.minimum(one[:, None, 2:], other[None, :, 2:])
     shared = (high - low + extra).clamp_min(0).prod(-1)
@@ -110,10 +110,10 @@ def _extra(convention: str) -> int:
     return int(convention == "inclusive")
 
 
-def _checked(boxes: Tensor, extra: int) -> Tensor:
+def _checked(boxes: Tensor) -> Tensor:
     """Boxes as float64, if they are boxes."""
     numbers = boxes.double()
-    bad = ~(numbers.isfinite().all(1) & (numbers[:, 2:] >= numbers[:, :2] - extra).all(1))
+    bad = ~(numbers.isfinite().all(1) & (numbers[:, 2:] >= numbers[:, :2]).all(1))
     if bad.any():
         where = bad.nonzero()[0].item()
         raise ShapeError(f"box {where} is not xyxy in order: {boxes[int(where)].tolist()}")
@@ -422,7 +422,7 @@ def frozen_accuracy(
     oracle = max_box_acc(test, chosen.overlap)
     per_image = hits(test, chosen.overlap)[:, chosen.position]
     return FrozenAccuracy(
-        per_image.float().mean().item(),
+        per_image.double().mean().item(),
         oracle.accuracy,
         float(thresholds[oracle.position]),
         per_image,
@@ -494,11 +494,11 @@ def max_box_acc(best: Float[Tensor, "N T"], overlap: float = 0.5) -> BoxAccuracy
         >>> import torch
         >>> best = torch.tensor([[0.6, 0.2], [0.1, 0.7], [0.4, 0.9]])
         >>> max_box_acc(best).accuracy, max_box_acc(best).position
-        (0.6666666865348816, 1)
+        (0.6666666666666666, 1)
     """
     if best.numel() == 0:
         raise ShapeError(f"no images or no thresholds to judge: table of shape {tuple(best.shape)}")
-    shares = hits(best, overlap).float().mean(0)
+    shares = hits(best, overlap).double().mean(0)
     position = int(shares.argmax())
     return BoxAccuracy(shares[position].item(), position, overlap)
 

@@ -19,26 +19,27 @@ def pixel_histograms(
     masks: Shaped[Tensor, "N H W"],
     *,
     thresholds: Shares,
-) -> Int[Tensor, "N 2 T"]:
+) -> Int[Tensor, "N 2 bins"]:
     """How many pixels of object and background lie between each threshold and the next.
 
     Args:
         maps: Normalised to [0, 1], at the masks' size.
         masks: 1 on the object, 0 on the background, 255 where a pixel is not to be judged.
-        thresholds: Rising, from 0; the last bin reaches up to 1, included.
+        thresholds: Rising, from 0 and below 1.
 
     Returns:
-        Counts, (N, 2, T): object first, then background. Their sum over images is all that
-        ``pixel_average_precision`` needs; single rows serve intervals.
+        Counts, (N, 2, T + 1): object first, then background; the last bin holds the scores of exactly 1, as in the
+        published code. Their sum over images is all that ``pixel_average_precision`` needs; single rows serve
+        intervals.
 
     Raises:
         MapError: A map is not finite or not in [0, 1].
-        ShapeError: Sizes differ, the thresholds do not rise from 0, or a mask holds another value.
+        ShapeError: Sizes differ, the thresholds do not rise from 0 to below 1, or a mask holds another value.
 
     Examples:
         >>> one_map, mask = torch.tensor([[[0.9, 0.2]]]), torch.tensor([[[1, 0]]])
         >>> pixel_histograms(one_map, mask, thresholds=[0.0, 0.5]).tolist()
-        [[[0, 1], [1, 0]]]
+        [[[0, 1, 0], [1, 0, 0]]]
     """
     scores = torch.as_tensor(maps).double()
     edges = _edges(thresholds)
@@ -51,7 +52,7 @@ def pixel_histograms(
     return found.reshape(-1, 2, count)
 
 
-def pixel_average_precision(histograms: Int[Tensor, "2 T"]) -> float:
+def pixel_average_precision(histograms: Int[Tensor, "2 bins"]) -> float:
     """Area under precision over recall, precision taken at the right end of each step.
 
     Args:
@@ -83,9 +84,10 @@ def pixel_average_precision(histograms: Int[Tensor, "2 T"]) -> float:
 def _edges(thresholds: Shares) -> Tensor:
     """Left ends of the bins."""
     edges = torch.as_tensor(np.asarray(thresholds, dtype=np.float64))
-    if edges.ndim != 1 or len(edges) == 0 or edges[0] != 0 or not (edges.diff() > 0).all():
-        raise ShapeError("thresholds must rise and begin at 0")
-    return edges
+    rising = edges.ndim == 1 and len(edges) > 0 and bool((edges.diff() > 0).all())
+    if not rising or edges[0] != 0 or edges[-1] >= 1:
+        raise ShapeError("thresholds must begin at 0, rise and stay below 1")
+    return torch.cat([edges, edges.new_ones(1)])
 
 
 def _check(scores: Tensor, masks: Tensor) -> None:

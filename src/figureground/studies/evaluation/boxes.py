@@ -124,6 +124,7 @@ class BoxEvaluation(MapEvaluation):
         boxes: Sequence[Tensor],
         size: tuple[int, int],
         *,
+        whole: Sequence[Tensor] | None = None,
         ready: bool = False,
         points: bool = True,
     ) -> dict[str, np.ndarray]:
@@ -133,6 +134,7 @@ class BoxEvaluation(MapEvaluation):
             maps: ``(N, h, w)``.
             boxes: For each image at least one, xyxy pixels of the view, half-open.
             size: Height and width of the view.
+            whole: The same boxes in whole pixels, for the rule of the published code; ``boxes`` where None.
             ready: The maps lie in [0, 1] already.
             points: Whether the maps have a peak at all; where not, ``pointing`` and ``energy`` are NaN.
 
@@ -150,7 +152,8 @@ class BoxEvaluation(MapEvaluation):
         energy = np.full(count, np.nan, np.float32)
         if good:
             seen, true = shown[good], [boxes[at] for at in good]
-            found = box_table(seen, true, shares=self.shares, rule=self.box_rule)
+            cut = true if whole is None or self.box_rule != "clova" else [whole[at] for at in good]
+            found = box_table(seen, cut, shares=self.shares, rule=self.box_rule)
             tables[:, good] = found.single, found.multi
             if points:
                 pointing[good] = pointing_game(seen, true, tolerance=self.tolerance)
@@ -296,7 +299,8 @@ def _drawn(
     """One image with one map and its boxes, and their overlap."""
     size = (int(batch.images.shape[2]), int(batch.images.shape[3]))
     ready, _ = evaluation.post(raw, size)
-    single, true = BOX_RULES[evaluation.box_rule][0], batch.boxes[0].cpu()
+    rule = evaluation.box_rule
+    single, true = BOX_RULES[rule][0], (batch.whole_boxes if rule == "clova" else batch.boxes)[0]
     cut = boxes_from_map(ready[0], [threshold], area=single.area, convention=single.convention)
     box = cut.boxes[:1] + torch.tensor([0.0, 0, 1, 1])  # what the rules write is inclusive
     image = overlay(batch.images.cpu(), raw, relu=not evaluation.signed)[0]

@@ -2,6 +2,7 @@
 
 __all__ = ["Faithfulness"]
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -106,9 +107,12 @@ class Faithfulness(MapEvaluation):
     def charts(self, found: Found) -> Iterator[Chart]:
         """Insertion, deletion and both orders of ROAD."""
         columns, network = found.columns, found.network
+        pixels = math.prod(found.images.view_size)
+        step = -(-pixels // self.steps)
         for key, (title, caption) in _CHARTS.items():
-            steps = columns[f"{network.rows[0]}/{key}"].shape[1]
-            x = self.fractions if key.startswith("road") else np.linspace(0, 1, steps).tolist()
+            points = columns[f"{network.rows[0]}/{key}"].shape[1]
+            changed = (min(at * step, pixels) / pixels for at in range(points))
+            x = self.fractions if key.startswith("road") else tuple(changed)
             series = mean_curves(columns.__getitem__, network.rows, key, x=x)
             yield Chart(title, "fraction of the pixels", "probability", series, caption)
 
@@ -156,8 +160,8 @@ class Faithfulness(MapEvaluation):
             seen.drop,
         )
         found = {
-            "insertion": area_under_curve(curves.insertion),
-            "deletion": area_under_curve(curves.deletion),
+            "insertion": area_under_curve(curves.insertion, curves.fractions),
+            "deletion": area_under_curve(curves.deletion, curves.fractions),
             "average drop": seen.drop,
             "increase": seen.increase,
             "coherency": parts.coherency,

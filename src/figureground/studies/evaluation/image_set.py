@@ -19,6 +19,7 @@ from figureground.base.shapes import Boxes, Images, Labels
 from figureground.data import decode_mask
 from figureground.data.ahead import ahead
 from figureground.data.splits import random_subset
+from figureground.metrics.localisation.box_accuracy import scale_boxes
 from figureground.models import Classifier, Preprocessing, View
 from figureground.studies.evaluation.items import DataOptions, Item, Source, read_source
 from figureground.studies.evaluation.tables import ImageProblem
@@ -143,6 +144,8 @@ class EvaluationBatch:
         images: ``(N, C, H, W)`` in [0, 1].
         labels: Class indices of the model; -1 where unknown.
         boxes: For each image its boxes, xyxy pixels of the view, half-open; none where nothing is marked.
+        whole_boxes: The same in whole pixels as the published localisation code cuts them: the inclusive corners are
+            scaled and truncated; half-open again.
         masks: 1 on the object, 0 elsewhere, 255 where not to be judged, ``(N, H, W)``; None where the set has none.
         views: How each view lies in its image.
         problems: What went wrong while these images were read.
@@ -154,6 +157,7 @@ class EvaluationBatch:
     images: Images
     labels: Labels
     boxes: tuple[Float[Tensor, "_ 4"], ...]
+    whole_boxes: tuple[Float[Tensor, "_ 4"], ...]
     masks: UInt8[Tensor, "N H W"] | None
     views: tuple[View, ...]
     problems: tuple[ImageProblem, ...] = ()
@@ -178,6 +182,7 @@ class EvaluationBatch:
             self.images[at.to(self.images.device)],
             self.labels[at.to(self.labels.device)],
             tuple(self.boxes[i] for i in keep),
+            tuple(self.whole_boxes[i] for i in keep),
             None if self.masks is None else self.masks[at],
             tuple(self.views[i] for i in keep),
             number=self.number,
@@ -274,9 +279,11 @@ class EvaluationSet:
             mask = None if item.mask is None else _mask_view(item.mask, self._preprocessing)
         except ImageError as error:
             return ImageProblem("unreadable-file", item.name, f"left out: {error.reason}")
-        mapped = view.boxes_from_original(torch.from_numpy(item.boxes).float())
-        kept = mapped[(mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])]
-        return _Loaded(row, pixels, view, kept, len(mapped) - len(kept), mask)
+        original = torch.from_numpy(item.boxes).float()
+        mapped = view.boxes_from_original(original)
+        seen = (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
+        whole = _whole_boxes(original[seen], view)
+        return _Loaded(row, pixels, view, mapped[seen], whole, int((~seen).sum()), mask)
 
     def _batch(self, part: Sequence["_Loaded | ImageProblem"]) -> EvaluationBatch:
         """What was loaded, stacked."""
@@ -293,6 +300,7 @@ class EvaluationSet:
             pixels.float().div_(255),
             self.labels[rows],
             tuple(one.boxes for one in good),
+            tuple(one.whole for one in good),
             self._masks(good) if self.has_masks else None,
             tuple(one.view for one in good),
             tuple(problems),
@@ -320,6 +328,7 @@ class _Loaded:
     pixels: Tensor
     view: View
     boxes: Boxes
+    whole: Boxes
     lost: int
     mask: Tensor | None
 
@@ -374,6 +383,16 @@ def open_images(
         workers=chosen.workers,
         notes=[*notes, *([reader.note] if reader.note else [])],
     )
+
+
+def _whole_boxes(boxes: Boxes, view: View) -> Boxes:
+    """Boxes of the original in whole pixels of the view, by the arithmetic of the published code."""
+    (width, height), last = view.original_size, torch.tensor([0.0, 0, 1, 1])
+    resized = (round(view.scale_x * width), round(view.scale_y * height))
+    offset = torch.tensor([view.offset_x, view.offset_y] * 2)
+    inclusive = scale_boxes(boxes - last, (width, height), resized, whole=True) - offset
+    limit = torch.tensor([*view.view_size] * 2) - 1.0
+    return torch.minimum(inclusive.trunc().clamp(min=0), limit) + last
 
 
 def _stretched(size: int) -> Preprocessing:

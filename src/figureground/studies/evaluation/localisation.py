@@ -111,7 +111,14 @@ class Localisation(BoxEvaluation):
             return columns | self._nothing(rows, count, masks=batch.masks is not None), problems
         for row in rows:
             ready, points = row in found.ready, row != _POINTLESS
-            measured = self.places(found.maps[row], here.boxes, size, ready=ready, points=points)
+            measured = self.places(
+                found.maps[row],
+                here.boxes,
+                size,
+                whole=here.whole_boxes,
+                ready=ready,
+                points=points,
+            )
             if here.masks is not None:
                 shown, _ = self.post(found.maps[row].cpu(), size, ready=ready)
                 measured["pixels"] = _pixel_counts(shown, here.masks)
@@ -328,7 +335,7 @@ def _true_ranks(logits: Logits | None, labels: Labels) -> Int[np.ndarray, " N"]:
 
 
 def _pixel_counts(maps: Tensor, masks: Tensor) -> np.ndarray:
-    """Counts of object and background pixels by score, (N, 2, 100)."""
+    """Counts of object and background pixels by score, (N, 2, 101)."""
     counts = pixel_histograms(maps, masks, thresholds=default_thresholds(_PIXEL_STEP))
     return counts.numpy().astype(np.int32)
 

@@ -124,7 +124,8 @@ class Robustness(BoxEvaluation):
         keep = [at for at, boxes in enumerate(batch.boxes) if len(boxes)]
         columns = {}
         for row, maps in found.maps.items():
-            places = self.places(maps[keep], [batch.boxes[at].cpu() for at in keep], size)
+            boxes, cut = ([some[at] for at in keep] for some in (batch.boxes, batch.whole_boxes))
+            places = self.places(maps[keep], boxes, size, whole=cut)
             for key in ("hits", "pointing", "energy"):
                 values = places[key]
                 empty = np.nan if values.dtype == np.float32 else 0
