@@ -6,6 +6,7 @@ from PIL import Image
 
 from figureground.base.errors import DataError
 from figureground.data import read_annotations
+from figureground.data.annotations.entries import MaskFiles
 
 
 def write(photos, name, size, *spots):
@@ -35,7 +36,7 @@ def test_box_holds_all_marked_pixels_and_the_folder_is_the_label(photos):
         [[1, 1, 3, 2]],
         [[0, 7, 1, 8]],
     ]
-    assert made[0].mask == folder / "dog.png"
+    assert made[0].mask == MaskFiles((folder / "dog.png",))
 
 
 def test_mask_is_not_taken_for_its_own_picture(photos):

@@ -1,6 +1,10 @@
 """Metadata folders: four text files by image id, boxes with the last pixel inside."""
 
+import numpy as np
+from PIL import Image
+
 from figureground.data import read_annotations
+from figureground.data.annotations.entries import MaskFiles
 
 
 def read(photos, **files):
@@ -49,3 +53,27 @@ def test_unusable_lines_and_stray_ids_are_reported(photos):
         ("class_labels.txt", "bad-row"),  # a second label
         ("image_ids.txt 'n1/2.JPEG'", "unknown-label"),
     ]
+
+
+def test_masks_of_instances_are_joined_and_what_is_ignored_is_none_of_them(photos):
+    for name, spots in {"a": [(1, 2)], "b": [(3, 4)], "i": [(3, 4), (0, 0)]}.items():
+        mask = np.zeros((15, 20), np.uint8)
+        for x, y in spots:
+            mask[y, x] = 255
+        Image.fromarray(mask).save(photos / f"dog_{name}.png")
+    made = read(
+        photos,
+        image_ids="dog.jpg\nn1/10.JPEG\nn1/2.JPEG\n",
+        class_labels="dog.jpg,3\nn1/10.JPEG,0\nn1/2.JPEG,1\n",
+        localization="dog.jpg,dog_a.png,dog_i.png\ndog.jpg,dog_b.png,\nn1/10.JPEG,gone.png,\n",
+    )
+    one, other = made
+    assert one.mask == MaskFiles((photos / "dog_a.png", photos / "dog_b.png"), photos / "dog_i.png")
+    mask = one.mask.decode()
+    assert mask[2, 1] == mask[4, 3] == 1
+    assert mask[0, 0] == 255
+    assert mask.sum() == 2 + 255
+    assert one.boxes.tolist() == [[2, 4, 8, 10]]  # the mask is half as large as the image, 40 x 30
+    assert other.mask is None
+    assert [problem.kind for problem in made.problems] == ["unreadable-file", "no-boxes"]
+    assert "gone.png" in made.problems[0].where

@@ -85,34 +85,46 @@ def test_box_accuracy_is_the_published_codes(blobs: Path, tmp_path: Path):
     assert differs > 20  # truncated boxes are others
 
 
-def test_pixel_precision_is_scikit_learns_where_all_scores_are_thresholds(tmp_path: Path):
+def write_open_images(folder: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Four images with maps, two masks of instances and an ignored region each; scores, and 1, 0 or -1 (ignored)."""
     random = np.random.default_rng(0)
-    for folder in ("photos", "masks", "maps"):
-        (tmp_path / folder).mkdir()
-    scores, marked = [], []
+    for name in ("photos", "maps", "metadata"):
+        (folder / name).mkdir()
+    scores, judged, lines = [], [], []
     for number in range(4):
         levels = random.integers(0, 101, (SIDE, SIDE))
         levels.flat[:2] = 0, 100
-        mask = (random.random((SIDE, SIDE)) < levels / 150).astype(np.uint8)
-        Image.fromarray(random.integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8)).save(
-            tmp_path / "photos" / f"{number}.png"
-        )
-        Image.fromarray(mask * 255).save(tmp_path / "masks" / f"{number}.png")
+        drawn = random.random((3, SIDE, SIDE))
+        marked = {"one": drawn[0] < levels / 250, "two": drawn[1] < 0.1, "ignored": drawn[2] < 0.2}
+        for name, some in marked.items():
+            grey = Image.fromarray(some.astype(np.uint8) * 255)
+            grey.save(folder / "photos" / f"{number}_{name}.png")
+        pixels = random.integers(0, 255, (SIDE, SIDE, 3)).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / "photos" / f"{number}.png")
         inside = (levels > 0) & (levels < 100)  # a score of exactly 1 has a bin of its own
-        np.save(
-            tmp_path / "maps" / f"{number}.npy", (levels + 0.5 * inside).astype(np.float32) / 100
-        )
+        one_map = (levels + 0.5 * inside).astype(np.float32) / 100
+        np.save(folder / "maps" / f"{number}.npy", one_map)
         scores.append(levels)
-        marked.append(mask)
+        either = marked["one"] | marked["two"]
+        judged.append(np.where(either, 1, np.where(marked["ignored"], -1, 0)))
+        lines += [f"{number}.png,{number}_one.png,{number}_ignored.png"]
+        lines += [f"{number}.png,{number}_two.png,"]
+    (folder / "metadata" / "image_ids.txt").write_text("\n".join(f"{n}.png" for n in range(4)))
+    (folder / "metadata" / "localization.txt").write_text("\n".join(lines))
+    return scores, judged
+
+
+def test_pixel_precision_is_scikit_learns_on_masks_with_ignored_pixels(tmp_path: Path):
+    scores, judged = write_open_images(tmp_path)
     options = Localisation(maps=(tmp_path / "maps",), cases=0, validation_share=0.25)
     data = DataOptions(view_size=SIDE, images=tmp_path / "photos")
-    record = evaluate(options, None, tmp_path / "masks", out=tmp_path / "out", data_options=data)
+    out = tmp_path / "out"
+    record = evaluate(options, None, tmp_path / "metadata", out=out, data_options=data)
     (told,) = [one for one in record.tables if "PxAP" in one["columns"]]
     row = dict(zip(told["columns"], told["rows"][0], strict=True))
-    with np.load(tmp_path / "out" / "per_image.npz") as columns:
+    with np.load(out / "per_image.npz") as columns:
         test = options.splits(dict(columns)).test.tolist()
     assert len(test) == 3
-    expected = 100 * average_precision_score(
-        np.ravel([marked[at] for at in test]), np.ravel([scores[at] for at in test])
-    )
+    truth, found = (np.ravel([some[at] for at in test]) for some in (judged, scores))
+    expected = 100 * average_precision_score(truth[truth >= 0], found[truth >= 0])
     assert row["PxAP"] == pytest.approx(expected, abs=0.006)

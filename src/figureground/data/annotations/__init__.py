@@ -5,11 +5,17 @@ __all__ = [
     "AnnotatedImage",
     "AnnotatedImages",
     "AnnotationFormat",
+    "MaskFiles",
     "Problem",
     "read_annotations",
 ]
 
-from figureground.data.annotations.entries import AnnotatedImage, AnnotatedImages, Problem
+from figureground.data.annotations.entries import (
+    AnnotatedImage,
+    AnnotatedImages,
+    MaskFiles,
+    Problem,
+)
 from figureground.data.annotations.reading import (
     ANNOTATION_FORMATS,
     AnnotationFormat,

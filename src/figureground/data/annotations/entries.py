@@ -1,6 +1,6 @@
 """What annotated images look like once read, and what was wrong with them."""
 
-__all__ = ["AnnotatedImage", "AnnotatedImages", "Problem", "ProblemKind", "RawEntry"]
+__all__ = ["AnnotatedImage", "AnnotatedImages", "MaskFiles", "Problem", "ProblemKind", "RawEntry"]
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+
+from figureground.base.errors import ImageError
+from figureground.data.decoding import decode_mask
 
 ProblemKind: TypeAlias = Literal[
     "bad-box",
@@ -46,6 +49,41 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class MaskFiles:
+    """Which files mark a class in an image.
+
+    Args:
+        marked: Files whose pixels that are not black mark the class; together where there are several.
+        ignored: File whose pixels that are not black, and not marked, are not to be judged.
+    """
+
+    marked: tuple[Path, ...]
+    ignored: Path | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All of them."""
+        return self.marked if self.ignored is None else (*self.marked, self.ignored)
+
+    def decode(self) -> UInt8[np.ndarray, "H W"]:
+        """The mask.
+
+        Returns:
+            1 where marked, 255 where not to be judged, else 0.
+
+        Raises:
+            ImageError: A file cannot be decoded, or two are not of one size.
+        """
+        found = decode_mask(self.marked[0])
+        for file in self.marked[1:]:
+            found = found | _of_size(decode_mask(file), found.shape, file)
+        if self.ignored is None:
+            return found.astype(np.uint8)
+        ignored = _of_size(decode_mask(self.ignored), found.shape, self.ignored)
+        return np.where(found, 1, np.where(ignored, 255, 0)).astype(np.uint8)
+
+
+@dataclass(frozen=True)
 class AnnotatedImage:
     """One class in one image; an image that shows two classes has two entries.
 
@@ -55,13 +93,13 @@ class AnnotatedImage:
             annotation names no class.
         boxes: Where the class is: xyxy in pixels of the upright image, half-open, inside it;
             no row where nothing is marked.
-        mask: File whose pixels that are not black mark the class.
+        mask: Where the class is, pixel by pixel; None where only boxes tell.
     """
 
     path: Path
     label: int | str | None
     boxes: Float[np.ndarray, "B 4"]
-    mask: Path | None = None
+    mask: MaskFiles | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +143,7 @@ class RawEntry:
         label: As it was written.
         boxes: Four numbers each, xyxy, half-open, unchecked.
         size: Width and height that the annotation claims, or None.
-        mask: Mask file, or None.
+        mask: Mask files, or None.
     """
 
     where: str
@@ -113,4 +151,13 @@ class RawEntry:
     label: int | str | None
     boxes: tuple[tuple[float, ...], ...] = ()
     size: tuple[int, int] | None = None
-    mask: Path | None = None
+    mask: MaskFiles | None = None
+
+
+def _of_size(mask: np.ndarray, shape: tuple[int, ...], file: Path) -> np.ndarray:
+    """The mask, unless it is of another size than the first one."""
+    if mask.shape != shape:
+        raise ImageError(
+            file, f"the mask is {mask.shape[1]}x{mask.shape[0]}, the others {shape[1]}x{shape[0]}"
+        )
+    return mask

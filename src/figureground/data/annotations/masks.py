@@ -1,15 +1,14 @@
 """Boxes from a folder of mask images."""
 
-__all__ = ["looks_like_masks", "read_masks"]
+__all__ = ["box_around", "looks_like_masks", "read_masks"]
 
 from pathlib import Path
 
 import numpy as np
 
 from figureground.base.errors import ImageError
-from figureground.data.annotations.entries import Problem, RawEntry
+from figureground.data.annotations.entries import MaskFiles, Problem, RawEntry
 from figureground.data.annotations.image_finder import ImageFinder
-from figureground.data.decoding import decode_mask
 from figureground.data.finding import natural_key
 
 
@@ -48,20 +47,28 @@ def read_masks(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[
     for file in sorted(source.rglob("*.[pP][nN][gG]"), key=natural_key):
         place = file.relative_to(source)
         label = place.parent.name or None
+        files = MaskFiles((file,))
         try:
-            mask = decode_mask(file)
+            mask = files.decode()
         except ImageError as error:
             problems.append(Problem("unreadable-file", str(file), f"left out: {error.reason}"))
             continue
         path = images.find(str(place.with_suffix("")))
         size = (mask.shape[1], mask.shape[0])
-        entries.append(RawEntry(str(file), path, label, _boxes(mask), size, file))
+        entries.append(RawEntry(str(file), path, label, box_around(mask), size, files))
     return entries, problems
 
 
-def _boxes(mask: np.ndarray) -> tuple[tuple[float, ...], ...]:
-    """The half-open box around everything marked; none where nothing is."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+def box_around(mask: np.ndarray) -> tuple[tuple[float, ...], ...]:
+    """The box around everything marked.
+
+    Args:
+        mask: ``(H, W)``; 1 where marked.
+
+    Returns:
+        One box, xyxy, half-open; none where nothing is marked.
+    """
+    rows, columns = (np.flatnonzero((mask == 1).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return ()
     return ((float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)),)

@@ -1,14 +1,16 @@
-"""Boxes from a metadata folder of weakly supervised localisation (``wsolevaluation``)."""
+"""Boxes or masks from a metadata folder of weakly supervised localisation (``wsolevaluation``)."""
 
 __all__ = ["looks_like_wsol", "read_wsol"]
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from figureground.base.errors import DataError
-from figureground.data.annotations.entries import Problem, RawEntry
+from figureground.base.errors import DataError, ImageError
+from figureground.data.annotations.entries import MaskFiles, Problem, RawEntry
 from figureground.data.annotations.image_finder import ImageFinder
+from figureground.data.annotations.masks import box_around
+from figureground.data.decoding import image_size
 
 _Value = TypeVar("_Value")
 
@@ -29,7 +31,9 @@ def read_wsol(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[P
     """The entries of a metadata folder, in the order of ``image_ids.txt``.
 
     ``class_labels.txt`` holds ``id,label``; ``localization.txt`` ``id,x0,y0,x1,y1`` with the last
-    pixel inside; ``image_sizes.txt`` ``id,width,height``. Only the ids are required.
+    pixel inside, or, for OpenImages, ``id,mask,ignored`` with files that mark an instance and what is not to be
+    judged (empty but in one line of an image); ``image_sizes.txt`` ``id,width,height``. Only the ids are required.
+    Instances of an image make one mask; its box is the one around all of them.
 
     Args:
         source: The folder.
@@ -48,9 +52,9 @@ def read_wsol(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[P
     problems: list[Problem] = []
     ids = _table(source / "image_ids.txt", _nothing, problems)
     labels = _table(source / "class_labels.txt", _label, problems)
-    boxes = _table(source / "localization.txt", _box, problems)
+    places = _table(source / "localization.txt", _place, problems)
     sizes = _table(source / "image_sizes.txt", _size, problems)
-    for name, table in (("class_labels", labels), ("localization", boxes), ("image_sizes", sizes)):
+    for name, table in (("class_labels", labels), ("localization", places), ("image_sizes", sizes)):
         stray = [key for key in table if key not in ids]
         problems += [
             Problem("bad-row", f"{name}.txt", f"'{key}' left out: not in image_ids.txt")
@@ -58,17 +62,37 @@ def read_wsol(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[P
         ]
     label_of = _first(labels, "class_labels", problems)
     size_of = _first(sizes, "image_sizes", problems)
-    entries = [
-        RawEntry(
-            f"image_ids.txt '{name}'",
-            finder.find(name),
-            label_of.get(name),
-            tuple(boxes.get(name, ())),
-            size_of.get(name),
+    entries: list[RawEntry] = []
+    for name in ids:
+        path, found = finder.find(name), places.get(name, [])
+        boxes: tuple[tuple[float, ...], ...] = tuple(
+            one for one in found if isinstance(one[0], float)
         )
-        for name in ids
-    ]
+        files = [one for one in found if isinstance(one[0], str)]
+        masks = None
+        if files and path.exists():
+            try:
+                masks, boxes = _masks(files, path, finder)
+            except ImageError as error:
+                problems.append(Problem("unreadable-file", error.path, f"left out: {error.reason}"))
+                continue
+        where = f"image_ids.txt '{name}'"
+        entries.append(RawEntry(where, path, label_of.get(name), boxes, size_of.get(name), masks))
     return entries, problems
+
+
+def _masks(
+    lines: Sequence[tuple[str, ...]], image: Path, finder: ImageFinder
+) -> tuple[MaskFiles, tuple[tuple[float, ...], ...]]:
+    """The mask files of an image, and the box around what they mark, in pixels of the image."""
+    ignored = [finder.find(one) for _, one in lines if one]
+    files = MaskFiles(tuple(finder.find(one) for one, _ in lines), ignored[0] if ignored else None)
+    mask = files.decode()
+    width, height = image_size(image)
+    scale = (width / mask.shape[1], height / mask.shape[0]) * 2
+    return files, tuple(
+        tuple(one * by for one, by in zip(box, scale, strict=True)) for box in box_around(mask)
+    )
 
 
 def _table(
@@ -113,8 +137,10 @@ def _label(fields: list[str]) -> int:
     return int(label)
 
 
-def _box(fields: list[str]) -> tuple[float, ...]:
-    """Four corners, made half-open."""
+def _place(fields: list[str]) -> tuple[float, ...] | tuple[str, ...]:
+    """Four corners, made half-open; or the file of a mask and that of what is ignored, which may be empty."""
+    if len(fields) == 2 and fields[0]:
+        return tuple(fields)
     x0, y0, x1, y1 = map(float, fields)
     return x0, y0, x1 + 1, y1 + 1
 

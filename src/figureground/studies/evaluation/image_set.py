@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from PIL import Image
@@ -16,8 +15,8 @@ from torch import Tensor
 from figureground.base.errors import DataError, ImageError, OptionError
 from figureground.base.identity import digest
 from figureground.base.shapes import Boxes, Images, Labels
-from figureground.data import decode_mask
 from figureground.data.ahead import ahead
+from figureground.data.annotations.entries import MaskFiles
 from figureground.data.splits import random_subset
 from figureground.metrics.localisation.box_accuracy import scale_boxes
 from figureground.models import Classifier, Preprocessing, View
@@ -400,8 +399,7 @@ def _stretched(size: int) -> Preprocessing:
     return Preprocessing((size, size), "stretch", 1.0, "bilinear", (0.0,) * 3, (1.0,) * 3)
 
 
-def _mask_view(file: Path, preprocessing: Preprocessing) -> Tensor:
-    """The part of a mask that the model sees, 1 or 0."""
-    mask = Image.fromarray(decode_mask(file).astype(np.uint8) * 255)
+def _mask_view(files: MaskFiles, preprocessing: Preprocessing) -> Tensor:
+    """The part of a mask that the model sees: 1, 0, or 255 where nothing is to be judged."""
     plain = replace(preprocessing, interpolation="nearest", mean=(0.0,), std=(1.0,), channels=1)
-    return (plain.view(mask)[0][0] > 0).to(torch.uint8)
+    return plain.view(Image.fromarray(files.decode()))[0][0]

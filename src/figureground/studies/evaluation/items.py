@@ -25,6 +25,7 @@ from figureground.data import (
     sklearn_digits,
     split_digits,
 )
+from figureground.data.annotations.entries import MaskFiles
 from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
 from figureground.data.rare import with_rare
@@ -45,7 +46,7 @@ class Item:
         boxes: xyxy pixels of the image, half-open; no row where nothing is marked.
         load: Decodes the image; raises ``ImageError``.
         identity: Text that changes when the image does.
-        mask: File whose pixels that are not black mark the class.
+        mask: Where the class is, pixel by pixel.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Item:
     boxes: Float[np.ndarray, "B 4"]
     load: Callable[[], Image.Image]
     identity: str
-    mask: Path | None = None
+    mask: MaskFiles | None = None
 
 
 @dataclass(frozen=True)
@@ -296,5 +297,6 @@ def _grey(pixels: np.ndarray) -> Callable[[], Image.Image]:
     return lambda: Image.fromarray(pixels).convert("RGB")
 
 
-def _identity(path: Path, mask: Path | None) -> str:
-    return file_identity(path) if mask is None else f"{file_identity(path)}|{file_identity(mask)}"
+def _identity(path: Path, mask: MaskFiles | None) -> str:
+    files = (path,) if mask is None else (path, *mask.files)
+    return "|".join(map(file_identity, files))
