@@ -141,7 +141,7 @@ def test_class_names_can_be_given(images):
 def test_class_names_that_cannot_be_are_refused(images):
     with pytest.raises(ModelError, match="2 class names for Network, which has 5 logits"):
         Explainer(Network(), class_names=("a", "b"))(images)
-    with pytest.raises(OptionError, match="a list of names, not one string"):
+    with pytest.raises(OptionError, match="'class_names' is a list of str or None, not str 'cat'"):
         Explainer(Network(), class_names="cat")
     with pytest.raises(OptionError, match="this model has no class names; give its number or"):
         Explainer(Network())(images, classes="cat")

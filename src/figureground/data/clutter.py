@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int, Integer, UInt8
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 
 _CHUNK = 1024  # images whose windows are gathered at once; bounds memory
@@ -69,6 +70,7 @@ class Clutter:
 _DEFAULT = ClutterSpec()
 
 
+@checked
 def make_clutter(
     digits: UInt8[np.ndarray, "M h w"],
     labels: Integer[np.ndarray, " L"],
@@ -131,6 +133,7 @@ def make_clutter(
     return Clutter(images, labels[sources].astype(np.int64), boxes, origins, distractors, sources)
 
 
+@checked
 def clutter_only(
     digits: UInt8[np.ndarray, "M h w"],
     *,

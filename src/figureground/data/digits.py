@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Int, UInt8
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 
 _FAINT = 32  # of 255; what bicubic interpolation leaves around the strokes
@@ -57,6 +58,7 @@ def sklearn_digits() -> tuple[UInt8[np.ndarray, "1797 28 28"], Int[np.ndarray, "
     return framed[:, 0].to(torch.uint8).numpy(), np.asarray(labels, np.int64)
 
 
+@checked
 def split_digits(
     labels: Int[np.ndarray, " M"],
     *,

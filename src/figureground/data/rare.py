@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import DataError, OptionError, ShapeError, unknown_option
 from figureground.data.labeled import LabeledImages
 
@@ -17,6 +18,7 @@ UNLABELED_NAMES = frozenset({"unlabeled", "unlabelled"})
 """Classes of these names, in any case, are no classes: nobody has looked at their images."""
 
 
+@checked
 def make_background_labels(
     labels: Int[Tensor, " n"], rare: Sequence[int], labeled: Bool[Tensor, " m"] | None = None
 ) -> Int[Tensor, " n"]:

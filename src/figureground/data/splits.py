@@ -17,10 +17,12 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import DataError, OptionError, ShapeError
 from figureground.base.seeds import generator
 
 
+@checked
 def split(
     labels: Int[Tensor, " N"], fractions: Sequence[float], *, seed: int
 ) -> tuple[Int[Tensor, " _"], ...]:
@@ -57,6 +59,7 @@ def split(
     return tuple(torch.cat(part).sort().values for part in parts)
 
 
+@checked
 def few_shot(
     labels: Int[Tensor, " N"],
     *,
@@ -98,6 +101,7 @@ def few_shot(
     return torch.cat(chosen).sort().values
 
 
+@checked
 def first_fraction(count: int, fraction: float) -> Int[Tensor, " n"]:
     """The first rows as they are stored: the few-shot scheme of published experiments, for comparison with them.
 
@@ -122,6 +126,7 @@ def first_fraction(count: int, fraction: float) -> Int[Tensor, " n"]:
     return torch.arange(max(1, round(fraction * count)))
 
 
+@checked
 def random_subset(count: int, limit: int | None, seed: int) -> Int[Tensor, " n"]:
     """Positions of a random subset, in order.
 
@@ -147,6 +152,7 @@ def random_subset(count: int, limit: int | None, seed: int) -> Int[Tensor, " n"]
     return torch.randperm(count, generator=generator(seed))[:limit].sort().values
 
 
+@checked
 def split_by_group(
     names: Sequence[str], usable: Bool[np.ndarray, " N"], *, fraction: float, seed: int
 ) -> tuple[Int[np.ndarray, " V"], Int[np.ndarray, " S"]]:
@@ -185,6 +191,7 @@ def split_by_group(
     return np.flatnonzero(usable & inside), np.flatnonzero(usable & ~inside)
 
 
+@checked
 def split_groups(
     groups: Sequence[Hashable],
     fractions: Sequence[float] = (0.8, 0.1, 0.1),

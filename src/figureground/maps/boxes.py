@@ -15,11 +15,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import MapError, OptionError, unknown_option
 from figureground.base.shapes import MapStack
 from figureground.maps.threshold_boxes import Shares, ThresholdBoxes, boxes_from_map
 
 
+@checked
 def largest_component_box(
     maps: MapStack,
     *,

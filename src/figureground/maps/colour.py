@@ -8,12 +8,14 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import MapError, unknown_option
 from figureground.base.shapes import MapStack
 
 _LEVELS = 256
 
 
+@checked
 def colour(values: MapStack, name: str = "inferno") -> UInt8[Tensor, "... h w 3"]:
     """Colours of a normalised map.
 

@@ -8,11 +8,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import ShapeError, unknown_option
 from figureground.base.shapes import MapStack
 from figureground.maps.post_processing import normalise, resize
 
 
+@checked
 def fuse_maps(stacks: Sequence[Float[Tensor, "... _ _"]], *, how: str = "mean") -> MapStack:
     """One map from the maps of several layers, at the size of the finest.
 

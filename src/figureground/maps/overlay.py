@@ -6,6 +6,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Boxes, Images, Maps
 from figureground.maps.colour import DIVERGING, colour_table
@@ -15,6 +16,7 @@ _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _PIXELS_AT_ONCE = 2**18
 
 
+@checked
 def overlay(
     images: Images,
     maps: Maps,
@@ -65,6 +67,7 @@ def overlay(
     return torch.cat([_painted(table, im, values, blank=bad) for im, values, bad in parts])
 
 
+@checked
 def draw_boxes(
     image: UInt8[Tensor, "H W 3"], boxes: Boxes, *, colour: str = "#00e5ff", width: int = 2
 ) -> UInt8[Tensor, "H W 3"]:
@@ -105,6 +108,7 @@ def draw_boxes(
     return torch.where(outline.unsqueeze(-1), ink, image)
 
 
+@checked
 def colour_bar(
     height: int, colour_map: str = "inferno", *, width: int = 16
 ) -> UInt8[Tensor, "height width 3"]:

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from figureground.base.checking import checked
 from figureground.base.errors import MapError, OptionError, ShapeError, unknown_option
 from figureground.base.shapes import Maps, MapsPerClass, MapStack
 
@@ -48,6 +49,7 @@ class MapProblem:
     message: str
 
 
+@checked
 def diagnose(maps: MapsPerClass) -> list[MapProblem]:
     """The maps of a batch that are blank or broken; an empty list where all is well.
 
@@ -92,6 +94,7 @@ def diagnose(maps: MapsPerClass) -> list[MapProblem]:
 _NAMED_AT_MOST = 8
 
 
+@checked
 def normalise(
     maps: MapStack, *, how: str = "minmax", relu: bool = False, on_blank: str = "raise"
 ) -> MapStack:
@@ -136,6 +139,7 @@ def normalise(
     return scale(usable.relu() if relu else usable)
 
 
+@checked
 def is_constant(maps: MapStack) -> Bool[Tensor, "..."]:
     """Which maps have the same value everywhere, up to rounding.
 
@@ -211,6 +215,7 @@ NORMALISATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@checked
 def resize(
     maps: MapStack, size: tuple[int, int], *, how: str = "bilinear"
 ) -> Float[Tensor, "... H W"]:

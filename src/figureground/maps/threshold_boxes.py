@@ -20,6 +20,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import MapError, OptionError, unknown_option
 from figureground.maps.component_sweep import Events, Grid, all_boxes, most_area, most_pixels
 from figureground.maps.component_tree import (
@@ -265,6 +266,7 @@ class ThresholdBoxes:
         return self.boxes[self.threshold == position]
 
 
+@checked
 def boxes_from_map(
     one_map: Float[Tensor, "H W"] | Float[np.ndarray, "H W"],
     thresholds: Shares,

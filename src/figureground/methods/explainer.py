@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.outputs import ClassNames
 from figureground.base.shapes import Images
@@ -80,6 +81,7 @@ class Explainer:
         ((2, 2, 6, 4), (2, 1, 6, 4))
     """
 
+    @checked
     def __init__(
         self,
         model: nn.Module,
@@ -96,7 +98,7 @@ class Explainer:
         self.output = output
         self.fuse = fuse
         self.smooth = smooth
-        self.class_names = _checked_names(class_names)
+        self.class_names = None if class_names is None else tuple(class_names)
         self._choices: tuple[LayerChoice, ...] = ()
         if layer is not None:
             asked = [layer] if isinstance(layer, str | nn.Module) else list(layer)
@@ -257,13 +259,6 @@ def _check(images: object) -> None:
     if images.ndim != 4 or not images.is_floating_point() or len(images) == 0:
         shape = f"{tuple(images.shape)} {images.dtype}"
         raise ShapeError(f"images are (N, C, H, W) of floats with N ≥ 1; these are {shape}")
-
-
-def _checked_names(names: Sequence[str] | None) -> tuple[str, ...] | None:
-    """The names as a tuple; one string is not a list of letters."""
-    if isinstance(names, str):
-        raise OptionError(f"class_names is a list of names, not one string ('{names}')")
-    return None if names is None else tuple(names)
 
 
 def _averaged(computed: Computed, count: int) -> Computed:

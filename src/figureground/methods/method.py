@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, unknown_option
 from figureground.base.paper import Paper
 from figureground.base.shapes import (
@@ -136,6 +137,7 @@ def channel_sum(weights: Gradients, activations: Activations) -> MapStack:
     return (weights * activations).sum(-3)
 
 
+@checked
 def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[str, CamMethod]:
     """The methods that were asked for.
 

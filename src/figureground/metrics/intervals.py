@@ -14,9 +14,10 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Shaped
+from jaxtyping import Bool, Real
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import generator
 
@@ -60,8 +61,12 @@ class McNemar:
     p_value: float
 
 
+@checked
 def bootstrap_interval(
-    values: Shaped[Tensor, " N"] | Shaped[np.ndarray, " N"],
+    values: Real[Tensor, " N"]
+    | Real[np.ndarray, " N"]
+    | Bool[Tensor, " N"]
+    | Bool[np.ndarray, " N"],
     *,
     seed: int,
     level: float = 0.95,
@@ -105,9 +110,16 @@ def bootstrap_interval(
     return Interval(known.mean().item(), low, high, level, len(known), missing)
 
 
+@checked
 def paired_difference(
-    first: Shaped[Tensor, " N"] | Shaped[np.ndarray, " N"],
-    second: Shaped[Tensor, " N"] | Shaped[np.ndarray, " N"],
+    first: Real[Tensor, " N"]
+    | Real[np.ndarray, " N"]
+    | Bool[Tensor, " N"]
+    | Bool[np.ndarray, " N"],
+    second: Real[Tensor, " N"]
+    | Real[np.ndarray, " N"]
+    | Bool[Tensor, " N"]
+    | Bool[np.ndarray, " N"],
     *,
     seed: int,
     level: float = 0.95,
@@ -142,8 +154,9 @@ def paired_difference(
     return bootstrap_interval(one - other, seed=seed, level=level, resamples=resamples)
 
 
+@checked
 def seeds_difference(
-    first: Shaped[Tensor, " S"], second: Shaped[Tensor, " S"], *, level: float = 0.95
+    first: Real[Tensor, " S"], second: Real[Tensor, " S"], *, level: float = 0.95
 ) -> Interval:
     """Student's interval of ``mean(first - second)`` over repeated runs of equal seeds.
 
@@ -180,6 +193,7 @@ def seeds_difference(
     return Interval(middle, middle - half, middle + half, level, len(gaps))
 
 
+@checked
 def mcnemar(first: Bool[Tensor, " N"], second: Bool[Tensor, " N"]) -> McNemar:
     """Exact two-sided test whether two methods are right on equally many of the same images.
 

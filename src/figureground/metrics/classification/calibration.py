@@ -4,6 +4,7 @@ __all__ = ["best_temperature"]
 
 import torch
 
+from figureground.base.checking import checked
 from figureground.base.shapes import Labels, Logits
 from figureground.metrics.classification.quality import nll
 
@@ -11,6 +12,7 @@ _LOWEST, _HIGHEST = 1e-2, 1e2
 _HALVINGS = 60
 
 
+@checked
 @torch.no_grad()
 def best_temperature(logits: Logits, labels: Labels) -> float:
     """The temperature at which the negative log-likelihood of held-out images is smallest.

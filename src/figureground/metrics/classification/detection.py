@@ -5,15 +5,16 @@ __all__ = ["OperatingPoints", "aupr", "auroc", "fpr_at_tpr", "operating_points"]
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float, Real
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError, unknown_option
 
 # Own curves rather than torchmetrics': that takes scores outside [0, 1] for logits and applies a sigmoid, which makes
 # ties of energies.
 
-Scores = Num[Tensor, "_"]
+Scores = Real[Tensor, "_"]
 """One number an image; higher is further out."""
 
 _SIDES = ("out", "in")
@@ -64,6 +65,7 @@ def operating_points(
     )
 
 
+@checked
 def auroc(in_scores: Scores, out_scores: Scores) -> Float[Tensor, ""]:
     """Probability that an unknown image scores above a known one; equal scores count half.
 
@@ -87,6 +89,7 @@ def auroc(in_scores: Scores, out_scores: Scores) -> Float[Tensor, ""]:
     return torch.trapezoid(points.hits, points.false_alarms)
 
 
+@checked
 def aupr(in_scores: Scores, out_scores: Scores, *, positive: str = "out") -> Float[Tensor, ""]:
     """Average precision: the mean precision over recall, by steps, without interpolation.
 
@@ -112,6 +115,7 @@ def aupr(in_scores: Scores, out_scores: Scores, *, positive: str = "out") -> Flo
     return (points.hits.diff() * points.precision[1:]).sum()
 
 
+@checked
 def fpr_at_tpr(
     in_scores: Scores, out_scores: Scores, *, tpr: float = 0.95, positive: str = "out"
 ) -> Float[Tensor, ""]:

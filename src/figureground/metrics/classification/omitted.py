@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Labels, Logits
 
@@ -40,6 +41,7 @@ class OmittedReport:
     confusion: Tensor
 
 
+@checked
 def omitted_class_report(logits: Logits, labels: Labels, omitted: Sequence[int]) -> OmittedReport:
     """How well classes are recognised that were left out of training, and what it costs the others.
 

@@ -9,12 +9,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import HeadError, OptionError, ShapeError, unknown_option
 from figureground.base.shapes import Logits
 
 PerImage = Float[Tensor, "N"]
 
 
+@checked
 def ood_score(logits: Logits, num_classes: int, method: str = "s2") -> PerImage:
     """How much each image looks like none of the known classes; higher is further out.
 
@@ -61,6 +63,7 @@ def ood_score(logits: Logits, num_classes: int, method: str = "s2") -> PerImage:
     return score(logits.detach().double(), num_classes)
 
 
+@checked
 def threshold_at_tpr(scores: PerImage, tpr: float = 0.95) -> float:
     """The least score that at least this share of known images do not exceed.
 

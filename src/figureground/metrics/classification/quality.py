@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Labels, Logits
 
@@ -14,6 +15,7 @@ from figureground.base.shapes import Labels, Logits
 # decides what is measured: (N, K) the classifier given that the image is known, (N, K + 1) the one with a background.
 
 
+@checked
 def accuracy(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     """Share of the images whose highest logit is the label's.
 
@@ -35,6 +37,7 @@ def accuracy(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     return (logits.argmax(1) == labels).double().mean()
 
 
+@checked
 def nll(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     """Mean negative logarithm of the label's probability, in nats.
 
@@ -56,6 +59,7 @@ def nll(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     return F.cross_entropy(logits.double(), labels.long())
 
 
+@checked
 def ece(logits: Logits, labels: Labels, *, bins: int = 15) -> Float[Tensor, ""]:
     """Expected calibration error: how far, on average, confidence is from accuracy.
 

@@ -12,9 +12,10 @@ __all__ = [
 ]
 
 import torch
-from jaxtyping import Bool, Float, Int, Num
+from jaxtyping import Bool, Float, Int, Real
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError, unknown_option
 from figureground.base.shapes import Labels, Logits
 from figureground.metrics.classification.detection import aupr
@@ -22,7 +23,10 @@ from figureground.metrics.classification.detection import aupr
 _SCORES = ("logit", "softmax")
 
 
-def average_precision(scores: Num[Tensor, " n"], positive: Bool[Tensor, " n"]) -> Float[Tensor, ""]:
+@checked
+def average_precision(
+    scores: Real[Tensor, " n"], positive: Bool[Tensor, " n"]
+) -> Float[Tensor, ""]:
     """Mean precision over recall, by steps, without interpolation; equal scores count as one step.
 
     Invariant under every increasing function of the scores: what only rescales or shifts a class's logit cannot change
@@ -51,6 +55,7 @@ def average_precision(scores: Num[Tensor, " n"], positive: Bool[Tensor, " n"]) -
     return aupr(scores[~positive], scores[positive])
 
 
+@checked
 def expected_random_ap(positives: int, count: int) -> float:
     """Average precision that a random order has on average.
 
@@ -79,6 +84,7 @@ def expected_random_ap(positives: int, count: int) -> float:
     return ((positives - 1) / (count - 1) * (count - harmonic) + harmonic) / count
 
 
+@checked
 def class_scores(logits: Logits, score: str = "logit") -> Float[Tensor, "N L"]:
     """What each class's ranking is made by.
 
@@ -110,6 +116,7 @@ def class_scores(logits: Logits, score: str = "logit") -> Float[Tensor, "N L"]:
     return odds.scatter(1, best, exact.gather(1, best) - others)
 
 
+@checked
 def mean_average_precision(
     logits: Logits, labels: Labels, *, classes: int, score: str = "logit"
 ) -> Float[Tensor, ""]:
@@ -134,6 +141,7 @@ def mean_average_precision(
     return each.nanmean()
 
 
+@checked
 def macro_f1(predicted: Labels, labels: Int[Tensor, " M"], *, classes: int) -> Float[Tensor, ""]:
     """Mean over the rare classes of the harmonic mean of precision and recall.
 
@@ -147,6 +155,7 @@ def macro_f1(predicted: Labels, labels: Int[Tensor, " M"], *, classes: int) -> F
 
     Raises:
         ShapeError: Lengths differ.
+        OptionError: No class counts.
 
     Examples:
         >>> round(macro_f1(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), classes=1).item(), 4)
@@ -154,6 +163,8 @@ def macro_f1(predicted: Labels, labels: Int[Tensor, " M"], *, classes: int) -> F
     """
     if predicted.shape != labels.shape:
         raise ShapeError(f"{len(predicted)} predictions, {len(labels)} labels")
+    if classes < 1:
+        raise OptionError(f"one class at least must count, not {classes}")
     known = labels >= 0
     predicted, labels = predicted[known], labels[known]
     each = []
@@ -164,8 +175,9 @@ def macro_f1(predicted: Labels, labels: Int[Tensor, " M"], *, classes: int) -> F
     return torch.stack(each).mean()
 
 
+@checked
 def recall_at_k(
-    scores: Num[Tensor, " n"], positive: Bool[Tensor, " n"], *, k: int
+    scores: Real[Tensor, " n"], positive: Bool[Tensor, " n"], *, k: int
 ) -> Float[Tensor, ""]:
     """Share of the sought images that are among the k highest.
 
@@ -186,8 +198,9 @@ def recall_at_k(
     return _found_at(scores, positive, k) / positive.sum()
 
 
+@checked
 def precision_at_k(
-    scores: Num[Tensor, " n"], positive: Bool[Tensor, " n"], *, k: int
+    scores: Real[Tensor, " n"], positive: Bool[Tensor, " n"], *, k: int
 ) -> Float[Tensor, ""]:
     """Share of the k highest that are sought.
 

@@ -5,6 +5,7 @@ __all__ = ["mean_average_precision_interval"]
 import torch
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.seeds import generator
 from figureground.base.shapes import Labels, Logits
 from figureground.metrics.classification.ranking import labeled_scores, mean_average_precision
@@ -13,6 +14,7 @@ from figureground.metrics.intervals import Interval
 _WEIGHTS_AT_ONCE = 1 << 22  # of 8 bytes
 
 
+@checked
 def mean_average_precision_interval(
     logits: Logits,
     labels: Labels,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from figureground.base.checking import checked
 from figureground.base.shapes import Images, Labels, Maps
 from figureground.metrics.faithfulness.drop import masked_confidence
 from figureground.metrics.faithfulness.relevance import is_blank, on_pixels, soft_masks
@@ -34,6 +35,7 @@ class AdccScores:
         return 3 / (1 / parts.clamp_min(0)).sum(0)
 
 
+@checked
 def coherency(explain: Explain, images: Images, maps: Maps, *, classes: Labels) -> PerImage:
     """Whether the explanation of the image seen through its map is the same map again.
 
@@ -58,6 +60,7 @@ def coherency(explain: Explain, images: Images, maps: Maps, *, classes: Labels) 
     return found.masked_fill((is_blank(maps) | is_blank(again)).to(found.device), torch.nan)
 
 
+@checked
 def complexity(maps: Maps) -> PerImage:
     """Mean of the min-max normalised map: how much of the image it takes to explain.
 
@@ -78,6 +81,7 @@ def complexity(maps: Maps) -> PerImage:
     return soft_masks(maps, like).mean((1, 2)).masked_fill(is_blank(maps), torch.nan)
 
 
+@checked
 def adcc(
     score: Score,
     images: Images,

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import ShapeError
 from figureground.base.shapes import Images, Labels, Maps
 from figureground.metrics.faithfulness.relevance import is_blank, pixel_ranks
@@ -41,6 +42,7 @@ class InsertionDeletionCurves:
     insertion: Float[Tensor, "N S"]
 
 
+@checked
 def area_under_curve(
     curves: Float[Tensor, "N S"], fractions: Float[Tensor, " S"] | None = None
 ) -> PerImage:
@@ -70,6 +72,7 @@ def area_under_curve(
     return torch.trapezoid(curves, places.to(curves), dim=1)
 
 
+@checked
 def insertion_deletion(
     score: Score,
     images: Images,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 
+from figureground.base.checking import checked
 from figureground.base.shapes import Images, Labels, Maps
 from figureground.metrics.faithfulness.relevance import is_blank, soft_masks
 from figureground.metrics.faithfulness.scoring import (
@@ -49,6 +50,7 @@ class MaskedConfidence:
         return (self.masked > self.clean).float().masked_fill(self.masked.isnan(), torch.nan)
 
 
+@checked
 def masked_confidence(
     score: Score,
     images: Images,

@@ -9,6 +9,7 @@ from jaxtyping import Bool
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Images
 
@@ -18,6 +19,7 @@ _DAMPING = 0.8
 _COARSEST_SWEEPS = 6
 
 
+@checked
 def linear_imputation(
     images: Images, removed: Bool[Tensor, "N H W"], *, tolerance: float = 1e-6
 ) -> Images:

@@ -6,11 +6,13 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import ShapeError
 from figureground.base.shapes import Images, Maps
 from figureground.maps.post_processing import is_constant, normalise, resize
 
 
+@checked
 def is_blank(maps: Maps) -> Bool[Tensor, " N"]:
     """Which maps tell nothing: constant, or not finite somewhere.
 
@@ -49,6 +51,7 @@ def on_pixels(maps: Maps, images: Images) -> Float[Tensor, "N H W"]:
     return resize(torch.where(finite, usable, torch.zeros_like(usable)), size)
 
 
+@checked
 def soft_masks(maps: Maps, images: Images) -> Float[Tensor, "N H W"]:
     """Maps as masks: at image size, lowest value 0, highest 1.
 
@@ -62,6 +65,7 @@ def soft_masks(maps: Maps, images: Images) -> Float[Tensor, "N H W"]:
     return normalise(on_pixels(maps, images))
 
 
+@checked
 def pixel_ranks(maps: Maps, images: Images) -> Int[Tensor, "N H W"]:
     """How many pixels of the same image are more relevant than each one.
 

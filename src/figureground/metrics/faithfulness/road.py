@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError
 from figureground.base.seeds import generator
 from figureground.base.shapes import Images, Labels, Maps
@@ -82,6 +83,7 @@ class RoadScores:
         return ((self.lerf - self.morf) / 2).mean(1)
 
 
+@checked
 def road(
     score: Score,
     images: Images,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from figureground.base.checking import checked
 from figureground.base.errors import ShapeError
 from figureground.base.shapes import Maps
 from figureground.maps.post_processing import normalise
@@ -16,6 +17,7 @@ from figureground.metrics.faithfulness.scoring import PerImage
 _SSIM_SIDE = 7
 
 
+@checked
 def pearson(first: Maps, second: Maps) -> PerImage:
     """Linear correlation over positions, in [-1, 1]; unchanged by scale and offset of either map.
 
@@ -40,6 +42,7 @@ def pearson(first: Maps, second: Maps) -> PerImage:
     )
 
 
+@checked
 def spearman(first: Maps, second: Maps) -> PerImage:
     """Correlation of the ranks of the positions, in [-1, 1]; equal values share their mean rank.
 
@@ -63,6 +66,7 @@ def spearman(first: Maps, second: Maps) -> PerImage:
     return found.masked_fill(_no_pair(first, second), torch.nan)
 
 
+@checked
 def ssim(first: Maps, second: Maps) -> PerImage:
     """Structural similarity of the two min-max normalised maps, at most 1 (equal).
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import conv2d, pad
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError
 from figureground.base.shapes import Images
 
@@ -42,6 +43,7 @@ class Sweep:
 RISE = Sweep()
 
 
+@checked
 def blurred(images: Images, *, sweep: Sweep = RISE) -> Images:
     """Images under a Gaussian, borders repeated: where insertion starts.
 

@@ -5,10 +5,12 @@ __all__ = ["cmi"]
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.shapes import Labels, Logits
 from figureground.metrics.information.sums import class_sums
 
 
+@checked
 def cmi(
     logits: Logits, labels: Labels, *, temperature: float = 1.0, prior: str = "empirical"
 ) -> Float[Tensor, ""]:

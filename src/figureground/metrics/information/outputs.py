@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.shapes import Labels, Logits
 from figureground.metrics.information.separations import separation_of
 from figureground.metrics.information.sums import ClassSums, class_sums
@@ -51,6 +52,7 @@ class Information:
     counts: Tensor
 
 
+@checked
 def information(
     logits: Logits,
     labels: Labels,
@@ -84,6 +86,7 @@ def information(
     return information_of(sums, prior=prior, kind=kind)
 
 
+@checked
 def information_of(
     sums: ClassSums, *, prior: str = "empirical", kind: str = "pairs"
 ) -> Information:

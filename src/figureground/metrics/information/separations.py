@@ -8,10 +8,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.shapes import Labels, Logits
 from figureground.metrics.information.sums import ClassSums, check_known, class_sums
 
 
+@checked
 def separation(
     logits: Logits, labels: Labels, *, kind: str = "pairs", temperature: float = 1.0
 ) -> Float[Tensor, ""]:
@@ -51,6 +53,7 @@ def separation(
     return separation_of(class_sums(logits, labels, temperature=temperature), kind=kind)
 
 
+@checked
 def ncmi(
     logits: Logits, labels: Labels, *, kind: str = "pairs", temperature: float = 1.0
 ) -> Float[Tensor, ""]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError, unknown_option
 from figureground.base.shapes import Labels, Logits
 
@@ -107,6 +108,7 @@ class ClassSums:
         return tuple(found)
 
 
+@checked
 def class_sums(logits: Logits, labels: Labels, *, temperature: float = 1.0) -> ClassSums:
     """The sums of some images, in double precision; gradients reach the logits.
 

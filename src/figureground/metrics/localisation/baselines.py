@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import torch
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError
 from figureground.base.shapes import Images, Maps
 
 
+@checked
 def centre_box(images: Images, area_fraction: float = 0.5) -> Maps:
     """1 inside a box in the middle that has the image's proportions, 0 outside.
 
@@ -36,6 +38,7 @@ def centre_box(images: Images, area_fraction: float = 0.5) -> Maps:
     return one.to(images.device).expand(number, height, width).clone()
 
 
+@checked
 def whole_image(images: Images) -> Maps:
     """1 everywhere: the box is the image.
 
@@ -52,6 +55,7 @@ def whole_image(images: Images) -> Maps:
     return images.new_ones(len(images), *images.shape[2:], dtype=torch.float32)
 
 
+@checked
 def centre_gaussian(images: Images, sigma_fraction: float = 0.25) -> Maps:
     """A bell in the middle, 1 at its peak.
 
@@ -83,6 +87,7 @@ def centre_gaussian(images: Images, sigma_fraction: float = 0.25) -> Maps:
     return one.to(images.device).expand(number, height, width).clone()
 
 
+@checked
 def brightness(images: Images) -> Maps:
     """The image itself as a map: mean over the channels.
 

@@ -27,17 +27,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Real
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import MapError, OptionError, ShapeError, unknown_option
 from figureground.maps.boxes import Shares, ThresholdBoxes, boxes_from_map
 
 CONVENTIONS = ("half-open", "inclusive")
 
 
+@checked
 def iou(
-    boxes: Shaped[Tensor, "A 4"], others: Shaped[Tensor, "B 4"], *, convention: str = "half-open"
+    boxes: Real[Tensor, "A 4"], others: Real[Tensor, "B 4"], *, convention: str = "half-open"
 ) -> Float[Tensor, "A B"]:
     """Intersection over union of every box with every other.
 
@@ -71,8 +73,9 @@ def iou(
     return (shared / union.clamp_min(torch.finfo(union.dtype).tiny)).float()
 
 
+@checked
 def scale_boxes(
-    boxes: Shaped[Tensor, "B 4"],
+    boxes: Real[Tensor, "B 4"],
     size: tuple[int, int],
     new_size: tuple[int, int],
     *,
@@ -140,6 +143,7 @@ CLOVA = BoxRule()
 CLOVA_V2 = BoxRule(multi=True)
 
 
+@checked
 def default_thresholds(step: float = 0.01) -> Float[np.ndarray, " T"]:
     """The usual shares of the maximum: 0, step, 2 step, ... below 1.
 
@@ -156,9 +160,10 @@ def default_thresholds(step: float = 0.01) -> Float[np.ndarray, " T"]:
     return np.arange(0, 1, step)
 
 
+@checked
 def best_overlaps(
     maps: Float[Tensor, "N H W"] | Float[np.ndarray, "N H W"],
-    true_boxes: Sequence[Shaped[Tensor, "_ 4"]],
+    true_boxes: Sequence[Real[Tensor, "_ 4"]],
     *,
     thresholds: Shares,
     rule: BoxRule = CLOVA,
@@ -244,9 +249,10 @@ class BoxTable:
     multi: Float[np.ndarray, "N T"]
 
 
+@checked
 def box_table(
     maps: Float[Tensor, "N H W"],
-    boxes: Sequence[Tensor],
+    boxes: Sequence[Real[Tensor, "_ 4"]],
     *,
     shares: Float[np.ndarray, " T"],
     rule: str = "clova",
@@ -269,6 +275,7 @@ def box_table(
 
     Raises:
         OptionError: The rule is unknown.
+        ShapeError: There are more or fewer lists of boxes than maps, or a list is empty, or a box is none.
 
     Examples:
         >>> import torch
@@ -280,14 +287,18 @@ def box_table(
     """  # noqa: DOC501 - unknown_option makes an OptionError
     if rule not in BOX_RULES:
         raise unknown_option("box rule", rule, BOX_RULES)
+    if len(maps) != len(boxes):
+        raise ShapeError(f"{len(maps)} maps but {len(boxes)} lists of true boxes")
     arrays = maps.cpu().numpy()
     table = np.zeros((2, len(arrays), len(shares)), np.float32)
     cuts: list[ThresholdBoxes] = []
     for at, true in enumerate(boxes):
+        if len(true) == 0:
+            raise ShapeError(f"image {at} has no true box; leave such images out")
         # baselines are the same map for every image: its boxes are cut once
         if not cuts or not np.array_equal(arrays[at], arrays[at - 1]):
             cuts = [_cut(arrays[at], shares, one) for one in BOX_RULES[rule]]
-        truth = true.cpu().double().numpy() - np.array([0, 0, 1, 1])
+        truth = _checked(true).cpu().numpy() - np.array([0, 0, 1, 1])
         table[:, at] = [_best(cut, truth, len(shares)) for cut in cuts]
     return BoxTable(table[0], table[1])
 
@@ -349,6 +360,7 @@ class FrozenAccuracy:
     chosen: ChosenThreshold
 
 
+@checked
 def choose_threshold(
     validation: Float[Tensor, "N T"],
     thresholds: Shares,
@@ -385,6 +397,7 @@ def choose_threshold(
     return ChosenThreshold(float(thresholds[position]), position, overlap, shares[position].item())
 
 
+@checked
 def frozen_accuracy(
     test: Float[Tensor, "N T"],
     thresholds: Shares,
@@ -448,6 +461,7 @@ class BoxAccuracy:
     overlap: float
 
 
+@checked
 def hits(best: Float[Tensor, "N T"], overlap: float = 0.5) -> Bool[Tensor, "N T"]:
     """Which images are right at which threshold.
 
@@ -471,6 +485,7 @@ def hits(best: Float[Tensor, "N T"], overlap: float = 0.5) -> Bool[Tensor, "N T"
     return best >= overlap
 
 
+@checked
 def max_box_acc(best: Float[Tensor, "N T"], overlap: float = 0.5) -> BoxAccuracy:
     """Share of images that are right at the threshold where most are.
 
@@ -503,6 +518,7 @@ def max_box_acc(best: Float[Tensor, "N T"], overlap: float = 0.5) -> BoxAccuracy
     return BoxAccuracy(shares[position].item(), position, overlap)
 
 
+@checked
 def max_box_acc_v2(
     best: Float[Tensor, "N T"], overlaps: Sequence[float] = V2_OVERLAPS
 ) -> tuple[float, tuple[BoxAccuracy, ...]]:

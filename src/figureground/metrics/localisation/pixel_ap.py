@@ -8,12 +8,14 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import DataError, MapError, ShapeError
 from figureground.maps.boxes import Shares
 
 IGNORED = 255
 
 
+@checked
 def pixel_histograms(
     maps: Float[Tensor, "N H W"] | Float[np.ndarray, "N H W"],
     masks: Shaped[Tensor, "N H W"],
@@ -52,6 +54,7 @@ def pixel_histograms(
     return found.reshape(-1, 2, count)
 
 
+@checked
 def pixel_average_precision(histograms: Int[Tensor, "2 bins"]) -> float:
     """Area under precision over recall, precision taken at the right end of each step.
 

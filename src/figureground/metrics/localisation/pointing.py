@@ -5,15 +5,17 @@ __all__ = ["energy_pointing_game", "pointing_game"]
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Real
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import MapError, OptionError, ShapeError
 from figureground.base.shapes import Maps
 
 
+@checked
 def pointing_game(
-    maps: Maps, true_boxes: Sequence[Shaped[Tensor, "_ 4"]], *, tolerance: float = 15.0
+    maps: Maps, true_boxes: Sequence[Real[Tensor, "_ 4"]], *, tolerance: float = 15.0
 ) -> Bool[Tensor, " N"]:
     """Whether the brightest pixel lies in a true box or at most ``tolerance`` pixels away.
 
@@ -56,8 +58,9 @@ def pointing_game(
     return torch.stack(near).to(maps.device)
 
 
+@checked
 def energy_pointing_game(
-    maps: Maps, true_boxes: Sequence[Shaped[Tensor, "_ 4"]]
+    maps: Maps, true_boxes: Sequence[Real[Tensor, "_ 4"]]
 ) -> Float[Tensor, " N"]:
     """Share of the map's positive mass that lies inside the union of the true boxes.
 

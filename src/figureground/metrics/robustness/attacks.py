@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError
 from figureground.base.seeds import generator
 from figureground.base.shapes import Images, Labels
@@ -18,6 +19,7 @@ Attack = Callable[..., Tensor]
 """``(score, images, labels)`` -> images. Any callable of this form is an attack."""
 
 
+@checked
 def fgsm(score: Score, images: Images, labels: Labels, *, epsilon: float = 8 / 255) -> Images:
     """One step of ``epsilon`` per pixel along the sign of the loss's gradient, clipped to [0, 1].
 
@@ -53,6 +55,7 @@ def fgsm(score: Score, images: Images, labels: Labels, *, epsilon: float = 8 / 2
         return (images.detach() + epsilon * uphill).clamp(0, 1)
 
 
+@checked
 def pgd(
     score: Score,
     images: Images,
@@ -98,6 +101,7 @@ def pgd(
         return found.clamp(low, high)
 
 
+@checked
 def uniform_noise(
     score: Score,
     images: Images,
@@ -127,6 +131,7 @@ def uniform_noise(
     return (images + epsilon * (2 * _uniform(images, randomness) - 1)).clamp(0, 1)
 
 
+@checked
 def gaussian_noise(
     score: Score,
     images: Images,

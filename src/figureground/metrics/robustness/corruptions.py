@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError, unknown_option
 from figureground.base.seeds import generator
 from figureground.base.shapes import Images
@@ -21,6 +22,7 @@ _SMALL = 96  # pixels of the shorter side below which an image gets the gentler 
 _BLUR_ENDS = 4.0  # standard deviations at which the blur's kernel ends
 
 
+@checked
 def corrupt(images: Images, name: str, severity: int, *, seed: int) -> Images:
     """Images made worse.
 
@@ -71,6 +73,7 @@ def corrupt(images: Images, name: str, severity: int, *, seed: int) -> Images:
     return changed.clamp(0, 1)
 
 
+@checked
 def corruption_strength(name: str, severity: int, *, shorter_side: int) -> float:
     """The parameter of a corruption at a severity.
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError
 from figureground.base.shapes import Images, Labels
 from figureground.metrics.faithfulness.scoring import Score
@@ -61,6 +62,7 @@ class DeepFoolResult:
     iterations: Int[Tensor, " N"]
 
 
+@checked
 def deepfool(
     score: Score,
     images: Images,
@@ -85,6 +87,7 @@ def deepfool(
     return deepfool_trace(score, images, options=options).images
 
 
+@checked
 def deepfool_trace(
     score: Score,
     images: Images,

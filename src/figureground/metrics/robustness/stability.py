@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from figureground.base.checking import checked
 from figureground.base.errors import ShapeError
 from figureground.base.shapes import Images, Maps
 from figureground.metrics.faithfulness.scoring import PerImage
@@ -31,6 +32,7 @@ class MapStability:
     ssim: PerImage
 
 
+@checked
 def relative_perturbation(images: Images, attacked: Images) -> PerImage:
     """Length of the change over the length of the image, both L2 over all pixels.
 
@@ -60,6 +62,7 @@ def relative_perturbation(images: Images, attacked: Images) -> PerImage:
     return torch.where(length > 0, change / length, torch.nan)
 
 
+@checked
 def map_stability(clean_maps: Maps, attacked_maps: Maps) -> MapStability:
     """Three similarities of the maps before and after.
 

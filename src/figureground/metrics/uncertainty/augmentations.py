@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError
 from figureground.maps.post_processing import resize
 
@@ -35,6 +36,7 @@ class Augmentation:
     align: Callable[[Tensor], Tensor]
 
 
+@checked
 def identity_augmentation() -> Augmentation:
     """The image as it is.
 
@@ -44,6 +46,7 @@ def identity_augmentation() -> Augmentation:
     return Augmentation("same", torch.clone, torch.clone)
 
 
+@checked
 def flip_augmentation() -> Augmentation:
     """The image flipped left to right.
 
@@ -53,6 +56,7 @@ def flip_augmentation() -> Augmentation:
     return Augmentation("flip", _flipped, _flipped)
 
 
+@checked
 def crop_augmentation(top: float, left: float, *, share: float = 0.875) -> Augmentation:
     """A window of the image, enlarged to full size.
 
@@ -78,6 +82,7 @@ def crop_augmentation(top: float, left: float, *, share: float = 0.875) -> Augme
     return Augmentation(f"crop {top:g} {left:g}", window.enlarged, window.put_back)
 
 
+@checked
 def standard_augmentations() -> tuple[Augmentation, ...]:
     """The image, its horizontal flip, and crops of the four corners.
 

@@ -4,6 +4,7 @@ __all__ = ["class_overlap"]
 
 import torch
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import MapsPerClass
 from figureground.maps.post_processing import normalise
@@ -11,6 +12,7 @@ from figureground.metrics.faithfulness.relevance import is_blank
 from figureground.metrics.faithfulness.scoring import PerImage
 
 
+@checked
 def class_overlap(maps: MapsPerClass, *, threshold_fraction: float = 0.5) -> PerImage:
     """Share of the positions that are active in the maps of more than one of the leading classes.
 

@@ -6,6 +6,7 @@ import math
 
 import torch
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError
 from figureground.base.shapes import Maps
 from figureground.maps.post_processing import normalise
@@ -13,6 +14,7 @@ from figureground.metrics.faithfulness.relevance import is_blank
 from figureground.metrics.faithfulness.scoring import PerImage
 
 
+@checked
 def cam_area(maps: Maps, *, threshold_fraction: float = 0.5) -> PerImage:
     """Share of the positions at or above a fraction of the map's range; by default, half maximum.
 
@@ -38,6 +40,7 @@ def cam_area(maps: Maps, *, threshold_fraction: float = 0.5) -> PerImage:
     return inside.float().mean((1, 2)).masked_fill(is_blank(maps), torch.nan)
 
 
+@checked
 def cam_entropy(maps: Maps) -> PerImage:
     """Shannon entropy of the min-max normalised map read as a distribution, over its maximum.
 

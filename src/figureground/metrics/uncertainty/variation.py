@@ -6,10 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import ShapeError
 from figureground.metrics.faithfulness.scoring import PerImage
 
 
+@checked
 def cam_variation(maps: Float[Tensor, "R N h w"]) -> PerImage:
     """Mean over positions of the deviation between runs, over the mean of the maps.
 

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from figureground.base.checking import checked
 from figureground.base.errors import HeadError, OptionError
 
 PerClass = Float[Tensor, "L"]
@@ -86,6 +87,7 @@ def log_priors(counts: Sequence[int]) -> PerClass:
     return (n / n.sum()).log().float()
 
 
+@checked
 def set_prior_bias(linear: nn.Module, counts: Sequence[int]) -> None:
     """Set a layer's bias so that each output begins with its class's share as its sigmoid.
 

@@ -9,12 +9,14 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from figureground.base.checking import checked
 from figureground.base.errors import ShapeError
 from figureground.base.seeds import generator
 
 _BATCH = 256
 
 
+@checked
 def tau_normalize(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     """The layer with each output's weights divided by ``length**tau``, and without a bias.
 
@@ -41,6 +43,7 @@ def tau_normalize(linear: nn.Linear, tau: float = 1.0) -> nn.Linear:
     return _layer(linear.weight.detach() / lengths**tau, None)
 
 
+@checked
 def retrained_head(
     features: Float[Tensor, "n D"],
     labels: Int[Tensor, " n"],
@@ -89,6 +92,7 @@ def retrained_head(
     return head
 
 
+@checked
 def scaled_head(
     linear: nn.Linear,
     features: Float[Tensor, "n D"],

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Images, Maps
 from figureground.training.algorithms.cam_erasing.cells import grid_mask, hide_and_seek
@@ -29,6 +30,7 @@ class Erased(NamedTuple):
     mask: Bool[Tensor, "N H W"]
 
 
+@checked
 def erase_regions(
     images: Images,
     maps: Maps | None,

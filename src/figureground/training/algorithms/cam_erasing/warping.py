@@ -5,11 +5,13 @@ __all__ = ["warp_maps"]
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 from figureground.base.shapes import Maps
 from figureground.maps import resize
 from figureground.training.crops import CropParameters, apply_crops
 
 
+@checked
 def warp_maps(
     maps: Maps, crops: CropParameters | None, size: tuple[int, int]
 ) -> Float[Tensor, "N H W"]:

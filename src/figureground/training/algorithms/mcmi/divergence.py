@@ -5,7 +5,10 @@ __all__ = ["centroid_divergence"]
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.checking import checked
 
+
+@checked
 def centroid_divergence(
     logits: Float[Tensor, "*batch C"], centroids: Float[Tensor, "*batch C"], *, floor: float = 1e-12
 ) -> Float[Tensor, "*batch"]:
