@@ -58,7 +58,7 @@ def test_no_graph_is_recorded_below_the_layer(images):
     net = Network()
     assert torch.is_grad_enabled()
     result = Explainer(net, layer="top")(images.requires_grad_(), methods=["grad-cam", "hires-cam"])
-    assert net.graphs == [False]
+    assert net.graphs == [False, False]  # the check of the layer, and the run
     assert result.map_of("hires-cam").any()
     assert images.grad is None
 

@@ -1,4 +1,4 @@
-"""How often the network runs, and on how many images."""
+"""How often the network runs, and on how many images: one for a look, seven for the check of a layer, N for maps."""
 
 import pytest
 import torch
@@ -32,13 +32,13 @@ IMAGES = torch.rand(3, 3, 64, 48, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.mark.parametrize("method", ["grad-cam", "eigen-cam", "cam"])
-def test_the_first_call_looks_at_one_image_and_later_calls_do_not(resnet: nn.Module, method: str):
+def test_the_first_call_looks_and_checks_and_later_calls_do_not(resnet: nn.Module, method: str):
     explainer = Explainer(resnet)
     seen = Counted(resnet)
     explainer(IMAGES, methods=method)
-    assert seen.images == [1, 3]
+    assert seen.images == [1, 7, 3]
     explainer(IMAGES[:2], classes=[0, 1, 2], methods=method)
-    assert seen.images == [1, 3, 2]
+    assert seen.images == [1, 7, 3, 2]
 
 
 def test_all_methods_together_run_once(resnet: nn.Module):
@@ -46,13 +46,32 @@ def test_all_methods_together_run_once(resnet: nn.Module):
     seen = Counted(resnet)
     names = ["cam", "grad-cam", "grad-cam++", "eigen-cam", "eigen-grad-cam", "cnn-fixations", "dff"]
     explainer(IMAGES, classes="top3", methods=names)
-    assert seen.images == [3]
+    assert seen.images == [7, 3]
 
 
-def test_a_named_layer_needs_no_look(resnet: nn.Module):
+def test_a_named_layer_is_checked_once_for_each_network(resnet: nn.Module):
     seen = Counted(resnet)
     Explainer(resnet, layer="layer3")(IMAGES)
-    assert seen.images == [3]
+    assert seen.images == [7, 3]
+    Explainer(resnet, layer="layer3")(IMAGES, methods="eigen-cam")
+    assert seen.images == [7, 3, 3]
+
+
+def test_several_layers_are_checked_together_and_those_that_are_known_not_again(resnet: nn.Module):
+    seen = Counted(resnet)
+    for _ in range(2):
+        Explainer(resnet, layer=["layer2", "layer3"])(IMAGES)
+    assert seen.images == [7, 3, 3]
+    Explainer(resnet, layer=["layer4", "layer3", "layer2"])(IMAGES)
+    assert seen.images == [7, 3, 3, 7, 3]
+
+
+def test_another_size_of_image_is_not_checked_again(resnet: nn.Module):
+    seen = Counted(resnet)
+    explainer = Explainer(resnet, layer="layer3")
+    explainer(IMAGES)
+    explainer(torch.rand(2, 3, 96, 64))
+    assert seen.images == [7, 3, 2]
 
 
 def test_an_averaged_pool_is_recognised_in_the_same_look():
@@ -61,13 +80,13 @@ def test_an_averaged_pool_is_recognised_in_the_same_look():
     explainer = Explainer(net)
     explainer(torch.rand(2, 3, 100, 100), methods="cam")
     assert "average is all that the linear head sees" in explainer.layer.reason
-    assert seen.images == [1, 2]
+    assert seen.images == [1, 7, 2]
 
 
 def test_smoothing_runs_its_views_in_one_pass(resnet: nn.Module):
     seen = Counted(resnet)
     Explainer(resnet, layer="layer4", smooth=True)(IMAGES)
-    assert seen.images == [18]
+    assert seen.images == [7, 18]
 
 
 class ClassToken(nn.Module):
@@ -88,15 +107,15 @@ class ClassToken(nn.Module):
         return self.head(self.norm2(tokens + self.attn(tokens, tokens, tokens)[0])[:, 0])
 
 
-def test_a_class_token_takes_a_second_look_at_one_image():
+def test_a_class_token_takes_no_further_pass():
     net = ClassToken()
     seen = Counted(net)
     explainer = Explainer(net)
     explainer(IMAGES)
     assert explainer.layer.name == "norm1"
-    assert seen.images == [1, 1, 3]
+    assert seen.images == [1, 7, 3]
     explainer(IMAGES)
-    assert seen.images == [1, 1, 3, 3]
+    assert seen.images == [1, 7, 3, 3]
 
 
 class FrozenBelow(nn.Module):
@@ -119,6 +138,6 @@ def test_a_network_that_switches_gradients_off_inside_runs_again_where_they_are_
     seen = Counted(net)
     explainer = Explainer(net, layer="low")
     assert explainer(IMAGES, methods="grad-cam").map_of("grad-cam").any()
-    assert seen.images == [3, 3]
+    assert seen.images == [7, 7, 3, 3]
     explainer(IMAGES, methods="eigen-cam")
-    assert seen.images == [3, 3, 3]
+    assert seen.images == [7, 7, 3, 3, 3]

@@ -4,10 +4,12 @@ __all__ = [
     "Captured",
     "ClassMapHead",
     "Directions",
+    "Finding",
     "Grid",
     "LayerChoice",
     "Precision",
     "Trace",
+    "check_layers",
     "choose_layer",
     "look",
     "named_layer",
@@ -17,6 +19,7 @@ __all__ = [
 ]
 
 from figureground.capture.captured import Captured
+from figureground.capture.check import Finding, check_layers
 from figureground.capture.grid import Grid
 from figureground.capture.head import ClassMapHead, Directions
 from figureground.capture.layers import LayerChoice, choose_layer, named_layer

@@ -3,7 +3,7 @@
 __all__ = ["Captured"]
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -19,6 +19,7 @@ from figureground.capture.head import (
     recognise_head,
     tolerance,
 )
+from figureground.capture.stem import Stem
 
 
 @dataclass
@@ -31,6 +32,7 @@ class Captured:
         grids: Layer name -> how that lies over the image.
         classifying: The last linear or 1×1-convolution module that ran.
         exact: Whether the network ran in float32, so that equalities hold closely.
+        stem: The first convolution that ran.
     """
 
     logits: Logits
@@ -38,23 +40,43 @@ class Captured:
     grids: dict[str, Grid]
     classifying: Classifying | None = None
     exact: bool = True
-    _heads: dict[str, ClassMapHead | None] = field(default_factory=dict)
+    stem: Stem | None = None
 
     @cached_property
     def activations(self) -> dict[str, FeatureMaps]:
-        """Layer name -> ``(N, C, h, w)`` float32, without a graph."""
-        return {
-            name: self.grids[name].to_grid(raw.detach()).float() for name, raw in self.raw.items()
-        }
+        """Layer name -> ``(N, C, h, w)`` float32, without a graph: the map whose average a linear head sees.
+
+        A function between the layer and that average (DenseNet's last ReLU, which is no module) is applied, for every
+        method alike.
+        """
+        found = {}
+        for name in self.raw:
+            recognised = self._recognised[name]
+            maps = self._maps(name)
+            found[name] = maps if recognised is None else recognised.averaged(maps)
+        return found
 
     def head(self, layer: str) -> ClassMapHead | None:
-        """The linear head over this layer's averaged map, recognised from the numbers; None where there is none."""
-        if layer not in self._heads:
-            maps = self.activations[layer]
-            self._heads[layer] = recognise_head(
-                self.classifying, maps, self.logits.detach(), tolerance=tolerance(self.exact)
+        """The linear head over the average of this layer's ``activations``, recognised from the numbers, or None."""
+        found = self._recognised[layer]
+        return None if found is None else replace(found, inner="identity")
+
+    @cached_property
+    def _recognised(self) -> dict[str, ClassMapHead | None]:
+        """Layer -> the head over what it returned itself."""
+        return {
+            name: recognise_head(
+                self.classifying,
+                self._maps(name),
+                self.logits.detach(),
+                tolerance=tolerance(self.exact),
             )
-        return self._heads[layer]
+            for name in self.raw
+        }
+
+    def _maps(self, layer: str) -> FeatureMaps:
+        """What the layer returned, as maps."""
+        return self.grids[layer].to_grid(self.raw[layer].detach()).float()
 
     def gradients(self, directions: Directions) -> dict[str, Tensor]:
         """Gradients of combinations of logits with respect to every layer.
@@ -68,7 +90,7 @@ class Captured:
             linear head gives without any backward pass.
 
         Raises:
-            LayerError: The logits do not depend on any of the layers.
+            LayerError: No gradient of the logits reaches one of the layers.
         """
         closed = {
             name: head for name in self.raw if (head := self.head(name)) and head.constant_gradient
@@ -88,9 +110,7 @@ class Captured:
     def _backward(self, layers: Sequence[str], directions: Directions) -> dict[str, Tensor]:
         """One small backward pass of the part above the layers for each direction."""
         if not self.logits.requires_grad:
-            raise LayerError(
-                f"the logits do not depend on {', '.join(layers)}: no gradient reaches it"
-            )
+            raise LayerError(_unreached(layers))
         inputs = [self.raw[name] for name in layers]
         per_class: dict[str, list[Tensor]] = {name: [] for name in layers}
         for k in range(directions.count):
@@ -99,7 +119,12 @@ class Captured:
             found: tuple[Tensor | None, ...] = torch.autograd.grad(
                 self.logits, inputs, cotangent, retain_graph=True, allow_unused=True
             )
-            for name, raw, gradient in zip(layers, inputs, found, strict=True):
-                whole = torch.zeros_like(raw) if gradient is None else gradient
-                per_class[name].append(self.grids[name].to_grid(whole).float())
+            for name, gradient in zip(layers, found, strict=True):
+                if gradient is None:
+                    raise LayerError(_unreached([name]))
+                per_class[name].append(self.grids[name].to_grid(gradient).float())
         return {name: torch.stack(gradients, 1) for name, gradients in per_class.items()}
+
+
+def _unreached(layers: Sequence[str]) -> str:
+    return f"the logits do not depend on {', '.join(layers)}: no gradient reaches it"

@@ -3,7 +3,7 @@
 __all__ = ["Grid", "find_grid", "first_tensor", "with_first_tensor"]
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Literal
 
@@ -106,6 +106,24 @@ class Grid:
     size: tuple[int, int]
     channels: int
     prefix: int = 0
+
+    def of_shape(self, shape: Sequence[int]) -> "Grid":
+        """The same reading of a map of another size.
+
+        Args:
+            shape: ``(N, C, h, w)``, or ``(N, h, w, C)`` for NHWC.
+
+        Returns:
+            The grid.
+        """
+        _, a, b, c = shape
+        nhwc = self.layout == "nhwc"
+        return Grid(self.layout, (a, b) if nhwc else (b, c), c if nhwc else a)
+
+    def read_the_other_way(self) -> "Grid":
+        """The same map with its channels read from the other end: NHWC for NCHW, NCHW for NHWC."""
+        (h, w), c = self.size, self.channels
+        return Grid("nhwc", (c, h), w) if self.layout == "nchw" else Grid("nchw", (w, c), h)
 
     def to_grid(self, raw: Tensor) -> FeatureMaps:
         """A layer's output (or its gradient) as ``(N, C, h, w)``; prefix tokens are left out.

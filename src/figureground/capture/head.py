@@ -182,6 +182,10 @@ class ClassMapHead:
         """Whether the gradient of a logit is the same at every position: the weight over the number of positions."""
         return self.inner == "identity" and self.outer is None
 
+    def averaged(self, activations: FeatureMaps) -> FeatureMaps:
+        """The map whose average is what the weights see, ``(N, C, h, w)``: with the inner function applied."""
+        return _FUNCTIONS[self.inner](activations)
+
     def class_maps(self, activations: FeatureMaps, directions: Directions) -> MapsPerClass:
         """One map per direction in logit space.
 
@@ -192,7 +196,7 @@ class ClassMapHead:
         Returns:
             ``(N, K, h, w)``.
         """
-        features = _FUNCTIONS[self.inner](activations)
+        features = self.averaged(activations)
         if self.outer is not None:
             return directions.select(self.logit_maps(features))
         weights = directions.weights(self.weight)

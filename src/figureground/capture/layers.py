@@ -2,19 +2,20 @@
 
 __all__ = ["LayerChoice", "choose_layer", "named_layer"]
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from figureground.base.errors import LayerError
 from figureground.base.shapes import Images
+from figureground.capture.check import Finding, check_layers
 from figureground.capture.grid import Grid
-from figureground.capture.head import Directions
-from figureground.capture.run import run_once
+from figureground.capture.naming import named_run
+from figureground.capture.run import Precision
 from figureground.capture.trace import Seen, Trace, is_pool, look
 
 
@@ -42,6 +43,7 @@ def named_layer(model: nn.Module, layer: str | nn.Module) -> LayerChoice:
     Args:
         model: The network.
         layer: Dotted name, the end of one that fits a single layer (``layer4`` for ``network.layer4``), or the module.
+            ``backbone@1`` means the first run of a layer that runs several times; without a number the last one counts.
 
     Returns:
         The choice.
@@ -59,15 +61,19 @@ def named_layer(model: nn.Module, layer: str | nn.Module) -> LayerChoice:
         return LayerChoice(found[0], "given by the caller")
     if layer in modules:
         return LayerChoice(layer, "given by the caller")
-    fitting = [name for name in modules if name.endswith("." + layer)]
+    plain, run = named_run(layer)
+    wanted = "" if run is None else f"@{run}"
+    if plain in modules:
+        return LayerChoice(layer, "given by the caller")
+    fitting = [name for name in modules if name.endswith("." + plain)]
     if fitting:
         shortest = min(fitting, key=lambda name: name.count("."))
         if [name.count(".") for name in fitting].count(shortest.count(".")) == 1:
-            return LayerChoice(shortest, "given by the caller")
+            return LayerChoice(shortest + wanted, "given by the caller")
         raise LayerError(
             f"'{layer}' fits several layers: {', '.join(fitting[:5])}; write more of the name"
         )
-    close = get_close_matches(layer, modules, n=3, cutoff=0.3)
+    close = get_close_matches(plain, modules, n=3, cutoff=0.3)
     hint = f"; closest: {', '.join(repr(name) for name in close)}" if close else ""
     raise LayerError(
         f"no layer '{layer}' in {type(model).__name__}{hint} "
@@ -75,46 +81,108 @@ def named_layer(model: nn.Module, layer: str | nn.Module) -> LayerChoice:
     )
 
 
-def choose_layer(model: nn.Module, images: Images, output: Any = None) -> LayerChoice:  # noqa: ANN401
-    """The last layer that still knows where: found by running the network once on one image.
-
-    Twice where the last layer holds tokens of a transformer with class tokens: whether its image tokens reach the
-    logits is then asked of a gradient.
+def choose_layer(
+    model: nn.Module,
+    images: Images,
+    output: Any = None,  # noqa: ANN401
+    *,
+    precision: Precision | None = None,
+) -> LayerChoice:
+    """The last layer that still knows where: found by running the network once on one image, and checked.
 
     For a convolutional network that is the last feature map before pooling; the last pooled map itself
     where that is what a linear head averages (LeNet with global average pooling). For a transformer it
     is the last sequence of tokens whose image tokens still reach the logits: where only the class token
     does, the norm that feeds the last attention (the gradient of everything after it is zero on the
-    image tokens). What an attention computes inside itself and maps of the classes do not count.
+    image tokens). What an attention computes inside itself and maps of the classes do not count, unless there is
+    nothing else. A layer that the check refuses (``check_layers``: its batch is not the images', it does not depend on
+    them, its cells lie elsewhere, the logits do not depend on it) is passed over.
 
     Args:
         model: The network (unwrapped).
         images: ``(N, C, H, W)``; the first one is used.
         output: How to find the logits in what the model returns.
+        precision: As for ``run_once``.
 
     Returns:
         The choice, with its reason and grid.
 
     Raises:
-        LayerError: No layer has more than one position.
+        LayerError: No layer has more than one position, or none passes the check; the message says why.
     """
     trace = look(model, images, output)
-    candidates = _candidates(trace)
-    if not candidates:
+    wanted = _preferred(trace)
+    if not wanted:
         raise LayerError(_nothing_spatial(model, trace))
-    if trace.averaged is not None:
-        pooled = trace.spatial()[-1]
-        why = "last feature map, whose average is all that the linear head sees"
-        return LayerChoice(pooled.name, _reason(pooled, why), pooled.grid)
-    last = _outermost(candidates, candidates[-1])
+    passed: list[tuple[Seen, str, Finding]] = []
+    refused: list[str] = []
+    for some in _in_parts(wanted):
+        checked = partial(check_layers, model, images, output=output, precision=precision)
+        found = checked([LayerChoice(seen.name, why) for seen, why in some])
+        for seen, why in some:
+            finding = _of_a_run(found[seen.name], checked)
+            if not finding.right or finding.gradient == "none":
+                refused.append(finding.fault(1) or finding.gradient_fault)
+            elif finding.gradient in {"arrives", "unknown"}:
+                return _choice(seen, why, finding)
+            else:
+                passed.append((seen, why, finding))
+        if passed:
+            break
+    if passed:
+        return _choice(*passed[0])
+    raise LayerError(f"no layer of {type(model).__name__} passes the check; the last: {refused[0]}")
+
+
+def _in_parts(wanted: list[tuple[Seen, str]]) -> Iterator[list[tuple[Seen, str]]]:
+    """The best ones together, then the others, a few at a time: a graph is recorded from the earliest of them on."""
+    best = sum(why != _EARLIER for _, why in wanted)
+    yield wanted[:best]
+    yield from (wanted[start : start + _AT_ONCE] for start in range(best, len(wanted), _AT_ONCE))
+
+
+_AT_ONCE = 6
+
+
+def _choice(seen: Seen, why: str, finding: Finding) -> LayerChoice:
+    """With what the check found."""
+    known = replace(seen, grid=finding.grid or seen.grid)
+    return LayerChoice(finding.name, _reason(known, why), known.grid)
+
+
+def _of_a_run(finding: Finding, checked: Callable[..., dict[str, Finding]]) -> Finding:
+    """The last run that passes, of a layer whose last one does not."""
+    if finding.right or finding.runs < 2:
+        return finding
+    names = [f"{finding.name}@{run}" for run in range(finding.runs - 1, 0, -1)]
+    earlier = checked([LayerChoice(name, "") for name in names])
+    return next((earlier[name] for name in names if earlier[name].right), finding)
+
+
+def _preferred(trace: Trace) -> list[tuple[Seen, str]]:
+    """Layers with positions, the best first, each with why it would be the one."""
+    whole = [seen for seen in trace.spatial() if seen.shape[0] == 1]
+    candidates = _candidates(trace, whole)
+    if not candidates:
+        return [(seen, "map of the classes: there is no other layer") for seen in reversed(whole)]
+    last = candidates[-1]
     assert last.grid is not None  # noqa: S101 - spatial layers have one
-    if last.grid.prefix == 0 or _image_tokens_count(model, images, last, output=output):
-        return LayerChoice(last.name, _reason(last, "last feature map before pooling"), last.grid)
-    norm = _norm_before_last_attention(trace, candidates)
-    why = (
-        "the norm that feeds the last attention, since only prefix tokens reach the logits after it"
-    )
-    return LayerChoice(norm.name, _reason(norm, why), norm.grid)
+    found = []
+    if trace.averaged is not None and whole[-1].name == trace.averaged:
+        found.append(
+            (whole[-1], "last feature map, whose average is all that the linear head sees")
+        )
+    found += [(seen, _LAST) for seen in _same_tensor(candidates, last)]
+    if last.grid.prefix:
+        found.append((_norm_before_last_attention(trace, candidates), _NORM))
+    listed = {seen.name for seen, _ in found}
+    found += [(seen, _EARLIER) for seen in reversed(candidates) if seen.name not in listed]
+    return found
+
+
+_LAST = "last feature map before pooling"
+_NORM = "the norm that feeds the last attention, since only prefix tokens reach the logits after it"
+_EARLIER = "last feature map that passes the check"
 
 
 def _reason(seen: Seen, why: str) -> str:
@@ -124,21 +192,21 @@ def _reason(seen: Seen, why: str) -> str:
     return f"{why}: {h}×{w} positions, {seen.grid.channels} channels{tokens}"
 
 
-def _outermost(candidates: Sequence[Seen], last: Seen) -> Seen:
-    """Of the modules that hand on this very tensor, the one with the shortest path; the later one among equals."""
+def _same_tensor(candidates: Sequence[Seen], last: Seen) -> list[Seen]:
+    """Modules that hand on this very tensor, the shortest path first; the later one first among equals."""
     same = [
         seen for seen in candidates if seen.tensor == last.tensor and not _is_nothing(seen.module)
     ]
-    return min(same or [last], key=lambda seen: (seen.name.count("."), -seen.order))
+    return sorted(same or [last], key=lambda seen: (seen.name.count("."), -seen.order))
 
 
-def _candidates(trace: Trace) -> list[Seen]:
+def _candidates(trace: Trace, whole: Sequence[Seen]) -> list[Seen]:
     """Feature maps and token sequences, in order."""
     inside = tuple(f"{seen.name}." for seen in trace.seen if _is_attention(seen))
-    pooled = {seen.tensor for seen in trace.spatial() if is_pool(seen.module)}
+    pooled = {seen.tensor for seen in whole if is_pool(seen.module)}
     return [
         seen
-        for seen in trace.spatial()
+        for seen in whole
         if seen.tensor not in pooled
         and not seen.name.startswith(inside)
         and not _is_class_map(seen, trace)
@@ -169,22 +237,10 @@ def _is_class_map(seen: Seen, trace: Trace) -> bool:
     return bool(makers) and makers[-1].order <= seen.order and not later
 
 
-def _image_tokens_count(model: nn.Module, images: Images, seen: Seen, *, output: Any) -> bool:  # noqa: ANN401
-    """Whether the logits change with the image tokens of this layer."""
-    run = run_once(
-        model, images[:1], [LayerChoice(seen.name, "", seen.grid)], gradient=True, output=output
-    )
-    uneven = torch.linspace(1, 2, run.logits.shape[1], device=run.logits.device)[None, None]
-    try:
-        gradient = run.gradients(Directions(dense=uneven))[seen.name]
-    except LayerError:
-        return False
-    return bool(gradient.abs().amax() > 0)
-
-
 def _norm_before_last_attention(trace: Trace, candidates: Sequence[Seen]) -> Seen:
     """The last normalisation of tokens that had finished when the last attention began."""
-    attentions = [seen for seen in trace.seen if _is_attention(seen)]
+    before = [seen for seen in trace.seen if seen.order < candidates[-1].order]
+    attentions = [seen for seen in before if _is_attention(seen)]
     inside = attentions[-1].name + "." if attentions else "\0"
     began = min(
         (

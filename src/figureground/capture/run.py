@@ -1,9 +1,19 @@
 """Run a network once, without a graph below the layers; or again with other maps in a layer's place."""
 
-__all__ = ["Layer", "Precision", "replay", "run_once"]
+__all__ = [
+    "Layer",
+    "Listener",
+    "Precision",
+    "autocast",
+    "forward",
+    "other_batch",
+    "replay",
+    "run_once",
+]
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import count
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -13,8 +23,11 @@ from figureground.base.errors import LayerError, ModelError
 from figureground.base.outputs import find_logits
 from figureground.base.shapes import FeatureMaps, Images, Logits
 from figureground.capture.captured import Captured
+from figureground.capture.graph import is_behind
 from figureground.capture.grid import Grid, find_grid, first_tensor, with_first_tensor
 from figureground.capture.head import Classifying, can_classify, classifying
+from figureground.capture.naming import module_of, named_run
+from figureground.capture.stem import Stem, stem_of
 from figureground.capture.trace import look
 from figureground.capture.untouched import borrowed, listening
 
@@ -49,8 +62,8 @@ def run_once(
     No graph is recorded below the layers: at the first of them the activation becomes a leaf, and only
     the part of the network above it is recorded. So no parameter needs to require a gradient, none gets
     one, and it works in a caller's ``no_grad`` or ``inference_mode``. A layer that runs several times
-    counts with its last run. What is recorded is a layer's own output, also where the next module rewrites
-    it in place.
+    counts with its last run, unless its name says another (``backbone@1``). What is recorded is a layer's own
+    output, also where the next module rewrites it in place.
 
     Args:
         model: The network (unwrapped).
@@ -64,32 +77,59 @@ def run_once(
         Logits and activations; ask it for gradients.
 
     Raises:
-        LayerError: A layer was not reached, or has no spatial extent.
+        LayerError: A layer was not reached, has no spatial extent, or its batch is not the images'.
         ModelError: The network failed on these images.
     """
-    modules = {model.get_submodule(layer.name): layer.name for layer in layers}
-    with torch.inference_mode(mode=False), borrowed(model), _precision(images, precision):
+    names = [layer.name for layer in layers]
+    with torch.inference_mode(mode=False), borrowed(model), autocast(images, precision):
         images = images.clone() if images.is_inference() else images
-        listener = _Listener(modules, gradient=gradient)
+        listener = Listener(model, names, gradient=gradient)
         with torch.no_grad():
-            logits = _forward(model, images, listener=listener, output=output)
-        if gradient and not logits.requires_grad:
-            # the network switches gradients off itself somewhere above the layer: begin with them on
-            listener = _Listener(modules, gradient=True)
+            logits = forward(model, images, listener=listener, output=output)
+        if gradient and not all(_is_used(logits, listener.of(model, name)) for name in names):
+            # the network switches gradients off itself somewhere above a layer: begin with them on
+            listener = Listener(model, names, gradient=True)
             with torch.enable_grad():
-                logits = _forward(model, images, listener=listener, output=output)
+                logits = forward(model, images, listener=listener, output=output)
+    raw = {layer.name: listener.of(model, layer.name) for layer in layers}
     size = (int(images.shape[-2]), int(images.shape[-1]))
     grids: dict[str, Grid] = {}
     for layer in layers:
-        grid = _grid(layer, listener.raw.get(layer.name), size=size, model=model)
+        tensor = raw[layer.name]
+        if tensor is not None and tensor.ndim > 2 and len(tensor) != len(images):
+            raise LayerError(other_batch(layer.name, len(tensor), len(images)))
+        grid = _grid(layer, tensor, size=size, model=model)
         if grid is None:
             others = look(model, images, output).last_names()
-            raise LayerError(_without_grid(layer.name, listener.raw.get(layer.name), others))
+            raise LayerError(_without_grid(layer.name, tensor, others))
         grids[layer.name] = grid
-    raw = {layer.name: listener.raw[layer.name] for layer in layers}
-    exact = all(tensor.dtype == torch.float32 for tensor in (*raw.values(), logits))
+    kept = {name: tensor for name, tensor in raw.items() if tensor is not None}
+    exact = all(tensor.dtype == torch.float32 for tensor in (*kept.values(), logits))
     with torch.enable_grad():
-        return Captured(logits.float(), raw, grids, listener.classifying, exact)
+        return Captured(logits.float(), kept, grids, listener.classifying, exact, listener.stem)
+
+
+def _is_used(logits: Tensor, raw: Tensor | None) -> bool:
+    """Whether a gradient of the logits reaches a layer that was reached itself."""
+    return raw is None or is_behind(logits, raw)
+
+
+def other_batch(name: str, rows: int, images: int) -> str:
+    """Why a layer whose batch is not the images' cannot be explained.
+
+    Args:
+        name: The layer.
+        rows: Size of its output's first axis.
+        images: Number of images that went in.
+
+    Returns:
+        A sentence.
+    """
+    return (
+        f"layer '{name}' gives a batch of {rows} for {images} image{'' if images == 1 else 's'}: its rows are windows, "
+        "crops, frames or something else than the images; name a layer that keeps the images apart "
+        "('figureground ls layers' lists them)"
+    )
 
 
 def replay(
@@ -110,17 +150,21 @@ def replay(
         output: How to find the logits in what the model returns.
 
     Returns:
-        ``(N, L)`` float32, without a graph.
+        ``(N, L)`` float32, without a graph. Of a layer that runs several times, the run that its name says is
+        exchanged, else every one.
     """
     grid = layer.grid
     assert grid is not None  # noqa: S101 - the caller has run the layer
+    wanted, runs = named_run(layer.name)[1], count(1)
 
     def exchange(_module: nn.Module, _inputs: tuple[Any, ...], out: Any) -> Any:  # noqa: ANN401
         raw = first_tensor(out)
+        if next(runs) != wanted and wanted is not None:
+            return None
         # a copy: what follows may write in place (a DenseNet's last ReLU), into the caller's maps
         return None if raw is None else with_first_tensor(out, grid.from_grid(maps.clone(), raw))
 
-    module = model.get_submodule(layer.name)
+    module = module_of(model, layer.name)
     with (
         torch.inference_mode(mode=False),
         borrowed(model),
@@ -131,40 +175,95 @@ def replay(
         return find_logits(model(images), len(images), output).float()
 
 
-class _Listener:
-    """Keeps what the layers return, and the input of the last linear or 1×1-convolution module."""
+class Listener:
+    """Keeps what layers return, the input of the first convolution, and that of the last module that can be a head.
 
-    def __init__(self, modules: dict[nn.Module, str], *, gradient: bool) -> None:
-        self.modules = modules
+    Args:
+        model: The network.
+        names: The layers, with the run that is meant where one is.
+        gradient: Whether a graph is recorded from the first of them on.
+        every_run: Whether every run is kept, in place of the last and those that are meant.
+    """
+
+    def __init__(
+        self, model: nn.Module, names: Iterable[str], *, gradient: bool, every_run: bool = False
+    ) -> None:
+        self.modules: dict[nn.Module, set[int | None]] = {}
+        for name in names:
+            self.modules.setdefault(module_of(model, name), set()).add(named_run(name)[1])
         self.gradient = gradient
-        self.raw: dict[str, Tensor] = {}
+        self.every_run = every_run
+        self.runs: dict[nn.Module, int] = {}
+        self.raw: dict[nn.Module, dict[int, Tensor]] = {}
         self.classifying: Classifying | None = None
+        self.stem: Stem | None = None
 
     def __call__(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:  # noqa: ANN401
+        """After a module: what goes on in place of its output, or None."""
         self.classifying = classifying(module, inputs) or self.classifying
-        name = self.modules.get(module)
-        tensor = first_tensor(output) if name is not None else None
-        if name is None or tensor is None:
+        self.stem = self.stem or stem_of(module, inputs)
+        tensor = first_tensor(output) if module in self.modules else None
+        if tensor is None:
             return None
-        if self.gradient:
-            if not tensor.requires_grad:
-                tensor = tensor.detach().requires_grad_()
+        if self.gradient and tensor.is_floating_point():
+            # where the tensor is in the graph already, what else it leads to is no matter of this layer
+            inside = tensor.requires_grad
+            tensor = tensor.clone() if inside else tensor.detach().requires_grad_()
             torch.set_grad_enabled(mode=True)  # ends with the block around the whole run
-        self.raw[name] = tensor
+        self.runs[module] = run = self.runs.get(module, 0) + 1
+        kept = self.raw.setdefault(module, {})
+        if not self.every_run and run - 1 not in self.modules[module]:
+            kept.pop(run - 1, None)
+        kept[run] = tensor
         # a copy goes on: an in-place ReLU after the layer may rewrite its input
         return with_first_tensor(output, tensor.clone())
 
+    def of(self, model: nn.Module, name: str) -> Tensor | None:
+        """What a layer returned in the run that its name says, else in its last one.
 
-def _forward(
+        Args:
+            model: The network.
+            name: ``backbone`` or ``backbone@1``.
+
+        Returns:
+            The tensor; None where the layer was not reached.
+
+        Raises:
+            LayerError: It did not run so often.
+        """
+        module, (layer, wanted) = module_of(model, name), named_run(name)
+        ran = self.runs.get(module, 0)
+        if not ran:
+            return None
+        if wanted is not None and wanted > ran:
+            times = "once" if ran == 1 else f"{ran} times"
+            raise LayerError(f"there is no run {wanted} of layer '{layer}': it runs {times}")
+        return self.raw[module][wanted or ran]
+
+
+def forward(
     model: nn.Module,
     images: Images,
     *,
-    listener: _Listener,
+    listener: Listener,
     output: Callable[[Any], Tensor] | None,
 ) -> Tensor:
-    """The network's logits, listened to."""
-    heads = [module for module in model.modules() if can_classify(module)]
-    with listening(dict.fromkeys([*listener.modules, *heads]), listener):
+    """The network's logits, listened to; for callers that have borrowed it.
+
+    Args:
+        model: The network (unwrapped).
+        images: ``(N, C, H, W)``.
+        listener: Hears the layers, the convolutions and whatever can be a head.
+        output: How to find the logits in what the model returns.
+
+    Returns:
+        ``(N, L)``.
+
+    Raises:
+        ModelError: The network failed on these images.
+    """
+    heard = [m for m in model.modules() if can_classify(m) or isinstance(m, nn.Conv2d)]
+    with listening(dict.fromkeys([*listener.modules, *heard]), listener):
         try:
             result = model(images)
         except (RuntimeError, TypeError, ValueError, AssertionError) as error:
@@ -174,10 +273,18 @@ def _forward(
         return find_logits(result, len(images), output)
 
 
-def _precision(
+def autocast(
     images: Tensor, precision: Precision | None
 ) -> contextlib.AbstractContextManager[object]:
-    """Autocast as asked for."""
+    """Autocast as asked for.
+
+    Args:
+        images: On the device where the network runs.
+        precision: None leaves the caller's setting.
+
+    Returns:
+        The context.
+    """
     kind = images.device.type
     if precision is None:
         return contextlib.nullcontext()
@@ -194,7 +301,9 @@ def _grid(
         return None
     if layer.grid is not None and _fits(layer.grid, raw):
         return layer.grid
-    grid = find_grid(raw, size, model=model, layer=model.get_submodule(layer.name))
+    if layer.grid is not None and layer.grid.layout != "tokens" and raw.ndim == 4:
+        return layer.grid.of_shape(raw.shape)  # another size, the same axes
+    grid = find_grid(raw, size, model=model, layer=module_of(model, layer.name))
     return None if grid is None or grid.size[0] * grid.size[1] == 1 else grid
 
 

@@ -13,6 +13,7 @@ from figureground.base.errors import LayerError
 from figureground.base.shapes import Images
 from figureground.capture.grid import first_tensor, with_first_tensor
 from figureground.capture.layers import named_layer
+from figureground.capture.naming import module_of, named_run
 from figureground.capture.trace import Seen, look
 from figureground.capture.untouched import borrowed, listening
 
@@ -32,7 +33,7 @@ def tapped(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor
         Layer name -> output of its last call; empty before the first.
 
     Raises:
-        LayerError: No such layer, with the closest names.
+        LayerError: No such layer, with the closest names; or one of several runs is named.
 
     Examples:
         >>> network = nn.Sequential(nn.Linear(2, 2), nn.ReLU(inplace=True))
@@ -41,7 +42,11 @@ def tapped(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor
         >>> kept["0"].shape, kept["0"].requires_grad
         (torch.Size([1, 2]), True)
     """
-    modules = {layer: model.get_submodule(named_layer(model, layer).name) for layer in layers}
+    if any(named_run(layer)[1] is not None for layer in layers):
+        raise LayerError(
+            "a run of a layer cannot be chosen here: what is recorded is its last call"
+        )
+    modules = {layer: module_of(model, named_layer(model, layer).name) for layer in layers}
     kept: dict[str, Tensor] = {}
 
     def keep(module: nn.Module, _inputs: tuple[Any, ...], output: Any) -> Any:  # noqa: ANN401

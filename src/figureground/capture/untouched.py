@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
+from torch.utils import checkpoint as torch_checkpoint
 
 from figureground.base.errors import ModelError
 
@@ -64,6 +65,7 @@ class _Eager:
 
 _LOCK = threading.Lock()
 _EAGER = _Eager()
+_CHECKPOINTS: Any = torch_checkpoint  # one stand-in for the whole process, which minds its threads
 _LOANS: WeakKeyDictionary[nn.Module, _Loan] = WeakKeyDictionary()
 
 
@@ -101,7 +103,8 @@ def borrowed(model: nn.Module) -> Iterator[None]:
     Flags are set directly rather than through ``model.eval()``: an overridden ``train`` may merge or rewrite weights.
     Several threads may borrow one network; the last to leave restores it. A caller's autocast is not
     allowed to keep the weights it converts: older versions of torch keep those made without a graph, too,
-    which would cut a training step's later forward pass off from its parameters.
+    which would cut a training step's later forward pass off from its parameters. Parts under re-entrant
+    checkpointing run as they stand in this thread, since no gradient of a layer comes through a checkpoint.
 
     Args:
         model: The network.
@@ -120,7 +123,7 @@ def borrowed(model: nn.Module) -> Iterator[None]:
     caching = torch.is_autocast_cache_enabled()
     torch.set_autocast_cache_enabled(False)
     try:
-        with _eager(model):
+        with _eager(model), _without_checkpoints():
             yield
     finally:
         torch.set_autocast_cache_enabled(caching)
@@ -130,6 +133,38 @@ def borrowed(model: nn.Module) -> Iterator[None]:
                 del _LOANS[model]
                 for module, flag in loan.training.items():
                     module.training = flag
+
+
+class _Direct:
+    """Stands in for torch's re-entrant checkpoint: threads that borrow a network run the part as it stands."""
+
+    def __init__(self, real: Any) -> None:  # noqa: ANN401 - torch.utils.checkpoint.CheckpointFunction
+        self.real = real
+        self.threads: list[int] = []
+
+    def apply(self, function: Callable[..., Any], preserve: bool, *args: Any) -> Any:  # noqa: ANN401, FBT001
+        """As torch calls it."""
+        if threading.get_ident() in self.threads:
+            return function(*args)
+        return self.real.apply(function, preserve, *args)
+
+
+@contextmanager
+def _without_checkpoints() -> Iterator[None]:
+    """The first borrower of all puts the stand-in there, the last takes it away."""
+    thread = threading.get_ident()
+    with _LOCK:
+        direct: Any = _CHECKPOINTS.CheckpointFunction
+        if not isinstance(direct, _Direct):
+            direct = _CHECKPOINTS.CheckpointFunction = _Direct(direct)
+        direct.threads.append(thread)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            direct.threads.remove(thread)
+            if not direct.threads:
+                _CHECKPOINTS.CheckpointFunction = direct.real
 
 
 @contextmanager

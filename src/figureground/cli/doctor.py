@@ -15,6 +15,7 @@ from figureground.cli.console import out, say
 from figureground.cli.model_options import ModelOptions
 
 _FEW_POSITIONS = 5
+_BROKEN = ("non-finite", "dead-layer", "zero-gradient", "several-runs")  # as no image will change
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,7 +80,7 @@ def _try_methods(classifier: "Classifier", layer: str | None) -> None:
 
 
 def _verdict(explainer: object, image: "Tensor", method: str) -> tuple[str, str]:
-    """Whether a method works, and how it looks or why not."""
+    """``works``, ``blank`` where no map shows anything, or ``cannot``; and how the maps look or why not."""
     try:
         result = explainer(image, methods=method)  # type: ignore[operator]
     except FigureGroundError as error:
@@ -87,8 +88,10 @@ def _verdict(explainer: object, image: "Tensor", method: str) -> tuple[str, str]
     n, k, h, w = result.map_of(method).shape
     if not result.problems:
         return "works", f"{h}×{w}"
-    blank = f"{len(result.problems)} of {n * k} maps of random images are blank"
-    return "works", f"{h}×{w}; {blank}: {result.problems[0].message}"
+    wrong = f"{len(result.problems)} of {n * k} maps of random images show nothing that can be relied on"
+    broken = all(problem.kind in _BROKEN for problem in result.problems)
+    word = "blank" if broken and len(result.problems) == n * k else "works"
+    return word, f"{h}×{w}; {wrong}: {result.problems[0].message}"
 
 
 def _some(names: Sequence[str]) -> str:

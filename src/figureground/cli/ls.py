@@ -62,25 +62,30 @@ def _models(pattern: str | None) -> None:
 def _layers(about: ModelOptions) -> None:
     import torch  # noqa: PLC0415 - slow to import
 
-    from figureground.capture import choose_layer, look  # noqa: PLC0415
+    from figureground.capture import LayerChoice, check_layers, choose_layer, look  # noqa: PLC0415
 
     classifier = about.load().classifier
     image = torch.rand(1, classifier.preprocessing.channels, *classifier.preprocessing.size)
     default = choose_layer(classifier, image).name
     table = Table(
         Column("layer", no_wrap=True),
-        *("kind", "channels", "positions", "runs", ""),
+        *("kind", "channels", "positions", "runs", "cells", ""),
         box=None,
         pad_edge=False,
     )
-    for seen in look(classifier, image).spatial():
-        assert seen.grid is not None  # noqa: S101 - spatial layers have one
+    layers = look(classifier, image).spatial()
+    asked = [LayerChoice(seen.name, "") for seen in layers]
+    findings = check_layers(classifier, image, asked, sparing=True)
+    for seen in layers:
+        grid = findings[seen.name].grid or seen.grid
+        assert grid is not None  # noqa: S101 - spatial layers have one
         table.add_row(
             seen.name.removeprefix("network."),
             type(seen.module).__name__,
-            str(seen.grid.channels),
-            "×".join(map(str, seen.grid.size)),
+            str(grid.channels),
+            "×".join(map(str, grid.size)),
             str(seen.calls),
-            "← default" if seen.name == default else "",
+            findings[seen.name].verdict,
+            "← default" if seen.name == default.partition("@")[0] else "",
         )
     out().print(table, highlight=False)

@@ -10,6 +10,7 @@ __all__ = [
     "boxes_from_map",
     "colour",
     "colour_bar",
+    "cut_out",
     "diagnose",
     "draw_boxes",
     "fuse_maps",
@@ -26,6 +27,7 @@ from figureground.maps.boxes import (
     largest_component_box,
 )
 from figureground.maps.colour import COLOUR_MAPS, colour
+from figureground.maps.cut_out import cut_out
 from figureground.maps.fuse import fuse_maps
 from figureground.maps.overlay import colour_bar, draw_boxes, overlay
 from figureground.maps.post_processing import MapProblem, diagnose, is_constant, normalise, resize

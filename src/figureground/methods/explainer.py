@@ -12,21 +12,25 @@ import torch
 from torch import Tensor, nn
 
 from figureground.base.checking import checked
-from figureground.base.errors import OptionError, ShapeError
+from figureground.base.errors import LayerError, OptionError, ShapeError
 from figureground.base.outputs import ClassNames
 from figureground.base.shapes import Images
 from figureground.capture import (
     Captured,
+    Finding,
     LayerChoice,
     Precision,
+    check_layers,
     choose_layer,
     named_layer,
     plain_model,
     replay as replay_above,
     run_once,
 )
+from figureground.capture.probes import WHOLE, Frame
+from figureground.capture.stem import find_frame
 from figureground.capture.tape import Tape
-from figureground.maps import fuse_maps
+from figureground.maps import cut_out, fuse_maps
 from figureground.methods.explanation import Explanation
 from figureground.methods.method import CamMethod, find_methods
 from figureground.methods.plan import Computed, compute_maps, find_problems
@@ -42,10 +46,12 @@ class Explainer:
     """Class activation maps of any image classifier.
 
     The network runs once per call, whatever the number of methods, classes and layers. Where no layer is given, the
-    first call runs it on the first image alone before that, to choose one (twice for transformers with a class token,
-    whose gradient is asked, too). ``dff`` runs it once more, on one image for each concept, unless it ends in a pooled
-    linear head. ``smooth`` runs six views of each image in the one pass. A network that switches gradients off inside
-    runs again with them on where a method needs them.
+    first call runs it on the first image alone before that, to choose one. Each layer is checked once for each network,
+    in one pass on seven copies of the first image (``check_layers``): whether its batch is the images', whether it
+    depends on them, and whether its cells answer to the parts of the image that they are drawn over. ``dff`` runs it
+    once more, on one image for each concept, unless it ends in a pooled linear head. ``smooth`` runs six views of each
+    image in the one pass. A network that switches gradients off inside runs again with them on where a method needs
+    them. Maps cover the images also where a network pads or crops them itself.
 
     Nothing is left on the network: no hook, no ``.grad``, no changed mode. It may be called within ``no_grad`` or
     ``inference_mode``, in a training loop, and from several threads.
@@ -53,7 +59,8 @@ class Explainer:
     Args:
         model: The classifier; wrapped (``DataParallel``, DDP, ``torch.compile``) or not. ``(N, C, H,
             W)`` in, logits out.
-        layer: Name or module of the layer, or several; found by looking at the network where omitted.
+        layer: Name or module of the layer, or several; found by looking at the network where omitted. Of a layer that
+            runs several times ``backbone@1`` is the first run, ``backbone`` the last.
         precision: ``bf16`` or ``fp16`` run the network under autocast; None leaves the caller's setting.
         output: How to find the logits ``(N, L)`` in what the model returns, where ``find_logits`` cannot tell:
             ``output=lambda returned: returned["head"]``.
@@ -100,6 +107,7 @@ class Explainer:
         self.smooth = smooth
         self.class_names = None if class_names is None else tuple(class_names)
         self._choices: tuple[LayerChoice, ...] = ()
+        self._frames: dict[tuple[int, int], Frame] = {}
         if layer is not None:
             asked = [layer] if isinstance(layer, str | nn.Module) else list(layer)
             self._choices = tuple(named_layer(self.model, one) for one in asked)
@@ -143,9 +151,13 @@ class Explainer:
 
         Returns:
             The layer and why.
+
+        Raises:
+            LayerError: No layer has more than one position, or none passes the check.
         """
         if not self._choices:
-            self._choices = (choose_layer(self.model, images, self.output),)
+            choice = choose_layer(self.model, images, self.output, precision=self.precision)
+            self._choices = (choice,)
         return self._choices[0]
 
     def __call__(
@@ -165,6 +177,8 @@ class Explainer:
 
         Raises:
             ShapeError: The images are not ``(N, C, H, W)`` of floats, or there are none.
+            LayerError: A layer's batch is not the images', it does not depend on them, or its cells lie elsewhere than
+                they would be drawn; or a method needs a gradient that does not reach the layer.
             HeadError: A method needs a head that this model does not have.
         """
         chosen = find_methods(methods)
@@ -179,6 +193,7 @@ class Explainer:
         self, images: Images, classes: ClassSpec, chosen: dict[str, CamMethod]
     ) -> Explanation:
         """Run, compute, collect."""
+        found = self._checked(images, chosen)
         views = smoothing_views(images) if self.smooth else images
         run, tape = self._run(views, chosen)
         logits = run.logits.detach()[: len(images)]
@@ -188,6 +203,7 @@ class Explainer:
         replay = self._replayer(views, run)
         with torch.autocast(images.device.type, enabled=False):  # maps are float32
             computed = compute_maps(run, chosen, asked, images=views, tape=tape, replay=replay)
+        computed = _within(computed, self._frame(images, run), chosen)
         if self.smooth:
             computed = _averaged(computed, len(images))
         return Explanation(
@@ -199,9 +215,34 @@ class Explainer:
             methods=chosen,
             layers=tuple(replace(choice, grid=run.grids[choice.name]) for choice in self._choices),
             details=computed.details,
-            problems=find_problems(computed, run, chosen),
+            problems=find_problems(computed, run, chosen, findings=found),
             class_name=to_name,
         )
+
+    def _checked(self, images: Images, methods: dict[str, CamMethod]) -> dict[str, Finding]:
+        """What the layers see; the run reads them as the check found right."""
+        found = check_layers(
+            self.model, images, self._choices, output=self.output, precision=self.precision
+        )
+        blind = not any(method.per_layer for method in methods.values())
+        gradients = any("gradients" in method.needs for method in methods.values())
+        for finding in [] if blind else found.values():
+            fault = finding.fault(len(images)) or (finding.gradient_fault if gradients else "")
+            if fault:
+                raise LayerError(fault)
+        self._choices = tuple(
+            replace(choice, grid=choice.grid or found[choice.name].grid) for choice in self._choices
+        )
+        return found
+
+    def _frame(self, images: Images, run: Captured) -> Frame:
+        """Where the images lie in what the network looks at, where it pads or crops them itself."""
+        if run.stem is None or run.stem.fits(images):
+            return WHOLE
+        size = (int(images.shape[-2]), int(images.shape[-1]))
+        if size not in self._frames:
+            self._frames[size] = find_frame(self.model, images)
+        return self._frames[size]
 
     def _naming(
         self, num_logits: int
@@ -259,6 +300,20 @@ def _check(images: object) -> None:
     if images.ndim != 4 or not images.is_floating_point() or len(images) == 0:
         shape = f"{tuple(images.shape)} {images.dtype}"
         raise ShapeError(f"images are (N, C, H, W) of floats with N ≥ 1; these are {shape}")
+
+
+def _within(computed: Computed, frame: Frame, methods: dict[str, CamMethod]) -> Computed:
+    """Maps that cover the images alone, where the network looks at more or less than them."""
+    if frame == WHOLE:
+        return computed
+    maps = {
+        name: {
+            layer: cut_out(stack, frame) if methods[name].per_layer else stack
+            for layer, stack in per_layer.items()
+        }
+        for name, per_layer in computed.maps.items()
+    }
+    return Computed(maps, computed.details, computed.zero_gradients)
 
 
 def _averaged(computed: Computed, count: int) -> Computed:

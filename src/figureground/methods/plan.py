@@ -6,20 +6,22 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from figureground.base.errors import HeadError
 from figureground.base.shapes import Images, MapsPerClass
-from figureground.capture import Captured, Directions
+from figureground.capture import Captured, Directions, Finding
 from figureground.maps import MapProblem, diagnose
 from figureground.methods.method import CamMethod, MethodInputs, MethodResult
 from figureground.methods.registry import Need
 
 _DEAD = "the layer's activations are all zero for this image: nothing above it can tell one place from another"
 _NO_GRADIENT = (
-    "the gradient is zero everywhere: the class score does not depend on this layer for this image"
+    "the gradient is zero everywhere for this image: between this layer and the class score all units are dead or "
+    "saturated, or have weights of zero; a method without gradients (eigen-cam) still works"
 )
 
 
@@ -32,7 +34,8 @@ class ExplanationProblem:
         layer: Name of the layer.
         image: Position in the batch.
         class_position: Position among the classes asked for.
-        kind: ``non-finite``, ``dead-layer``, ``zero-gradient``, ``zero``, ``constant`` or ``negative-only``.
+        kind: ``non-finite``, ``dead-layer``, ``zero-gradient``, ``zero``, ``constant`` or ``negative-only``; or
+            ``several-runs`` where the layer ran on different things and none of its runs was chosen.
         message: One sentence.
     """
 
@@ -60,7 +63,11 @@ class Computed:
 
 
 def find_problems(
-    computed: Computed, run: Captured, methods: Mapping[str, CamMethod]
+    computed: Computed,
+    run: Captured,
+    methods: Mapping[str, CamMethod],
+    *,
+    findings: Mapping[str, Finding],
 ) -> tuple[ExplanationProblem, ...]:
     """Blank, constant and non-finite maps, each with its cause where the run shows it.
 
@@ -68,6 +75,7 @@ def find_problems(
         computed: The maps.
         run: The run they come from.
         methods: Name -> method.
+        findings: Layer -> what the check of it found.
 
     Returns:
         The problems, in the order of methods, layers, images and classes.
@@ -78,6 +86,13 @@ def find_problems(
     for name, per_layer in computed.maps.items():
         method = methods[name]
         for layer, maps in per_layer.items():
+            several = findings[layer].several_runs if method.per_layer else ""
+            if several:
+                found += [
+                    ExplanationProblem(name, layer, image, position, "several-runs", several)
+                    for image, position in np.ndindex(*maps.shape[:2])
+                ]
+                continue
             zeros = flat.get(layer) if "gradients" in method.needs else None
             for problem in diagnose(maps):
                 image, position = problem.image, problem.class_position
