@@ -16,7 +16,7 @@ MAPS = torch.randn(2, 6, 4, 3, generator=torch.Generator().manual_seed(0))
 
 def recognised(linear: nn.Linear, inner: Function, after: Function) -> ClassMapHead | None:
     pooled = inner(MAPS).mean((2, 3))
-    last = Classifying(linear, pooled)
+    last = Classifying(linear.weight, linear.bias, pooled)
     return recognise_head(last, MAPS, after(linear(pooled)).detach(), tolerance=1e-4)
 
 
@@ -53,7 +53,10 @@ def test_maximum_pooling_is_not_average_pooling():
     linear = nn.Linear(6, 5)
     pooled = MAPS.amax((2, 3))
     head = recognise_head(
-        Classifying(linear, pooled), MAPS, linear(pooled).detach(), tolerance=1e-4
+        Classifying(linear.weight, linear.bias, pooled),
+        MAPS,
+        linear(pooled).detach(),
+        tolerance=1e-4,
     )
     assert head is None
 
@@ -62,7 +65,7 @@ def test_no_last_layer_and_layers_of_other_sizes_give_no_head():
     logits = torch.zeros(2, 5)
     assert recognise_head(None, MAPS, logits, tolerance=1e-4) is None
     for linear in (nn.Linear(7, 5), nn.Linear(6, 4)):
-        last = Classifying(linear, torch.zeros(2, linear.in_features))
+        last = Classifying(linear.weight, linear.bias, torch.zeros(2, linear.in_features))
         assert recognise_head(last, MAPS, logits, tolerance=1e-4) is None
 
 
@@ -70,14 +73,19 @@ def test_a_head_over_tokens_is_no_pooled_head():
     linear = nn.Linear(6, 5)
     tokens = MAPS.flatten(2).mT
     logits = linear(tokens).mean(1).detach()
-    assert recognise_head(Classifying(linear, tokens), MAPS, logits, tolerance=1e-4) is None
+    assert (
+        recognise_head(
+            Classifying(linear.weight, linear.bias, tokens), MAPS, logits, tolerance=1e-4
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("outer", ["relu", "identity"])
 def test_convolutional_head(outer):
     conv = nn.Conv2d(6, 5, 1)
     logits = FUNCTIONS[outer](conv(MAPS)).mean((2, 3)).detach()
-    head = recognise_head(Classifying(conv, MAPS), MAPS, logits, tolerance=1e-4)
+    head = recognise_head(Classifying(conv.weight, conv.bias, MAPS), MAPS, logits, tolerance=1e-4)
     assert head is not None
     assert head.outer == outer
     maps = head.class_maps(MAPS, Directions(indices=torch.tensor([[4, 2]])))

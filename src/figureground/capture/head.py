@@ -108,14 +108,16 @@ class Directions:
 
 @dataclass(frozen=True)
 class Classifying:
-    """The last linear or 1×1-convolution module that ran, and what went in.
+    """The last linear or 1×1-convolution module that ran: its parameters as they were then, and what went in.
 
     Args:
-        module: The module.
+        weight: ``(L, C)`` or ``(L, C, 1, 1)``.
+        bias: ``(L,)`` or None.
         features: Its input.
     """
 
-    module: nn.Linear | nn.Conv2d
+    weight: Tensor
+    bias: Tensor | None
     features: Tensor
 
 
@@ -130,7 +132,8 @@ def classifying(module: nn.Module, inputs: tuple[Any, ...]) -> Classifying | Non
         The call; None unless the module ``can_classify`` and was called with a tensor.
     """
     if can_classify(module) and inputs and isinstance(inputs[0], Tensor):
-        return Classifying(module, inputs[0])
+        # read now: a parametrisation would move its buffers when it is read in training mode later
+        return Classifying(module.weight, module.bias, inputs[0])
     return None
 
 
@@ -227,10 +230,10 @@ def recognise_head(
         The head.
     """
     shape = (logits.shape[1], activations.shape[1])
-    if last is None or last.module.weight.flatten(1).shape != shape:
+    if last is None or last.weight.flatten(1).shape != shape:
         return None
-    bias = None if last.module.bias is None else last.module.bias.detach().float()
-    head = ClassMapHead(last.module.weight.detach().flatten(1).float(), bias)
+    bias = None if last.bias is None else last.bias.detach().float()
+    head = ClassMapHead(last.weight.detach().flatten(1).float(), bias)
     features = last.features.detach().float()
     same = partial(_same, tolerance=tolerance)
     if features.ndim == 4 and features.shape[-2:].numel() > 1:

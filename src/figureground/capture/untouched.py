@@ -4,16 +4,19 @@ __all__ = ["borrowed", "listening", "plain_model"]
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.utils import checkpoint as torch_checkpoint
+from torch.utils.hooks import RemovableHandle
 
 from figureground.base.errors import ModelError
+from figureground.capture import loans
+from figureground.capture.loans import lend, uninterrupted
 
 Listener = Callable[[nn.Module, tuple[Any, ...], Any], Any]
 
@@ -31,6 +34,9 @@ def listening(modules: Iterable[nn.Module], listener: Listener) -> Iterator[None
 
     Yields:
         Nothing.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the hooks are gone by then.
     """
     owner = threading.get_ident()
 
@@ -39,20 +45,23 @@ def listening(modules: Iterable[nn.Module], listener: Listener) -> Iterator[None
             return None
         return listener(module, inputs, output)
 
-    handles = [module.register_forward_hook(hook) for module in modules]
+    handles: list[RemovableHandle] = []
     try:
+        with uninterrupted():
+            handles += [module.register_forward_hook(hook) for module in modules]
         yield
     finally:
+        try:
+            _remove(handles)
+        except KeyboardInterrupt:  # it came before Ctrl-C waits, or when all was done
+            _remove(handles)
+            raise
+
+
+def _remove(handles: Iterable[RemovableHandle]) -> None:
+    with uninterrupted():
         for handle in handles:
             handle.remove()
-
-
-@dataclass
-class _Loan:
-    """How a network stood when the first of its present borrowers came."""
-
-    training: dict[nn.Module, bool]
-    borrowers: int = 0
 
 
 @dataclass
@@ -63,10 +72,8 @@ class _Eager:
     stance: Any = None
 
 
-_LOCK = threading.Lock()
 _EAGER = _Eager()
 _CHECKPOINTS: Any = torch_checkpoint  # one stand-in for the whole process, which minds its threads
-_LOANS: WeakKeyDictionary[nn.Module, _Loan] = WeakKeyDictionary()
 
 
 def plain_model(model: nn.Module) -> nn.Module:
@@ -98,10 +105,11 @@ def plain_model(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def borrowed(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode inside the block; each module's own mode restored afterwards, whatever happens.
+    """Evaluation mode inside the block; each module's own mode and buffers restored afterwards, whatever happens.
 
     Flags are set directly rather than through ``model.eval()``: an overridden ``train`` may merge or rewrite weights.
-    Several threads may borrow one network; the last to leave restores it. A caller's autocast is not
+    Several threads may borrow one network, or networks that share modules; the last to leave restores them. A thread
+    that trains the network meanwhile would train it in evaluation mode. A caller's autocast is not
     allowed to keep the weights it converts: older versions of torch keep those made without a graph, too,
     which would cut a training step's later forward pass off from its parameters. Parts under re-entrant
     checkpointing run as they stand in this thread, since no gradient of a layer comes through a checkpoint.
@@ -111,28 +119,40 @@ def borrowed(model: nn.Module) -> Iterator[None]:
 
     Yields:
         Nothing.
+
+    Raises:
+        ModelError: Some weights are not made yet (lazy modules).
+        KeyboardInterrupt: Ctrl-C; all is restored by then.
     """
-    with _LOCK:
-        loan = _LOANS.get(model)
-        if loan is None:
-            loan = _Loan({module: module.training for module in model.modules()})
-            _LOANS[model] = loan
-            for module in loan.training:
-                module.training = False
-        loan.borrowers += 1
-    caching = torch.is_autocast_cache_enabled()
-    torch.set_autocast_cache_enabled(False)
+    lazy = [name for name, module in model.named_modules() if _is_lazy(module)]
+    if lazy:
+        raise ModelError(
+            f"the weights of {', '.join(lazy)} are made by the first call; run the network once on an image"
+        )
+    undo = ExitStack()
     try:
-        with _eager(model), _without_checkpoints():
-            yield
+        with uninterrupted():
+            undo.callback(torch.set_autocast_cache_enabled, torch.is_autocast_cache_enabled())
+            torch.set_autocast_cache_enabled(False)
+            lend(model.modules(), undo)
+            _run_eagerly(model, undo)
+            _skip_checkpoints(undo)
+        yield
     finally:
-        torch.set_autocast_cache_enabled(caching)
-        with _LOCK:
-            loan.borrowers -= 1
-            if loan.borrowers == 0:
-                del _LOANS[model]
-                for module, flag in loan.training.items():
-                    module.training = flag
+        try:
+            _close(undo)
+        except KeyboardInterrupt:  # as above
+            _close(undo)
+            raise
+
+
+def _close(undo: ExitStack) -> None:
+    with uninterrupted():
+        undo.close()
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    return isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()
 
 
 class _Direct:
@@ -149,42 +169,40 @@ class _Direct:
         return self.real.apply(function, preserve, *args)
 
 
-@contextmanager
-def _without_checkpoints() -> Iterator[None]:
+def _skip_checkpoints(undo: ExitStack) -> None:
     """The first borrower of all puts the stand-in there, the last takes it away."""
-    thread = threading.get_ident()
-    with _LOCK:
+    with loans.LOCK:
         direct: Any = _CHECKPOINTS.CheckpointFunction
         if not isinstance(direct, _Direct):
             direct = _CHECKPOINTS.CheckpointFunction = _Direct(direct)
-        direct.threads.append(thread)
-    try:
-        yield
-    finally:
-        with _LOCK:
-            direct.threads.remove(thread)
-            if not direct.threads:
-                _CHECKPOINTS.CheckpointFunction = direct.real
+        direct.threads.append(threading.get_ident())
+    undo.callback(_with_checkpoints, direct, threading.get_ident())
 
 
-@contextmanager
-def _eager(model: nn.Module) -> Iterator[None]:
+def _with_checkpoints(direct: _Direct, thread: int) -> None:
+    with loans.LOCK:
+        direct.threads.remove(thread)
+        if not direct.threads:
+            _CHECKPOINTS.CheckpointFunction = direct.real
+
+
+def _run_eagerly(model: nn.Module, undo: ExitStack) -> None:
     """Run compiled parts of the network as ordinary Python, since compiled code skips hooks."""
     compiled = any(
         module._compiled_call_impl is not None or hasattr(module, "_orig_mod")  # noqa: SLF001
         for module in model.modules()
     )
     if not compiled:
-        yield
         return
-    with _LOCK:
+    with loans.LOCK:
         if _EAGER.borrowers == 0:
             _EAGER.stance = torch.compiler.set_stance("force_eager")
         _EAGER.borrowers += 1
-    try:
-        yield
-    finally:
-        with _LOCK:
-            _EAGER.borrowers -= 1
-            if _EAGER.borrowers == 0:
-                _EAGER.stance.__exit__(None, None, None)
+    undo.callback(_run_compiled)
+
+
+def _run_compiled() -> None:
+    with loans.LOCK:
+        _EAGER.borrowers -= 1
+        if _EAGER.borrowers == 0:
+            _EAGER.stance.__exit__(None, None, None)
