@@ -283,7 +283,7 @@ def class_probabilities(logits: Logits) -> Float[Tensor, "N K"]:
 
 
 def _matches(given: str, names: Sequence[str]) -> list[int]:
-    """Numbers of the classes that a name fits, by the strictest of three readings that fits any."""
+    """Numbers of the classes that a name fits, by the strictest of four readings that fits any."""
     wanted = given.strip().casefold()
     folded = [name.casefold() for name in names]
     exact = [i for i, name in enumerate(folded) if name == wanted]
@@ -293,7 +293,8 @@ def _matches(given: str, names: Sequence[str]) -> list[int]:
     # a number is never a part of a name: "1" must not find "class 10"
     partly = wanted and not wanted.isdecimal()
     parts = [i for i, name in enumerate(folded) if partly and wanted in name]
-    return exact or synonyms or parts
+    same = [i for i in exact if names[i].strip() == given.strip()]  # letters: "A" is not "a"
+    return same or exact or synonyms or parts
 
 
 def _closest(given: str, names: Sequence[str]) -> int | None:

@@ -318,3 +318,16 @@ def test_a_problem_far_down_a_long_table_comes_into_the_parquet_file(tmp_path):
     _to_parquet(tmp_path / "scores.csv")
     found = importlib.import_module("pyarrow.parquet").read_table(tmp_path / "scores.parquet")
     assert found.to_pydict()["problem"] == [""] * 20000 + ["empty"]
+
+
+def test_two_classes_of_one_name_are_told_apart_by_their_numbers(classifier, images, tmp_path):
+    twins = Classifier(Network(), PLAIN, name="toy", class_names=("crane", "crane", "background"))
+    options = RankOptions(classes=("0", "1"), score="logit", top=13, workers=1)
+    record = rank_images(twins, images, out=tmp_path / "out", options=options)
+    assert record.classes == ("crane (0)", "crane (1)")
+    for one in record.top:
+        red, green, _ = colour_of(Path(one.path))
+        assert one.class_name == ("crane (0)" if red > green else "crane (1)")
+        assert one.score == pytest.approx(4 * max(red, green), abs=1e-4)
+    header = (tmp_path / "out" / "scores.csv").read_text().splitlines()[0]
+    assert "score of crane (0),score of crane (1)" in header

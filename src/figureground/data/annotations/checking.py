@@ -59,6 +59,10 @@ class ClassLabels:
     def _index_of(self, name: str) -> int | str | None:
         """The index of a name; digits that are no class name are an index themselves."""
         if self.names is not None and name in self.names:
+            if self.names.count(name) > 1:
+                raise LookupError(
+                    f"{self.names.count(name)} classes are called '{name}': give the number"
+                )
             return self.names.index(name)
         if name.isascii() and name.removeprefix("-").isdigit():
             return self.resolve(int(name))

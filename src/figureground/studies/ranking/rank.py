@@ -79,6 +79,8 @@ def rank_images(
         raise OptionError(f"{classifier.name} has one output: rank by score 'logit'")
     numbers, where = _classes(classifier, chosen.classes), chosen_device(device)
     names = [classifier.class_name(number) for number in numbers]
+    if len(set(names)) < len(names):  # ImageNet has two cranes
+        names = [f"{name} ({number})" for name, number in zip(names, numbers, strict=True)]
     # the maps on the sheet do not change a score
     job = digest(model_identity(classifier), numbers, chosen.score, chosen.batch_size)
     units = _units(list(dict.fromkeys(paths)), chosen.unit)
