@@ -1,3 +1,4 @@
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 from figureground.base.errors import ModelError, OptionError, ShapeError
 from figureground.models import Classifier, Preprocessing
 
+PLAIN = Preprocessing((8, 8), "stretch", 1.0, "bilinear", (0.1,) * 3, (0.5,) * 3, 3)
 NAMES = ("tench, Tinca tinca", "tabby, tabby cat", "Egyptian cat", "crane", "crane bird", "7")
 
 
@@ -160,3 +162,13 @@ def test_the_number_of_classes_is_the_networks_own():
     assert Classifier(network, _preprocessing()).num_classes == 4
     with pytest.raises(ModelError, match="6 class names for Identity, which has 4 logits"):
         Classifier(network, _preprocessing(), class_names=NAMES)
+
+
+@pytest.mark.parametrize("precision", [torch.float16, torch.bfloat16, torch.float64])
+def test_images_are_brought_to_the_networks_precision(precision: torch.dtype):
+    torch_net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    wanted = Classifier(torch_net, PLAIN)(images)
+    found = Classifier(copy.deepcopy(torch_net).to(precision), PLAIN)(images)
+    assert found.dtype == precision
+    torch.testing.assert_close(found.float(), wanted, atol=0.02, rtol=0.02)

@@ -86,7 +86,7 @@ class Classifier(nn.Module):
                 f"got {images.dtype} {tuple(images.shape)}"
             )
         normalised = (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
-        returned = self.network(normalised)
+        returned = self.network(normalised.to(_precision(self.network, images.dtype)))
         try:
             return find_logits(returned, len(images), self.output)
         except ModelError as error:
@@ -127,6 +127,12 @@ class Classifier(nn.Module):
             OptionError: There is no such class.
         """
         return self.classes.name(index)
+
+
+def _precision(network: nn.Module, given: torch.dtype) -> torch.dtype:
+    """The network's own, where its weights are not float32 (which autocast may change by itself)."""
+    own = next((one.dtype for one in network.parameters() if one.is_floating_point()), given)
+    return given if own == torch.float32 else own
 
 
 def _count(network: nn.Module, names: Sequence[str] | None, given: int | None) -> int | None:
