@@ -8,6 +8,7 @@ from pathlib import Path
 
 BENCHMARKS = (
     "cam_cost",
+    "layer_check",
     "explain_folder",
     "boxes",
     "evaluate",

@@ -1,5 +1,6 @@
 """What a layer sees: its run, its batch, the images, the score; wrong layers are refused, and why is said."""
 
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -244,6 +245,27 @@ def test_a_gradient_that_is_cut_off_is_told_from_a_score_that_does_not_depend_on
     assert Explainer(net, layer="top")(IMAGES, methods="eigen-cam").problems == ()
 
 
+class NoWayBack(torch.autograd.Function):
+    """An operation without a gradient."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, *_):
+        raise NotImplementedError("no gradient is known")
+
+
+def test_an_operation_without_a_gradient_is_an_error_of_ours():
+    class Custom(Checkpointed):
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(NoWayBack.apply(self.top(self.low(x))).mean((2, 3)))
+
+    with pytest.raises(LayerError, match="an operation that has none"):
+        Explainer(Custom(), layer="top")(IMAGES, methods="grad-cam")
+
+
 @pytest.mark.filterwarnings("ignore:.*:DeprecationWarning", "ignore:.*:UserWarning")
 def test_int8_layers_pass_no_gradient_and_that_is_said():
     net = Checkpointed(keep=True).eval()
@@ -300,6 +322,16 @@ def test_right_layers_are_not_refused(net, images):
     for layer in (None, net.stem if isinstance(net, Chained) else net.features):
         result = Explainer(net, layer=layer)(images, methods=["grad-cam", "hires-cam"])
         assert result.map_of("grad-cam").shape == (len(images), 1, 8, 8)
+
+
+def test_an_exchanged_part_and_another_way_to_the_logits_are_checked_anew():
+    net = Contained()
+    layer = [LayerChoice("body", "")]
+    assert check_layers(net, IMAGES, layer)["body"].gradient == "none"
+    assert check_layers(net, IMAGES, layer, output=itemgetter(slice(None)))["body"].rows == 7
+    net.body = Container()
+    net.body.encoder = nn.Sequential(conv(), nn.ReLU())
+    assert check_layers(net, IMAGES, layer)["body"].grid is not None
 
 
 def test_a_network_of_one_image_at_a_time_is_explained_unchecked():

@@ -23,6 +23,7 @@ def test_all_methods_work_with_a_plain_network(type_in: Run, model: str):
     assert "input      24×32" in done.stdout
     assert "classes    3, names not known; results show numbers" in done.stdout
     assert "layer      3: last feature map before pooling" in done.stdout
+    assert "cells      in place" in done.stdout
     found = verdicts(done)
     assert list(found) == list(METHODS)
     assert all(words[0] == "works" and words[1].startswith("24×32") for words in found.values())
@@ -49,6 +50,41 @@ def test_another_layer_can_be_examined(type_in: Run, model: str):
     done = type_in("doctor", "--model", model, "--size", "24x32", "--layer", "1")
     assert "layer      1: given by the caller" in done.stdout
     assert verdicts(done)["cam"][0] == "cannot"
+
+
+WRONG = """
+from torch import nn
+import torch
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.mixed = nn.Conv2d(3, 4, 4, stride=4), nn.Tanh()
+        self.top, self.head = nn.Tanh(), nn.Linear(4, 3)
+
+    def forward(self, x):
+        maps = self.body(x)
+        turned = self.mixed(maps.mT.flip(2))
+        return self.head(self.top(turned.flip(2).mT).mean((2, 3)))
+
+def build():
+    torch.manual_seed(0)
+    return Net()
+"""
+
+
+def test_a_layer_whose_cells_lie_elsewhere_is_refused_and_listed_as_such(
+    type_in: Run, tmp_path: Path
+):
+    (tmp_path / "net.py").write_text(WRONG)
+    model = ("--model", f"{tmp_path / 'net.py'}:build", "--size", "32")
+    done = type_in("doctor", *model, "--layer", "mixed")
+    assert "cells      not in place" in done.stdout
+    found = verdicts(done)
+    assert all(words[0] == "cannot" for name, words in found.items() if name != "cnn-fixations")
+    listed = [line.split() for line in type_in("ls", "layers", *model).stdout.splitlines()[1:]]
+    cells = {row[0]: " ".join(row[5:]).removesuffix(" ← default") for row in listed}
+    assert cells == {"body": "in place", "mixed": "not in place", "top": "in place"}
 
 
 def test_a_model_that_cannot_be_built_is_one_line(type_in: Run, model: str):

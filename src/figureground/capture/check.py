@@ -122,6 +122,14 @@ class Finding:
         return ", ".join(filter(None, [words, blind, several]))
 
     @property
+    def note(self) -> str:
+        """What to add to the reason for this layer; empty where its cells are known to lie where they are drawn."""
+        if self.placed or (self.grid is None and not self.doubt):
+            return ""
+        why = f" ({self.doubt})" if self.doubt else ""
+        return f"whether its cells answer to the places that they are drawn over could not be told{why}"
+
+    @property
     def several_runs(self) -> str:
         """What to know of a layer whose runs are not told apart; empty where there is nothing to know."""
         if not self.ambiguous:
@@ -137,7 +145,7 @@ class Finding:
 
 
 _ANOTHER = "name another layer, or none to have one chosen ('figureground ls layers' lists them)"
-_Known = dict[str, Finding]
+_Known = dict[tuple[str, int], Finding]  # by name and module, since a part may be exchanged
 _KNOWN: WeakKeyDictionary[nn.Module, WeakKeyDictionary[Any, _Known]] = WeakKeyDictionary()
 
 
@@ -173,9 +181,9 @@ def check_layers(
     Raises:
         LayerError: A layer does not run as often as its name says.
     """
-    per_output = _KNOWN.setdefault(model, WeakKeyDictionary())
-    known = per_output.setdefault(output or _usual, {})
-    new = [layer.name for layer in layers if layer.name not in known]
+    known = _known(model, output)
+    keys = {layer.name: (layer.name, id(module_of(model, layer.name))) for layer in layers}
+    new = [name for name, key in keys.items() if key not in known]
     if new:
         image = images[:1]
         with (
@@ -185,8 +193,18 @@ def check_layers(
             autocast(image, precision),
         ):
             given = image.clone() if image.is_inference() else image
-            known.update(_Check(model, given, output, sparing=sparing)(new))
-    return {layer.name: known[layer.name] for layer in layers}
+            found = _Check(model, given, output, sparing=sparing)(new)
+        known.update({keys[name]: finding for name, finding in found.items()})
+    return {name: known[key] for name, key in keys.items()}
+
+
+def _known(model: nn.Module, output: Output | None) -> _Known:
+    """What is known of this network with these logits, to be added to."""
+    per_output = _KNOWN.setdefault(model, WeakKeyDictionary())
+    try:
+        return per_output.setdefault(output or _usual, {})
+    except TypeError:  # not every callable can be remembered without being kept alive
+        return {}
 
 
 def _usual() -> None:
@@ -221,8 +239,9 @@ class _Probed(Listener):
         if finding.rows != PROBES:
             return finding
         values = raw.float()
-        still = torch.allclose(values, values[:1].expand_as(values), rtol=1e-5, atol=1e-8)
-        finding = replace(finding, sees=not still or not bool(values.any()))
+        most = float(values.abs().amax())
+        still = float((values - values[:1]).abs().amax()) <= 1e-5 * most
+        finding = replace(finding, sees=not still or most == 0)
         grid = find_grid(raw, self.size, model=self.model, layer=module)
         if grid is None or grid.size == (1, 1):
             return finding
@@ -256,9 +275,9 @@ class _Check:
         probed = _Probed(self.model, names, gradient=not self.sparing, size=size)
         try:
             graph, logits = self._graph(probed, names)
+            slopes = _slopes(logits, {name: graph.of(self.model, name) for name in names})
         except (ModelError, torch.OutOfMemoryError) as error:
             return {name: Finding(name, doubt=str(error)) for name in names}
-        slopes = _slopes(logits, {name: graph.of(self.model, name) for name in names})
         found = {}
         for name in names:
             module, run = module_of(self.model, name), named_run(name)[1]
@@ -329,7 +348,12 @@ def _slopes(logits: Tensor, raws: Mapping[str, Tensor | None]) -> dict[str, Tens
         return {}
     uneven = torch.linspace(1, 2, logits.shape[1], device=logits.device, dtype=logits.dtype)
     cotangent = uneven.expand_as(logits)
-    found = torch.autograd.grad(logits, list(inside.values()), cotangent, allow_unused=True)
+    try:
+        found = torch.autograd.grad(logits, list(inside.values()), cotangent, allow_unused=True)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, NotImplementedError):
+        return {}  # an operation on the way has no gradient: the same as none at all
     return dict(zip(inside, found, strict=True))
 
 

@@ -59,6 +59,7 @@ def _try_methods(classifier: "Classifier", layer: str | None) -> None:
     """Every method on random images, alone, so that one refusal does not hide the others."""
     import torch  # noqa: PLC0415 - slow to import
 
+    from figureground.capture import check_layers  # noqa: PLC0415
     from figureground.methods import METHODS, Explainer  # noqa: PLC0415
 
     image = torch.rand(
@@ -69,7 +70,9 @@ def _try_methods(classifier: "Classifier", layer: str | None) -> None:
     )
     explainer = Explainer(classifier, layer=layer)
     choice = explainer.look(image)
-    say(f"{'layer':<11}{choice.name.removeprefix('network.')}: {choice.reason}\n")
+    found = check_layers(explainer.model, image, [choice])[choice.name]
+    say(f"{'layer':<11}{choice.name.removeprefix('network.')}: {choice.reason}")
+    say(f"{'cells':<11}{found.verdict}\n")
     table = Table(Column("method", no_wrap=True), "", "", box=None, pad_edge=False)
     for name in METHODS:
         table.add_row(name, *map(Text, _verdict(explainer, image, name)))

@@ -107,6 +107,7 @@ class Explainer:
         self.smooth = smooth
         self.class_names = None if class_names is None else tuple(class_names)
         self._choices: tuple[LayerChoice, ...] = ()
+        self._findings: dict[str, Finding] = {}
         self._frames: dict[tuple[int, int], Frame] = {}
         if layer is not None:
             asked = [layer] if isinstance(layer, str | nn.Module) else list(layer)
@@ -221,18 +222,19 @@ class Explainer:
 
     def _checked(self, images: Images, methods: dict[str, CamMethod]) -> dict[str, Finding]:
         """What the layers see; the run reads them as the check found right."""
-        found = check_layers(
-            self.model, images, self._choices, output=self.output, precision=self.precision
-        )
+        found = self._findings
+        new = [choice for choice in self._choices if choice.name not in found]
+        if new:
+            found |= check_layers(
+                self.model, images, new, output=self.output, precision=self.precision
+            )
         blind = not any(method.per_layer for method in methods.values())
         gradients = any("gradients" in method.needs for method in methods.values())
         for finding in [] if blind else found.values():
             fault = finding.fault(len(images)) or (finding.gradient_fault if gradients else "")
             if fault:
                 raise LayerError(fault)
-        self._choices = tuple(
-            replace(choice, grid=choice.grid or found[choice.name].grid) for choice in self._choices
-        )
+        self._choices = tuple(_known(choice, found[choice.name]) for choice in self._choices)
         return found
 
     def _frame(self, images: Images, run: Captured) -> Frame:
@@ -300,6 +302,14 @@ def _check(images: object) -> None:
     if images.ndim != 4 or not images.is_floating_point() or len(images) == 0:
         shape = f"{tuple(images.shape)} {images.dtype}"
         raise ShapeError(f"images are (N, C, H, W) of floats with N ≥ 1; these are {shape}")
+
+
+def _known(choice: LayerChoice, finding: Finding) -> LayerChoice:
+    """A choice with the grid under which its cells lie where they are drawn; or with the doubt that they do."""
+    reason = choice.reason
+    if finding.note and finding.note not in reason:
+        reason = f"{reason}; {finding.note}"
+    return replace(choice, reason=reason, grid=choice.grid or finding.grid)
 
 
 def _within(computed: Computed, frame: Frame, methods: dict[str, CamMethod]) -> Computed:
