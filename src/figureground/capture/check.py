@@ -77,7 +77,8 @@ class Finding:
         if self.rows not in {0, PROBES}:
             per_image, rest = divmod(self.rows, PROBES)
             rows = self.rows if rest else per_image * images
-            return other_batch(self.name, rows, images) + self._other_runs()
+            tried = PROBES if rows == images else images
+            return other_batch(self.name, rows, tried) + self._other_runs()
         if not self.sees:
             other = self._other_runs()
             return f"layer '{self.name}' does not depend on the images: {_ANOTHER}{other}"
@@ -234,14 +235,16 @@ class _Probed(Listener):
         return result
 
     def _judged(self, module: nn.Module, raw: Tensor) -> Finding:
-        """Rows, grid and place; ``sees`` is False where the rows are all the same and not zero."""
+        """Rows, grid and place; ``sees`` is False where the rows do not follow the images, for whatever reason."""
         finding = Finding("", rows=len(raw) if raw.ndim > 2 else PROBES)
         if finding.rows != PROBES:
             return finding
         values = raw.float()
         most = float(values.abs().amax())
         still = float((values - values[:1]).abs().amax()) <= 1e-5 * most
-        finding = replace(finding, sees=not still or most == 0)
+        # the first two images are the same: rows that differ are noise, or something else than the images
+        others = float((values[1] - values[0]).abs().amax()) > 1e-3 * most
+        finding = replace(finding, sees=not (still or others) or most == 0)
         grid = find_grid(raw, self.size, model=self.model, layer=module)
         if grid is None or grid.size == (1, 1):
             return finding
@@ -317,16 +320,17 @@ class _Check:
             return "unknown"
         if slope is not None:
             return "arrives" if bool((finding.grid.to_grid(slope) != 0).any()) else "zero"
-        # others take the place of the layer's values
+        # others take the place of the layer's values, in as many images as the layer has been seen with
         own = finding.grid.to_grid(raw.detach()[:1])
-        maps = torch.cat([own, own.flip(2, 3), torch.zeros_like(own), 1 - 2 * own])
+        others = [own.flip(2, 3), torch.zeros_like(own), 1 - 2 * own, -own, 3 * own, own.roll(1, 3)]
+        maps = torch.cat([own, *others])
         same = self.image.expand(len(maps), -1, -1, -1)
         logits = replay(self.model, same, finding, maps=maps, output=self.output)
         equal = torch.allclose(logits, logits[:1].expand_as(logits), rtol=1e-6, atol=1e-7)
         return "none" if equal else "cut"
 
     def _depends(self, name: str) -> bool:
-        """Whether a way leads from the images to the layer at all, although it does not change with them."""
+        """Whether a way leads from the images to the layer at all, although its rows do not follow them."""
         ways: list[bool] = []
         image = self.image.clone().requires_grad_()
         module, wanted = module_of(self.model, name), named_run(name)[1]

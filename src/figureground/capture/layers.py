@@ -127,8 +127,10 @@ def choose_layer(
                 return _choice(seen, why, finding)
             else:
                 passed.append((seen, why, finding))
-        if passed:
-            break
+        if any(
+            one.gradient == "cut" or one.grid is None or not one.grid.prefix for *_, one in passed
+        ):
+            break  # where only class tokens count, an earlier layer does better; elsewhere none does
     if passed:
         return _choice(*passed[0])
     raise LayerError(f"no layer of {type(model).__name__} passes the check; the last: {refused[0]}")
@@ -182,7 +184,7 @@ def _preferred(trace: Trace) -> list[tuple[Seen, str]]:
 
 _LAST = "last feature map before pooling"
 _NORM = "the norm that feeds the last attention, since only prefix tokens reach the logits after it"
-_EARLIER = "last feature map that passes the check"
+_EARLIER = "last layer whose positions reach the logits"
 
 
 def _reason(seen: Seen, why: str) -> str:
