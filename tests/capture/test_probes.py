@@ -110,11 +110,13 @@ def test_a_map_of_a_network_that_pads_inside_lies_over_the_object(side):
 
 
 def test_what_a_network_cuts_off_shows_nothing():
-    net = Padded((-32, -32, -32, -32))
-    images = torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    net = Padded((-64, -64, -64, -64))
+    images = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
     heat = Explainer(net, layer="features")(images, methods="eigen-cam").map_of("eigen-cam")[0, 0]
-    assert heat.shape == (2, 2)  # of the middle half: each cell's centre lies on a corner of it
-    assert torch.allclose(heat, torch.zeros(2, 2)) or heat.isfinite().all()
+    assert heat.shape == (4, 4)
+    seen = torch.zeros(4, 4, dtype=torch.bool)
+    seen[1:3, 1:3] = True  # centres at 96 and 160 pixels; the network looks at 64 to 192
+    assert torch.equal(heat != 0, seen)
 
 
 def test_a_functional_relu_before_the_pooling_is_applied_for_every_method():

@@ -141,15 +141,22 @@ def _span(
     changed: Bool[Tensor, "4 n"], patches: list[slice], length: int
 ) -> tuple[float, float] | None:
     """First and last coordinate of the image along one axis of another; None where a patch is not found in it."""
-    ends = []
+    found: list[tuple[int, int, int, int]] = []
     for row, patch in zip(changed, patches, strict=True):
         where = row.nonzero()
         if not len(where):
             return None
-        ends.append((patch.start, float(where.min())))
-    (low, at_low), (high, at_high) = min(ends), max(ends)
-    scale = (at_high - at_low) / (high - low)
-    first = at_low - scale * low
+        found.append((patch.start, patch.stop, int(where.min()), int(where.max()) + 1))
+    low, high = min(found), max(found)
+    # two edges that were not cut off, of the same kind where there are: resizing blurs those alike
+    if low[2] > 0:
+        near, far = (low[0], low[2]), (high[0], high[2])
+    elif high[3] < changed.shape[1]:
+        near, far = (low[1], low[3]), (high[1], high[3])
+    else:
+        near, far = (low[1], low[3]), (high[0], high[2])
+    scale = (far[1] - near[1]) / (far[0] - near[0])
+    first = near[1] - scale * near[0]
     return first, first + scale * length
 
 
