@@ -103,6 +103,7 @@ PLAIN: dict[str, tuple[Words, str, Any]] = {
     "changes": (("epochs=77",), "epochs", 77),
     "resume": ((), "resume", True),
     "accelerator": (("mps",), "accelerator", "mps"),
+    "trust_code": ((), "trust_code", True),
 }
 
 
@@ -297,11 +298,11 @@ def test_the_checkpoint_of_a_run_arrives_at_the_loader(
     (tmp_path / "recipe.yaml").write_text(TINY)
     arrived: list[Any] = []
 
-    def load(model: str, *, checkpoint: str) -> None:
-        arrived.extend([model, checkpoint])
+    def load(model: str, *, checkpoint: str, trust_code: bool) -> None:
+        arrived.extend([model, checkpoint, trust_code])
         raise Reached
 
     monkeypatch.setattr("figureground.studies.models.load_model", load)
-    type_in("doctor", "-m", tmp_path, "--checkpoint", "step-9")
-    assert arrived == [str(tmp_path), "step-9"]
+    type_in("doctor", "-m", tmp_path, "--checkpoint", "step-9", "--trust-code")
+    assert arrived == [str(tmp_path), "step-9", True]
     assert "checkpoint" not in inspect.signature(train_study).parameters

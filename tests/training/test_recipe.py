@@ -21,7 +21,7 @@ SMALL = {"name": "t", "epochs": 1, "data": {"name": "digits"}, "model": {"name":
         ("precision=16-mixed", "precision: Input should be '32-true' or 'bf16-mixed'"),
         ("algorithms=[{a: {}, b: {}}]", "each entry of algorithms is one name"),
         ("epochs", "'epochs' is not key=value"),
-        ("epochs=[", "is not YAML"),
+        ("epochs=[", "is not plain YAML"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_words(change: str, said: str):
@@ -127,3 +127,12 @@ def test_a_file_that_is_no_recipe_is_refused(text: str, tmp_path):
         read_recipe(path)
     with pytest.raises(DataError, match="cannot read the recipe"):
         read_recipe(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    "name", ["/abs/x", "../x", "..", ".", "", "a/b", "a\\b", "C:x", ".hidden", "a\x1b[2J", "x/"]
+)
+def test_a_name_that_leads_out_of_the_folder_of_runs_is_refused(name: str):
+    with pytest.raises(OptionError, match="name of a folder"):
+        changed(SMALL | {"name": name})
+    assert changed(SMALL | {"name": "plain-0 (two).b"}).name == "plain-0 (two).b"

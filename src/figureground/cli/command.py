@@ -1,6 +1,15 @@
 """Commands made of options classes: every field with a description is a flag, spelled and explained once."""
 
-__all__ = ["Command", "Device", "Out", "Overwrite", "expanded", "flags_of", "refuse_positional"]
+__all__ = [
+    "Command",
+    "Device",
+    "Out",
+    "Overwrite",
+    "TrustCode",
+    "expanded",
+    "flags_of",
+    "refuse_positional",
+]
 
 import functools
 import inspect
@@ -23,6 +32,12 @@ Out = Annotated[
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Do again what an earlier run did.", rich_help_panel="Output"),
+]
+TrustCode = Annotated[
+    bool,
+    typer.Option(
+        "--trust-code", help="Run the code (file.py:function) that folders of training runs name."
+    ),
 ]
 Device = Annotated[
     str | None,

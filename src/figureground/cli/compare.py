@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.base.errors import OptionError
-from figureground.cli.command import Device, Out, expanded
+from figureground.cli.command import Device, Out, TrustCode, expanded
 from figureground.cli.console import complain, progress_bars, say, say_table
 from figureground.studies.comparison.options import CompareOptions
 
@@ -28,6 +28,7 @@ def compare(
         typer.Option(help="NAME=RUN,RUN,...: an arm with several seeds; repeatable, after those named by folder."),
     ] = None,
     checkpoint: Annotated[str, typer.Option(help="Of the runs: best (on validation), last or step-N.")] = "best",
+    trust_code: TrustCode = False,
     out: Out = Path("out/compare"),
     device: Device = None,
 ) -> None:  # fmt: skip
@@ -43,7 +44,13 @@ def compare(
     arms = _folders(runs or [], arm or [])
     with progress_bars() as progress:
         record = compare_arms(
-            arms, out=out, options=options, checkpoint=checkpoint, device=device, progress=progress
+            arms,
+            out=out,
+            options=options,
+            checkpoint=checkpoint,
+            device=device,
+            progress=progress,
+            trust_code=trust_code,
         )
     _tell(record, write_comparison_report(out))
 

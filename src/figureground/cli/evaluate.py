@@ -74,11 +74,12 @@ def _run(evaluation: Any, about: ModelOptions, data_options: Any, **asked: Any) 
     from dataclasses import replace  # noqa: PLC0415 - here with the others
 
     from figureground.studies.evaluation.evaluate import evaluate  # noqa: PLC0415 - torch is slow to import
+    from figureground.training.trust import trusting  # noqa: PLC0415
 
     needs_model = not getattr(evaluation, "maps", ())
     model = about.load() if about.model is not None or needs_model else None
     chosen = replace(data_options, seed=evaluation.seed, view_size=about.height)
-    with progress_bars() as progress:
+    with trusting(about.trust_code), progress_bars() as progress:
         record = evaluate(evaluation, model, data_options=chosen, progress=progress, **asked)
     _tell(record, asked["out"])
 

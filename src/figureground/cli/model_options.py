@@ -25,6 +25,7 @@ class ModelOptions(Options):
     Args:
         model: Its name.
         checkpoint: Of a training run.
+        trust_code: Whether code that its folder names may run.
         weights: File in place of trained weights.
         random: No weights.
         model_arg: ``key=value`` words for building the network.
@@ -45,6 +46,12 @@ class ModelOptions(Options):
     )
     checkpoint: str = option(
         "best", "Of a training run: best (on validation), last or step-N.", panel=_PANEL
+    )
+    trust_code: bool = option(
+        False,
+        "Run the code (file.py:function) that the folder of a training run names.",
+        panel=_PANEL,
+        flag="--trust-code",
     )
     weights: Path | None = option(
         None, "Weights file (.safetensors, .pth) in place of the trained ones.", panel=_PANEL
@@ -96,7 +103,7 @@ class ModelOptions(Options):
             changes.setdefault("crop_fraction", 1.0)
         if (Path(self.model) / "recipe.yaml").is_file():
             self._refuse_settings()
-            loaded = load_model(self.model, checkpoint=self.checkpoint)
+            loaded = load_model(self.model, checkpoint=self.checkpoint, trust_code=self.trust_code)
         else:
             loaded = load_model(
                 self.model,

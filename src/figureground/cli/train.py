@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.base.errors import OptionError
+from figureground.cli.command import TrustCode
 from figureground.cli.console import complain, progress_bars, say
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def train(
     accelerator: Annotated[
         str, typer.Option(help="auto, cpu, cuda or mps; 'fabric run' decides for itself.")
     ] = "auto",
+    trust_code: TrustCode = False,
 ) -> None:
     """Train a classifier, choosing between checkpoints by validation images only.
 
@@ -46,6 +48,7 @@ def train(
     from figureground.studies.training.train import train as run_training  # noqa: PLC0415 - torch is slow to import
     from figureground.training.recipe import read_recipe  # noqa: PLC0415
     from figureground.training.shipped import recipe_path  # noqa: PLC0415
+    from figureground.training.trust import refuse_code, trusting  # noqa: PLC0415
 
     stored = Path(recipe) / "recipe.yaml"
     if resume:
@@ -53,15 +56,24 @@ def train(
             raise OptionError(
                 "a resumed run keeps its recipe and its folder: no --set and no --out"
             )
-        chosen, folder = read_recipe(stored), Path(recipe)
+        path, folder = stored, Path(recipe)
+        chosen = read_recipe(path)
     else:
         path = stored if stored.is_file() else recipe_path(recipe)
         chosen = read_recipe(path, changes or ())
         folder = out_folder or Path("runs") / chosen.name
+    if path.name == "recipe.yaml":
+        with trusting(trust_code):
+            refuse_code(chosen, path.parent, " ".join(changes or ()))
     is_first = os.environ.get("RANK", "0") == "0"
     with progress_bars() as progress:  # which is called in the first process only
         record = run_training(
-            chosen, folder, resume=resume, accelerator=accelerator, progress=progress
+            chosen,
+            folder,
+            resume=resume,
+            accelerator=accelerator,
+            progress=progress,
+            trust_code=trust_code,
         )
     if is_first:
         _tell(record, folder)

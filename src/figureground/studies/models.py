@@ -30,6 +30,7 @@ def load_model(
     model: str | Path | nn.Module,
     *,
     checkpoint: str = "best",
+    trust_code: bool = False,
     **settings: Any,  # noqa: ANN401 - as there
 ) -> LoadedModel:
     """A model, wherever it comes from.
@@ -38,13 +39,15 @@ def load_model(
         model: ``timm:NAME``, ``torchvision:NAME``, ``hf:ORG/NAME``, ``figureground:NAME``, ``file.py:factory``, the
             folder of a training run, or a ready ``Classifier``.
         checkpoint: Of a training run: ``best``, ``last`` or ``step-N``.
+        trust_code: Whether code that the folder of a training run names may run; ``file.py:factory`` as the model is
+            the caller's own word and needs no trust.
         settings: As for ``figureground.models.load_classifier``; a training run has all of its own.
 
     Returns:
         The model.
 
     Raises:
-        OptionError: Settings for a training run.
+        OptionError: Settings for a training run, or its folder names code and is not trusted.
         ModelError: A bare network without preprocessing.
     """
     if isinstance(model, Classifier):
@@ -61,20 +64,27 @@ def load_model(
         raise OptionError(
             f"the folder of a run describes its whole model; leave out: {', '.join(given)}"
         )
-    run = load_run(model, checkpoint, needs_record=False)
+    run = load_run(model, checkpoint, needs_record=False, trust_code=trust_code)
     return LoadedModel(run.classifier, run)
 
 
-def load_classifier(model: str | Path, *, checkpoint: str = "best", **settings: Any) -> Classifier:  # noqa: ANN401
+def load_classifier(
+    model: str | Path,
+    *,
+    checkpoint: str = "best",
+    trust_code: bool = False,
+    **settings: Any,  # noqa: ANN401 - as there
+) -> Classifier:
     """A classifier with its own preprocessing and class names.
 
     Args:
         model: ``timm:NAME``, ``torchvision:NAME``, ``hf:ORG/NAME``, ``figureground:NAME``, ``file.py:factory``, or the
             folder of a training run.
         checkpoint: Of a training run: ``best``, ``last`` or ``step-N``.
+        trust_code: Whether code that the folder of a training run names may run.
         settings: As for ``figureground.models.load_classifier``: ``weights``, ``random``, ``class_names``, ...
 
     Returns:
         The classifier, in evaluation mode, on the CPU.
     """
-    return load_model(model, checkpoint=checkpoint, **settings).classifier
+    return load_model(model, checkpoint=checkpoint, trust_code=trust_code, **settings).classifier

@@ -16,15 +16,26 @@ __all__ = [
     "write_recipe",
 ]
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from figureground.base.errors import DataError, OptionError, unknown_option
 from figureground.base.record import write_atomically
+from figureground.training.plain_yaml import plain_yaml
+from figureground.training.recipe_changes import with_change
 
 Checked = TypeVar("Checked", bound=BaseModel)
 
@@ -148,6 +159,17 @@ class Recipe(RecipePart):
     keep_steps: tuple[int, ...] = ()
     algorithms: tuple[dict[str, dict[str, Any]], ...] = ()
 
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        """It becomes a folder in ``runs``, and nothing outside of it."""
+        if not re.fullmatch(r'(?!\.)[^\\/:*?"<>|\x00-\x1f\x7f]{1,100}', name):
+            raise ValueError(
+                f"the name of a recipe is the name of a folder, at most 100 letters without a path, ':' or a dot at "
+                f"its start; not {name[:100]!r}"
+            )
+        return name
+
     @model_validator(mode="after")
     def _fits_together(self) -> "Recipe":
         """Refuse what could not be resumed exactly, and algorithms without one name."""
@@ -175,8 +197,8 @@ def read_recipe(path: Path | str, changes: Sequence[str] = ()) -> Recipe:
         DataError: The file is missing or is not YAML.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        content = plain_yaml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, DataError) as error:
         raise DataError(f"cannot read the recipe {path}: {error}") from error
     if not isinstance(content, dict):
         raise DataError(f"the recipe {path} is not a mapping of keys to values")
@@ -190,7 +212,7 @@ def changed(
 
     Args:
         content: As a YAML file holds it.
-        changes: Strings ``a.b=c``; values are YAML.
+        changes: Strings ``a.b=c``, as for ``with_change``; values are YAML.
         source: For messages.
 
     Returns:
@@ -209,10 +231,9 @@ def changed(
         >>> changed(small, ["optimiser.lr=0.5", "epochs=3"]).optimiser.lr
         0.5
     """
-    merged = {**content}
     for change in changes:
-        _set(merged, change)
-    return checked(Recipe, merged, source=source)
+        content = with_change(content, change, Recipe.model_fields)
+    return checked(Recipe, content, source=source)
 
 
 def checked(model: type[Checked], content: Any, *, source: str) -> Checked:  # noqa: ANN401 - a file may hold anything
@@ -273,36 +294,6 @@ def write_recipe(recipe: Recipe, path: Path) -> Path:
     """
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     return write_atomically(path, text.encode())
-
-
-def _set(content: dict[str, Any], change: str) -> None:
-    """Apply one ``a.b=c``; ``algorithm.option=c`` too. The mappings on the way are copied, not changed."""
-    path, equals, value = change.partition("=")
-    if not equals:
-        raise OptionError(f"'{change}' is not key=value")
-    *parents, last = path.strip().split(".")
-    place, parents = _algorithm(content, parents)
-    for key in parents:
-        inner = place.get(key)
-        place[key] = dict(inner) if isinstance(inner, dict) else {}
-        place = place[key]
-    try:
-        place[last] = yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise OptionError(f"the value in '{change}' is not YAML: {error}") from error
-
-
-def _algorithm(content: dict[str, Any], parents: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """The options of the recipe's algorithm that the first key names, and the other keys; else all as it is."""
-    entries = content.get("algorithms")
-    named = [one for one in entries or () if isinstance(one, dict) and {*one} == {*parents[:1]}]
-    if not named or parents[0] in Recipe.model_fields:
-        return content, parents
-    options = dict(named[0][parents[0]] or {})
-    content["algorithms"] = [
-        {parents[0]: options} if one is named[0] else one for one in content["algorithms"]
-    ]
-    return options, parents[1:]
 
 
 def _refusal(error: ValidationError, model: type[BaseModel], source: str) -> str:

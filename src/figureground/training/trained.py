@@ -12,6 +12,7 @@ from figureground.base.record import read_json
 from figureground.models import Classifier, load_classifier, load_weights, replace_head
 from figureground.training.recipe import ModelSpec, as_tuples, is_run, read_recipe
 from figureground.training.streams import forked_rng
+from figureground.training.trust import refuse_code, trusting
 
 CHECKPOINTS = ("best", "last")
 _COUNTED = ("figureground:", "timm:")  # networks that are built for a number of classes
@@ -47,19 +48,22 @@ def make_classifier(
     return classifier
 
 
-def load_trained(folder: Path | str, checkpoint: str = "best") -> Classifier:
+def load_trained(
+    folder: Path | str, checkpoint: str = "best", *, trust_code: bool = False
+) -> Classifier:
     """The classifier of a run's folder, in evaluation mode, on the CPU. Torch's global RNG stays as it is.
 
     Args:
         folder: What ``train`` wrote.
         checkpoint: ``best`` by validation accuracy, ``last``, or ``step-N`` for one of the recipe's ``keep_steps``.
+        trust_code: Whether code that the folder names (a model ``file.py:function``) may run.
 
     Returns:
         The classifier, with the run's preprocessing and class names; a background class, where it has one, is its last
         output.
 
     Raises:
-        OptionError: A checkpoint of a run has no such name.
+        OptionError: A checkpoint of a run has no such name, or the folder names code and is not trusted.
         DataError: The folder holds no run with this checkpoint.
         ModelError: The weights do not fit the run's recipe.
     """
@@ -72,7 +76,8 @@ def load_trained(folder: Path | str, checkpoint: str = "best") -> Classifier:
         raise DataError(f"{place} holds no {weights.name}: no run came so far there")
     spec = read_recipe(place / "recipe.yaml").model
     names = read_json(place / "classes.json")
-    with forked_rng(torch.device("cpu")):
+    with trusting(trust_code), forked_rng(torch.device("cpu")):
+        refuse_code(spec, place)
         try:
             found = _loaded(spec, names, weights, background=False)
         except ModelError:

@@ -35,6 +35,7 @@ from figureground.studies.comparison.predictions import Predictions, predictions
 from figureground.studies.comparison.unknown import UnknownSet, unknown_sets
 from figureground.studies.evaluation.tables import Measure, difference_table, interval_table
 from figureground.studies.training.runs import TrainedRun
+from figureground.training.trust import trusting
 
 _QUALITY = (Measure("accuracy", "accuracy ↑"), Measure("nll", "NLL ↓"))
 _CORRUPTED = Measure("corrupted", "corrupted accuracy ↑")
@@ -58,6 +59,7 @@ def compare(
     checkpoint: str = "best",
     device: str | None = None,
     progress: Progress = no_progress,
+    trust_code: bool = False,
 ) -> ComparisonRecord:
     """Compare arms on images that none of their runs was trained or chosen on.
 
@@ -68,6 +70,7 @@ def compare(
         checkpoint: Of the runs: ``best``, ``last`` or ``step-N``.
         device: Where to compute; None takes CUDA where there is one.
         progress: Called after every run.
+        trust_code: Whether code that the folders name (a model ``file.py:function``) may run.
 
     Returns:
         The record.
@@ -79,7 +82,8 @@ def compare(
     start, chosen, folder = time.monotonic(), options or CompareOptions(), Path(out)
     methods = _methods(chosen)
     check_folder(folder, "comparison")
-    read = read_arms(arms, checkpoint=checkpoint, device=chosen_device(device))
+    with trusting(trust_code):
+        read = read_arms(arms, checkpoint=checkpoint, device=chosen_device(device))
     images = held_out(read, chosen.data, limit=chosen.limit, seed=chosen.seed)
     runs = [run for arm in read for run in arm.runs]
     sets = unknown_sets(chosen.unknown, runs, images, seed=chosen.seed)

@@ -61,7 +61,11 @@ class TrainedRun:
 
 
 def load_run(
-    folder: Path | str, checkpoint: str = "best", *, needs_record: bool = True
+    folder: Path | str,
+    checkpoint: str = "best",
+    *,
+    needs_record: bool = True,
+    trust_code: bool = False,
 ) -> TrainedRun:
     """A training run from its folder.
 
@@ -69,11 +73,13 @@ def load_run(
         folder: What ``train`` wrote.
         checkpoint: ``best`` by validation, ``last``, or ``step-N`` for one of the recipe's ``keep_steps``.
         needs_record: Whether a run that is not finished is refused.
+        trust_code: Whether code that the folder names (a model ``file.py:function``) may run.
 
     Returns:
         The run, its classifier on the CPU.
 
     Raises:
+        OptionError: The folder names code and is not trusted.
         DataError: There is no run, it is not finished, or it has no such checkpoint.
     """
     place = Path(folder)
@@ -87,5 +93,5 @@ def load_run(
         )
     names = tuple(str(name) for name in read_json(place / "classes.json"))
     record = read_json(place / "record.json") if finished else {}
-    classifier = load_trained(place, checkpoint)
+    classifier = load_trained(place, checkpoint, trust_code=trust_code)
     return TrainedRun(place, classifier, read_recipe(place / "recipe.yaml"), record, names)

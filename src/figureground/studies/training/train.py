@@ -20,6 +20,7 @@ from figureground.training.run import Run
 from figureground.training.start import start_run
 from figureground.training.tensorboard import tensorboard_writer
 from figureground.training.trainer import Validation, fit, validate
+from figureground.training.trust import trusting
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def train(
     resume: bool = False,
     accelerator: str = "auto",
     progress: Progress = no_progress,
+    trust_code: bool = False,
 ) -> TrainRecord:
     """Train as the recipe says; validation images come from the training part, and nothing takes a test set.
 
@@ -77,13 +79,15 @@ def train(
         resume: Go on in a folder that holds a run of this recipe; it ends with the numbers of an uninterrupted run.
         accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         progress: As for ``fit``.
+        trust_code: Whether code may run that folders of other runs name (a teacher's, a model's that is trained on).
 
     Returns:
         The record.
     """
     recipe = resolved(recipe)
     _check_folder(recipe, out, resume=resume)
-    run, data = start_run(recipe, out, accelerator=accelerator)
+    with trusting(trust_code):
+        run, data = start_run(recipe, out, accelerator=accelerator)
     fabric = run.fabric
     fabric.barrier()  # every process has looked into the folder before the first one writes
     if resume and (out / "resume.pt").exists():
