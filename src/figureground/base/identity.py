@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from figureground.base.printable import printable
+
 _LIBRARIES = ("figureground.", "timm.", "torch.", "torchvision.", "transformers.")
 
 
@@ -82,7 +84,7 @@ def path_identity(path: Path) -> str:
 
 
 def shown(path: Path) -> str:
-    """A path as text that can be written anywhere; bytes that are no text become question marks.
+    """A path as text for any place: bytes that are no text become question marks, control characters escapes.
 
     Args:
         path: Any path.
@@ -90,7 +92,7 @@ def shown(path: Path) -> str:
     Returns:
         The text.
     """
-    return os.fsencode(path).decode("utf-8", "replace")
+    return printable(os.fsencode(path).decode("utf-8", "replace"))
 
 
 def _source_code(network: nn.Module) -> list[str]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from figureground.cli.command import Command, Out, Overwrite, expanded
 from figureground.cli.console import complain, out as standard_output, progress_bars, say
@@ -50,8 +49,8 @@ def _tell(record: "PoolRecord", folder: "Path") -> None:
 
     table = Table("source", "offered", "written", box=None, pad_edge=False)
     for source in record.sources:
-        table.add_row(Text(source.name), str(source.offered), str(source.written))
-    standard_output().print(table, highlight=False)
+        table.add_row(source.name, str(source.offered), str(source.written))
+    standard_output().print(table)
     say(", ".join(f"{part} {count}" for part, count in record.part_counts().items()))
     reasons = Counter(one.reason for one in record.dropped)
     words = ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "none"

@@ -3,11 +3,11 @@
 __all__ = ["complain", "out", "progress_bars", "say", "say_table"]
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,10 +18,35 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Column, Table
+from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
+from figureground.base.printable import printable
+
 _PIPE_WIDTH = 200
+
+
+class _Console(Console):
+    """A console on which text is only text: brackets are no markup, and no file name moves the cursor."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, width=width, markup=False, highlight=False)
+
+    def render_str(self, text: str, **how: Any) -> Text:  # noqa: ANN401 - as rich has it
+        """Cells of tables, measured as they will be seen."""
+        return super().render_str(printable(text), **how)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Segments as they are, text in them made harmless."""
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment
+            else:
+                lines = segment.text.split("\n")
+                yield segment._replace(text="\n".join(map(printable, lines)))
 
 
 def out() -> Console:
@@ -30,17 +55,17 @@ def out() -> Console:
     Returns:
         The console.
     """
-    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    return _Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def say(text: str, style: str | None = None) -> None:
-    """A line on standard output, word for word: brackets are no markup, numbers are not coloured.
+    """A line on standard output, word for word; characters that would act on the terminal are escaped.
 
     Args:
         text: The line.
         style: For the whole of it.
     """
-    out().print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+    out().print(printable(text), style=style, soft_wrap=True)
 
 
 def say_table(content: Any) -> None:  # noqa: ANN401 - as a record holds it
@@ -53,23 +78,24 @@ def say_table(content: Any) -> None:  # noqa: ANN401 - as a record holds it
 
     table = checked_table(content)
     if table.title:
-        say(f"\n{table.title}", style="bold")
-    grid = Table(*(Column(Text(name)) for name in table.columns), box=None, pad_edge=False)
+        say("")
+        say(table.title, style="bold")
+    grid = Table(*table.columns, box=None, pad_edge=False)
     for row in table.rows:
-        grid.add_row(*(Text(cell_text(cell)) for cell in row))
-    out().print(grid, highlight=False)
+        grid.add_row(*map(cell_text, row))
+    out().print(grid)
     if table.caption:
         say(table.caption)
 
 
 def complain(text: str, style: str | None = None) -> None:
-    """A line on standard error, word for word.
+    """A line on standard error, as by ``say``.
 
     Args:
         text: The line.
         style: For the whole of it.
     """
-    Console(stderr=True).print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+    _Console(stderr=True).print(printable(text), style=style, soft_wrap=True)
 
 
 class _Speed(ProgressColumn):
@@ -88,12 +114,12 @@ def _bar() -> Progress:
         The bar, to be used as a context manager.
     """
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         _Speed(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=_Console(stderr=True),
     )
 
 
@@ -110,7 +136,7 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         def progress(stage: str, done: int, total: int) -> None:
             key = "training" if stage.startswith("epoch ") else stage  # whose text tells the loss
             if key not in tasks:
-                tasks[key] = bar.add_task(stage, total=total)
-            bar.update(tasks[key], description=stage, completed=done, total=total)
+                tasks[key] = bar.add_task("", total=total)
+            bar.update(tasks[key], description=printable(stage), completed=done, total=total)
 
         yield progress

@@ -30,4 +30,5 @@ def demo(
     report = write_explain_report(out)
     for table in record.tables:
         say_table(table)
-    say(f"\n{report}")
+    say("")
+    say(str(report))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Column, Table
-from rich.text import Text
 
 from figureground.base.errors import FigureGroundError
 from figureground.cli.command import expanded, refuse_positional
@@ -72,11 +71,12 @@ def _try_methods(classifier: "Classifier", layer: str | None) -> None:
     choice = explainer.look(image)
     found = check_layers(explainer.model, image, [choice])[choice.name]
     say(f"{'layer':<11}{choice.name.removeprefix('network.')}: {choice.reason}")
-    say(f"{'cells':<11}{found.verdict}\n")
+    say(f"{'cells':<11}{found.verdict}")
+    say("")
     table = Table(Column("method", no_wrap=True), "", "", box=None, pad_edge=False)
     for name in METHODS:
-        table.add_row(name, *map(Text, _verdict(explainer, image, name)))
-    out().print(table, highlight=False)
+        table.add_row(name, *_verdict(explainer, image, name))
+    out().print(table)
     positions = min(choice.grid.size) if choice.grid is not None else 0
     if 0 < positions < _FEW_POSITIONS:
         say("the layer has few positions, so its maps are coarse; try an earlier --layer")

@@ -46,7 +46,7 @@ def _methods() -> None:
         yes_no = ["yes" if flag else "no" for flag in (method.class_specific, method.signed)]
         needs = ", ".join(sorted(method.needs)) or "activations"
         table.add_row(key, *yes_no, needs, f"{method.paper.authors} {method.paper.year}")
-    out().print(table, highlight=False)
+    out().print(table)
 
 
 def _models(pattern: str | None) -> None:
@@ -88,4 +88,4 @@ def _layers(about: ModelOptions) -> None:
             findings[seen.name].verdict,
             "← default" if seen.name == default.partition("@")[0] else "",
         )
-    out().print(table, highlight=False)
+    out().print(table)

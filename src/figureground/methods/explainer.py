@@ -253,7 +253,14 @@ class Explainer:
         if self.class_names is not None:
             known = ClassNames.of(num_logits, self.class_names, type(self.model).__name__)
             return known.index, known.name
-        return getattr(self.model, "class_index", None), getattr(self.model, "class_name", None)
+        # not the model's own methods: a result that is stored must not carry the network
+        own, name = getattr(self.model, "classes", None), getattr(self.model, "class_name", None)
+        if isinstance(own, ClassNames):
+            return own.index, own.name
+        names = None if name is None else [str(name(index)) for index in range(num_logits)]
+        return getattr(self.model, "class_index", None), (
+            None if names is None else ClassNames.of(num_logits, names).name
+        )
 
     def _run(self, images: Images, methods: dict[str, CamMethod]) -> tuple[Captured, Tape | None]:
         """One pass, with what the methods need of it."""

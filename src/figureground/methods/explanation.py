@@ -58,6 +58,10 @@ class Explanation:
     problems: tuple[ExplanationProblem, ...] = ()
     class_name: Callable[[int], str] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: of images that are part of a larger batch this part alone."""
+        return {**self.__dict__, "images": self.images.clone()}
+
     @property
     def probabilities(self) -> Tensor:
         """``(N, L)``: softmax of the logits; for one logit its sigmoid."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from figureground.base.printable import printable
 from figureground.base.record import write_atomically
 from figureground.data import decode_image
 from figureground.data.background import LeftOut, PoolEntry, PoolRecord, read_pool_record
@@ -124,4 +125,4 @@ def _sheet_of_dropped(folder: Path, shown: list[LeftOut]) -> bytes:
 
 def _escaped(text: str) -> str:
     """Text that brings neither line breaks nor markup into a page of Markdown."""
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return _MARKUP.sub(r"\\\1", printable(" ".join(text.split())))

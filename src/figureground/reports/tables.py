@@ -4,11 +4,13 @@ __all__ = ["Table", "as_csv", "as_markdown", "cell_text", "checked_table"]
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from figureground.base.errors import DataError
+from figureground.base.printable import printable
 
 Cell = str | float | int | bool | None
 
@@ -171,7 +173,5 @@ def _markdown_row(cells: Sequence[str], *, escape: bool = True) -> str:
 
 def _markdown_text(text: str) -> str:
     """Text without line breaks, markup or cell borders."""
-    flat = " ".join(text.split()).replace("\\", "\\\\")
-    for mark in "|`*[]":
-        flat = flat.replace(mark, f"\\{mark}")
-    return flat.replace("<", "&lt;")
+    flat = printable(" ".join(text.split()))
+    return re.sub(r"([\\|`*\[\]])", r"\\\1", flat).replace("<", "&lt;")
