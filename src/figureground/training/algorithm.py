@@ -42,6 +42,11 @@ class Algorithm:
         self.num_classes = num_classes
 
     @property
+    def has_own_backgrounds(self) -> bool:
+        """Whether it brings background images itself, beside those of the data."""
+        return False
+
+    @property
     def extra_outputs(self) -> int:
         """Outputs that the network must have beyond the classes."""
         return 0

@@ -94,7 +94,7 @@ class TrainingData:
             "backgrounds": self.backgrounds,
             "class_names": list(self.class_names),
             "class_counts": self.train.class_counts(),
-            "notes": [*self.train.notes, *self.val.notes],
+            "notes": list(dict.fromkeys((*self.train.notes, *self.val.notes))),
         }
 
 

@@ -61,6 +61,15 @@ def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:
             f"{data.backgrounds} training images are background, and no algorithm knows what to do with them: "
             "set data.background=false, or add background-class or background-splitting to the algorithms"
         )
+    without = [
+        one.name for one in algorithms if one.takes_background and not one.has_own_backgrounds
+    ]
+    if without and not data.backgrounds:
+        raise OptionError(
+            f"{without[0]} has nothing to learn from: no training image is background. Give it pools of images "
+            "(algorithms.0.background-class.pools), data with backgrounds (data.background=true) or rare classes "
+            "(data.rare)"
+        )
     background = extra == 1 or data.has_rare
     classifier = make_classifier(recipe.model, data.class_names, background=background)
     return data.fitted(classifier.preprocessing), classifier, algorithms

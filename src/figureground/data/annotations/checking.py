@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from figureground.base.errors import ImageError, OptionError
+from figureground.base.errors import DataError, ImageError, OptionError
 from figureground.data.annotations.entries import AnnotatedImage, Problem, ProblemKind, RawEntry
 from figureground.data.decoding import image_size
 
@@ -87,7 +87,12 @@ def check_entries(
 
     Returns:
         The checked entries in the same order, and the problems.
+
+    Raises:
+        DataError: All boxes are fractions of their images, where pixels are meant.
     """
+    entries = list(entries)
+    _refuse_fractions(entries)
     size_of = lru_cache(maxsize=4)(image_size)  # entries of one image come one after the other
     images: list[AnnotatedImage] = []
     problems: list[Problem] = []
@@ -96,6 +101,20 @@ def check_entries(
         images += [image] if image is not None else []
         problems += met
     return images, problems
+
+
+def _refuse_fractions(entries: Sequence[RawEntry]) -> None:
+    """Boxes that are all within one pixel of the corner are no boxes in pixels."""
+    corners = np.array([box for entry in entries for box in entry.boxes if len(box) == 4])
+    # readers of formats that include the last pixel or count from 1 have added or subtracted 1
+    if len(corners) and (abs(corners[:, :2]) <= 1).all() and (abs(corners[:, 2:]) <= 2).all():
+        sides = corners[:, 2:] - corners[:, :2]
+        if (sides <= 2).all() and (corners != np.rint(corners)).any():
+            shown = ", ".join(f"{number:g}" for number in corners[0])
+            raise DataError(
+                f"the boxes ({entries[0].where}: {shown}) look like fractions of the image; give pixels: fractions "
+                "times width and height"
+            )
 
 
 def _check_entry(

@@ -3,7 +3,7 @@
 __all__ = ["DATASETS", "DatasetEntry", "load_dataset"]
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from figureground.base.errors import DataError, unknown_option
@@ -91,6 +91,8 @@ def _check_part(part: str) -> None:
 def _divided(data: LabeledImages, part: str, options: LoadOptions) -> LabeledImages:
     """A part of a set that nobody divided. The test does not change with the share of validation."""
     rest, test = split(data.labels, (1 - _TEST_SHARE, _TEST_SHARE), seed=options.seed)
+    note = f"{len(test)} of {len(data)} images are set aside as test images: the set is not divided by itself"
+    data = replace(data, notes=(*data.notes, note))
     if part == "test":
         return data.subset(test)
     left = data.subset(rest)

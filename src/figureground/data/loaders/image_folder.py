@@ -10,6 +10,9 @@ from figureground.base.errors import DataError
 from figureground.data.finding import find_images, natural_key
 from figureground.data.labeled import LabeledImages, LazyImages
 
+_PARTS = frozenset(
+    {"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"}
+)
 _CINIC_PARTS = {"train": "train", "val": "valid", "test": "test"}
 
 
@@ -28,7 +31,7 @@ def image_folder(root: Path | str, *, background: str | None = "background") -> 
         which sorts names as strings, would number them otherwise.
 
     Raises:
-        DataError: There are no class folders, or one of them holds no image.
+        DataError: There are no class folders, one of them holds no image, or they are parts of a divided set.
     """
     place = Path(root)
     if not place.is_dir():
@@ -41,6 +44,12 @@ def image_folder(root: Path | str, *, background: str | None = "background") -> 
     classes = [path for path in folders if path not in grounds]
     if not classes:
         raise DataError(f"{place} holds no class folders; each class has its own folder of images")
+    parts = [path.name for path in classes if path.name.lower() in _PARTS]
+    if len(parts) > 1 or len(parts) == len(classes):
+        raise DataError(
+            f"{place} holds the parts of a divided set ({', '.join(parts)}), not classes; name one of them: "
+            f"{classes[0].parent / parts[0]}"
+        )
     paths: list[Path] = []
     labels: list[int] = []
     for label, folder in enumerate([*classes, *grounds[:1]]):

@@ -29,6 +29,7 @@ from figureground.data.annotations.entries import MaskFiles
 from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
 from figureground.data.rare import with_rare
+from figureground.studies.evaluation.class_ids import read_class_ids
 from figureground.studies.evaluation.tables import ImageProblem
 from figureground.studies.training.runs import TrainedRun
 
@@ -98,6 +99,12 @@ class DataOptions(Options):
         None, "Added to labels that are numbers. Default: 1 if the model's class 0 is 'background' and the labels fit.",
         panel=_PANEL,
     )  # fmt: skip
+    class_ids: Path | None = option(
+        None,
+        "File that says which class an id of the annotations is: lines 'id class', or JSON. For ids of another list "
+        "than the model's.",
+        panel=_PANEL,
+    )
     digits: str = option(
         "sklearn", "Digits of clutter.", choices=("sklearn", "mnist"), panel=_PANEL
     )
@@ -129,6 +136,22 @@ def read_source(data: str | None, options: DataOptions, run: TrainedRun | None =
     Raises:
         DataError: There is nothing that can be read.
     """
+    found = _read(data, options, run)
+    if options.class_ids is None:
+        return found
+    classes, known, problems = read_class_ids(options.class_ids), [], list(found.problems)
+    for one in found.items:
+        if one.label is None or str(one.label) in classes:
+            label = None if one.label is None else classes[str(one.label)]
+            known.append(replace(one, label=label))
+        else:
+            why = f"left out: {options.class_ids} has no id '{one.label}'"
+            problems.append(ImageProblem("unknown-label", one.name, why))
+    return replace(found, items=known, problems=tuple(problems), class_names=())
+
+
+def _read(data: str | None, options: DataOptions, run: TrainedRun | None) -> Source:
+    """The items with the labels that the source has."""
     if data is None and run is None:
         raise DataError("name the images: only a training run has data of its own")
     own = run.recipe.data if run is not None else None

@@ -114,6 +114,11 @@ class BackgroundClass(Algorithm):
         self._order: tuple[int, Tensor] | None = None
 
     @property
+    def has_own_backgrounds(self) -> bool:
+        """Where it has a pool."""
+        return self.pool is not None or bool(self.chosen.pools)
+
+    @property
     def extra_outputs(self) -> int:
         """1 for a background class, 0 for its rivals."""
         return int(self.chosen.objective == "background-class")
