@@ -46,7 +46,7 @@ def test_bad_images_are_listed_and_set_the_exit_status(type_in, textures, tmp_pa
     (textures / "3.png").write_bytes(b"no")
     done = type_in("background", "build", "--from", textures, "--out", tmp_path / "pool")
     assert done.exit_code == 2
-    assert "1 images could not be decoded" in done.stderr
+    assert "1 file could not be used" in done.stderr
     assert "3.png" in done.stderr
     assert (tmp_path / "pool" / "record.json").exists()
 

@@ -65,7 +65,7 @@ def test_bad_picture_is_left_out_and_named(tmp_path):
     assert made.groups is not None
     assert made.groups.tolist() == [4, 6]
     assert made.pixels[:, 0, 0, 0].tolist() == [0, 2]
-    assert "1.png" in made.notes[0]
+    assert "1.png" in made.left_out[0]
     paths[0].unlink()
     paths[2].unlink()
     with pytest.raises(DataError, match="none of 3 images can be used"):

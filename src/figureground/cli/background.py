@@ -9,8 +9,7 @@ import typer
 from rich.table import Table
 
 from figureground.cli.command import Command, Out, Overwrite, expanded
-from figureground.cli.console import complain, out as standard_output, progress_bars, say
-from figureground.cli.explain import SOME_FAILED
+from figureground.cli.console import out as standard_output, progress_bars, say, tell_left_out
 from figureground.studies.background.options import PoolRequest
 
 if TYPE_CHECKING:
@@ -59,8 +58,4 @@ def _tell(record: "PoolRecord", folder: "Path") -> None:
     say(str(write_background_pool_report(folder)))
     bad = [one.detail for one in record.dropped if one.reason == "unreadable"]
     bad += record.unreadable_targets
-    if bad:
-        complain(f"{len(bad)} images could not be decoded:")
-        for reason in bad:
-            complain(f"  {reason}")
-        raise typer.Exit(SOME_FAILED)
+    tell_left_out(bad, folder / "record.json")

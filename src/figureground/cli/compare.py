@@ -9,7 +9,7 @@ import typer
 
 from figureground.base.errors import OptionError
 from figureground.cli.command import Device, Out, TrustCode, expanded
-from figureground.cli.console import complain, progress_bars, say, say_table
+from figureground.cli.console import complain, progress_bars, say, say_table, tell_left_out
 from figureground.studies.comparison.options import CompareOptions
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def compare(
 
     Every number is of images that were held out. Several seeds of a way to train make one arm:
     --arm plain=runs/plain-0,runs/plain-1 --arm bg=runs/bg-0,runs/bg-1. Writes record.json, report.html, tables.md,
-    tables/*.csv, examples.png and per_image.npz.
+    tables/*.csv, examples.png and per_image.npz. Exit status: 0 fine, 2 some images could
+    not be used (they are listed), 1 an error.
     """
     from figureground.reports.comparison_report import write_comparison_report  # noqa: PLC0415 - jinja2 is slow to import
     from figureground.studies.comparison.compare import compare as compare_arms  # noqa: PLC0415 - torch is slow to import
@@ -82,3 +83,4 @@ def _tell(record: "ComparisonRecord", page: Path) -> None:
         if table["title"] in {"Accuracy and calibration", "Differences"}:
             say_table(table)
     say(f"{record.images} test images in {record.seconds:.1f} s; {page}")
+    tell_left_out(record.left_out, page.parent / "record.json")

@@ -1,12 +1,14 @@
 """Where the command line writes: results to standard output, progress and errors to standard error."""
 
-__all__ = ["complain", "out", "progress_bars", "say", "say_table"]
+__all__ = ["complain", "out", "progress_bars", "say", "say_table", "tell_left_out"]
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import (
     BarColumn,
@@ -25,6 +27,7 @@ from rich.text import Text
 from figureground.base.printable import printable
 
 _PIPE_WIDTH = 200
+_SHOWN, _INCOMPLETE = 20, 2
 
 
 class _Console(Console):
@@ -96,6 +99,27 @@ def complain(text: str, style: str | None = None) -> None:
         style: For the whole of it.
     """
     _Console(stderr=True).print(printable(text), style=style, soft_wrap=True)
+
+
+def tell_left_out(left_out: Sequence[str], record: Path, noun: str = "file") -> None:
+    """What could not be used; the last thing that a verb says.
+
+    Args:
+        left_out: Names and reasons.
+        record: The file that holds all of them.
+        noun: What one of them is.
+
+    Raises:
+        typer.Exit: With status 2 where there are some.
+    """
+    if not left_out:
+        return
+    complain(f"{len(left_out)} {noun}{'' if len(left_out) == 1 else 's'} could not be used:")
+    for line in left_out[:_SHOWN]:
+        complain(f"  {line}")
+    if len(left_out) > _SHOWN:
+        complain(f"  and {len(left_out) - _SHOWN} more, all of them in {record}")
+    raise typer.Exit(_INCOMPLETE)
 
 
 class _Speed(ProgressColumn):

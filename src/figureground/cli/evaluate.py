@@ -14,20 +14,13 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from figureground.cli.command import Command, Device, Out, Overwrite, expanded
-from figureground.cli.console import complain, progress_bars, say, say_table
+from figureground.cli.console import complain, progress_bars, say, say_table, tell_left_out
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.evaluation import EVALUATIONS, evaluation_class
 
 if TYPE_CHECKING:
     from figureground.studies.evaluation.tables import EvaluationRecord
 
-_INCOMPLETE = 2
-_UNUSED = frozenset(
-    {
-        "bad-box", "bad-row", "map-missing", "map-unusable", "missing-file", "size-mismatch", "unknown-label",
-        "unreadable-file",
-    }
-)  # fmt: skip
 _DATA = (
     "clutter; a pack (.npz); a folder of images or of class folders; the name of a data set; or annotations: COCO "
     ".json, .csv (path,label,x0,y0,x1,y1), a folder of Pascal VOC .xml, of masks .png, or with image_ids.txt "
@@ -94,11 +87,12 @@ def _tell(record: "EvaluationRecord", folder: Path) -> None:
     say_table(record.tables[0])
     if record.problems:
         complain("problems: " + ", ".join(f"{kind} {n}" for kind, n in record.problems.items()))
-        for example in record.examples_of_problems[:5]:
+        for example in [one for one in record.examples_of_problems if one not in record.left_out][
+            :5
+        ]:
             complain(f"  {example}")
     say(f"{record.images} images in {record.seconds:.1f} s; {page}")
-    if _UNUSED & set(record.problems):
-        raise typer.Exit(_INCOMPLETE)
+    tell_left_out(record.left_out, folder / "record.json", "item")
 
 
 class _Verb(Command):

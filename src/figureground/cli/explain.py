@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.cli.command import Device, Out, Overwrite, expanded
-from figureground.cli.console import complain, progress_bars, say
+from figureground.cli.console import complain, progress_bars, say, tell_left_out
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord
-from figureground.studies.failures import Failure
 
 if TYPE_CHECKING:
     from figureground.models import Classifier
-
-SOME_FAILED = 2
-_SHOWN_FAILURES = 20
 
 
 @expanded
@@ -47,6 +43,8 @@ def explain(
     from figureground.studies.explain.explain import explain_images  # noqa: PLC0415
 
     paths = find_images(images, recursive=recursive)
+    if not recursive:
+        _tell_unsearched(images)
     classifier = about.load().classifier
     chosen = replace(options, classes=_classes(options.classes, classifier))
     with progress_bars() as progress:
@@ -59,10 +57,26 @@ def explain(
             overwrite=overwrite,
             progress=progress,
         )
-    _tell(record, write_explain_report(out))
+    _tell(record, write_explain_report(out), out)
 
 
-def _tell(record: ExplainRecord, page: Path) -> None:
+def _tell_unsearched(places: Sequence[str]) -> None:
+    """Folders inside folders, where there may be images."""
+    inside = [
+        inner.name
+        for place in map(Path, places)
+        if place.is_dir()
+        for inner in sorted(place.iterdir())
+        if inner.is_dir() and not inner.name.startswith(".")
+    ]
+    if inside:
+        more = ", …" if len(inside) > 3 else ""
+        complain(
+            f"note: not searched: {', '.join(inside[:3])}{more} (--recursive searches folders in folders)"
+        )
+
+
+def _tell(record: ExplainRecord, page: Path, folder: Path) -> None:
     """What was done, where it is, and what could not be done; the last sets the exit status."""
     earlier = f" ({record.skipped} of them in an earlier run)" if record.skipped else ""
     plural = "" if record.images == 1 else "s"
@@ -72,26 +86,7 @@ def _tell(record: ExplainRecord, page: Path) -> None:
     if record.blank_maps:
         say(f"{record.blank_maps} maps show nothing; the report says why")
     say(str(page))
-    tell_failures(record.failed)
-
-
-def tell_failures(failed: Sequence[Failure]) -> None:
-    """Files that could not be used.
-
-    Args:
-        failed: Their paths and why.
-
-    Raises:
-        typer.Exit: With status 2 where there are some.
-    """
-    if not failed:
-        return
-    complain(f"{len(failed)} file{'' if len(failed) == 1 else 's'} could not be used:")
-    for failure in failed[:_SHOWN_FAILURES]:
-        complain(f"  {failure.path}: {failure.reason}")
-    if len(failed) > _SHOWN_FAILURES:
-        complain(f"  and {len(failed) - _SHOWN_FAILURES} more, all of them in record.json")
-    raise typer.Exit(SOME_FAILED)
+    tell_left_out([str(one) for one in record.failed], folder / "record.json")
 
 
 def _classes(typed: object, classifier: "Classifier") -> str | list[str] | None:

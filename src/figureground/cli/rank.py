@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from figureground.cli.command import Device, Out, expanded
-from figureground.cli.console import progress_bars, say
-from figureground.cli.explain import tell_failures
+from figureground.cli.console import progress_bars, say, tell_left_out
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.ranking.options import RankOptions
 
@@ -59,4 +58,4 @@ def _tell(record: "RankRecord", page: Path) -> None:
     for place, one in enumerate(record.top[:5], start=1):
         say(f"  {place}. {one.path}: {one.class_name}, score {one.score:.3f}")
     say(str(page))
-    tell_failures(record.failed)
+    tell_left_out([str(one) for one in record.failed], page.parent / "record.json")

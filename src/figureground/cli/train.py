@@ -10,7 +10,7 @@ import typer
 
 from figureground.base.errors import OptionError
 from figureground.cli.command import TrustCode
-from figureground.cli.console import complain, progress_bars, say
+from figureground.cli.console import complain, progress_bars, say, tell_left_out
 
 if TYPE_CHECKING:
     from figureground.studies.training.train import TrainRecord
@@ -42,6 +42,8 @@ def train(
     trust_code: TrustCode = False,
 ) -> None:
     """Train a classifier, choosing between checkpoints by validation images only.
+
+    Exit status: 0 fine, 2 some images could not be used (they are listed), 1 an error.
 
     Several processes: fabric run --accelerator=cuda --devices=4 $(which figureground) train RECIPE --out FOLDER.
     """  # noqa: DOC501 - it is the text of --help
@@ -98,3 +100,4 @@ def _tell(record: "TrainRecord", folder: Path) -> None:
     for note in record.data["notes"]:
         complain(f"note: {note}")
     say(str(folder / "record.json"))
+    tell_left_out(record.data["left_out"], folder / "record.json")

@@ -29,6 +29,14 @@ IMAGE_EXTENSIONS = frozenset(
         *(".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     }
 )
+# photographs and scans in kinds that cannot be read: found, so that each is named among what could not be used
+_FOREIGN_EXTENSIONS = frozenset(
+    {
+        *(".heic", ".heif", ".hif", ".jxl", ".jp2k", ".dcm", ".dicom", ".nii", ".mha", ".nrrd"),
+        *(".svs", ".ndpi", ".czi", ".psd", ".exr", ".hdr", ".tga", ".pcx", ".raw", ".dng", ".cr2"),
+        *(".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".mpo"),
+    }
+)
 
 
 def find_images(
@@ -36,10 +44,11 @@ def find_images(
 ) -> list[Path]:
     """Every image that the sources stand for, each once, ``2.jpg`` before ``10.jpg``.
 
-    A file named outright is taken whatever its name; in a folder only known extensions count, in
-    any case, and hidden files do not. A pattern (``images/*.jpg``, ``images/**/*.png``) means what
-    the shell would make of it. Two ways to write one place are one image; a symbolic link is a
-    image of its own.
+    A file named outright is taken whatever its name; in a folder only extensions of images count, in
+    any case, and hidden files do not. Images of kinds that cannot be read (HEIC, DICOM, raw files of
+    cameras) are found, too: whoever decodes them says so, instead of passing them over. A pattern
+    (``images/*.jpg``, ``images/**/*.png``) means what the shell would make of it. Two ways to write
+    one place are one image; a symbolic link is an image of its own.
 
     Args:
         sources: One or more files, folders or patterns.
@@ -118,7 +127,8 @@ def _images_at(place: Path, *, recursive: bool) -> list[Path]:
 
 def _is_image(path: Path) -> bool:
     """Whether the name is that of a visible image."""
-    return path.suffix.lower() in IMAGE_EXTENSIONS and not path.name.startswith(".")
+    known = path.suffix.lower() in IMAGE_EXTENSIONS | _FOREIGN_EXTENSIONS
+    return known and not path.name.startswith(".")
 
 
 def _exists(path: Path) -> bool:

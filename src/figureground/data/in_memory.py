@@ -22,8 +22,8 @@ def in_memory(
 ) -> LabeledImages:
     """The same images, all of one size, as one tensor of bytes; boxes follow.
 
-    Memory: 3 bytes per pixel. An image that cannot be decoded is left out, and a note says which
-    and why.
+    Memory: 3 bytes per pixel. An image that cannot be decoded is left out; ``left_out`` says
+    which and why.
 
     Args:
         data: Any images.
@@ -50,12 +50,12 @@ def in_memory(
     if isinstance(data.images, Tensor) and tuple(data.images.shape[2:]) == size:
         return data
     kept: list[int] = []
-    notes: list[str] = []
+    left_out: list[str] = []
     boxes: list[Tensor] = []
     images: Tensor | None = None
     for row, result in _decoded(data, size, fit=fit, workers=workers):
         if isinstance(result, ImageError):
-            notes.append(f"left out: {result}")
+            left_out.append(str(result))
             continue
         pixels, window = result
         if images is None:
@@ -65,7 +65,7 @@ def in_memory(
             boxes.append(_moved(data.boxes[row], window, size))
         kept.append(row)
     if images is None:
-        raise DataError(f"none of {len(data)} images can be used; " + "; ".join(notes[:3]))
+        raise DataError(f"none of {len(data)} images can be used; " + "; ".join(left_out[:3]))
     rows = torch.tensor(kept)
     return replace(
         data,
@@ -73,7 +73,7 @@ def in_memory(
         labels=data.labels[rows],
         boxes=None if data.boxes is None else tuple(boxes),
         groups=None if data.groups is None else data.groups[rows],
-        notes=(*data.notes, *notes),
+        left_out=(*data.left_out, *left_out),
     )
 
 

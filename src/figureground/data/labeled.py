@@ -90,6 +90,7 @@ class LabeledImages:
         boxes: For each image its boxes, xyxy pixels of the stored image, half-open.
         groups: Images of equal number stem from one original and belong on one side of a split.
         notes: What a user should know of how they were read.
+        left_out: Images that could not be decoded, and why.
 
     Raises:
         ShapeError: Lengths differ, or a label is out of range.
@@ -107,6 +108,7 @@ class LabeledImages:
     boxes: tuple[Float[Tensor, "_ 4"], ...] | None = None
     groups: Int[Tensor, " G"] | None = None
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.images)

@@ -16,3 +16,6 @@ class Failure:
 
     path: str
     reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"

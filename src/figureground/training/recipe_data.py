@@ -94,6 +94,7 @@ class TrainingData:
             "backgrounds": self.backgrounds,
             "class_names": list(self.class_names),
             "class_counts": self.train.class_counts(),
+            "left_out": [*self.train.left_out, *self.val.left_out],
             "notes": list(dict.fromkeys((*self.train.notes, *self.val.notes))),
         }
 

@@ -113,9 +113,16 @@ def compare(
         notes=(*images.notes, *sheet.notes),
         seconds=round(time.monotonic() - start, 1),
         provenance=provenance(seeds=(chosen.seed, *sorted({run.seed for run in runs}))),
+        left_out=_left_out(images, sets),
     )
     _write(folder, record, columns=found.columns, sheet=sheet)
     return record
+
+
+def _left_out(images: HeldOut, sets: Sequence[UnknownSet]) -> tuple[str, ...]:
+    """Images that could not be decoded, each once."""
+    lost = [line for one in sets for line in one.left_out]
+    return tuple(dict.fromkeys([*images.left_out, *lost]))
 
 
 def _methods(options: CompareOptions) -> dict[str, CamMethod]:

@@ -42,6 +42,11 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.data)
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Images that could not be decoded so far, and why."""
+        return tuple(line for view in self._views.values() for line in view.left_out)
+
     def view(self, preprocessing: Preprocessing) -> LabeledImages:
         """The images as a network takes them, as bytes.
 
@@ -49,7 +54,7 @@ class ImageSet:
             preprocessing: Of the network.
 
         Returns:
-            Of its size and number of colours; boxes follow. An image that cannot be read is left out, and noted.
+            Of its size and number of colours; boxes follow. An image that cannot be read is in ``left_out``.
         """
         fit = "stretch" if preprocessing.resize == "stretch" else "crop"
         wanted = (preprocessing.size, fit, preprocessing.channels)
@@ -111,6 +116,11 @@ class HeldOut:
             data = self._load(key)
             self._loaded[key] = ImageSet(self.description, self._part(data), key)
         return self._loaded[key]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Test images that could not be decoded so far, and why."""
+        return tuple(line for one in self._loaded.values() for line in one.left_out)
 
     def background(self, run: TrainedRun) -> ImageSet:
         """The data set's own background images of the same part.

@@ -109,6 +109,7 @@ class ComparisonRecord:
         notes: What the reader must know.
         seconds: Wall-clock time.
         provenance: Command, versions, machine, seeds.
+        left_out: Images that could not be decoded, and why.
         kind: ``comparison``.
         schema: Version of this form.
     """
@@ -125,5 +126,6 @@ class ComparisonRecord:
     notes: tuple[str, ...]
     seconds: float
     provenance: Provenance
+    left_out: tuple[str, ...] = ()
     kind: str = "comparison"
     schema: int = 2

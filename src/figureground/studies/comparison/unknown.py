@@ -73,6 +73,11 @@ class UnknownSet:
             self._made[key] = ImageSet(self.name, whole.subset(rows), key)
         return self._made[key]
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Images that could not be decoded so far, and why."""
+        return tuple(line for one in self._made.values() for line in one.left_out)
+
     def _key(self, run: TrainedRun) -> int:
         """Runs of equal key share the images."""
         if self.name in _FROM_TEST:

@@ -44,6 +44,7 @@ from figureground.studies.evaluation.tables import (
     counted,
     difference_table,
     interval_table,
+    left_out,
     mean_table,
     model_description,
 )
@@ -266,7 +267,7 @@ def run_evaluation(
     columns = store.write_columns("per_image.npz")
     if not columns:
         raise DataError(f"no image of {images.description} could be used")
-    problems, examples = counted([*images.problems, *_problems(store)])
+    met = [*images.problems, *_problems(store)]
     parts = evaluation.record_parts(Found(columns, subject or classifier, images))
     for name, arrays in parts.get("arrays", {}).items():
         store.write_arrays(name, arrays)
@@ -281,12 +282,13 @@ def run_evaluation(
         options=evaluation.description | parts.get("options", {}),
         tables=tuple(parts["tables"]),
         charts=tuple(parts.get("charts", ())),
-        problems=problems,
-        examples_of_problems=examples,
+        problems=counted(met)[0],
+        examples_of_problems=counted(met)[1],
         notes=(*(classifier.notes if classifier else ()), *images.notes, *parts.get("notes", ())),
         cases=tuple(parts.get("cases", ())),
         seconds=round(time.perf_counter() - began, 1),
         provenance=provenance(seeds=(evaluation.seed,)),
+        left_out=left_out(met),
     )
     write_json(folder / "record.json", record)
     return record

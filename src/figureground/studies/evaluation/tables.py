@@ -12,6 +12,7 @@ __all__ = [
     "interval_cells",
     "interval_table",
     "known_mean",
+    "left_out",
     "mean_curves",
     "mean_of",
     "mean_table",
@@ -111,6 +112,7 @@ class EvaluationRecord:
         cases: The worst and best images of each method, where the evaluation draws them.
         seconds: Wall-clock time of this run.
         provenance: Command, versions, machine, seeds.
+        left_out: What could not be used and is in no number: all files, images, boxes and maps, and why.
         schema: Version of this form.
     """
 
@@ -129,6 +131,7 @@ class EvaluationRecord:
     cases: tuple[Case, ...]
     seconds: float
     provenance: Provenance
+    left_out: tuple[str, ...] = ()
     schema: int = 2
 
 
@@ -152,6 +155,27 @@ def model_description(
     }
     described = {"name": classifier.name, "preprocessing": repr(classifier.preprocessing)}
     return described | (explained if layers else {})
+
+
+# kinds of problems that keep a file, an image, a box or a map out of the numbers
+_LOST = frozenset(
+    {
+        *("bad-box", "bad-row", "empty-box", "map-missing", "map-unusable", "missing-file"),
+        *("outside-box", "size-mismatch", "unknown-label", "unreadable-file"),
+    }
+)
+
+
+def left_out(problems: Iterable[ImageProblem]) -> tuple[str, ...]:
+    """Problems that kept something out of the numbers.
+
+    Args:
+        problems: All of them.
+
+    Returns:
+        Those, all of them, as sentences.
+    """
+    return tuple(str(one) for one in problems if one.kind in _LOST)
 
 
 def counted(

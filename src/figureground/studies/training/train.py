@@ -142,8 +142,9 @@ def _facts(run: Run, data: TrainingData) -> dict[str, Any]:
     described = data.description()
     told = {one.name: one.description() for one in run.algorithms if one.description()}
     warnings = [str(word) for one in told.values() for word in one.get("warnings", ())]
-    return (
-        described | {"algorithms": told, "notes": [*described["notes"], *warnings]}
-        if told
-        else described
-    )
+    lost = [str(word) for one in told.values() for word in one.get("left_out", ())]
+    return described | {
+        "algorithms": told,
+        "notes": [*described["notes"], *warnings],
+        "left_out": [*described["left_out"], *lost],
+    }

@@ -161,26 +161,26 @@ def test_a_folder_becomes_images_of_the_size_and_colours_of_training(tmp_path):
     (tmp_path / "inner").mkdir()
     Image.new("RGB", (8, 4), (255, 0, 0)).save(tmp_path / "a.png")
     Image.new("L", (4, 8), 7).save(tmp_path / "inner" / "b.png")
-    colours = load_pool([str(tmp_path)], shape=(3, 4, 4), seed=0)
+    colours = load_pool([str(tmp_path)], shape=(3, 4, 4), seed=0)[0]
     assert colours.shape == (2, 3, 4, 4)
     assert colours[:, :, 0, 0].tolist() == [[255, 0, 0], [7, 7, 7]]
-    grey = load_pool([str(tmp_path), str(tmp_path / "inner")], shape=(1, 4, 4), seed=0)
+    grey = load_pool([str(tmp_path), str(tmp_path / "inner")], shape=(1, 4, 4), seed=0)[0]
     assert grey[:, 0, 0, 0].tolist() == [76, 7, 7]
 
 
 def test_of_a_finished_pool_only_the_images_to_train_on_are_taken(tmp_path):
     record = build_pool(Concat(Monochrome(levels=tuple(range(10)), side=4)), tmp_path / "pool")
     kept = read_pool(tmp_path / "pool")
-    found = load_pool([str(tmp_path / "pool")], shape=(3, 4, 4), seed=0)
+    found = load_pool([str(tmp_path / "pool")], shape=(3, 4, 4), seed=0)[0]
     assert found[:, :, 0, 0].tolist() == [kept[row][0, 0].tolist() for row in range(len(kept))]
     assert 0 < len(found) < len(record.images)
 
 
 def test_a_data_sets_own_backgrounds_are_taken():
     spec = DataSpec(name="cluttered-digits", count=20, background=True)
-    assert load_pool([spec], shape=(1, 48, 48), seed=0).shape == (2, 1, 48, 48)
+    assert load_pool([spec], shape=(1, 48, 48), seed=0)[0].shape == (2, 1, 48, 48)
     every = spec.model_copy(update={"background": False, "limit": 5})
-    assert load_pool([every], shape=(3, 48, 48), seed=0).shape == (5, 3, 48, 48)
+    assert load_pool([every], shape=(3, 48, 48), seed=0)[0].shape == (5, 3, 48, 48)
 
 
 def test_an_empty_folder_is_refused(tmp_path):

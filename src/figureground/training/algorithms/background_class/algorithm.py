@@ -111,6 +111,7 @@ class BackgroundClass(Algorithm):
         self.chosen = options
         self.pool = pool
         self.per_batch = 0
+        self._left_out: tuple[str, ...] = ()
         self._order: tuple[int, Tensor] | None = None
 
     @property
@@ -127,6 +128,12 @@ class BackgroundClass(Algorithm):
         """The constant logit, where that is the objective."""
         return {_CONSTANT: ConstantBackground()} if self.chosen.objective == "constant" else {}
 
+    def description(self) -> dict[str, Any]:
+        """How many backgrounds the pool has, and those that could not be decoded."""
+        if self.pool is None:
+            return {}
+        return {"pool": len(self.pool), "left_out": list(self._left_out)}
+
     def prepare(self, run: Run) -> None:
         """Load the pool, and decide how many backgrounds a batch gets.
 
@@ -141,7 +148,9 @@ class BackgroundClass(Algorithm):
         batches = run.batches
         shape = (batches.images.shape[1], batches.images.shape[2], batches.images.shape[3])
         if self.pool is None and self.chosen.pools:
-            self.pool = load_pool(self.chosen.pools, shape=shape, seed=run.recipe.seed)
+            self.pool, self._left_out = load_pool(
+                self.chosen.pools, shape=shape, seed=run.recipe.seed
+            )
         if self.pool is None:
             return
         self.pool = self.pool.to(batches.labels.device)

@@ -20,7 +20,7 @@ from figureground.training.recipe import DataSpec
 
 def load_pool(
     sources: Sequence[str | DataSpec], *, shape: tuple[int, int, int], seed: int
-) -> UInt8[Tensor, "P C H W"]:
+) -> tuple[UInt8[Tensor, "P C H W"], tuple[str, ...]]:
     """Background images from folders and data sets, one after the other.
 
     Args:
@@ -31,19 +31,21 @@ def load_pool(
         seed: For data sets that give none of their own.
 
     Returns:
-        All images; colours become grey by the weights of ITU-R 601, grey becomes three equal channels.
+        All images; colours become grey by the weights of ITU-R 601, grey becomes three equal channels. And those that
+        could not be decoded, and why.
 
     Raises:
         DataError: A source has no images.
     """
     channels, *size = shape
     parts = []
+    left_out: list[str] = []
     for source in sources:
         data = _folder(source) if isinstance(source, str) else _data_set(source, seed)
-        images = in_memory(data, (size[0], size[1])).images
-        assert isinstance(images, Tensor)  # noqa: S101 - in_memory made it
-        parts.append(_with_channels(images, channels))
-    return torch.cat(parts)
+        data = in_memory(data, (size[0], size[1]))
+        parts.append(_with_channels(data.pixels, channels))
+        left_out += data.left_out
+    return torch.cat(parts), tuple(left_out)
 
 
 def _folder(place: str) -> LabeledImages:
