@@ -84,7 +84,9 @@ def test_explain_and_rank(type_in: Run, folder: Path, model: str, tmp_path: Path
 def test_evaluate_names_all(type_in: Run, folder: Path, model: str, tmp_path: Path):
     out = tmp_path / "o"
     words = ("--model", model, "--methods", "grad-cam", "--label-offset", "0")
-    rows = [f"cat/{name},0,1,2,9,10" for name in BAD] + [f"cat/{row}.png,0,1,2,9,10" for row in range(4)]
+    rows = [f"cat/{name},0,1,2,9,10" for name in BAD] + [
+        f"cat/{row}.png,0,1,2,9,10" for row in range(4)
+    ]
     rows += [f"cat/none{row}.png,0,1,2,9,10" for row in range(30)]
     table = folder / "boxes.csv"
     table.write_text("\n".join(["path,label,x0,y0,x1,y1", *rows]))

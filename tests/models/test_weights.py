@@ -1,7 +1,12 @@
+import argparse
+import collections
+import types
+import warnings
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -95,11 +100,113 @@ def test_missing_weights_are_listed(tmp_path: Path):
         load_weights(_network(), tmp_path / "weights.pth")
 
 
-def test_an_outer_name_is_not_dropped_where_keys_would_still_not_fit(tmp_path: Path):
+def test_what_lies_beside_the_weights_is_left_over_with_a_note(tmp_path: Path):
+    # a Lightning module keeps its criterion beside the network; such checkpoints were refused
     state = _prefixed("model.")(_network(1).state_dict()) | {"loss.weight": torch.ones(2)}
+    torch.save({"state_dict": state}, tmp_path / "weights.pth")
+    fresh = _network(2)
+    notes = load_weights(fresh, tmp_path / "weights.pth")
+    assert _same(fresh, _network(1))
+    assert notes == (
+        "weights.pth: the weights under 'state_dict.model' were taken; left over: 1 (loss.weight)",
+    )
+
+
+def test_a_prefix_under_which_names_do_not_fit_exactly_is_not_dropped_but_named(tmp_path: Path):
+    state = _prefixed("model.")(_network(1).state_dict() | {"2.bias": torch.ones(2)})
     torch.save(state, tmp_path / "weights.pth")
-    with pytest.raises(ModelError, match=r"unexpected \(model\.0\.weight"):
+    with pytest.raises(ModelError, match=r"1 unexpected \(2\.bias\); 6 fit under 'model'"):
         load_weights(_network(2), tmp_path / "weights.pth")
+
+
+def test_of_two_networks_that_fit_the_path_says_which(tmp_path: Path):
+    one, other, file = _network(1), _network(3), tmp_path / "dino.pth"
+    wrapped = _prefixed("module.backbone.")
+    torch.save({"student": wrapped(one.state_dict()), "teacher": wrapped(other.state_dict())}, file)
+    fresh = _network(2)
+    with pytest.raises(ModelError, match=r"several networks that fit.*::teacher"):
+        load_weights(fresh, file)
+    assert _same(fresh, _network(2))
+    for place, wanted in (("student", one), ("teacher.module.backbone", other)):
+        load_weights(fresh, f"{file}::{place}")
+        assert _same(fresh, wanted)
+    with pytest.raises(ModelError, match="none under this name"):
+        load_weights(fresh, f"{file}::tea")
+
+
+@pytest.mark.parametrize("place", ["ema", "model_ema", "averaged_model"])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_averaged_weights_go_before_plain_ones(place: str, prefix: str, tmp_path: Path):
+    trained, other, fresh = _network(1), _network(3), _network(2)
+    average = {f"{prefix}{key}": value for key, value in trained.state_dict().items()}
+    content = {"model": other.state_dict(), place: average | {"n_averaged": torch.ones(1)}}
+    torch.save(content, tmp_path / "w.pth")
+    (note,) = load_weights(fresh, tmp_path / "w.pth")
+    assert _same(fresh, trained)
+    assert note.startswith(f"w.pth: the weights under '{place}")
+
+
+def test_what_only_holds_values_may_lie_beside_the_weights(tmp_path: Path):
+    trained, fresh = _network(1), _network(2)
+    counts: collections.defaultdict[str, list[int]] = collections.defaultdict(list)
+    counts["a"].append(1)
+    beside = {
+        "args": argparse.Namespace(lr=0.1, out=Path("runs/x"), windows=PureWindowsPath("C:/x")),
+        "best": np.float64(0.5),
+        "step": np.int64(3),
+        "history": counts,
+        "more": types.SimpleNamespace(a=1),
+        "kinds": np.dtype("float32"),
+        "seen": {1, 2},
+    }
+    torch.save({"weights": trained.state_dict(), **beside}, tmp_path / "w.pth")
+    load_weights(fresh, tmp_path / "w.pth")
+    assert _same(fresh, trained)
+
+
+def test_safetensors_are_known_by_their_content(tmp_path: Path):
+    trained, fresh = _network(1), _network(2)
+    save_file(trained.state_dict(), tmp_path / "pytorch_model.bin")
+    load_weights(fresh, tmp_path / "pytorch_model.bin")
+    assert _same(fresh, trained)
+    torch.save(trained.state_dict(), tmp_path / "model.safetensors")
+    fresh = _network(2)
+    load_weights(fresh, tmp_path / "model.safetensors")
+    assert _same(fresh, trained)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda value: value.to_sparse(),
+        lambda value: value.to("meta"),
+        lambda value: (value * 9).to(torch.int8),
+        lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+        lambda value: value.to(torch.complex64),
+    ],
+)
+def test_weights_that_are_no_plain_numbers_are_refused(
+    change: Callable[[Tensor], Tensor], tmp_path: Path
+):
+    state, fresh = _network(1).state_dict(), _network(2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        state["0.weight"] = change(state["0.weight"])
+        torch.save(state, tmp_path / "w.pth")
+        with pytest.raises(ModelError, match=r"no plain numbers|is not a weights file"):
+            load_weights(fresh, tmp_path / "w.pth")
+    assert _same(fresh, _network(2))
+
+
+def test_no_text_is_a_weights_file_and_none_ends_in_a_bare_error(tmp_path: Path):
+    draw = np.random.default_rng(0)
+    for row in range(150):
+        letters = draw.integers(0, 128, draw.integers(1, 60)).astype(np.uint8)
+        (tmp_path / "w.pth").write_bytes(letters.tobytes())
+        with pytest.raises(
+            ModelError, match=r"is not a weights file|could run code|holds no weights"
+        ):
+            load_weights(_network(row), tmp_path / "w.pth")
 
 
 def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path):

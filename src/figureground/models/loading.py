@@ -4,6 +4,7 @@ __all__ = ["load_classifier"]
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,8 @@ def load_classifier(
     with torch.random.fork_rng(devices=[], enabled=not random):
         found = _find(name, wanted)
         if weights is not None:
-            load_weights(_bare(found.network), weights)
+            notes = load_weights(_bare(found.network), weights)
+            found = replace(found, notes=(*found.notes, *notes))
         names = _names(class_names) or found.class_names
         return _classifier(found, name, (names, preprocessing)).eval()
 
