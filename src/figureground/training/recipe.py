@@ -74,6 +74,9 @@ class ModelSpec(RecipePart):
     """Which network; as for ``load_classifier``. Without ``weights`` and ``pretrained`` it starts untrained.
 
     ``name`` may also be the folder of a finished run, whose ``checkpoint`` is trained further.
+    ``batch_norms: measured`` gives batch norms that were folded away (exports to ONNX or TFLite and back) statistics of
+    the training images before the first step; without them training destroys such weights, which are refused unless
+    ``kept`` says that this is wanted.
     ``head`` puts a new ``linear``, ``spinal`` or ``cosine`` head on it; a head is replaced anyway where trained weights
     come with another number of classes.
     """
@@ -83,6 +86,7 @@ class ModelSpec(RecipePart):
     weights: str | None = None
     pretrained: StrictBool = False
     head: Literal["own", "linear", "spinal", "cosine"] = "own"
+    batch_norms: Literal["kept", "measured"] | None = None
     arguments: dict[str, Any] = Field(default_factory=dict)
     preprocessing: dict[str, Any] = Field(default_factory=dict)
 

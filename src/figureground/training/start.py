@@ -8,15 +8,19 @@ from pathlib import Path
 import torch
 
 from figureground.base.errors import OptionError
+from figureground.data.splits import random_subset
 from figureground.models import Classifier
 from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms import make_algorithms
+from figureground.training.batch_norms import are_folded, give_statistics
 from figureground.training.batches import Batches
-from figureground.training.recipe import Recipe
+from figureground.training.recipe import Recipe, is_run
 from figureground.training.recipe_data import TrainingData, training_data
 from figureground.training.run import Run, launched
 from figureground.training.streams import forked_rng, seed_rng
 from figureground.training.trained import make_classifier
+
+_MEASURED = 512  # images
 
 
 def start_run(
@@ -72,7 +76,24 @@ def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:
         )
     background = extra == 1 or data.has_rare
     classifier = make_classifier(recipe.model, data.class_names, background=background)
-    return data.fitted(classifier.preprocessing), classifier, algorithms
+    data = data.fitted(classifier.preprocessing)
+    _check_norms(recipe, data, classifier)
+    return data, classifier, algorithms
+
+
+def _check_norms(recipe: Recipe, data: TrainingData, classifier: Classifier) -> None:
+    """Refuse trained weights whose batch norms have no statistics, or measure them if asked."""
+    spec = recipe.model
+    if spec.batch_norms == "measured":
+        rows = random_subset(len(data.labels), _MEASURED, seed=recipe.seed)
+        give_statistics(classifier, data.images[rows].float().div_(255))
+    trained = spec.weights or spec.pretrained or is_run(spec.name)
+    if spec.batch_norms is None and trained and are_folded(classifier.network):
+        raise OptionError(
+            "the batch norms of these weights hold no statistics (mean 0, variance 1): they were folded away, and "
+            "training would destroy what the network has learnt. model.batch_norms=measured gives them statistics of "
+            "the training images first; model.batch_norms=kept trains them as they are"
+        )
 
 
 def _batches(recipe: Recipe, data: TrainingData, *, rank: int, world: int) -> Batches:
