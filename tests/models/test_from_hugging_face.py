@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from figureground.base.errors import ModelError, OptionError
-from figureground.models import from_hugging_face, load_classifier
+from figureground.models import Preprocessing, from_hugging_face, load_classifier
 from figureground.models.from_hugging_face import build, from_processor
 from figureground.models.source import Wanted
 
@@ -192,3 +193,104 @@ def test_a_processor_that_does_not_normalise_leaves_zero_to_one():
     ours = from_processor({**VIT, "do_normalize": False})
     assert ours.mean == (0.0,) * 3
     assert ours.std == (1.0,) * 3
+
+
+CROP = {"do_center_crop": True, "crop_size": {"height": 224, "width": 224}}
+
+
+def _resized(ours: Preprocessing) -> int:
+    """The shorter side of a square image once it is resized."""
+    _, view = ours.view(Image.new("RGB", (1000, 1000)))
+    return round(view.scale_x * 1000)
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "resized"),
+    [
+        # LevitImageProcessor: int(256 / 224 * shortest_edge), then the middle
+        ("LevitImageProcessor", {"size": {"shortest_edge": 224}, **CROP}, 256),
+        ("LevitImageProcessorFast", {"size": {"shortest_edge": 224}, **CROP}, 256),
+        ("BitImageProcessor", {"size": {"shortest_edge": 224}, **CROP}, 224),
+        # PoolFormerImageProcessor divides the shortest edge by crop_pct
+        (
+            "PoolFormerImageProcessor",
+            {"size": {"shortest_edge": 224}, "crop_pct": 0.9, **CROP},
+            248,
+        ),
+        ("PoolFormerImageProcessor", {"size": {"shortest_edge": 384}, "crop_pct": 0.95}, 404),
+    ],
+)
+def test_families_that_resize_by_a_rule_of_their_own(
+    kind: str, extra: dict[str, Any], resized: int
+):
+    ours = from_processor({**VIT, "image_processor_type": kind, **extra})
+    assert ours.resize == "crop"
+    assert _resized(ours) == resized
+
+
+def test_a_perceiver_keeps_the_middle_of_the_shorter_side():
+    config = {**VIT, "image_processor_type": "PerceiverImageProcessor", "do_center_crop": True}
+    ours = from_processor({**config, "crop_size": {"height": 256, "width": 256}})
+    # its own words: crop the side min(h, w) * 224 / 256 from the middle, resize that to 224
+    _, view = ours.view(Image.new("RGB", (512, 800)))
+    kept = view.boxes_to_original(torch.tensor([[0.0, 0.0, 224.0, 224.0]]))[0]
+    assert kept.tolist() == [32, 176, 480, 624]
+
+
+def test_an_efficientnet_divides_by_the_deviation_twice():
+    config = {**VIT, **IMAGENET, "include_top": True, "rescale_offset": False}
+    values = torch.rand(2, 3, 4, 5, dtype=torch.float64)
+    mean, std = (torch.tensor(IMAGENET[key]).view(3, 1, 1) for key in IMAGENET)
+    torch.testing.assert_close(
+        from_processor(config).normalise(values), (values - mean) / std / std, atol=1e-5, rtol=0
+    )
+
+
+def test_a_network_of_timm_is_prepared_as_timm_prepares_it():
+    config = {
+        "image_processor_type": "TimmWrapperImageProcessor",
+        "architecture": "resnet18",
+        "pretrained_cfg": {"input_size": [3, 160, 192]},
+        "data_config": {
+            "input_size": [3, 160, 192],
+            "interpolation": "bicubic",
+            "mean": [0.1, 0.2, 0.3],
+            "std": [0.4, 0.5, 0.6],
+            "crop_pct": 0.95,
+            "crop_mode": "center",
+        },
+    }
+    ours = from_processor(config)
+    assert ours == Preprocessing(
+        (160, 192), "crop", 0.95, "bicubic", (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"do_flip_channel_order": True}, "do_flip_channel_order"),  # MobileViT: blue before red
+        ({"do_resize": False}, "do_resize=false"),
+        ({"do_pad": True}, "do_pad"),
+        ({"do_color_quantize": True}, "do_color_quantize"),
+        ({"do_thumbnail": True}, "do_thumbnail"),
+        ({"do_something_new": True}, "do_something_new"),
+        ({"size_divisor": 32}, "size_divisor"),
+        ({"size": {"longest_edge": 224}}, "does not say"),
+        ({"size": {"max_height": 2, "max_width": 3}}, "does not say"),
+        ({"image_mean": 0.5}, "does not say"),
+        ({"size": None}, "does not say"),
+    ],
+)
+def test_what_has_no_counterpart_is_refused_and_not_left_out(change: dict[str, Any], named: str):
+    with pytest.raises(ModelError, match=named):
+        from_processor({**VIT, **change})
+
+
+def test_a_step_that_is_switched_off_is_none():
+    off = {"do_flip_channel_order": False, "do_pad": None, "size_divisor": None}
+    assert from_processor({**VIT, **off}) == from_processor(VIT)
+    bare = {
+        key: value for key, value in VIT.items() if "image" not in key and key != "do_normalize"
+    }
+    assert from_processor(bare).mean == (0.0,) * 3
