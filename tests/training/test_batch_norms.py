@@ -45,6 +45,18 @@ def test_the_function_stays_and_the_statistics_are_those_of_the_inputs():
     torch.testing.assert_close(network(images), before, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize(("variance", "folded"), [(1 - 1e-5, True), (1.0, True), (0.7, False)])
+def test_variances_of_one_less_epsilon_count_as_none(variance: float, folded: bool):
+    network = _network()
+    for norm in (network[1], network[4]):
+        torch.nn.init.constant_(norm.running_var, variance)  # type: ignore[arg-type]
+    assert are_folded(network) == folded
+    images = torch.rand(20, 3, 9, 11, generator=torch.Generator())
+    before = network(images)
+    give_statistics(network, images)
+    torch.testing.assert_close(network(images), before, rtol=1e-4, atol=1e-4)
+
+
 def test_a_network_without_norms_and_one_with_statistics_are_not_folded():
     assert not are_folded(nn.Sequential(nn.Conv2d(3, 4, 1)))
     trained = _network().train()

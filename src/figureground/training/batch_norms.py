@@ -31,8 +31,8 @@ def are_folded(network: nn.Module) -> bool:
 def give_statistics(network: nn.Module, images: Images) -> None:
     """Put measured statistics into the batch norms; in evaluation mode the network computes what it computed.
 
-    A norm ``y = x/sqrt(1 + e)·w + b`` whose inputs have mean m and variance v becomes
-    ``y = (x - m)/sqrt(v + e)·w' + b'`` with ``w' = w·sqrt((v + e)/(1 + e))`` and ``b' = b + w·m/sqrt(1 + e)``.
+    A norm ``y = (x - n)/sqrt(u + e)·w + b`` whose inputs have mean m and variance v becomes
+    ``y = (x - m)/sqrt(v + e)·w' + b'`` with ``w' = w·sqrt((v + e)/(u + e))`` and ``b' = b + w·(m - n)/sqrt(u + e)``.
 
     Args:
         network: In evaluation mode; changed in place.
@@ -78,11 +78,12 @@ class _Meter(nn.Module):
         mean, square = (self.sums / self.count).unbind()
         variance = (square - mean.square()).clamp_min(0)
         weight, bias = norm.weight.double().cpu(), norm.bias.double().cpu()
-        scale = weight / (1 + norm.eps) ** 0.5
+        scale = weight / (norm.running_var.double().cpu() + norm.eps).sqrt()
+        shift = mean - norm.running_mean.double().cpu()
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_(scale * (variance + norm.eps).sqrt())
-        norm.bias.copy_(bias + scale * mean)
+        norm.bias.copy_(bias + scale * shift)
 
 
 def _norms(network: nn.Module) -> dict[str, _BatchNorm]:
@@ -95,13 +96,13 @@ def _norms(network: nn.Module) -> dict[str, _BatchNorm]:
 
 
 def _is_blank(norm: _BatchNorm) -> bool:
-    """Whether the statistics are those of a norm that has seen nothing."""
+    """Whether the statistics are those of a norm that has seen nothing; some tools leave 1 less epsilon."""
     mean, variance = norm.running_mean, norm.running_var
     return (
         mean is not None
         and variance is not None
-        and not mean.any().item()
-        and bool((variance == 1).all())
+        and mean.abs().amax().item() < 1e-6
+        and (variance - 1).abs().amax().item() < 1e-2
     )
 
 
