@@ -37,6 +37,13 @@ class _Verbs(TyperGroup):
         except FigureGroundError as error:
             complain(f"error: {' '.join(str(error).split())}", style="bold red")
             raise typer.Exit(_ERROR) from error
+        except BrokenPipeError:
+            raise
+        except (OSError, MemoryError, RecursionError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not _is_known(error):
+                raise
+            complain(f"error: {_said(error)}", style="bold red")
+            raise typer.Exit(_ERROR) from error
         except KeyboardInterrupt:
             complain("interrupted; what is finished is kept, run the same command again to go on")
             raise typer.Exit(_INTERRUPTED) from None
@@ -60,6 +67,20 @@ app.add_typer(evaluate.app, name="evaluate")
 app.command("doctor", cls=Command)(doctor.doctor)
 app.command("demo", cls=Command)(demo.demo)
 app.add_typer(background.app, name="background")
+
+
+def _is_known(error: RuntimeError) -> bool:
+    """Whether it is a limit of the machine, and no bug of ours; torch says so in text only."""
+    return isinstance(error, RecursionError) or "memory" in str(error)
+
+
+def _said(error: Exception) -> str:
+    """What the machine refused, in words."""
+    if isinstance(error, MemoryError | RuntimeError) and not isinstance(error, RecursionError):
+        return f"the memory does not suffice: {' '.join(str(error).split())}"
+    if isinstance(error, RecursionError):
+        return "something that was read is nested too deep"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def main() -> None:

@@ -68,15 +68,21 @@ def train(
         with trusting(trust_code):
             refuse_code(chosen, path.parent, " ".join(changes or ()))
     is_first = os.environ.get("RANK", "0") == "0"
-    with progress_bars() as progress:  # which is called in the first process only
-        record = run_training(
-            chosen,
-            folder,
-            resume=resume,
-            accelerator=accelerator,
-            progress=progress,
-            trust_code=trust_code,
-        )
+    try:
+        with progress_bars() as progress:  # which is called in the first process only
+            record = run_training(
+                chosen,
+                folder,
+                resume=resume,
+                accelerator=accelerator,
+                progress=progress,
+                trust_code=trust_code,
+            )
+    except KeyboardInterrupt:
+        if not (folder / "recipe.yaml").exists():
+            raise
+        complain(f"interrupted; go on with it by 'figureground train {folder} --resume'")
+        raise typer.Exit(130) from None
     if is_first:
         _tell(record, folder)
 

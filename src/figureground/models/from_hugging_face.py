@@ -11,7 +11,7 @@ from typing import Any, Literal
 from huggingface_hub import constants
 from torch import nn
 
-from figureground.base.errors import ModelError, OptionError
+from figureground.base.errors import FigureGroundError, ModelError, OptionError
 from figureground.models.preprocessing import Preprocessing
 from figureground.models.source import Found, Wanted, fetching, reachable, source
 
@@ -47,7 +47,9 @@ def build(name: str, wanted: Wanted) -> Found:
         raise OptionError(
             f"hf:{name} cannot take the arguments {dict(wanted.arguments)}: {error}"
         ) from error
-    except (ValueError, RuntimeError, KeyError) as error:
+    except Exception as error:  # on a damaged folder its readers raise nearly anything
+        if isinstance(error, FigureGroundError):
+            raise
         raise ModelError(
             f"hf:{name} is not an image classifier that can be built: {error}"
         ) from error

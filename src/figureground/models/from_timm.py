@@ -11,7 +11,7 @@ from timm.data.config import resolve_data_config
 from timm.data.imagenet_info import ImageNetInfo
 from torch import nn
 
-from figureground.base.errors import ModelError, OptionError, unknown_option
+from figureground.base.errors import FigureGroundError, ModelError, OptionError, unknown_option
 from figureground.models.imagenet import imagenet_names
 from figureground.models.preprocessing import Preprocessing, per_channel
 from figureground.models.source import Found, Wanted, fetching, reachable
@@ -54,7 +54,9 @@ def build(name: str, wanted: Wanted) -> Found:
             network = timm.create_model(name, pretrained=wanted.trained, **arguments)
     except TypeError as error:
         raise OptionError(f"timm:{name} cannot take the arguments {arguments}: {error}") from error
-    except (RuntimeError, ValueError, AssertionError) as error:
+    except Exception as error:  # on a damaged folder its readers raise nearly anything
+        if isinstance(error, FigureGroundError):
+            raise
         raise ModelError(f"timm cannot build {name}: {error}") from error
     return _found(network, wanted, name)
 

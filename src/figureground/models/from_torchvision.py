@@ -43,7 +43,7 @@ def build(name: str, wanted: Wanted) -> Found:
         raise OptionError(
             f"torchvision:{name} cannot take the arguments {arguments}: {error}"
         ) from error
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         raise ModelError(f"torchvision cannot build {name}: {error}") from error
     class_names = _class_names(weights.meta, wanted.arguments)
     count = len(class_names) if class_names else wanted.arguments.get("num_classes")

@@ -93,6 +93,7 @@ _FILTERS = {
 # a long thin image scaled until its short side fits could fill the memory: above this many pixels only the kept
 # part is made
 _LARGE = 2**24
+_LONGEST = 2**14  # pixels of a side that any network is asked for
 
 
 @dataclass(frozen=True)
@@ -136,10 +137,14 @@ class Preprocessing:
         if self.interpolation not in _FILTERS:
             raise unknown_option("interpolation", self.interpolation, _FILTERS)
         sides: Sequence[int] = self.size
-        if len(sides) != 2 or min(sides) < 1 or not self.crop_fraction > 0:
+        if len(sides) != 2 or min(sides) < 1 or max(sides) > _LONGEST:
             raise OptionError(
-                "size must be a height and a width of at least 1 and crop_fraction above 0, "
-                f"got {self.size} and {self.crop_fraction}"
+                f"size is a height and a width of at least 1 and at most {_LONGEST}, not {self.size}"
+            )
+        if not min(sides) / _LONGEST <= self.crop_fraction <= min(sides):
+            raise OptionError(
+                f"crop_fraction above 0 is needed: the kept side ({min(sides)}) over that of the resized image, which "
+                f"has 1 to {_LONGEST} pixels; not {self.crop_fraction}"
             )
         _check_channels(self)
 
@@ -293,9 +298,10 @@ def _check_channels(preprocessing: Preprocessing) -> None:
     mean, std, channels = preprocessing.mean, preprocessing.std, preprocessing.channels
     if channels not in {1, 3}:
         raise OptionError(f"images have 3 channels (RGB) or 1 (grey), not {channels}")
-    if len(mean) != channels or len(std) != channels or not min(std) > 0:
+    finite = all(map(math.isfinite, (*mean, *std)))
+    if len(mean) != channels or len(std) != channels or not finite or not min(std) > 0:
         raise OptionError(
-            f"mean and std need {channels} numbers, std above 0; got mean {mean} and std {std}"
+            f"mean and std need {channels} numbers, finite, std above 0; got mean {mean} and std {std}"
         )
 
 

@@ -19,7 +19,7 @@ __all__ = [
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import (
@@ -41,9 +41,9 @@ Checked = TypeVar("Checked", bound=BaseModel)
 
 
 class RecipePart(BaseModel):
-    """Base of every section: unknown keys are errors, and a recipe does not change once it is read."""
+    """Base of every section: unknown keys and infinite numbers are errors, and a recipe does not change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DataSpec(RecipePart):
@@ -104,7 +104,7 @@ class ModelSpec(RecipePart):
 class AugmentationSpec(RecipePart):
     """Random crops out of the image padded by ``crop_padding`` pixels, and random horizontal flips."""
 
-    crop_padding: int = Field(default=0, ge=0)
+    crop_padding: int = Field(default=0, ge=0, le=4096)
     flip: StrictBool = False
 
     @model_validator(mode="before")
@@ -121,9 +121,9 @@ class OptimiserSpec(RecipePart):
     """``sgd`` or ``adamw``."""
 
     kind: str = "sgd"
-    lr: float = Field(default=0.1, gt=0)
+    lr: float = Field(default=0.1, gt=0, le=1e6)
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    weight_decay: float = Field(default=5e-4, ge=0)
+    weight_decay: float = Field(default=5e-4, ge=0, le=1e6)
     nesterov: StrictBool = False
 
 
@@ -132,8 +132,8 @@ class ScheduleSpec(RecipePart):
 
     kind: str = "cosine"
     warm_up: float = Field(default=0.0, ge=0, lt=1)
-    milestones: tuple[float, ...] = (0.5, 0.75)
-    gamma: float = Field(default=0.1, gt=0)
+    milestones: tuple[Annotated[float, Field(ge=0, le=1)], ...] = (0.5, 0.75)
+    gamma: float = Field(default=0.1, gt=0, le=1e6)
 
 
 class Recipe(RecipePart):
@@ -147,7 +147,7 @@ class Recipe(RecipePart):
 
     name: str
     seed: int = 0
-    epochs: int = Field(gt=0)
+    epochs: int = Field(gt=0, le=10**9)
     batch_size: int = Field(default=128, gt=0)
     accumulate: int = Field(default=1, gt=0)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
@@ -160,7 +160,7 @@ class Recipe(RecipePart):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     ema: float | None = Field(default=None, gt=0, lt=1)
     checkpoint_every: int = Field(default=0, ge=0)
-    keep_steps: tuple[int, ...] = ()
+    keep_steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
     algorithms: tuple[dict[str, dict[str, Any]], ...] = ()
 
     @field_validator("name")
