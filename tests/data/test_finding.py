@@ -102,7 +102,10 @@ def test_missing_source_is_an_error_that_helps(folder, source, message):
 
 def test_no_picture_at_all_is_an_error_that_names_the_places(folder):
     (folder / "empty").mkdir()
-    with pytest.raises(DataError, match=r"no images in 'empty'.*with the option recursive"):
+    with pytest.raises(
+        DataError,
+        match=r"no images in 'empty'.*only with --recursive .in the library: recursive=True",
+    ):
         find_images(["empty"])
     with pytest.raises(DataError, match="an empty list"):
         find_images([])

@@ -158,5 +158,6 @@ def _missing(path: Path) -> str:
 def _nothing(sources: Sequence[Path | str], *, recursive: bool) -> str:
     """Why there is no image."""
     shown = ", ".join(f"'{source}'" for source in sources) or "an empty list"
-    hint = "" if recursive else "; folders inside it are searched only with the option recursive"
+    how = "only with --recursive (in the library: recursive=True)"
+    hint = "" if recursive else f"; folders in folders are searched {how}"
     return f"no images in {shown} (known: {' '.join(sorted(IMAGE_EXTENSIONS))}){hint}"

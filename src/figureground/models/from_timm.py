@@ -137,8 +137,8 @@ def _weights_on_disk(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
         raise ModelError(
-            f"timm has no trained weights for {name}; give a weights file (--weights FILE) or take an "
-            "untrained network (--random)"
+            f"timm has no trained weights for {name}; give a weights file (--weights FILE; model.weights in "
+            "a recipe) or take an untrained network (--random; model.pretrained=false)"
         )
     if not config.hf_hub_id or constants.HF_HUB_OFFLINE or reachable(constants.ENDPOINT):
         return {}

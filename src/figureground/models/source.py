@@ -125,8 +125,9 @@ def fetching(name: str) -> Iterator[None]:
     except OSError as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(
-            f"cannot fetch {name}: {lines[0][:200]}. Give a weights file (--weights FILE) or take an untrained network "
-            "(--random); or fetch it once while online, after which it is cached on this machine"
+            f"cannot fetch {name}: {lines[0][:200]}. Give a weights file (--weights FILE; model.weights in a recipe) "
+            "or take an untrained network (--random; model.pretrained=false); or fetch it once while online, after "
+            "which it is cached on this machine"
         ) from error
 
 

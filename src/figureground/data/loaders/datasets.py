@@ -20,6 +20,7 @@ from figureground.data.splits import split
 
 _PARTS = ("train", "val", "test")
 _DEFAULTS = LoadOptions()
+_ROOT = "data.root in a recipe, --root on the command line, root in the library"
 _TEST_SHARE = 0.2  # of a set without an official test part
 
 
@@ -102,7 +103,7 @@ def _divided(data: LabeledImages, part: str, options: LoadOptions) -> LabeledIma
 
 def _needed(root: Path | None, name: str) -> Path:
     if root is None:
-        raise DataError(f"say where the set '{name}' is, or where it goes")
+        raise DataError(f"say where the set '{name}' is, or where it goes: {_ROOT}")
     return root
 
 
@@ -111,7 +112,7 @@ def _pack_file(root: Path | None, name: str) -> Path:
     if root is None:
         shared = shared_folder()
         if shared is None:
-            raise DataError(f"say where {name} is; there is no shared folder")
+            raise DataError(f"say where {name} is: {_ROOT}")
         root = shared / "packs"
     return root / name if root.is_dir() else root
 
