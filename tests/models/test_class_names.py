@@ -51,3 +51,27 @@ def test_a_missing_or_binary_file_is_refused(tmp_path: Path):
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelError, match="cannot read class names"):
         read_class_names(tmp_path / "binary.txt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '\ufeff["a", "b, c"]',
+        '{"id2label": {"0": "a", "1": "b, c"}, "architectures": ["X"]}',
+        '{"b, c": 1, "a": 0}',
+        "{0: 'a',\n 1: 'b, c'}",
+    ],
+)
+def test_names_in_the_forms_that_others_write(text: str, tmp_path: Path):
+    for name in ("names.json", "config.json", "names.txt"):
+        if text.startswith("\ufeff") and name.endswith("txt"):
+            continue  # lines of plain text
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        assert read_class_names(tmp_path / name) == ("a", "b, c")
+
+
+def test_damaged_lists_are_refused_in_words(tmp_path: Path):
+    for text in ("{", "[" * 5000, "{0: __import__('os')}", '{"a": 0, "b": 2}', "{}"):
+        (tmp_path / "n.json").write_text(text)
+        with pytest.raises(ModelError):
+            read_class_names(tmp_path / "n.json")

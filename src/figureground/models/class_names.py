@@ -2,19 +2,20 @@
 
 __all__ = ["read_class_names"]
 
+import ast
+import json
 from pathlib import Path
 from typing import Any
 
-from figureground.base.errors import DataError, ModelError
-from figureground.base.record import read_json
+from figureground.base.errors import ModelError
 
 
 def read_class_names(path: Path | str) -> tuple[str, ...]:
     """The class names in a file, in the order of the logits.
 
     Args:
-        path: ``.json`` with a list of names or an object from index to name (or to a list that ends with the name); any
-            other file has one name per line.
+        path: A list of names, or an object from index to name (or to a list that ends with the name) or from name to
+            index, as JSON or as Python writes it; ``config.json`` of transformers; any other file has a name per line.
 
     Returns:
         One name per class.
@@ -24,22 +25,34 @@ def read_class_names(path: Path | str) -> tuple[str, ...]:
     """
     file = Path(path)
     try:
-        if file.suffix.lower() == ".json":
-            names = _from_json(read_json(file), file)
+        text = file.read_text(encoding="utf-8-sig")
+        if file.suffix.lower() == ".json" or text.lstrip().startswith("{"):
+            names = _from_json(_parsed(text), file)
         else:
-            names = [
-                line.strip() for line in file.read_text(encoding="utf-8-sig").rstrip().splitlines()
-            ]
-    except (DataError, OSError, UnicodeDecodeError) as error:
+            names = [line.strip() for line in text.rstrip().splitlines()]
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError) as error:
         raise ModelError(f"cannot read class names from {file}: {error}") from error
     if not names or not all(names):
         raise ModelError(f"{file} has no name for class {names.index('') if names else 0}")
     return tuple(names)
 
 
+def _parsed(text: str) -> Any:  # noqa: ANN401 - anything
+    """JSON, or what Python prints of a dictionary."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return ast.literal_eval(text.strip())
+
+
 def _from_json(content: Any, file: Path) -> list[str]:  # noqa: ANN401 - anything that JSON can hold
     """Names from a list, or from an object whose keys count from 0."""
+    if isinstance(content, dict) and isinstance(content.get("id2label"), dict):
+        content = content["id2label"]
+    if isinstance(content, dict) and content and all(type(one) is int for one in content.values()):
+        content = {index: name for name, index in content.items()}
     if isinstance(content, dict):
+        content = {str(index): name for index, name in content.items()}
         indices = [str(index) for index in range(len(content))]
         if set(content) != set(indices):
             raise ModelError(f"{file} must have a name for each index from 0 to {len(content) - 1}")
