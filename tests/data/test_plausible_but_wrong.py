@@ -82,3 +82,13 @@ def test_a_set_that_was_not_divided_tells_what_is_set_aside(tmp_path: Path):
     for part in ("train", "val"):
         found = load_dataset("folder", tmp_path, part=part, options=LoadOptions(0))
         assert "4 of 20 images are set aside as test images" in found.notes[-1]
+
+
+def test_names_of_windows_are_found_and_names_that_cannot_be_are_missing(tmp_path: Path):
+    _image(tmp_path / "in" / "a.png")
+    rows = ["in\\a.png,0,1,2,20,21", f"{'x' * 5000}.png,0,1,2,20,21"]
+    place = tmp_path / "boxes.csv"
+    place.write_text("\n".join(["path,label,x0,y0,x1,y1", *rows]))
+    found = read_annotations(place)
+    assert [one.path.name for one in found] == ["a.png"]
+    assert found.problem_counts == {"missing-file": 1}

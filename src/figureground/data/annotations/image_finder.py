@@ -2,6 +2,7 @@
 
 __all__ = ["ImageFinder"]
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,18 +58,21 @@ class ImageFinder:
         Returns:
             The file; where there is none, the place where it was expected first.
         """
-        for root in self.roots:
-            path = root / name
-            if path.suffix.lower() in IMAGE_EXTENSIONS and path.is_file():
-                return path
-            if path.name in self._by_stem(path.parent):
-                return self._by_stem(path.parent)[path.name]
+        for spelled in dict.fromkeys((name, name.replace("\\", "/"))):  # as Windows writes paths
+            for root in self.roots:
+                path = root / spelled
+                if path.suffix.lower() in IMAGE_EXTENSIONS and os.path.isfile(path):  # noqa: PTH113 - see below
+                    return path
+                if path.name in self._by_stem(path.parent):
+                    return self._by_stem(path.parent)[path.name]
         return self.roots[0] / name
 
     def _by_stem(self, folder: Path) -> dict[str, Path]:
         """The images of a folder by their names without extension, listed once."""
         if folder not in self._stems:
-            entries = sorted(folder.iterdir(), reverse=True) if folder.is_dir() else []
+            # of a name that no file can have, Path.is_dir raises
+            is_there = os.path.isdir(folder)  # noqa: PTH112
+            entries = sorted(folder.iterdir(), reverse=True) if is_there else []
             images = [path for path in entries if path.suffix.lower() in IMAGE_EXTENSIONS]
             self._stems[folder] = {path.stem: path for path in images}
         return self._stems[folder]
