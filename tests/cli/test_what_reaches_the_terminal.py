@@ -68,5 +68,7 @@ def test_a_file_that_cannot_be_read_is_named_harmlessly(
 def test_standard_output_of_any_kind_gets_no_control_characters(monkeypatch: pytest.MonkeyPatch):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stdout", stream)
-    console.say_lines("a\x1b[31m\nb\x07")
-    assert stream.getvalue() == "a\\x1b[31m\nb\\x07\n\n"
+    console.say("a\x1b[31m")
+    console.say_table({"title": "t\x07", "columns": ["[b]c"], "rows": [["d\x1b[2J"]]})
+    lines = [line.rstrip() for line in stream.getvalue().splitlines()]
+    assert lines == ["a\\x1b[31m", "", "t\\x07", "[b]c", "d\\x1b[2J"]
