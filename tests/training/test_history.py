@@ -20,16 +20,21 @@ def test_numbers_come_back_exactly(tmp_path):
     )
 
 
-def test_what_came_after_a_step_is_forgotten_and_half_a_line_too(tmp_path):
+@pytest.mark.parametrize("damage", [b"1,0,train,lo", b"\0" * 4096, b"\xff\n"])
+def test_a_log_is_what_it_was_whatever_has_come_after_or_over_it(damage, tmp_path):
     history = History(tmp_path / "history.csv")
+    assert history.content() == b""
     for step in (1, 2):
         history.add(step, 0, split="train", values={"loss": float(step)})
-    kept = history.path.read_bytes()
+    kept = history.content()
     history.add(3, 0, split="train", values={"loss": 3.0})
-    with history.path.open("a") as file:
-        file.write("1,0,train,lo")
-    history.cut_after(2)
-    assert history.path.read_bytes() == kept
+    for mode in ("ab", "wb"):
+        with history.path.open(mode) as file:
+            file.write(damage)
+        history.restore(kept)
+        assert history.path.read_bytes() == kept
+    history.restore(b"")
+    assert history.rows() == []
 
 
 def test_a_folder_that_cannot_be_is_an_error_in_words(tmp_path):

@@ -1,19 +1,26 @@
 """What makes two jobs the same: equal networks, images and options have equal digests, all others differ."""
 
-__all__ = ["digest", "file_identity", "model_identity", "path_identity", "shown"]
+__all__ = [
+    "digest",
+    "file_identity",
+    "file_name",
+    "model_identity",
+    "path_identity",
+    "shown",
+    "tensor_identity",
+]
 
 import hashlib
-import inspect
 import os
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 import torch
 from torch import nn
 
+from figureground.base.code import code_identity
 from figureground.base.printable import printable
-
-_LIBRARIES = ("figureground.", "timm.", "torch.", "torchvision.", "transformers.")
 
 
 def digest(*described: object) -> str:
@@ -41,17 +48,31 @@ def model_identity(classifier: nn.Module | None) -> str:
     """
     if classifier is None:
         return digest(None)
-    values = hashlib.blake2b()
-    for name, value in (*classifier.named_parameters(), *classifier.named_buffers()):
-        values.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        plain = value.detach().cpu().contiguous().flatten()
-        values.update(plain.view(torch.uint8).numpy().data)
+    named = [*classifier.named_parameters(), *classifier.named_buffers()]
+    names, values = [name for name, _ in named], tensor_identity(*(value for _, value in named))
     described = [
         getattr(classifier, name, None) for name in ("name", "preprocessing", "class_names")
     ]
     # layers without parameters, strides and the like; what a network prints may hold addresses in memory
     structure = re.sub(r" at 0x[0-9a-f]+", "", repr(classifier))
-    return digest(values.hexdigest(), described, structure, _source_code(classifier))
+    return digest(names, values, described, structure, code_identity(classifier))
+
+
+def tensor_identity(*tensors: torch.Tensor) -> str:
+    """Stands for the values of tensors, their types and shapes.
+
+    Args:
+        tensors: On any device, in any memory format.
+
+    Returns:
+        Sixteen hexadecimal digits.
+    """
+    values = hashlib.blake2b(digest_size=8)
+    for one in tensors:
+        values.update(f"{one.dtype} {tuple(one.shape)}".encode())
+        plain = one.detach().cpu().contiguous().flatten()
+        values.update(plain.view(torch.uint8).numpy().data)
+    return values.hexdigest()
 
 
 def file_identity(path: Path) -> str:
@@ -68,6 +89,26 @@ def file_identity(path: Path) -> str:
     except OSError:
         return ""
     return f"{path_identity(path)}|{status.st_size}|{status.st_mtime_ns}"
+
+
+def file_name(*words: object, longest: int = 120) -> str:
+    """Words as part of a file's name: readable, and different for different words.
+
+    Args:
+        words: Names and numbers; None is left out.
+        longest: Bytes at most.
+
+    Returns:
+        The words between dots; what no file name can hold is written as ``%`` and a number.
+
+    Examples:
+        >>> file_name("grad-cam", "layer4.1", 0), file_name("a_b"), file_name("a/b", None)
+        ('grad-cam.layer4.1.0', 'a_b', 'a%2Fb')
+    """
+    name = ".".join(
+        quote(str(word), safe="+", errors="surrogateescape") for word in words if word is not None
+    )
+    return name if len(name) <= longest else f"{name[: longest - 17]}-{digest(name)}"
 
 
 def path_identity(path: Path) -> str:
@@ -93,17 +134,3 @@ def shown(path: Path) -> str:
         The text.
     """
     return printable(os.fsencode(path).decode("utf-8", "replace"))
-
-
-def _source_code(network: nn.Module) -> list[str]:
-    """Source of every class of modules that does not come from a library: an edited ``forward`` is another network."""
-    classes = {type(module) for module in network.modules()}
-    own = [one for one in classes if not f"{one.__module__}.".startswith(_LIBRARIES)]
-    return sorted(map(_source_of, own))
-
-
-def _source_of(kind: type[nn.Module]) -> str:
-    try:
-        return inspect.getsource(kind)
-    except (OSError, TypeError):
-        return f"{kind.__module__}.{kind.__qualname__}"

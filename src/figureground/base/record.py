@@ -1,17 +1,29 @@
 """Records: the numbers of a finished job, written last and in one piece."""
 
-__all__ = ["Provenance", "append_line", "provenance", "read_json", "write_atomically", "write_json"]
+__all__ = [
+    "Provenance",
+    "append_line",
+    "is_whole",
+    "provenance",
+    "read_json",
+    "replaced",
+    "sealed",
+    "write_atomically",
+    "write_json",
+]
 
 import json
 import math
 import os
 import platform
 import sys
-from contextlib import suppress
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, is_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from figureground.base.errors import DataError
 
@@ -63,17 +75,64 @@ def write_atomically(path: Path | str, content: bytes) -> Path:
     Raises:
         DataError: The folder cannot be written to, or the disk is full.
     """
+    with replaced(path) as file:
+        file.write(content)
+    return Path(path)
+
+
+@contextmanager
+def replaced(path: Path | str) -> Iterator[IO[bytes]]:
+    """A file to be written piece by piece, which takes its place when all is on the disk.
+
+    Args:
+        path: Where; its folder is made.
+
+    Yields:
+        The file, for bytes. After an error the old one stays.
+
+    Raises:
+        DataError: The folder cannot be written to, or the disk is full.
+    """
     target = Path(path)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(content)
+        with part.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave the name with nothing behind it
         part.replace(target)
     except OSError as error:
+        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
+    finally:
         with suppress(OSError):  # the folder itself may be what is wrong
             part.unlink(missing_ok=True)
-        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
-    return target
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with a checksum, ``check``, by which damage is seen.
+
+    Args:
+        content: What JSON can hold.
+
+    Returns:
+        The same as plain data, and the checksum.
+    """
+    plain: dict[str, Any] = _plain(dict(content))
+    return {**plain, "check": _checksum(plain)}
+
+
+def is_whole(content: Mapping[str, Any]) -> bool:
+    """Whether what was read is what was sealed.
+
+    Args:
+        content: As read.
+
+    Returns:
+        Whether its checksum is right.
+    """
+    rest = {name: value for name, value in content.items() if name != "check"}
+    return "check" in content and content["check"] == _checksum(rest)
 
 
 def write_json(path: Path | str, content: Any) -> Path:  # noqa: ANN401 - anything that JSON can hold
@@ -106,6 +165,8 @@ def append_line(path: Path | str, content: Any) -> None:  # noqa: ANN401 - anyth
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("a", encoding="utf-8") as file:
             file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as error:
         raise DataError(f"cannot write {target}: {error.strerror or error}") from error
 
@@ -126,6 +187,11 @@ def read_json(path: Path | str) -> Any:  # noqa: ANN401 - anything that JSON can
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
+
+
+def _checksum(content: Mapping[str, Any]) -> int:
+    """Of plain data, whatever the order of their names."""
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
 
 
 def _plain(content: Any) -> Any:  # noqa: ANN401 - anything that JSON can hold

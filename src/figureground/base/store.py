@@ -1,22 +1,33 @@
 """What a job has finished, on disk: a line per finished unit and the files that belong to it."""
 
-__all__ = ["Store", "check_folder"]
+__all__ = ["STORED", "Store", "job_of_version"]
 
 import io
 import json
-import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from figureground.base.claim import Claim
 from figureground.base.errors import DataError
-from figureground.base.record import append_line, read_json, write_atomically
+from figureground.base.identity import digest
+from figureground.base.record import (
+    append_line,
+    is_whole,
+    provenance,
+    replaced,
+    sealed,
+    write_atomically,
+)
 
 _LINES, _RECORD = "entries.jsonl", "record.json"
 _FOLDERS = ("images", "parts")  # files of units lie in these, and nothing else is ever deleted
+
+STORED = (*_FOLDERS, _LINES, _RECORD, "report.html")
+"""Names that every folder with a store may hold, for ``claimed``."""
 
 Columns = dict[str, np.ndarray]
 
@@ -24,41 +35,41 @@ Columns = dict[str, np.ndarray]
 class Store:
     """``entries.jsonl`` of a folder, so that a job that was stopped goes on where it stood.
 
-    A unit is an image or a batch of images. Its key stands for everything that its results depend on. Lines of other
-    jobs, of units that have changed and of units whose files are missing are dropped, with their files, when the first
-    result is at hand: a run that comes to nothing leaves the folder as it was. Lines of units of the same job that
-    this run does not ask for are kept.
+    A unit is an image or a batch of images. Its key stands for everything that its results depend on. Lines that are
+    damaged, of other jobs, of units that have changed and of units whose files are missing or damaged are dropped, with
+    their files, when the first result is at hand: a run that comes to nothing leaves the folder as it was. Lines of
+    units of the same job that this run does not ask for are kept as long as they are ``current``. Units that were made
+    ``together``, as their lines say, are made again together: a resumed job has the results of an undisturbed one.
 
     Args:
-        folder: The job's folder; made where absent.
-        kind: Kind of the job, as in the record. A folder with a record of another kind is refused.
+        claim: The job's folder.
         job: Digest of the network and the options.
+        asked: What the user asked for, name -> value, as the folder's mark keeps it.
         wanted: Unit -> key, in the order of the results.
         overwrite: Do the wanted units again.
-
-    Raises:
-        DataError: The folder holds something else, or cannot be written to.
+        current: Whether a line of a unit that this run does not ask for still tells of something that is there.
     """
 
     def __init__(
         self,
-        folder: Path,
+        claim: Claim,
         *,
-        kind: str,
         job: str,
+        asked: Mapping[str, object],
         wanted: Mapping[str, str],
         overwrite: bool = False,
+        current: Callable[[dict[str, Any]], bool] = lambda _: True,
     ) -> None:
-        check_folder(folder, kind)
-        self.folder = folder
-        self._job, self._wanted, self._overwrite = job, dict(wanted), overwrite
+        self.folder = claim.folder
+        self._claim, self._asked, self._wanted = claim, dict(asked), dict(wanted)
+        self._job, self._overwrite, self._current = job_of_version(job), overwrite, current
         self._done: dict[str, dict[str, Any]] = {}
         self._begun = False
-        _check_writable(folder)
-        self._sizes = _sizes(folder)
         for _, entry in self._lines():
             if self._keeps(entry):
                 self._done[entry["unit"]] = _without_content(entry)
+        for unit in [one for one in self._done if self._lacks_others(one)]:
+            del self._done[unit]
 
     @property
     def count(self) -> int:
@@ -68,6 +79,26 @@ class Store:
     def unfinished(self) -> list[str]:
         """Wanted units that are not finished, in order."""
         return [unit for unit in self._wanted if unit not in self._done]
+
+    def put_in_order(self) -> None:
+        """Bring the lines into the order of the wanted units, others after them, however they were finished.
+
+        Raises:
+            DataError: The folder cannot be written to.
+        """
+        places: dict[str, tuple[int, int]] = {}
+        with (self.folder / _LINES).open("rb") as old:
+            start = 0
+            for line in old:
+                places[str(json.loads(line)["unit"])] = (start, len(line))
+                start += len(line)
+            order = [unit for unit in self._wanted if unit in places]
+            order += [unit for unit in places if unit not in self._wanted]
+            if order != list(places):
+                with replaced(self.folder / _LINES) as new:
+                    for at, length in (places[unit] for unit in order):
+                        old.seek(at)
+                        new.write(old.read(length))
 
     def begin(self) -> None:
         """Drop what does not belong to this job; from here to the end of the job there is no record.
@@ -81,6 +112,7 @@ class Store:
             return
         self._begun = True
         try:
+            self._claim.mark(self._asked)
             (self.folder / _RECORD).unlink(missing_ok=True)
             for name in self._rewritten():
                 (self.folder / name).unlink(missing_ok=True)
@@ -96,16 +128,16 @@ class Store:
             files: Its files, which are complete, relative to the folder.
         """
         self.begin()
-        sizes = {name: (self.folder / name).stat().st_size for name in files}
-        entry = {
-            "unit": unit,
-            "key": self._wanted[unit],
-            "job": self._job,
-            "files": sizes,
-            **content,
-        }
+        entry = sealed(
+            {
+                "unit": unit,
+                "key": self._wanted[unit],
+                "job": self._job,
+                "files": {name: _checksum(self.folder / name) for name in files},
+                **content,
+            }
+        )
         append_line(self.folder / _LINES, entry)
-        self._sizes |= sizes
         self._done[unit] = _without_content(entry)
 
     def add_columns(
@@ -125,12 +157,12 @@ class Store:
             rows = {name: len(values) for name, values in columns.items()}
             raise DataError(f"columns of one batch differ in rows: {rows}")
         self.begin()
-        data, name = _packed(columns), f"parts/{unit}.npz"
-        write_atomically(self.folder / name, data)
-        self.add(unit, {**(content or {}), "part": name, "crc32": zlib.crc32(data)}, [name])
+        name = f"parts/{unit}.npz"
+        write_atomically(self.folder / name, _packed(columns))
+        self.add(unit, {**(content or {}), "part": name}, [name])
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """Lines of all finished units of this job, one at a time, in the order in which they were finished.
+        """Lines of all finished units of this job, one at a time, as they stand in the file.
 
         Yields:
             What was added, with ``unit``, ``key``, ``job`` and ``files``.
@@ -139,16 +171,16 @@ class Store:
             if self._counts(entry):
                 yield entry
 
-    def parts(self) -> Iterator[Columns]:
+    def parts(self) -> Iterator[tuple[str, Columns]]:
         """Arrays of the wanted units, one unit at a time, in order; units without a usable image are passed over.
 
         Yields:
-            Name -> array.
+            Unit, and name -> array.
         """
         for unit in self._wanted:
             columns = self._read(unit)
             if columns:
-                yield columns
+                yield unit, columns
 
     def columns(self) -> Columns:
         """Arrays of all wanted units, joined in order.
@@ -159,7 +191,7 @@ class Store:
         Raises:
             DataError: The units do not have the same columns.
         """
-        parts = list(self.parts())
+        parts = [columns for _, columns in self.parts()]
         if len({tuple(part) for part in parts}) > 1:
             raise DataError(f"the batches stored in {self.folder / 'parts'} have different columns")
         return {
@@ -192,82 +224,84 @@ class Store:
     def _read(self, unit: str) -> Columns:
         """The arrays of a finished unit."""
         entry = self._done[unit]
-        data = (self.folder / entry["part"]).read_bytes()
-        if zlib.crc32(data) != entry["crc32"]:
-            raise DataError(f"{self.folder / entry['part']} is damaged; run again with --overwrite")
+        file = self.folder / entry["part"]
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise DataError(f"cannot read {file}: {error.strerror or error}") from error
+        if zlib.crc32(data) != entry["files"][entry["part"]]:
+            raise DataError(f"{file} is damaged; run again: what it held is done anew")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
 
     def _counts(self, entry: dict[str, Any]) -> bool:
         """Whether a line is the one of a finished unit."""
         mine = self._done.get(str(entry.get("unit")))
-        return mine is not None and mine["key"] == entry.get("key")
+        return mine is not None and mine["check"] == entry["check"]
 
     def _keeps(self, entry: dict[str, Any]) -> bool:
         """Whether a line belongs to this job, its unit is as it was, and its files are there as they were."""
         try:
-            unit = entry["unit"]
-            wanted = self._wanted.get(unit)
-            if entry["job"] != self._job or wanted not in {None, entry["key"]}:
-                return False
-            if self._overwrite and wanted is not None:
-                return False
-            known = all(self._sizes.get(name) == size for name, size in _files_of(entry).items())
-            return known and ("part" not in entry or self._undamaged(entry))
-        except (AttributeError, KeyError, OSError, TypeError):
+            wanted = self._wanted.get(entry["unit"])
+            fits = self._current(entry) if wanted is None else wanted == entry["key"]
+            again = self._overwrite and wanted is not None
+            files = _files_of(entry)
+            return (
+                entry["job"] == self._job
+                and fits
+                and not again
+                and ("part" not in entry or entry["part"] in files)
+                and all(_checksum(self.folder / name) == held for name, held in files.items())
+            )
+        except (AttributeError, KeyError, OSError, TypeError, ValueError):
             return False
 
-    def _undamaged(self, entry: dict[str, Any]) -> bool:
-        """Whether the arrays are what was written."""
-        data = (self.folder / entry["part"]).read_bytes()
-        return entry["part"] in _files_of(entry) and zlib.crc32(data) == entry["crc32"]
+    def _lacks_others(self, unit: str) -> bool:
+        """Whether a wanted unit was made together with others that must be made again."""
+        together = self._done[unit].get("together", ())
+        return unit in self._wanted and any(
+            one in self._wanted and one not in self._done for one in together
+        )
 
     def _rewritten(self) -> set[str]:
         """Keep the lines that count; returns the files that no line counts on any more."""
         kept: set[str] = set()
-        dropped = {name for name in self._sizes if _is_partial(name)}
-        lines = []
-        for line, entry in self._lines():
-            keeps = self._counts(entry) and self._keeps(entry)
-            (kept if keeps else dropped).update(_files_of(entry))
-            lines += [line] if keeps else []
-        write_atomically(self.folder / _LINES, "".join(lines).encode())
+        dropped: set[str] = set()
+        written: set[str] = set()
+        with replaced(self.folder / _LINES) as file:
+            for line, entry in self._lines():
+                keeps = self._counts(entry) and entry["unit"] not in written
+                (kept if keeps else dropped).update(_files_of(entry))
+                if keeps:
+                    written.add(entry["unit"])
+                    file.write(line)
         return dropped - kept
 
-    def _lines(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Whole lines; a half line that a killed run has left, or a damaged one, is no entry."""
+    def _lines(self) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """Whole lines; a half line that a killed run has left, or one whose checksum is wrong, is no entry."""
         file = self.folder / _LINES
         if not file.exists():
             return
-        with file.open(encoding="utf-8", errors="replace") as lines:
+        with file.open("rb") as lines:
             for line in lines:
                 try:
-                    entry = json.loads(line) if line.endswith("\n") else None
+                    entry = json.loads(line) if line.endswith(b"\n") else None
                 except (ValueError, RecursionError):
                     continue
-                if isinstance(entry, dict):
+                if isinstance(entry, dict) and is_whole(entry):
                     yield line, entry
 
 
-def check_folder(folder: Path, kind: str) -> None:
-    """Refuse a folder that holds the results of another kind of job.
+def job_of_version(job: str) -> str:
+    """A job as this version of figureground does it: what another version has measured is not this.
 
     Args:
-        folder: Where results are to go.
-        kind: Of the job.
+        job: Digest of all else that the job depends on.
 
-    Raises:
-        DataError: It holds a training run, or a record of another kind.
+    Returns:
+        Sixteen hexadecimal digits.
     """
-    if (folder / "recipe.yaml").exists():
-        raise DataError(f"{folder} holds a training run; name another folder with --out")
-    if (folder / _RECORD).exists():
-        record = read_json(folder / _RECORD)
-        held = record.get("kind") if isinstance(record, dict) else None
-        if held != kind:
-            raise DataError(
-                f"{folder} holds results of '{held}', not of '{kind}'; name another folder with --out"
-            )
+    return digest(job, provenance("").versions["figureground"])
 
 
 def _packed(columns: Mapping[str, np.ndarray]) -> bytes:
@@ -279,39 +313,20 @@ def _packed(columns: Mapping[str, np.ndarray]) -> bytes:
 
 def _without_content(entry: dict[str, Any]) -> dict[str, Any]:
     """What has to be remembered of a finished unit; the rest stays on disk."""
-    return {name: entry[name] for name in ("key", "part", "crc32") if name in entry}
+    return {name: entry[name] for name in ("check", "files", "part", "together") if name in entry}
 
 
 def _files_of(entry: dict[str, Any]) -> dict[str, int]:
-    """A unit's files and their sizes; nothing outside of our own folders, whatever the line holds."""
+    """A unit's files and their checksums; nothing outside of our own folders, whatever the line holds."""
     files = entry.get("files")
     named = files.items() if isinstance(files, dict) else ()
     return {
-        name: size
-        for name, size in named
+        name: held
+        for name, held in named
         if str(Path(name).parent) in _FOLDERS and Path(name).name != ".."
     }
 
 
-def _check_writable(folder: Path) -> None:
-    """Find out now, not after an hour, that nothing can be written."""
-    probe = folder / f".writable.{os.getpid()}"
-    write_atomically(probe, b"")
-    probe.unlink(missing_ok=True)
-
-
-def _sizes(folder: Path) -> dict[str, int]:
-    """Size of every file in our own folders, which need not exist."""
-    found: dict[str, int] = {}
-    for name in _FOLDERS:
-        if (folder / name).is_dir():
-            with os.scandir(folder / name) as files:
-                found |= {
-                    f"{name}/{file.name}": file.stat().st_size for file in files if file.is_file()
-                }
-    return found
-
-
-def _is_partial(name: str) -> bool:
-    """Whether a file was being written when a run was killed."""
-    return Path(name).name.startswith(".") and name.endswith(".part")
+def _checksum(file: Path) -> int:
+    """Of a whole file."""
+    return zlib.crc32(file.read_bytes())

@@ -11,6 +11,7 @@ __all__ = [
     "Trace",
     "check_layers",
     "choose_layer",
+    "finite_images",
     "look",
     "named_layer",
     "plain_model",
@@ -21,7 +22,7 @@ __all__ = [
 from figureground.capture.captured import Captured
 from figureground.capture.check import Finding, check_layers
 from figureground.capture.grid import Grid
-from figureground.capture.head import ClassMapHead, Directions
+from figureground.capture.head import ClassMapHead, Directions, finite_images
 from figureground.capture.layers import LayerChoice, choose_layer, named_layer
 from figureground.capture.run import Precision, replay, run_once
 from figureground.capture.trace import Trace, look

@@ -6,6 +6,7 @@ __all__ = [
     "Directions",
     "can_classify",
     "classifying",
+    "finite_images",
     "recognise_head",
     "tolerance",
 ]
@@ -17,6 +18,7 @@ from typing import Any, TypeGuard
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool
 from torch import Tensor, nn
 
 from figureground.base.errors import ShapeError
@@ -232,16 +234,36 @@ def recognise_head(
     shape = (logits.shape[1], activations.shape[1])
     if last is None or last.weight.flatten(1).shape != shape:
         return None
+    fine = finite_images(activations, logits)
+    if len(last.features) == len(logits) and not bool(fine.all()):
+        last, activations, logits = (
+            replace(last, features=last.features[fine]),
+            activations[fine],
+            logits[fine],
+        )
     bias = None if last.bias is None else last.bias.detach().float()
     head = ClassMapHead(last.weight.detach().flatten(1).float(), bias)
     features = last.features.detach().float()
-    same = partial(_same, tolerance=tolerance)
+    same = partial(_same, tolerance=tolerance)  # of numbers that are none, nothing can be told
     if features.ndim == 4 and features.shape[-2:].numel() > 1:
         found = _convolutional(head, features, logits=logits, same=same)
         return found if same(features, activations) else None
     if features.numel() != activations.shape[0] * activations.shape[1]:
         return None
     return _pooled(head, features.flatten(1), activations, logits=logits, same=same)
+
+
+def finite_images(activations: FeatureMaps, logits: Logits) -> Bool[Tensor, " N"]:
+    """Images of which the network made numbers.
+
+    Args:
+        activations: ``(N, C, h, w)``.
+        logits: ``(N, L)``; an infinite one may be meant, as that of a class that is ruled out.
+
+    Returns:
+        Which have finite activations, and no logit that is NaN.
+    """
+    return activations.isfinite().flatten(1).all(1) & ~logits.isnan().any(1)
 
 
 def _pooled(
@@ -275,7 +297,7 @@ def _convolutional(
 
 def _same(a: Tensor, b: Tensor, tolerance: float) -> bool:
     """Equal to within a fraction of the largest value."""
-    if a.shape != b.shape:
+    if a.shape != b.shape or not len(a):
         return False
     scale = b.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
     return bool((a - b).abs().amax() <= tolerance * scale)

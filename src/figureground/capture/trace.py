@@ -72,11 +72,11 @@ class Trace:
 
 
 def look(model: nn.Module, images: Images, output: Any = None) -> Trace:  # noqa: ANN401 - a callable or None
-    """Run the network once on the first image and note what every module returned.
+    """Run the network once on an image and note what every module returned.
 
     Args:
         model: The network (unwrapped).
-        images: ``(N, C, H, W)``; the first one is used.
+        images: ``(N, C, H, W)``; the first one is used, or noise of its shape where its logits are NaN.
         output: How to find the logits in what the model returns; see ``find_logits``.
 
     Returns:
@@ -85,9 +85,18 @@ def look(model: nn.Module, images: Images, output: Any = None) -> Trace:  # noqa
     Raises:
         ModelError: The network failed on the image.
     """
+    trace, logits = _looked(model, images[:1], output)
+    if bool(logits.isnan().any()):
+        numbers = torch.Generator().manual_seed(0)
+        noise = torch.rand(images[:1].shape, generator=numbers).to(images)
+        trace, _ = _looked(model, noise, output)
+    return trace
+
+
+def _looked(model: nn.Module, image: Images, output: Any) -> tuple[Trace, Tensor]:  # noqa: ANN401 - as above
+    """The trace of one image, and its logits."""
     names = {module: name for name, module in model.named_modules() if name}
     notes = _Notes()
-    image = images[:1]
     # no_grad within, since leaving inference mode switches gradients on
     with (
         torch.inference_mode(mode=False),
@@ -116,7 +125,7 @@ def look(model: nn.Module, images: Images, output: Any = None) -> Trace:  # noqa
         for m, (order, t, count) in notes.last.items()
     ]
     trace = Trace(tuple(sorted(seen, key=lambda s: s.order)), logits.shape[1], size)
-    return replace(trace, averaged=_averaged(trace, notes, logits))
+    return replace(trace, averaged=_averaged(trace, notes, logits)), logits
 
 
 def is_pool(module: nn.Module) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 from rich.table import Table
 
+from figureground.base.claim import locked
 from figureground.cli.command import Command, Out, Overwrite, expanded
 from figureground.cli.console import out as standard_output, progress_bars, say, tell_left_out
 from figureground.studies.background.options import PoolRequest
@@ -33,19 +34,20 @@ def build(options: PoolRequest, out: Out, overwrite: Overwrite = False) -> None:
     The folder then holds train/, val/ and test/, report.md (what was left out and why), contact sheets, and
     record.json. Exit status: 0 fine, 2 some images could not be decoded (they are listed), 1 an error.
     """
-    from figureground.studies.background.pool import make_background_pool  # noqa: PLC0415 - torch is slow to import
-
-    with progress_bars() as progress:
-        record = make_background_pool(options, out, overwrite=overwrite, progress=progress)
-    _tell(record, out)
-
-
-def _tell(record: "PoolRecord", folder: "Path") -> None:
-    """What is in the pool and what is not; unreadable images set the exit status."""
     from figureground.reports.background_pool_report import (  # noqa: PLC0415 - torch is slow to import
         write_background_pool_report,
     )
+    from figureground.studies.background.pool import make_background_pool  # noqa: PLC0415 - torch is slow to import
 
+    with locked(out):
+        with progress_bars() as progress:
+            record = make_background_pool(options, out, overwrite=overwrite, progress=progress)
+        page = write_background_pool_report(out)
+    _tell(record, page)
+
+
+def _tell(record: "PoolRecord", page: "Path") -> None:
+    """What is in the pool and what is not; unreadable images set the exit status."""
     table = Table("source", "offered", "written", box=None, pad_edge=False)
     for source in record.sources:
         table.add_row(source.name, str(source.offered), str(source.written))
@@ -55,7 +57,7 @@ def _tell(record: "PoolRecord", folder: "Path") -> None:
     words = ", ".join(f"{count} {reason}" for reason, count in reasons.items()) or "none"
     against = f"{record.targets} target images compared" if record.targets else "not screened"
     say(f"left out: {words} ({against})")
-    say(str(write_background_pool_report(folder)))
+    say(str(page))
     bad = [one.detail for one in record.dropped if one.reason == "unreadable"]
     bad += record.unreadable_targets
-    tell_left_out(bad, folder / "record.json")
+    tell_left_out(bad, page.parent / "record.json")

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from figureground.base.claim import locked
 from figureground.base.errors import OptionError
-from figureground.cli.command import Device, Out, TrustCode, expanded
+from figureground.cli.command import Device, Out, Overwrite, TrustCode, expanded
 from figureground.cli.console import complain, progress_bars, say, say_table, tell_left_out
 from figureground.studies.comparison.options import CompareOptions
 
@@ -30,6 +31,7 @@ def compare(
     checkpoint: Annotated[str, typer.Option(help="Of the runs: best (on validation), last or step-N.")] = "best",
     trust_code: TrustCode = False,
     out: Out = Path("out/compare"),
+    overwrite: Overwrite = False,
     device: Device = None,
 ) -> None:  # fmt: skip
     """Compare trainings: accuracy, calibration, unknown images, corruptions, maps and examples, cost.
@@ -43,17 +45,20 @@ def compare(
     from figureground.studies.comparison.compare import compare as compare_arms  # noqa: PLC0415 - torch is slow to import
 
     arms = _folders(runs or [], arm or [])
-    with progress_bars() as progress:
-        record = compare_arms(
-            arms,
-            out=out,
-            options=options,
-            checkpoint=checkpoint,
-            device=device,
-            progress=progress,
-            trust_code=trust_code,
-        )
-    _tell(record, write_comparison_report(out))
+    with locked(out):
+        with progress_bars() as progress:
+            record = compare_arms(
+                arms,
+                out=out,
+                options=options,
+                checkpoint=checkpoint,
+                device=device,
+                overwrite=overwrite,
+                progress=progress,
+                trust_code=trust_code,
+            )
+        page = write_comparison_report(out)
+    _tell(record, page)
 
 
 def _folders(runs: list[Path], arms: list[str]) -> dict[str, list[Path]]:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from figureground.base.claim import locked
 from figureground.cli.command import Out
 from figureground.cli.console import progress_bars, say, say_table
 
@@ -25,9 +26,10 @@ def demo(
     from figureground.reports import write_explain_report  # noqa: PLC0415 - torch is slow to import
     from figureground.studies.demo.demo import run_demo  # noqa: PLC0415
 
-    with progress_bars() as progress:
-        record = run_demo(out, seed=seed, samples=samples, progress=progress)
-    report = write_explain_report(out)
+    with locked(out):
+        with progress_bars() as progress:
+            record = run_demo(out, seed=seed, samples=samples, progress=progress)
+        report = write_explain_report(out)
     for table in record.tables:
         say_table(table)
     say("")

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from figureground.base.claim import locked
 from figureground.cli.command import Command, Device, Out, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, say_table, tell_left_out
 from figureground.cli.model_options import ModelOptions
@@ -66,22 +67,22 @@ def _run(evaluation: Any, about: ModelOptions, data_options: Any, **asked: Any) 
     """The evaluation under a progress bar, its page, and what was found."""
     from dataclasses import replace  # noqa: PLC0415 - here with the others
 
+    from figureground.reports import write_evaluation_report  # noqa: PLC0415 - jinja2 is slow to import
     from figureground.studies.evaluation.evaluate import evaluate  # noqa: PLC0415 - torch is slow to import
     from figureground.training.trust import trusting  # noqa: PLC0415
 
     needs_model = not getattr(evaluation, "maps", ())
     model = about.load() if about.model is not None or needs_model else None
     chosen = replace(data_options, seed=evaluation.seed, view_size=about.height)
-    with trusting(about.trust_code), progress_bars() as progress:
-        record = evaluate(evaluation, model, data_options=chosen, progress=progress, **asked)
-    _tell(record, asked["out"])
+    with locked(asked["out"]):
+        with trusting(about.trust_code), progress_bars() as progress:
+            record = evaluate(evaluation, model, data_options=chosen, progress=progress, **asked)
+        page = write_evaluation_report(asked["out"])
+    _tell(record, page)
 
 
-def _tell(record: "EvaluationRecord", folder: Path) -> None:
-    """Write tables and page beside the record and say what was found."""
-    from figureground.reports import write_evaluation_report  # noqa: PLC0415 - jinja2 is slow to import
-
-    page = write_evaluation_report(folder)
+def _tell(record: "EvaluationRecord", page: Path) -> None:
+    """What was found, and where the page is."""
     for note in record.notes:
         complain(f"note: {note}")
     say_table(record.tables[0])
@@ -92,7 +93,7 @@ def _tell(record: "EvaluationRecord", folder: Path) -> None:
         ]:
             complain(f"  {example}")
     say(f"{record.images} images in {record.seconds:.1f} s; {page}")
-    tell_left_out(record.left_out, folder / "record.json", "item")
+    tell_left_out(record.left_out, page.parent / "record.json", "item")
 
 
 class _Verb(Command):

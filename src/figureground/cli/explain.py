@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from figureground.base.claim import locked
 from figureground.cli.command import Device, Out, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, tell_left_out
 from figureground.cli.model_options import ModelOptions
@@ -47,17 +48,19 @@ def explain(
         _tell_unsearched(images)
     classifier = about.load().classifier
     chosen = replace(options, classes=_classes(options.classes, classifier))
-    with progress_bars() as progress:
-        record = explain_images(
-            classifier,
-            paths,
-            out=out,
-            options=chosen,
-            device=device,
-            overwrite=overwrite,
-            progress=progress,
-        )
-    _tell(record, write_explain_report(out), out)
+    with locked(out):
+        with progress_bars() as progress:
+            record = explain_images(
+                classifier,
+                paths,
+                out=out,
+                options=chosen,
+                device=device,
+                overwrite=overwrite,
+                progress=progress,
+            )
+        page = write_explain_report(out)
+    _tell(record, page)
 
 
 def _tell_unsearched(places: Sequence[str]) -> None:
@@ -76,7 +79,7 @@ def _tell_unsearched(places: Sequence[str]) -> None:
         )
 
 
-def _tell(record: ExplainRecord, page: Path, folder: Path) -> None:
+def _tell(record: ExplainRecord, page: Path) -> None:
     """What was done, where it is, and what could not be done; the last sets the exit status."""
     earlier = f" ({record.skipped} of them in an earlier run)" if record.skipped else ""
     plural = "" if record.images == 1 else "s"
@@ -86,7 +89,7 @@ def _tell(record: ExplainRecord, page: Path, folder: Path) -> None:
     if record.blank_maps:
         say(f"{record.blank_maps} maps show nothing; the report says why")
     say(str(page))
-    tell_left_out([str(one) for one in record.failed], folder / "record.json")
+    tell_left_out([str(one) for one in record.failed], page.parent / "record.json")
 
 
 def _classes(typed: object, classifier: "Classifier") -> str | list[str] | None:

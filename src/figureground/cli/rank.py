@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from figureground.cli.command import Device, Out, expanded
+from figureground.base.claim import locked
+from figureground.cli.command import Device, Out, Overwrite, expanded
 from figureground.cli.console import progress_bars, say, tell_left_out
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.ranking.options import RankOptions
@@ -25,6 +26,7 @@ def rank(
     options: RankOptions,
     about: ModelOptions,
     out: Out = Path("out/ranked"),
+    overwrite: Overwrite = False,
     device: Device = None,
 ) -> None:
     """Score images, best first: scores.csv, top.csv and a contact sheet with maps, report.html.
@@ -36,17 +38,21 @@ def rank(
     from figureground.reports import write_ranked_sheet  # noqa: PLC0415
     from figureground.studies.ranking.rank import rank_images  # noqa: PLC0415
 
-    # maps of an earlier ranking are no images to rank, where they lie among them
-    own = (out / "top").absolute()
-    paths = [
-        path for path in find_images(images, recursive=True) if own not in path.absolute().parents
-    ]
+    paths = find_images(images, recursive=True)
     classifier = about.load().classifier
-    with progress_bars() as progress:
-        record = rank_images(
-            classifier, paths, out=out, options=options, device=device, progress=progress
-        )
-    _tell(record, write_ranked_sheet(out))
+    with locked(out):
+        with progress_bars() as progress:
+            record = rank_images(
+                classifier,
+                paths,
+                out=out,
+                options=options,
+                device=device,
+                overwrite=overwrite,
+                progress=progress,
+            )
+        page = write_ranked_sheet(out)
+    _tell(record, page)
 
 
 def _tell(record: "RankRecord", page: Path) -> None:

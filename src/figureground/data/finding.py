@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
 
+from figureground.base.claim import kind_of
 from figureground.base.errors import DataError
 
 IMAGE_EXTENSIONS = frozenset(
@@ -45,10 +46,10 @@ def find_images(
     """Every image that the sources stand for, each once, ``2.jpg`` before ``10.jpg``.
 
     A file named outright is taken whatever its name; in a folder only extensions of images count, in
-    any case, and hidden files do not. Images of kinds that cannot be read (HEIC, DICOM, raw files of
-    cameras) are found, too: whoever decodes them says so, instead of passing them over. A pattern
-    (``images/*.jpg``, ``images/**/*.png``) means what the shell would make of it. Two ways to write
-    one place are one image; a symbolic link is an image of its own.
+    any case, and hidden files do not; folders of results inside it are not searched. Images of kinds
+    that cannot be read (HEIC, DICOM, raw files of cameras) are found, too: whoever decodes them says
+    so, instead of passing them over. A pattern (``images/*.jpg``, ``images/**/*.png``) means what the
+    shell would make of it. Two ways to write one place are one image; a symbolic link is an image of its own.
 
     Args:
         sources: One or more files, folders or patterns.
@@ -121,8 +122,15 @@ def _images_at(place: Path, *, recursive: bool) -> list[Path]:
     images: list[Path] = []
     for folder, inner, names in os.walk(place, onerror=_refuse):
         images += [Path(folder, name) for name in names if _is_image(Path(name))]
-        inner[:] = [name for name in inner if recursive and not name.startswith(".")]
+        inner[:] = [name for name in inner if recursive and _is_searched(Path(folder, name))]
     return images
+
+
+def _is_searched(folder: Path) -> bool:
+    """Whether a folder inside another one holds images of the user's, not pictures that a job of ours has made."""
+    if folder.name.startswith(".") or kind_of(folder) is not None:
+        return False
+    return folder.name != "images" or kind_of(folder.parent) != "explain"
 
 
 def _is_image(path: Path) -> bool:

@@ -45,12 +45,26 @@ def deep_feature_factorization(
         seed: For the start of the factorization.
 
     Returns:
-        Maps ``(N, k, h, w)``, how much of each concept every position holds (≥ 0), and the concepts.
+        Maps ``(N, k, h, w)``, how much of each concept every position holds (≥ 0), and the concepts. An image with a
+        value that is not finite takes no part: its maps are NaN, and without any other there are no concepts.
 
     References:
         Collins, Achanta & Süsstrunk (2018), section 3, arXiv 1806.10206.
     """
     n, c, h, w = activations.shape
+    fine = activations.isfinite().flatten(1).all(1)
+    if not bool(fine.all()):
+        k = min(count, n * h * w, c)
+        maps = activations.new_full((n, k, h, w), torch.nan)
+        if not bool(fine.any()):
+            nothing = activations.new_zeros(k)
+            return maps, Concepts(activations.new_zeros(k, c), nothing, float("nan"))
+        found_maps, concepts = deep_feature_factorization(
+            activations[fine], count=count, iterations=iterations, seed=seed
+        )
+        maps = maps[:, : found_maps.shape[1]]
+        maps[fine] = found_maps
+        return maps, concepts
     rows = activations.permute(0, 2, 3, 1).reshape(-1, c)
     offset = rows.amin(0).clamp_max(0)
     found = factorize(rows - offset, min(count, *rows.shape), iterations=iterations, seed=seed)

@@ -7,6 +7,7 @@ import html
 import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 
+from figureground.base.claim import Claim, claimed
 from figureground.base.errors import OptionError, unknown_option
+from figureground.base.identity import file_name
 from figureground.base.record import provenance, write_atomically, write_json
 from figureground.base.shapes import Images, Logits
 from figureground.capture import LayerChoice
@@ -160,28 +163,37 @@ class Explanation:
             folder: Where; made where absent.
 
         Returns:
-            The folder; it is complete once it holds ``record.json``.
+            The folder; it is complete once it holds ``record.json``. What was saved there before is replaced.
+
+        Raises:
+            DataError: The folder holds something else, is in use, or cannot be written to.
         """
-        target = Path(folder)
+        with claimed(folder, "explanation", writes=("maps.npz", "record.json")) as claim:
+            self._save(claim)
+        return Path(folder)
+
+    def _save(self, claim: Claim) -> None:
+        """The files; those of an earlier explanation go."""
         arrays: dict[str, Any] = {"logits": self.logits.cpu().numpy()}
-        files: list[str] = []
+        pictures: dict[str, tuple[str, str | None, tuple[int, ...]]] = {}
         for method, layer, maps in self._each():
             arrays[f"{method}/{layer}" if layer else method] = maps.cpu().numpy()
+            for at in np.ndindex(*maps.shape[:2]):
+                words = [f"{at[0]:05d}", method, layer and file_name(layer), str(at[1])]
+                pictures["-".join(filter(None, words)) + ".png"] = (method, layer, at)
+        earlier = [name for name in claim.files if Path(name).name == name]
+        claim.mark({}, dict.fromkeys([*earlier, *pictures]))
+        for name in ("record.json", *(name for name in earlier if name not in pictures)):
+            (claim.folder / name).unlink(missing_ok=True)
+        for (method, layer), names in groupby(pictures, lambda name: pictures[name][:2]):
             painted = self.overlay(method, layer=layer).cpu().numpy()
-            for image, position in np.ndindex(*painted.shape[:2]):
-                name = "-".join(
-                    filter(
-                        None,
-                        [f"{image:05d}", method, layer and layer.replace(".", "_"), str(position)],
-                    )
-                )
-                files.append(f"{name}.png")
-                write_atomically(target / files[-1], _png(painted[image, position]))
+            for name in names:
+                write_atomically(claim.folder / name, _png(painted[pictures[name][2]]))
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **arrays)
-        write_atomically(target / "maps.npz", buffer.getvalue())
-        write_json(target / "record.json", self._record(files))
-        return target
+        write_atomically(claim.folder / "maps.npz", buffer.getvalue())
+        claim.mark({}, pictures)
+        write_json(claim.folder / "record.json", self._record(list(pictures)))
 
     def _record(self, files: list[str]) -> dict[str, object]:
         return {

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from figureground.base.errors import HeadError
 from figureground.base.shapes import Images, MapsPerClass
-from figureground.capture import Captured, Directions, Finding
+from figureground.capture import Captured, Directions, Finding, finite_images
 from figureground.maps import MapProblem, diagnose
 from figureground.methods.method import CamMethod, MethodInputs, MethodResult
 from figureground.methods.registry import Need
@@ -170,7 +170,15 @@ def compute_maps(
             for name, method in methods.items():
                 if (method.class_specific or is_first) and (method.per_layer or layer == first):
                     parts.setdefault((name, layer), []).append(method.result(inputs))
-    return _joined(parts, {layer: torch.cat(found, 1) for layer, found in zeros.items()})
+    fine = {layer: finite_images(a, run.logits) for layer, a in run.activations.items()}
+    computed = _joined(parts, {layer: torch.cat(found, 1) for layer, found in zeros.items()})
+    for per_layer in computed.maps.values():
+        for (
+            layer,
+            maps,
+        ) in per_layer.items():  # whatever a method made of values that are no numbers
+            per_layer[layer] = maps.masked_fill(~fine[layer][:, None, None, None], torch.nan)
+    return computed
 
 
 def _parts(directions: Directions, run: Captured) -> Iterator[tuple[bool, Directions]]:
@@ -194,13 +202,16 @@ def _joined(
 
 def _class_maps(run: Captured, layer: str, directions: Directions) -> MapsPerClass:
     """The linear head's maps, or a refusal that says what would work."""
-    head = run.head(layer)
+    head, activations = run.head(layer), run.activations[layer]
+    if head is None and not bool(finite_images(activations, run.logits).any()):
+        n, _, h, w = activations.shape
+        return activations.new_full((n, directions.count, h, w), torch.nan)
     if head is None:
         message = f"cam needs logits that are linear in the averaged map of layer '{layer}'; this model's are not"
         raise HeadError(
             f"{message} (more than one linear layer, or another layer in between): use hires-cam or grad-cam"
         )
-    return head.class_maps(run.activations[layer], directions)
+    return head.class_maps(activations, directions)
 
 
 def _concept_logits(run: Captured, layer: str, replay: Replay) -> Callable[[Tensor], Tensor]:

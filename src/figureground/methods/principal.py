@@ -32,14 +32,20 @@ def principal_projection(
         sign: ``rule`` as above; ``raw`` keeps what numpy's SVD happens to give, for comparison with libraries that do.
 
     Returns:
-        ``(..., h, w)`` in the features' type; zero where the features are.
+        ``(..., h, w)`` in the features' type; zero where the features are, NaN for maps with a value that is not
+        finite.
     """
     matrix = features.double().flatten(-2)  # (..., C, P)
+    sick = ~matrix.isfinite().all(-1).all(-1)
+    matrix = matrix.masked_fill(
+        sick[..., None, None], 0
+    )  # an eigensolver stops at the first of them
     if center:
         matrix = matrix - matrix.mean(-1, keepdim=True)
     projection = (
         _raw_sign(matrix) if sign == "raw" else _fixed_sign(_project(matrix), center=center)
     )
+    projection = projection.masked_fill(sick[..., None], torch.nan)
     return projection.reshape(features.shape[:-3] + features.shape[-2:]).to(features.dtype)
 
 

@@ -5,7 +5,6 @@ __all__ = ["write_explain_report"]
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from figureground.base.errors import DataError
-from figureground.base.record import read_json
+from figureground.base.record import read_json, replaced
 from figureground.maps import colour_bar
 from figureground.reports.cards import Card
 from figureground.reports.entries import card_of, data_uri
@@ -151,14 +150,7 @@ def _gradient(colour_map: str) -> str:
 
 def _write_pieces(target: Path, pieces: Iterable[str]) -> Path:
     """Write piece by piece beside the target, then put the whole in its place."""
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with replaced(target) as file:
         # a file name that is no valid text must not stop the page: it is shown with '?'
-        with part.open("w", encoding="utf-8", errors="replace") as file:
-            file.writelines(pieces)
-        part.replace(target)
-    except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+        file.writelines(piece.encode("utf-8", "replace") for piece in pieces)
     return target

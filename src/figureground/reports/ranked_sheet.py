@@ -52,7 +52,7 @@ def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-            found[str(entry["image"])] = entry
+            found |= {str(entry["image"]): entry, str(entry.get("unit")): entry}
         except (ValueError, TypeError, KeyError):
             continue
     return found
@@ -62,7 +62,7 @@ def _card(
     rank: int, one: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
     """What the page shows of one image."""
-    entry = entries.get(str(one["path"]), {})
+    entry = entries.get(str(one.get("image") or one["path"]), {})
     panels = entry.get("panels") or []
     mine = [each for each in panels if each.get("label") == one["class_name"]]
     panel: Mapping[str, Any] = mine[0] if mine else {}

@@ -66,6 +66,10 @@ class Algorithm:
         """What the run's record says of it, once the run is prepared: numbers and text; the user sees ``warnings``."""
         return {}
 
+    def identity(self) -> str:
+        """Stands for what it has loaded beside the recipe, once the run is prepared: a teacher, images, labels."""
+        return ""
+
     def state(self) -> dict[str, Any]:
         """What must be stored to resume, beyond the modules: tensors, numbers and text."""
         return {}

@@ -54,20 +54,23 @@ class History:
             if self.writer is not None:
                 self.writer.add_scalar(f"{split}/{name}", value, step)
 
-    def cut_after(self, step: int) -> None:
-        """Forget what came after a step: a resumed run will write it again.
+    def content(self) -> bytes:
+        """All numbers so far as they stand in the file; nothing where there is none."""
+        return self.path.read_bytes() if self.path.exists() else b""
+
+    def restore(self, content: bytes) -> None:
+        """Go back to what was there once, whatever has become of the file.
 
         Args:
-            step: Last step to keep.
+            content: What ``content`` gave; nothing for a run that begins.
+
+        Raises:
+            DataError: The file cannot be written.
         """
-        if self.path.exists():
-            lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
-            whole = [
-                line
-                for line in lines[1:]
-                if line.endswith("\n") and int(line.split(",")[0]) <= step
-            ]
-            write_atomically(self.path, "".join(lines[:1] + whole).encode())
+        if content:
+            write_atomically(self.path, content)
+        else:
+            self.path.unlink(missing_ok=True)
 
     def rows(self) -> list[dict[str, str]]:
         """All numbers so far: one dict of strings for each."""

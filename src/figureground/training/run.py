@@ -18,7 +18,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from figureground.base.code import code_identity
+from figureground.base.identity import digest, tensor_identity
 from figureground.training.batches import Batches
+from figureground.training.divergence import LossWatch
 from figureground.training.history import History
 from figureground.training.recipe import Recipe
 from figureground.training.schedules import make_optimiser, make_schedule
@@ -46,6 +49,11 @@ class Run:
         step_in_epoch: Batches of it that are done.
         step: Batches that are done in all.
         best: Best validation accuracy so far.
+        best_weights: The file ``best.safetensors``, bytes; empty before the first validation, and in all processes but
+            the first.
+        kept: Name of the weights of a step that are kept -> checksum of the file.
+        identity: What decides the run beside its recipe -> digest: images, what algorithms load, code.
+        losses: Knows whether a loss was not finite.
         seconds: Spent in training steps, validation and saving left out.
         logged: Loss and accuracy of the step that was logged last, as progress shows them.
     """
@@ -67,6 +75,10 @@ class Run:
     step_in_epoch: int = 0
     step: int = 0
     best: float = -1.0
+    best_weights: bytes = field(default=b"", repr=False)
+    kept: dict[str, int] = field(default_factory=dict)
+    identity: dict[str, str] = field(default_factory=dict)
+    losses: LossWatch = field(default_factory=LossWatch, repr=False)
     seconds: float = 0.0
     logged: str = ""
     clock: float = field(default=0.0, repr=False)
@@ -116,6 +128,11 @@ class Run:
         )  # fmt: skip
         for algorithm in algorithms:
             algorithm.prepare(run)
+        run.identity = {
+            "training images": tensor_identity(batches.images, batches.labels),
+            "code of the model": digest(code_identity(network)),
+            "what the algorithms load": digest([one.identity() for one in algorithms]),
+        }
         return run
 
     @property
@@ -132,6 +149,20 @@ class Run:
     def device(self) -> torch.device:
         """Where training runs."""
         return self.fabric.device
+
+    def check_finite(self, *, weights: bool = True) -> None:
+        """Stop a run that has diverged, before it overwrites what is good; waits for the device.
+
+        Args:
+            weights: Whether to look at the weights, too.
+
+        Raises:
+            OptionError: A loss or a weight is not finite.
+        """
+        modules = [self.network, self.extras, *([] if self.average is None else [self.average])]
+        rate = self.recipe.optimiser.lr
+        advice = f"a smaller optimiser.lr than {rate:g}, or a longer schedule.warm_up"
+        self.losses.check(advice=advice, modules=modules if weights else ())
 
     def losses_of(self, outputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Cross-entropy over labelled images, before algorithms change it.

@@ -14,7 +14,12 @@ from figureground.base.errors import OptionError
 from figureground.base.progress import Progress, no_progress
 from figureground.metrics.classification.ranking import mean_average_precision
 from figureground.training.batch import Batch
-from figureground.training.checkpoint import save_checkpoint, save_weights
+from figureground.training.checkpoint import (
+    save_best,
+    save_checkpoint,
+    save_weights,
+    weights_of,
+)
 from figureground.training.run import Run
 from figureground.training.streams import forked_rng, seed_rng
 
@@ -52,7 +57,7 @@ def fit(run: Run, validation: Validation | None = None, progress: Progress = no_
             last, the images seen so far, and the images of the whole run.
 
     Raises:
-        OptionError: A loss is not finite: training has diverged.
+        OptionError: A loss or a weight is not finite: training has diverged. What was saved before stays.
         DataError: The folder cannot be written to.
     """
     with forked_rng(run.device):
@@ -69,6 +74,7 @@ def fit(run: Run, validation: Validation | None = None, progress: Progress = no_
                     losses = run.losses_of(outputs, batch.labels)
                     for algorithm in run.algorithms:
                         losses = algorithm.change_losses(losses, outputs, batch, run)
+                    run.losses.see(losses, run.step + 1)
                     total = torch.stack(list(losses.values())).sum()
                     run.fabric.backward(total / run.recipe.accumulate)
                 if is_last:
@@ -158,8 +164,8 @@ def _after_step(
     progress: Progress,
 ) -> None:
     if run.step % _LOG_EVERY == 0:
+        run.check_finite(weights=False)
         values = {name: float(loss.detach()) for name, loss in losses.items()}
-        _check_finite(values, run)
         accuracy = _accuracy(*predicted)
         run.logged = f" · loss {sum(values.values()):.3f} · accuracy {100 * accuracy:.1f} %"
         rate = run.optimiser.param_groups[0]["lr"]
@@ -173,22 +179,15 @@ def _after_step(
         stage = f"epoch {run.epoch + 1}/{epochs}{run.logged}"
         progress(stage, run.step * size, epochs * len(run.batches) * size)
     every = run.recipe.checkpoint_every
-    if run.step in run.recipe.keep_steps and run.fabric.is_global_zero:
-        save_weights(run.trained, run.folder / f"step-{run.step}.safetensors")
+    if run.step in run.recipe.keep_steps:
+        run.check_finite()
+        name = f"step-{run.step}.safetensors"
+        if run.fabric.is_global_zero:
+            run.kept[name] = save_weights(run.trained, run.folder / name)
         run.clock = time.perf_counter()
     if every and run.step % every == 0:
         save_checkpoint(run)
         run.clock = time.perf_counter()
-
-
-def _check_finite(values: dict[str, float], run: Run) -> None:
-    """Stop before hours are spent on a network of NaNs; what was saved stays."""
-    wrong = [name for name, value in values.items() if not math.isfinite(value)]
-    if wrong:
-        raise OptionError(
-            f"the loss {wrong[0]} is {values[wrong[0]]} at step {run.step}: training has diverged; "
-            f"try a smaller optimiser.lr than {run.recipe.optimiser.lr:g}, or a longer schedule.warm_up"
-        )
 
 
 def _accuracy(outputs: Tensor, batch: Batch) -> float:
@@ -199,16 +198,22 @@ def _accuracy(outputs: Tensor, batch: Batch) -> float:
 
 
 def _after_epoch(run: Run, validation: Validation | None) -> None:
+    run.check_finite()
+    if run.fabric.is_global_zero and validation is not None:
+        found = validate(run.trained, validation)
+        if not math.isfinite(found.get("loss", 0.0)):
+            raise OptionError(
+                f"the validation loss is {found['loss']} after step {run.step}: training has diverged; "
+                f"try a smaller optimiser.lr than {run.recipe.optimiser.lr:g}"
+            )
+        run.history.add(run.step, run.epoch, split="val", values=found)
+        chosen_by = found.get("mean_ap", found["accuracy"])
+        if chosen_by > run.best:
+            run.best, run.best_weights = chosen_by, weights_of(run.trained)
+    save_checkpoint(run)  # which holds all that follows, so that a kill here loses nothing
     if run.fabric.is_global_zero:
-        if validation is not None:
-            found = validate(run.trained, validation)
-            run.history.add(run.step, run.epoch, split="val", values=found)
-            chosen_by = found.get("mean_ap", found["accuracy"])
-            if chosen_by > run.best:
-                run.best = chosen_by
-                save_weights(run.trained, run.folder / "best.safetensors")
+        save_best(run)
         save_weights(run.trained, run.folder / "last.safetensors")
-    save_checkpoint(run)
 
 
 _LOG_EVERY = 20

@@ -6,7 +6,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import multiclass_calibration_error
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.metrics.classification import accuracy, ece, nll
+from figureground.metrics.classification import accuracy, ece, highest_by_chance, nll
 
 
 @pytest.fixture
@@ -94,3 +94,11 @@ def test_what_does_not_fit_is_refused(batch: tuple[Tensor, Tensor]):
         accuracy(logits[:2], torch.tensor([-1, 3]))
     with pytest.raises(OptionError, match="bins must be at least 1"):
         ece(logits, labels, bins=0)
+
+
+def test_chance_is_the_most_frequent_class_with_three_standard_deviations():
+    labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)
+    assert highest_by_chance(labels) == pytest.approx(0.6 + 3 * math.sqrt(0.6 * 0.4 / 100))
+    assert highest_by_chance(torch.tensor([0, 1, 0, 1])) == 0.75  # so that four right ones count
+    with pytest.raises(ShapeError, match="chance needs labels"):
+        highest_by_chance(torch.zeros(0, dtype=torch.int64))

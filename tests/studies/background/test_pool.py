@@ -1,13 +1,18 @@
 """From words to a pool."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from figureground.base.errors import DataError, OptionError
 from figureground.data.background.named_sources import image_source
+from figureground.data.background.pool_record import read_pool_record
 from figureground.studies.background.options import PoolRequest
 from figureground.studies.background.pool import _sources, make_background_pool
+from figureground.training.algorithms.background_class.pool import load_pool
 
 
 def scribble(folder, count, seed=0, size=(48, 40)):
@@ -139,3 +144,83 @@ def test_the_seed_decides_what_is_chosen_and_made(tmp_path):
     made = [_sources(PoolRequest(procedural=4, seed=seed))[0][0] for seed in (0, 0, 1)]
     assert np.array_equal(made[0], made[1])
     assert not np.array_equal(made[0], made[2])
+
+
+def colours(folder: Path, count: int) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        Image.new("RGB", (9, 7), (number, 0, 255 - number)).save(folder / f"{100 + number:06d}.png")
+    return sorted(folder.iterdir())
+
+
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_with_images_of_somebody_else_is_refused_and_left_as_it_is(tmp_path):
+    for part in ("train", "val"):
+        colours(tmp_path / "d" / part, 30)
+    before = content_of(tmp_path)
+    with pytest.raises(DataError, match="holds 'train', which no job of this kind has written"):
+        make_background_pool(PoolRequest(procedural=10), tmp_path / "d")
+    with pytest.raises(DataError, match="holds 'train', which no job of this kind has written"):
+        make_background_pool(
+            PoolRequest(procedural=10), tmp_path / "d", overwrite=True
+        )  # which may replace pools only
+    assert content_of(tmp_path) == before
+
+
+def test_a_pool_cannot_be_made_of_what_it_would_overwrite(tmp_path):
+    out = tmp_path / "pool"
+    make_background_pool(PoolRequest(procedural=10), out)
+    before = content_of(out)
+    for request in (
+        PoolRequest(sources=(str(out / "train"),)),
+        PoolRequest(procedural=3, screen_against=(str(out / "val"),)),
+    ):
+        with pytest.raises(DataError, match="is to be read, and the pool goes into the same"):
+            make_background_pool(request, out, overwrite=True)
+    assert content_of(out) == before
+
+
+def test_replacing_a_pool_removes_its_images_and_no_others(tmp_path):
+    out = tmp_path / "pool"
+    make_background_pool(PoolRequest(procedural=20), out)
+    mine = [path for path in colours(out / "train", 2) if path.stem >= "000100"]
+    make_background_pool(PoolRequest(procedural=5), out, overwrite=True)
+    record = read_pool_record(out)
+    there = {path.relative_to(out).as_posix() for path in out.rglob("0*.png")}
+    assert there == set(record.files()) | {path.relative_to(out).as_posix() for path in mine}
+    for part in ("train", "val", "test"):
+        (out / part).mkdir(exist_ok=True)
+        Image.new("RGB", (9, 7)).save(out / part / "000007.png")
+    with pytest.raises(DataError, match=r"000007\.png is there already, and no pool has written"):
+        make_background_pool(PoolRequest(procedural=12), out, overwrite=True)
+
+
+def test_what_a_killed_pool_has_written_is_removed_by_the_next(tmp_path):
+    out = tmp_path / "pool"
+
+    def stop(stage: str, done: int, _total: int) -> None:
+        if stage == "writing" and done > 12:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_background_pool(PoolRequest(procedural=20), out, progress=stop)
+    with pytest.raises(DataError, match="cannot read"):
+        load_pool([str(out)], shape=(3, 8, 8), seed=0)  # half a pool is no pool
+    make_background_pool(PoolRequest(procedural=4), out)
+    there = {path.relative_to(out).as_posix() for path in out.rglob("0*.png")}
+    assert there == set(read_pool_record(out).files())
+
+
+def test_a_pool_that_an_earlier_version_has_made_is_known_and_replaced(tmp_path):
+    out = tmp_path / "pool"
+    make_background_pool(PoolRequest(procedural=6), out)
+    (out / "figureground.json").unlink()
+    record = json.loads((out / "record.json").read_text())
+    del record["kind"]
+    (out / "record.json").write_text(json.dumps(record))
+    make_background_pool(PoolRequest(procedural=3), out, overwrite=True)
+    there = {path.relative_to(out).as_posix() for path in out.rglob("0*.png")}
+    assert there == set(read_pool_record(out).files())

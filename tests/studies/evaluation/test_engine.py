@@ -168,11 +168,15 @@ def test_data_that_changed_under_the_same_names_are_measured_anew(
     assert len(explained) > count
 
 
-def test_other_options_do_not_use_what_is_stored(
+def test_other_options_neither_use_nor_replace_what_is_stored(
     measure: Run, classifier: Classifier, images: EvaluationSet
 ):
     _, plain = measure(PEAK, classifier, images)
-    _, doubled = measure(replace(PEAK, factor=2.0), classifier, images)
+    with pytest.raises(DataError, match=r"another job \(factor: 1 there, 2 here\)"):
+        measure(replace(PEAK, factor=2.0), classifier, images)
+    _, again = measure(PEAK, classifier, images)
+    np.testing.assert_array_equal(again["cam/peak"], plain["cam/peak"])
+    _, doubled = measure(replace(PEAK, factor=2.0), classifier, images, overwrite=True)
     np.testing.assert_allclose(doubled["cam/peak"], 2 * plain["cam/peak"])
 
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from figureground.base.errors import OptionError
+from figureground.base.errors import DataError, OptionError
 from figureground.metrics.classification import best_temperature, ece
 from figureground.metrics.information import information
 from figureground.models import Classifier, Preprocessing
@@ -119,14 +119,12 @@ def test_images_without_a_known_class_are_left_out(measure: Run, out: Path):
     assert columns["row"].tolist() == keep
 
 
-def test_outputs_that_are_not_finite_are_noted(measure: Run, made: EvaluationSet):
+def test_a_network_without_one_finite_output_is_refused(measure: Run, made: EvaluationSet):
     broken = toy()
     with torch.no_grad():
         broken.network[1].bias[0] = torch.nan  # type: ignore[index]
-    record, _ = measure(Information(), broken, made)
-    assert "40 of 40 images have outputs that are not finite" in record.notes
-    for row in record.tables[0]["rows"]:
-        assert row[1] != row[1] or row[0] == "accuracy", row
+    with pytest.raises(DataError, match=r"^no image of .* has a known class and an output$"):
+        measure(Information(), broken, made)
 
 
 def test_enough_images_of_a_class_need_no_note(measure: Run):

@@ -209,6 +209,7 @@ def test_several_layers_have_panels_of_their_own_and_fused_ones_one(
     explain_images(classifier, write_images(1), out=out, options=two)
     assert [panel["layer"] for panel in entries(out)[0]["panels"]] == ["1", "3"]
     assert len({panel["png"] for panel in entries(out)[0]["panels"]}) == 2
+    out = out.with_name("fused")
     record = explain_images(
         classifier, write_images(1), out=out, options=replace(two, fuse="product")
     )

@@ -146,7 +146,10 @@ def test_a_finished_job_runs_the_network_over_nothing_and_a_changed_image_over_i
     assert record.top[0].path == str(images[0])
     assert len(list((tmp_path / "out" / "parts").iterdir())) == 4
     by_logit = RankOptions(unit=4, top=5, batch_size=2, workers=1, score="logit")
-    other = rank_images(classifier, images, out=tmp_path / "out", options=by_logit)
+    with pytest.raises(DataError, match=r"another job \(score: softmax there, logit here\)"):
+        rank_images(classifier, images, out=tmp_path / "out", options=by_logit)
+    assert len(list((tmp_path / "out" / "parts").iterdir())) == 4
+    other = rank_images(classifier, images, out=tmp_path / "out", options=by_logit, overwrite=True)
     assert other.skipped == 0
     assert other.top[0].score == pytest.approx(4.0)
 
@@ -289,7 +292,7 @@ def test_parquet_without_pyarrow_is_refused_before_anything_is_ranked(
     with pytest.raises(OptionError, match=r"need pyarrow: pip install 'figureground\[parquet\]'"):
         RankOptions(parquet=True)
     stale = tmp_path / "out" / "scores.parquet"
-    stale.parent.mkdir()
+    rank_images(classifier, images, out=tmp_path / "out", options=OPTIONS)
     stale.write_bytes(b"of another ranking")
     rank_images(classifier, images, out=tmp_path / "out", options=OPTIONS)
     assert not stale.exists()

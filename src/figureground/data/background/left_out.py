@@ -1,6 +1,6 @@
 """What is not in a pool, with a few of the images kept beside it for whoever wants to look."""
 
-__all__ = ["LEFT_OUT_FOLDER", "saved_examples", "write_png"]
+__all__ = ["example_files", "saved_examples", "write_png"]
 
 import io
 from collections import Counter
@@ -12,11 +12,10 @@ import numpy as np
 from PIL import Image
 
 from figureground.base.record import write_atomically
-from figureground.data.background.pool_record import LeftOut
+from figureground.data.background.pool_record import LEFT_OUT_FOLDER, LeftOut
 from figureground.data.background.screening import Dropped
 from figureground.data.background.source import BackgroundSource, Concat
 
-LEFT_OUT_FOLDER = "left-out"
 _EXAMPLES = 10
 
 
@@ -44,6 +43,18 @@ def saved_examples(
     return tuple(found)
 
 
+def example_files(row: int) -> tuple[str, str]:
+    """Names of the files of an image that was left out, and of what it matches.
+
+    Args:
+        row: Of the image in the mix.
+
+    Returns:
+        Both, relative to the pool's folder.
+    """
+    return f"{LEFT_OUT_FOLDER}/{row:06d}.png", f"{LEFT_OUT_FOLDER}/{row:06d}-match.png"
+
+
 def write_png(path: Path, image: Image.Image) -> None:
     """Write an image as PNG, atomically.
 
@@ -60,10 +71,11 @@ def _written(
     folder: Path, one: Dropped, *, mix: Concat, target: BackgroundSource | None
 ) -> tuple[str, ...]:
     """Files of the image and of what it matches, where there is such."""
-    images = {f"{LEFT_OUT_FOLDER}/{one.row:06d}.png": mix[one.row]}
+    name, match = example_files(one.row)
+    images = {name: mix[one.row]}
     other = mix if one.reason == "repeated" else target
     if one.match is not None and other is not None:
-        images[f"{LEFT_OUT_FOLDER}/{one.row:06d}-match.png"] = other[one.match]
+        images[match] = other[one.match]
     for file, image in images.items():
         write_png(folder / file, Image.fromarray(np.ascontiguousarray(image)))
     return tuple(images)

@@ -1,27 +1,30 @@
 """A pool of background images on disk: chosen, screened, divided, written, accounted for."""
 
-__all__ = ["PoolOptions", "build_pool"]
+__all__ = ["PoolOptions", "build_pool", "refuse_finished"]
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from figureground.base.claim import claimed
 from figureground.base.errors import DataError, ImageError, OptionError
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
 from figureground.data.background.fetching import fetched
-from figureground.data.background.left_out import LEFT_OUT_FOLDER, saved_examples, write_png
+from figureground.data.background.left_out import example_files, saved_examples, write_png
 from figureground.data.background.pool_record import (
+    POOL_FILES,
     POOL_PARTS,
     PoolEntry,
     PoolRecord,
     SourceCount,
+    files_of_pool,
 )
 from figureground.data.background.screening import Dropped, ScreenReport
 from figureground.data.background.source import BackgroundSource, Concat, ImageArray
@@ -90,33 +93,88 @@ def build_pool(
         The record, as written.
 
     Raises:
-        DataError: Nothing is left to write, or a finished pool is there.
+        DataError: Nothing is left to write, a finished pool is there, the folder holds something else, is in use, or
+            holds what is to be read.
         OptionError: More is asked for than there is.
     """
-    place = Path(folder)
-    if (place / "record.json").exists() and not options.overwrite:
-        raise DataError(
-            f"a finished pool is in {place}; choose another folder, or allow it to be overwritten"
+    with claimed(folder, "background", writes=POOL_FILES) as claim:
+        refuse_finished(claim.folder, overwrite=options.overwrite)
+        passed = list(range(len(mix)) if screened is None else screened.kept)
+        rows = _chosen(passed, options)
+        parts = _parts(mix, rows, options)
+        report = screened or ScreenReport(tuple(passed), (), 0)
+        earlier = files_of_pool(claim)
+        examples = [name for one in report.dropped for name in example_files(one.row)]
+        planned = [*(entry.file for entry in parts.values()), *examples]
+        _check_places(claim.folder, (mix, target), planned=planned, earlier=earlier)
+        asked = {
+            "sources": ", ".join(one.name for one in mix.sources),
+            "options": (options.fractions, options.count, options.seed, options.longest),
+        }
+        claim.mark(asked, dict.fromkeys([*earlier, *planned]))
+        (claim.folder / "record.json").unlink(missing_ok=True)
+        pictures, failed = _write(mix, claim.folder, parts, options=options, progress=progress)
+        dropped = saved_examples(claim.folder, (*report.dropped, *failed), mix=mix, target=target)
+        record = PoolRecord(
+            provenance(seeds=(options.seed,)),
+            options.fractions,
+            _counts(mix, pictures),
+            dropped,
+            len(passed) - len(rows),
+            report.targets,
+            report.unreadable_targets,
+            tuple(pictures[row] for row in sorted(pictures)),
         )
-    (place / "record.json").unlink(missing_ok=True)
-    passed = list(range(len(mix)) if screened is None else screened.kept)
-    rows = _chosen(passed, options)
-    parts = _parts(mix, rows, options)
-    pictures, failed = _write(mix, place, parts, options=options, progress=progress)
-    report = screened or ScreenReport(tuple(passed), (), 0)
-    record = PoolRecord(
-        provenance(seeds=(options.seed,)),
-        options.fractions,
-        _counts(mix, pictures),
-        saved_examples(place, (*report.dropped, *failed), mix=mix, target=target),
-        len(passed) - len(rows),
-        report.targets,
-        report.unreadable_targets,
-        tuple(pictures[row] for row in sorted(pictures)),
-    )
-    _remove_old(place, record)
-    write_json(place / "record.json", record)
+        current = record.files()
+        for name in {*earlier, *planned}.difference(current):
+            (claim.folder / name).unlink(missing_ok=True)
+        claim.mark(asked, current)
+        write_json(claim.folder / "record.json", record)
     return record
+
+
+def refuse_finished(folder: Path, *, overwrite: bool) -> None:
+    """A finished pool is left alone unless it may be replaced.
+
+    Args:
+        folder: Where a pool is to go.
+        overwrite: Whether one that is there may be replaced.
+
+    Raises:
+        DataError: A finished pool is there.
+    """
+    if (folder / "record.json").exists() and not overwrite:
+        raise DataError(
+            f"a finished pool is in {folder}; choose another folder, or allow it to be overwritten (--overwrite)"
+        )
+
+
+def _check_places(
+    folder: Path,
+    sources: Iterable[BackgroundSource | None],
+    *,
+    planned: Iterable[str],
+    earlier: Iterable[str],
+) -> None:
+    """Refuse to write over what is read, and over files that no pool has written."""
+    inside = os.path.realpath(folder)
+    for source in sources:
+        groups = {source.group(row) for row in range(len(source))} if source is not None else set()
+        own = next((one for one in groups if _lies_in(one, inside)), None)
+        if own is not None:
+            raise DataError(
+                f"{own} is to be read, and the pool goes into the same folder; take another --out"
+            )
+    own = next((n for n in {*planned}.difference(earlier) if (folder / n).exists()), None)
+    if own is not None:
+        raise DataError(
+            f"{folder / own} is there already, and no pool has written it; take another --out"
+        )
+
+
+def _lies_in(group: str, folder: str) -> bool:
+    """Whether an original is a file in a folder."""
+    return Path(group).is_absolute() and Path(os.path.realpath(group)).is_relative_to(folder)
 
 
 def _chosen(passed: list[int], options: PoolOptions) -> list[int]:
@@ -196,15 +254,3 @@ def _counts(mix: Concat, pictures: dict[int, PoolEntry]) -> tuple[SourceCount, .
         SourceCount(source.name, dict(source.provenance), len(source), places.count(number))
         for number, source in enumerate(mix.sources)
     )
-
-
-def _remove_old(place: Path, record: PoolRecord) -> None:
-    """Images of an earlier, unfinished or replaced pool that this one does not hold."""
-    current = {place / entry.file for entry in record.images}
-    current |= {place / file for one in record.dropped for file in one.images}
-    number = "[0-9]" * 6
-    patterns = [f"{part}/{number}.png" for part in POOL_PARTS]
-    patterns += [f"{LEFT_OUT_FOLDER}/{number}{end}.png" for end in ("", "-match")]
-    for path in chain.from_iterable(place.glob(pattern) for pattern in patterns):
-        if path not in current:
-            path.unlink()

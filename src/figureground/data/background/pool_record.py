@@ -1,22 +1,27 @@
 """What is known of a finished pool of background images, and its images."""
 
 __all__ = [
+    "LEFT_OUT_FOLDER",
+    "POOL_FILES",
     "POOL_PARTS",
     "LeftOut",
     "PoolEntry",
     "PoolPart",
     "PoolRecord",
     "SourceCount",
+    "files_of_pool",
     "read_pool",
     "read_pool_record",
 ]
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from figureground.base.claim import Claim
 from figureground.base.errors import DataError, unknown_option
 from figureground.base.record import Provenance, read_json
 from figureground.data.background.screening import Dropped
@@ -24,6 +29,9 @@ from figureground.data.background.source import ImageArray, InOrder, checked_ind
 from figureground.data.decoding import decode_image
 
 POOL_PARTS = ("train", "val", "test")
+LEFT_OUT_FOLDER = "left-out"
+POOL_FILES = (*POOL_PARTS, LEFT_OUT_FOLDER, "record.json", "report.md", "images.png", "dropped.png")
+_IMAGE = re.compile(rf"(?:{'|'.join((*POOL_PARTS, LEFT_OUT_FOLDER))})/\d+(?:-match)?\.png")
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,7 @@ class PoolRecord:
         unreadable_targets: Those that could not be decoded.
         images: What is there.
         schema: Version of this form.
+        kind: ``background``.
     """
 
     provenance: Provenance
@@ -98,6 +107,13 @@ class PoolRecord:
     unreadable_targets: tuple[str, ...]
     images: tuple[PoolEntry, ...]
     schema: int = 1
+    kind: str = "background"
+
+    def files(self) -> list[str]:
+        """All images that the pool has written, those that show what was left out included."""
+        return [entry.file for entry in self.images] + [
+            name for one in self.dropped for name in one.images
+        ]
 
     def part_counts(self) -> dict[str, int]:
         """Images of each part."""
@@ -188,6 +204,21 @@ def read_pool_record(folder: Path | str) -> PoolRecord:
         )
     except (KeyError, TypeError) as error:
         raise DataError(f"{place}: its record is not that of a pool ({error})") from error
+
+
+def files_of_pool(claim: Claim) -> list[str]:
+    """Images that earlier pools in a folder have written: what the mark lists, of a pool without one its record.
+
+    Args:
+        claim: The folder.
+
+    Returns:
+        Files relative to the folder, of parts and of what was left out, whatever else is listed.
+    """
+    listed = claim.files
+    if not listed and (claim.folder / "record.json").exists():
+        listed = read_pool_record(claim.folder).files()
+    return [name for name in listed if _IMAGE.fullmatch(name)]
 
 
 def _left_out(content: dict[str, Any]) -> LeftOut:

@@ -12,6 +12,7 @@ __all__ = [
     "ece",
     "expected_random_ap",
     "fpr_at_tpr",
+    "highest_by_chance",
     "macro_f1",
     "mean_average_precision",
     "mean_average_precision_interval",
@@ -31,7 +32,7 @@ from figureground.metrics.classification.omitted import (
     omitted_class_report,
 )
 from figureground.metrics.classification.ood_scores import OOD_SCORES, ood_score, threshold_at_tpr
-from figureground.metrics.classification.quality import accuracy, ece, nll
+from figureground.metrics.classification.quality import accuracy, ece, highest_by_chance, nll
 from figureground.metrics.classification.ranking import (
     average_precision,
     class_scores,

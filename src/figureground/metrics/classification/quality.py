@@ -1,6 +1,6 @@
 """Of known images: accuracy, negative log-likelihood and expected calibration error."""
 
-__all__ = ["accuracy", "ece", "nll"]
+__all__ = ["accuracy", "ece", "highest_by_chance", "nll"]
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,34 @@ def accuracy(logits: Logits, labels: Labels) -> Float[Tensor, ""]:
     """
     _check(logits, labels)
     return (logits.argmax(1) == labels).double().mean()
+
+
+@checked
+def highest_by_chance(labels: Labels) -> float:
+    """The highest accuracy that a classifier which knows nothing may well have.
+
+    It names the most frequent class always; three standard deviations of the binomial distribution are added, since the
+    best of some epochs is a lucky one; of few images no more than half of what lies between it and 1.
+
+    Args:
+        labels: ``(N,)``, from 0.
+
+    Returns:
+        In (0, 1].
+
+    Raises:
+        ShapeError: No labels.
+
+    Examples:
+        >>> round(
+        ...     highest_by_chance(torch.arange(10).repeat(100)), 4
+        ... )  # 0.1 + 3 * sqrt(0.1 * 0.9 / 1000)
+        0.1285
+    """
+    if not len(labels):
+        raise ShapeError("chance needs labels, and there are none")
+    share = float(labels.long().bincount().max()) / len(labels)
+    return min((1 + share) / 2, share + 3 * (share * (1 - share) / len(labels)) ** 0.5)
 
 
 @checked

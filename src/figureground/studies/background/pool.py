@@ -5,7 +5,8 @@ __all__ = ["make_background_pool"]
 from collections.abc import Sequence
 from pathlib import Path
 
-from figureground.base.errors import DataError, OptionError
+from figureground.base.claim import claimed
+from figureground.base.errors import OptionError
 from figureground.base.progress import Progress, no_progress
 from figureground.data import sklearn_digits
 from figureground.data.background import (
@@ -28,6 +29,8 @@ from figureground.data.background import (
     screen,
 )
 from figureground.data.background.named_sources import class_counts, image_source
+from figureground.data.background.pool import refuse_finished
+from figureground.data.background.pool_record import POOL_FILES
 from figureground.studies.background.options import PoolRequest
 
 
@@ -51,10 +54,17 @@ def make_background_pool(
 
     Raises:
         OptionError: The request names no source, or contradicts itself.
-        DataError: A source cannot be used, or a finished pool is there.
+        DataError: A source cannot be used, a finished pool is there, or the folder holds something else or is in use.
     """
-    if (Path(folder) / "record.json").exists() and not overwrite:
-        raise DataError(f"a finished pool is in {folder}; give another folder, or overwrite it")
+    with claimed(folder, "background", writes=POOL_FILES):
+        refuse_finished(Path(folder), overwrite=overwrite)
+        return _made_pool(request, Path(folder), overwrite=overwrite, progress=progress)
+
+
+def _made_pool(
+    request: PoolRequest, folder: Path, *, overwrite: bool, progress: Progress
+) -> PoolRecord:
+    """The pool, in a folder that is ours."""
     mix = Concat(*_sources(request))
     targets = [image_source(text) for text in request.screen_against]
     target = Concat(*targets) if targets else None

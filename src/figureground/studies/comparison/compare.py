@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from figureground.base.claim import Claim, claimed
 from figureground.base.errors import DataError, OptionError
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_atomically, write_json
-from figureground.base.store import check_folder
 from figureground.maps.image_files import png_bytes
 from figureground.methods import CamMethod, find_methods
+from figureground.metrics.classification import highest_by_chance
 from figureground.metrics.robustness.corruptions import CORRUPTIONS
 from figureground.models.predicting import chosen_device
 from figureground.studies.comparison.arms import Arm, read_arms
@@ -37,6 +38,7 @@ from figureground.studies.evaluation.tables import Measure, difference_table, in
 from figureground.studies.training.runs import TrainedRun
 from figureground.training.trust import trusting
 
+_FILES = ("per_image.npz", "examples.png", "report.html", "record.json")
 _QUALITY = (Measure("accuracy", "accuracy ↑"), Measure("nll", "NLL ↓"))
 _CORRUPTED = Measure("corrupted", "corrupted accuracy ↑")
 _DIFFERENCES = (
@@ -58,6 +60,7 @@ def compare(
     options: CompareOptions | None = None,
     checkpoint: str = "best",
     device: str | None = None,
+    overwrite: bool = False,
     progress: Progress = no_progress,
     trust_code: bool = False,
 ) -> ComparisonRecord:
@@ -69,6 +72,7 @@ def compare(
         options: What to compare.
         checkpoint: Of the runs: ``best``, ``last`` or ``step-N``.
         device: Where to compute; None takes CUDA where there is one.
+        overwrite: Replace another comparison.
         progress: Called after every run.
         trust_code: Whether code that the folders name (a model ``file.py:function``) may run.
 
@@ -77,17 +81,34 @@ def compare(
 
     Raises:
         OptionError: Names or numbers that cannot be, before any work; or an unknown set without images.
-        DataError: The test images cannot be used, or the folder cannot be written to or holds something else.
+        DataError: The test images cannot be used, or the folder cannot be written to, is in use, holds something else,
+            or holds another comparison.
     """
-    start, chosen, folder = time.monotonic(), options or CompareOptions(), Path(out)
-    methods = _methods(chosen)
-    check_folder(folder, "comparison")
-    with trusting(trust_code):
-        read = read_arms(arms, checkpoint=checkpoint, device=chosen_device(device))
+    chosen, where = options or CompareOptions(), chosen_device(device)
+    asked: dict[str, object] = {**chosen.description, "checkpoint": checkpoint}
+    for name, folders in arms.items():
+        asked[f"arm {name}"] = ", ".join(str(Path(one).resolve()) for one in folders)
+    _methods(chosen)  # which may not exist
+    with claimed(out, "comparison", writes=_FILES) as claim:
+        claim.check(asked, overwrite=overwrite)
+        with trusting(trust_code):
+            read = read_arms(arms, checkpoint=checkpoint, device=where)
+        return _compared(read, claim, asked, options=chosen, progress=progress)
+
+
+def _compared(
+    read: Sequence[Arm],
+    claim: Claim,
+    asked: Mapping[str, object],
+    *,
+    options: CompareOptions,
+    progress: Progress,
+) -> ComparisonRecord:
+    """The comparison of arms that are in memory."""
+    start, chosen, methods = time.monotonic(), options, _methods(options)
     images = held_out(read, chosen.data, limit=chosen.limit, seed=chosen.seed)
     runs = [run for arm in read for run in arm.runs]
     sets = unknown_sets(chosen.unknown, runs, images, seed=chosen.seed)
-    _forget(folder / "record.json")
     report, found = _Report(len(runs), progress), Findings()
     predictions = predictions_of(
         read, images, batch_size=chosen.batch_size, report=report("test images")
@@ -110,12 +131,14 @@ def compare(
         charts=tuple(found.charts),
         examples=sheet.examples,
         concepts=sheet.concepts,
-        notes=(*images.notes, *sheet.notes),
+        notes=(*images.notes, *_at_chance(predictions), *sheet.notes),
         seconds=round(time.monotonic() - start, 1),
         provenance=provenance(seeds=(chosen.seed, *sorted({run.seed for run in runs}))),
         left_out=_left_out(images, sets),
     )
-    _write(folder, record, columns=found.columns, sheet=sheet)
+    claim.mark(asked)
+    _forget(claim.folder / "record.json")
+    _write(claim.folder, record, columns=found.columns, sheet=sheet)
     return record
 
 
@@ -178,6 +201,17 @@ class _Report:
         done, total = iter(range(1, times * self._runs + 1)), times * self._runs
         self._progress(stage, 0, total)
         return lambda _: self._progress(stage, next(done), total)
+
+
+def _at_chance(predictions: Predictions) -> list[str]:
+    """What to say of arms with a run that has learnt nothing."""
+    return [
+        f"arm '{arm}': {accuracy:.1%} of the test images of the run in {one.run.folder} are right, which is not above "
+        "chance: it has learnt nothing, and nothing follows about the maps of this arm"
+        for arm, given in predictions.items()
+        for one in given
+        if (accuracy := float(one.right.float().mean())) <= highest_by_chance(one.labels)
+    ]
 
 
 def _differences(

@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from figureground.base.claim import Claim, claimed
 from figureground.base.errors import DataError, unknown_option
 from figureground.base.identity import digest, model_identity
 from figureground.base.options import Options, option
@@ -30,12 +31,12 @@ from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
 from figureground.base.seeds import generator
 from figureground.base.shapes import Maps
-from figureground.base.store import Store
+from figureground.base.store import STORED, Store
 from figureground.methods import CamMethod, Explainer
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
-from figureground.studies.evaluation.subject import Subject, baseline_maps
+from figureground.studies.evaluation.subject import Subject, baseline_maps, refuse_shared_maps
 from figureground.studies.evaluation.tables import (
     Chart,
     EvaluationRecord,
@@ -51,6 +52,7 @@ from figureground.studies.evaluation.tables import (
 from figureground.studies.training.runs import TrainedRun
 
 BATCH_SIZE = "Images at a time."
+_NUMBERS = "per_image.npz"
 _SEED_STEP = 1_000_003  # a prime, so that batches of neighbouring seeds do not share their numbers
 
 Columns = Mapping[str, np.ndarray]
@@ -250,48 +252,72 @@ def run_evaluation(
         The record, as saved.
 
     Raises:
-        DataError: No image could be used, or the folder holds something else.
+        DataError: No image could be used, or the folder holds something else, is in use, or holds the answer to another
+            question.
     """
-    began, folder = time.perf_counter(), Path(out)
+    began = time.perf_counter()
     if classifier is not None:
         classifier.eval()
     subject = evaluation.subject(classifier)
-    rows = {} if subject is None else subject.description
-    asked = evaluation.identity(subject)
-    job = digest(evaluation.kind, asked, rows, model_identity(classifier), images.identity)
-    size = evaluation.batch_size
-    wanted = {f"{number:05d}": job for number in range(-(-len(images) // size))}
-    store = Store(folder, kind=evaluation.kind, job=job, wanted=wanted, overwrite=overwrite)
-    _measure(evaluation, subject or classifier, images, store=store, progress=progress)
-    store.begin()
-    columns = store.write_columns("per_image.npz")
-    if not columns:
-        raise DataError(f"no image of {images.description} could be used")
-    met = [*images.problems, *_problems(store)]
-    parts = evaluation.record_parts(Found(columns, subject or classifier, images))
-    for name, arrays in parts.get("arrays", {}).items():
-        store.write_arrays(name, arrays)
-    layers = () if subject is None else _layers(subject, images)
-    record = EvaluationRecord(
-        kind=evaluation.kind,
-        title=evaluation.question,
-        data=images.description,
-        images=parts.get("images", len(columns["row"])),
-        model=model_description(classifier, layers),
-        methods=rows,
-        options=evaluation.description | parts.get("options", {}),
-        tables=tuple(parts["tables"]),
-        charts=tuple(parts.get("charts", ())),
-        problems=counted(met)[0],
-        examples_of_problems=counted(met)[1],
-        notes=(*(classifier.notes if classifier else ()), *images.notes, *parts.get("notes", ())),
-        cases=tuple(parts.get("cases", ())),
-        seconds=round(time.perf_counter() - began, 1),
-        provenance=provenance(seeds=(evaluation.seed,)),
-        left_out=left_out(met),
-    )
-    write_json(folder / "record.json", record)
+    network = subject or classifier
+    with claimed(out, evaluation.kind, writes=(*STORED, _NUMBERS)) as claim:
+        store = _store_of(evaluation, network, images, claim=claim, overwrite=overwrite)
+        _measure(evaluation, network, images, store=store, progress=progress)
+        store.begin()
+        columns = store.write_columns(_NUMBERS)
+        if not columns:
+            raise DataError(f"no image of {images.description} could be used")
+        met = [*images.problems, *_problems(store)]
+        problems, examples = counted(met)
+        parts = evaluation.record_parts(Found(columns, network, images))
+        for name, arrays in parts.get("arrays", {}).items():
+            store.write_arrays(name, arrays)
+        notes = (*(classifier.notes if classifier else ()), *images.notes)
+        record = EvaluationRecord(
+            kind=evaluation.kind,
+            title=evaluation.question,
+            data=images.description,
+            images=parts.get("images", len(columns["row"])),
+            model=model_description(classifier, _layers(subject, images) if subject else ()),
+            methods={} if subject is None else subject.description,
+            options=evaluation.description | parts.get("options", {}),
+            tables=tuple(parts["tables"]),
+            charts=tuple(parts.get("charts", ())),
+            problems=problems,
+            examples_of_problems=examples,
+            notes=(*notes, *parts.get("notes", ())),
+            cases=tuple(parts.get("cases", ())),
+            seconds=round(time.perf_counter() - began, 1),
+            provenance=provenance(seeds=(evaluation.seed,)),
+            left_out=left_out(met),
+        )
+        write_json(claim.folder / "record.json", record)
     return record
+
+
+def _store_of(
+    evaluation: Evaluation,
+    network: Any,  # noqa: ANN401 - a Subject, a Classifier or None
+    images: EvaluationSet,
+    *,
+    claim: Claim,
+    overwrite: bool,
+) -> Store:
+    """What an earlier run has measured of the same."""
+    subject = network if isinstance(network, Subject) else None
+    classifier = network if subject is None else subject.classifier
+    for folder in subject.folders if subject is not None else ():
+        refuse_shared_maps(folder, images.names)
+    asked = evaluation.description | {
+        "data": images.name,
+        "model": "none" if classifier is None else classifier.name,
+    }
+    claim.check(asked, overwrite=overwrite)
+    rows = {} if subject is None else subject.description
+    told = (evaluation.kind, evaluation.identity(subject), rows)
+    job = digest(*told, model_identity(classifier), images.identity)
+    wanted = {f"{number:05d}": job for number in range(-(-len(images) // evaluation.batch_size))}
+    return Store(claim, job=job, asked=asked, wanted=wanted, overwrite=overwrite)
 
 
 def _measure(

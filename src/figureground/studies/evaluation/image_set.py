@@ -219,6 +219,7 @@ class EvaluationSet:
         has_masks: Whether any image has a mask.
         class_names: Of a data set; empty for other sources.
         description: What was read.
+        name: The same, whatever was found in it.
         problems: What was wrong with the source.
         notes: What was assumed.
     """
@@ -239,6 +240,7 @@ class EvaluationSet:
         self.names = tuple(item.name for item in source.items)
         self.has_masks = any(item.mask is not None for item in source.items)
         self.class_names, self.description = source.class_names, source.description
+        self.name = source.name or source.description
         self.problems, self.notes = source.problems, tuple(notes)
 
     def __len__(self) -> int:
@@ -373,7 +375,8 @@ def open_images(
         raise DataError(f"no image of {source.description} can be used: {examples}")
     rows = random_subset(len(kept), chosen.limit, seed=chosen.seed).tolist()
     description = f"{source.description} ({len(rows)} of {len(kept)} usable images)"
-    found = Source([kept[row] for row in rows], description, tuple(problems), source.class_names)
+    some = [kept[row] for row in rows]
+    found = Source(some, description, tuple(problems), source.class_names, name=source.description)
     notes = [one.message for one in source.problems if one.kind == "note"]
     return EvaluationSet(
         found,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from figureground.base.errors import OptionError
+from figureground.base.errors import DataError, OptionError
 from figureground.base.options import option
 from figureground.data.omitting import class_numbers
 from figureground.metrics.classification import best_temperature, ece, omitted_class_report
@@ -19,7 +19,7 @@ from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
-from figureground.studies.evaluation.tables import table
+from figureground.studies.evaluation.tables import ImageProblem, table
 from figureground.studies.training.runs import TrainedRun
 
 _NAMES = {
@@ -88,9 +88,13 @@ class Information(Evaluation):
         )
 
     def measure(self, batch: EvaluationBatch, network: Classifier) -> Measured:
-        """Logits of images whose class is known."""
+        """Logits, and which images the network has no numbers for."""
         with torch.inference_mode():
-            return {"logits": network(batch.images).float().cpu().numpy()}, ()
+            logits = network(batch.images).float().cpu()
+        message = "left out: the model's output is not finite"
+        sick = logits.isnan().any(1).nonzero()[:, 0].tolist()
+        told = [ImageProblem("output-non-finite", batch.names[row], message) for row in sick]
+        return {"logits": logits.numpy()}, told
 
     def record_parts(self, found: Found) -> dict[str, Any]:
         """Quantities, classes, omitted classes."""
@@ -100,6 +104,11 @@ class Information(Evaluation):
             or tuple(network.class_names or ())[: int(columns["label"].max()) + 1]
         )
         known = (columns["label"] >= 0) & (columns["label"] < len(names))
+        known &= ~np.isnan(columns["logits"]).any(1)
+        if not known.any():
+            raise DataError(
+                f"no image of {found.images.description} has a known class and an output"
+            )
         labels = torch.from_numpy(columns["label"][known]).to(device_of(network))
         logits = _without_background(torch.from_numpy(columns["logits"][known]), len(names)).to(
             labels.device

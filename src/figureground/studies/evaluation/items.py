@@ -2,7 +2,9 @@
 
 __all__ = ["DataOptions", "Item", "Source", "read_source"]
 
-from collections.abc import Callable, Sequence
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import crc32
@@ -42,7 +44,8 @@ class Item:
     """One class in one image, to be decoded when its turn comes.
 
     Args:
-        name: Of the image; its stem is the file name that foreign maps are found by.
+        name: Of the image, without its suffix the file name that foreign maps are found by; with folders where names
+            of files are not enough.
         label: As the source has it: a number, a name, or None where unknown.
         boxes: xyxy pixels of the image, half-open; no row where nothing is marked.
         load: Decodes the image; raises ``ImageError``.
@@ -67,12 +70,14 @@ class Source:
         description: As a record names it.
         problems: What was wrong with it.
         class_names: Of a data set, whose labels are these names.
+        name: Short, the same whatever the source holds; empty where that is the description.
     """
 
     items: list[Item]
     description: str
     problems: tuple[ImageProblem, ...] = ()
     class_names: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,9 +244,10 @@ def _annotations_in(place: Path, images: Path | None) -> tuple[Path | None, Path
 
 def _annotated(read: AnnotatedImages, description: str) -> Source:
     """Items of annotated images; the reader's problems as it stated them."""
+    names = _names([one.path for one in read.images])
     items = [
         Item(
-            one.path.name,
+            names[one.path],
             one.label,
             one.boxes,
             _decoder(one.path),
@@ -256,16 +262,31 @@ def _annotated(read: AnnotatedImages, description: str) -> Source:
 
 def _plain_folder(place: Path) -> list[Item]:
     """Images without boxes; the name of an image's folder inside ``place`` is its label."""
+    paths = find_images(place, recursive=True)
+    names = _names(paths)
     return [
         Item(
-            path.name,
+            names[path],
             path.parent.name if path.parent != place else None,
             _NOTHING,
             _decoder(path),
             file_identity(path),
         )
-        for path in find_images(place, recursive=True)
+        for path in paths
     ]
+
+
+def _names(paths: Iterable[Path]) -> dict[Path, str]:
+    """File names; with their folders where files of one name lie in several: foreign maps are found by these names."""
+    places = dict.fromkeys(paths)
+    times = Counter(path.stem for path in places)
+    if max(times.values(), default=0) < 2:
+        return {path: path.name for path in places}
+    base = os.path.commonpath([path.absolute().parent for path in places])
+    return {
+        path: path.name if times[path.stem] < 2 else path.absolute().relative_to(base).as_posix()
+        for path in places
+    }
 
 
 def _pack(place: Path, split: str) -> list[Item]:

@@ -7,10 +7,12 @@ __all__ = [
     "baseline_maps",
     "folder_description",
     "folder_maps",
+    "map_file",
+    "refuse_shared_maps",
 ]
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,11 +69,46 @@ def folder_description(folder: Path) -> str:
     """
     if not folder.is_dir():
         raise DataError(f"no folder of maps at {folder}")
-    seen = [(file.name, file.stat()) for file in sorted(folder.glob("*.npy"))]
+    files = sorted(folder.rglob("*.npy"))
+    seen = [(str(file.relative_to(folder)), file.stat()) for file in files]
     text = repr([(name, status.st_size, status.st_mtime_ns) for name, status in seen])
     return (
         f"{len(seen)} maps from {folder}, digest {hashlib.sha256(text.encode()).hexdigest()[:12]}"
     )
+
+
+def map_file(folder: Path, name: str) -> Path:
+    """The file with the map of an image.
+
+    Args:
+        folder: Holds it.
+        name: Of the image, as ``Item`` has it.
+
+    Returns:
+        ``NAME.SUFFIX.npy`` where there is one, else ``NAME.npy``.
+    """
+    whole = folder / f"{name}.npy"
+    return whole if whole.exists() else folder / Path(name).with_suffix(".npy")
+
+
+def refuse_shared_maps(folder: Path, names: Iterable[str]) -> None:
+    """Refuse one map for two images.
+
+    Args:
+        folder: Holds the maps.
+        names: Of all images; equal names are one image.
+
+    Raises:
+        DataError: Two images would have the same file.
+    """
+    found: dict[Path, str] = {}
+    for name in names:
+        file = map_file(folder, name)
+        other = found.setdefault(file, name)
+        if other != name and file.exists():
+            raise DataError(
+                f"{file} would be the map of both {other} and {name}; call their maps {other}.npy and {name}.npy"
+            )
 
 
 def folder_maps(
@@ -91,7 +128,7 @@ def folder_maps(
     problems: list[ImageProblem] = []
     for name in names:
         try:
-            found.append(_read_map(folder / f"{Path(name).stem}.npy"))
+            found.append(_read_map(map_file(folder, name)))
         except (DataError, MapError) as error:
             kind = "map-missing" if "no file" in str(error) else "map-unusable"
             problems.append(ImageProblem(kind, f"{name}, {folder.name}", str(error)))

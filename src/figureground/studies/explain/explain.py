@@ -11,11 +11,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from figureground.base.errors import ModelError
+from figureground.base.claim import Claim, claimed
+from figureground.base.errors import DataError, ModelError
 from figureground.base.identity import digest, file_identity, model_identity, path_identity
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
-from figureground.base.store import Store
+from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.annotations.coco_writer import write_boxes
 from figureground.methods import Explainer, Explanation, find_methods
@@ -23,10 +24,12 @@ from figureground.models import Classifier
 from figureground.models.classes import find_classes
 from figureground.models.predicting import chosen_device, default_batch_size, device_of, placed
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
-from figureground.studies.explain.writer import Writer
+from figureground.studies.explain.writer import Writer, is_current
 from figureground.studies.failures import Failure
 from figureground.studies.loading import LoadedImage, batched, load_images
 from figureground.studies.models import load_model
+
+_BOXES = "boxes.json"
 
 
 def explain_images(
@@ -56,7 +59,7 @@ def explain_images(
         out: The folder.
         options: What to explain.
         device: Where to compute; None takes CUDA where there is one.
-        overwrite: Do images again that an earlier run finished.
+        overwrite: Do images again that an earlier run finished, and replace the results of another job.
         truths: Known labels and boxes of images, shown beside the maps.
         progress: Called after every batch.
 
@@ -65,40 +68,43 @@ def explain_images(
 
     Raises:
         OptionError: An option does not exist.
-        DataError: There is nothing to explain, or the folder holds something else.
+        DataError: There is nothing to explain, or the folder holds something else, is in use, or holds the results of
+            a job with another model or other options.
     """
     classifier, paths = load_model(model).classifier, find_images(images)
-    chosen, folder, began = options or ExplainOptions(), Path(out), time.perf_counter()
+    chosen, began = options or ExplainOptions(), time.perf_counter()
     where = chosen_device(device)
     parts = _Parts(classifier, chosen, most=chosen.batch_size or default_batch_size(where))
-    units = {path_identity(path): path for path in paths}
-    store = parts.store(folder, units, overwrite=overwrite)
-    earlier = store.count
-    writer = Writer(folder, classifier, chosen, truths=truths or {})
-    with placed(classifier, where), writer:
-        failed = _explain_all(parts, units, (store, writer), progress=progress)
-    store.begin()
-    write_boxes(folder / "boxes.json", store.entries())
-    blank, described = _summary(store)
-    record = ExplainRecord(
-        model={
-            "name": classifier.name,
-            **described,
-            "preprocessing": repr(classifier.preprocessing),
-            "precision": chosen.precision or "fp32",
-            "device": str(where),
-        },
-        methods=parts.methods,
-        images=store.count,
-        skipped=earlier,
-        failed=tuple(failed),
-        blank_maps=blank,
-        seconds=round(time.perf_counter() - began, 3),
-        notes=classifier.notes,
-        provenance=provenance(),
-        colour_map=chosen.colour_map,
-    )
-    write_json(folder / "record.json", record)
+    with claimed(out, "explain", writes=(*STORED, _BOXES)) as claim:
+        units = _units(paths, claim.folder)
+        store = parts.store(claim, units, truths=truths or {}, overwrite=overwrite)
+        earlier = store.count
+        writer = Writer(claim.folder, classifier, chosen, truths=truths or {})
+        with placed(classifier, where), writer:
+            failed = _explain_all(parts, units, (store, writer), progress=progress)
+        store.begin()
+        store.put_in_order()
+        write_boxes(claim.folder / _BOXES, store.entries())
+        blank, described = _summary(store)
+        record = ExplainRecord(
+            model={
+                "name": classifier.name,
+                **described,
+                "preprocessing": repr(classifier.preprocessing),
+                "precision": chosen.precision or "fp32",
+                "device": str(where),
+            },
+            methods=parts.methods,
+            images=store.count,
+            skipped=earlier,
+            failed=tuple(failed),
+            blank_maps=blank,
+            seconds=round(time.perf_counter() - began, 3),
+            notes=classifier.notes,
+            provenance=provenance(),
+            colour_map=chosen.colour_map,
+        )
+        write_json(claim.folder / "record.json", record)
     return record
 
 
@@ -140,6 +146,12 @@ class _Parts:
         # neither the size of a batch nor the number of threads changes a result; methods and classes are below,
         # however they were written
         settings = replace(options, batch_size=None, workers=None, methods=(), classes=None)
+        told: dict[str, object] = {
+            "methods": self.methods,
+            "classes": self._classes,
+            "model": classifier.name,
+        }
+        self.asked = {**settings.description, **told}
         self.job = digest(model_identity(classifier), settings, self.methods, self._classes)
         self.explainer = Explainer(
             classifier,
@@ -150,10 +162,28 @@ class _Parts:
         )
         self.most = most
 
-    def store(self, folder: Path, units: Mapping[str, Path], *, overwrite: bool) -> Store:
+    def store(
+        self,
+        claim: Claim,
+        units: Mapping[str, Path],
+        *,
+        truths: Mapping[Path, Truth],
+        overwrite: bool,
+    ) -> Store:
         """What is finished of these images."""
-        wanted = {unit: digest(file_identity(path), self.job) for unit, path in units.items()}
-        return Store(folder, kind="explain", job=self.job, wanted=wanted, overwrite=overwrite)
+        claim.check(self.asked, overwrite=overwrite)
+        wanted = {
+            unit: digest(file_identity(path), truths.get(path), self.job)
+            for unit, path in units.items()
+        }
+        return Store(
+            claim,
+            job=self.job,
+            asked=self.asked,
+            wanted=wanted,
+            overwrite=overwrite,
+            current=is_current,
+        )
 
     def __call__(
         self, images: Sequence[LoadedImage]
@@ -183,6 +213,17 @@ class _Parts:
             return self.explainer(ready, self._classes, self._asked)
         except torch.OutOfMemoryError:
             return None
+
+
+def _units(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
+    """Images by their place; the job's own pictures are none of them."""
+    own = (folder / "images").absolute()
+    found = {path_identity(path): path for path in paths if path.absolute().parent != own}
+    if not found:
+        raise DataError(
+            f"all that is to be explained are pictures that an earlier run put into {own}"
+        )
+    return found
 
 
 def _summary(store: Store) -> tuple[int, dict[str, str]]:

@@ -1,20 +1,22 @@
 """Files of explained images, written in threads: overlays, raw maps, and the line that describes them."""
 
-__all__ = ["Finished", "Writer"]
+__all__ = ["Finished", "Writer", "is_current"]
 
 import io
+import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
+from urllib.parse import quote, unquote
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from figureground.base.identity import path_identity, shown
+from figureground.base.identity import file_identity, file_name, path_identity, shown
 from figureground.base.record import write_atomically
 from figureground.maps.image_files import enlarged, file_stem, png_bytes, thumbnail
 from figureground.methods import Explanation
@@ -85,15 +87,15 @@ class Writer:
         stacks = stacks_of(explanation)
         arrays = {f"{one.method}/{one.layer}": one.maps.cpu().numpy() for one in stacks}
         described = image_descriptions(explanation, self._classifier)
+        together = [path_identity(image.path) for image in images]
         for first in range(0, len(images), _PAINTED_AT_ONCE):
             some = explanation.images[first : first + _PAINTED_AT_ONCE]
             panels = painted_panels(stacks, some, self._drawing, first=first)
             for row, mine in enumerate(panels, start=first):
                 maps = {key: value[row] for key, value in arrays.items()}
                 size = sum(panel.painted.nbytes for panel in mine)
-                job = self._pool.submit(
-                    self._write, images[row], mine, maps=maps, described=described[row]
-                )
+                about = {**described[row], "together": together}
+                job = self._pool.submit(self._write, images[row], mine, maps=maps, described=about)
                 self._waiting.append((size, job))
                 self._bytes += size
             yield from self._complete()
@@ -129,6 +131,8 @@ class Writer:
         truth = self._truths.get(image.path)
         about = {
             "image": shown(image.path),
+            "place": quote(os.path.abspath(image.path), errors="surrogateescape"),  # noqa: PTH100 - links stay apart
+            "source": file_identity(image.path),
             "size": list(image.view.original_size),
             **described,
             "truth": None if truth is None else {"label": truth.label, "boxes": truth.boxes},
@@ -164,11 +168,23 @@ class Writer:
         }
 
 
+def is_current(entry: Mapping[str, Any]) -> bool:
+    """Whether an image that was explained is still there as it was.
+
+    Args:
+        entry: Its line.
+
+    Returns:
+        Whether the file has not changed, moved or gone.
+    """
+    place = Path(unquote(entry["place"], errors="surrogateescape"))
+    return entry["source"] == file_identity(place)
+
+
 def _panel_name(panel: Panel, image: LoadedImage, layers: int) -> str:
     """A file name: image, method, layer where there are several, position of the class."""
-    layer = panel.layer.replace(".", "_").replace(" ", "") if layers > 1 else None
-    words = [file_stem(image.path), panel.method, layer, panel.position]
-    return ".".join(str(word) for word in words if word is not None) + ".png"
+    layer = panel.layer if layers > 1 else None
+    return f"{file_stem(image.path)}.{file_name(panel.method, layer, panel.position)}.png"
 
 
 def _seen(image: LoadedImage, least: int) -> np.ndarray:

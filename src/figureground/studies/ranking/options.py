@@ -69,12 +69,14 @@ class Ranked:
         score: The highest of the classes sought.
         class_name: Whose score that is.
         probability: Of that class, by the softmax over all outputs.
+        image: Stands for its place, also where names cannot be told apart in print: its line of the sheet's entries.
     """
 
     path: str
     score: float
     class_name: str
     probability: float
+    image: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,11 @@
 __all__ = ["rank_images"]
 
 import math
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -14,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from figureground.base.errors import OptionError
-from figureground.base.identity import digest, file_identity, model_identity, shown
+from figureground.base.claim import Claim, claimed
+from figureground.base.errors import DataError, OptionError
+from figureground.base.identity import digest, file_identity, model_identity, path_identity, shown
 from figureground.base.outputs import class_logits, class_probabilities
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
-from figureground.base.store import Store
+from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.metrics.classification import class_scores
 from figureground.models import Classifier
@@ -40,6 +43,7 @@ from figureground.studies.ranking.scores import best, failures, write_scores, wr
 
 _MOST_CLASSES = 50
 _BACKGROUND = "background"
+_TABLES, _SHEET = ("scores.csv", "scores.parquet", "top.csv"), "top"
 
 
 def rank_images(
@@ -49,6 +53,7 @@ def rank_images(
     out: Path | str,
     options: RankOptions | None = None,
     device: str | None = None,
+    overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> RankRecord:
     """Rank images by the highest score of the classes sought, into a folder that a later run can continue.
@@ -64,6 +69,7 @@ def rank_images(
         out: The folder.
         options: What to rank by.
         device: Where to compute; None takes CUDA where there is one.
+        overwrite: Score images again that an earlier run scored, and replace another ranking.
         progress: Called after every batch.
 
     Returns:
@@ -71,60 +77,99 @@ def rank_images(
 
     Raises:
         OptionError: A class does not exist, or the model has too many to seek all of them.
-        DataError: There is nothing to rank, or the folder holds something else.
+        DataError: There is nothing to rank, or the folder holds something else, is in use, or holds a ranking by
+            another model, by other classes or of another folder of images.
     """
     classifier, paths = load_model(model).classifier, find_images(images, recursive=True)
-    chosen, folder, began = options or RankOptions(), Path(out), time.perf_counter()
+    chosen, began = options or RankOptions(), time.perf_counter()
     if classifier.num_classes == 1 and chosen.score == "softmax":
         raise OptionError(f"{classifier.name} has one output: rank by score 'logit'")
     numbers, where = _classes(classifier, chosen.classes), chosen_device(device)
     names = [classifier.class_name(number) for number in numbers]
     if len(set(names)) < len(names):  # ImageNet has two cranes
         names = [f"{name} ({number})" for name, number in zip(names, numbers, strict=True)]
-    # the maps on the sheet do not change a score
-    job = digest(model_identity(classifier), numbers, chosen.score, chosen.batch_size)
-    units = _units(list(dict.fromkeys(paths)), chosen.unit)
-    wanted = {unit: digest(job, *map(file_identity, some)) for unit, some in units.items()}
-    store = Store(folder, kind="rank", job=job, wanted=wanted)
-    skipped = _score(
-        (classifier, where), store, units, numbers=numbers, options=chosen, progress=progress
-    )
-    store.begin()
-    write_scores(store, names, parquet=chosen.writes_parquet)
-    failed = failures(store)
-    record = RankRecord(
-        model=_described(classifier) | {"device": str(where)},
-        classes=tuple(names),
-        score=chosen.score,
-        images=sum(map(len, units.values())) - len(failed),
-        skipped=skipped,
-        failed=failed,
-        top=best(store, names, chosen.top),
-        seconds=round(time.perf_counter() - began, 3),
-        provenance=provenance(),
-    )
-    write_top(folder / "top.csv", record.top)
-    if record.top:
-        _explain(classifier, record, paths, out=folder / "top", options=chosen, device=device)
-    write_json(folder / "record.json", record)
+    with claimed(out, "rank", writes=(*STORED, *_TABLES, _SHEET)) as claim:
+        units = _units(_outside(paths, claim.folder / _SHEET), chosen.unit)
+        store = _store(
+            claim, classifier, units, numbers=numbers, options=chosen, overwrite=overwrite
+        )
+        skipped = _score(
+            (classifier, where), store, units, numbers=numbers, options=chosen, progress=progress
+        )
+        store.begin()
+        write_scores(store, names, parquet=chosen.writes_parquet)
+        failed, found = failures(store), best(store, names, chosen.top)
+        first = [units[unit][row] for (unit, row), _ in found]
+        top = [
+            replace(one, image=path_identity(path))
+            for path, (_, one) in zip(first, found, strict=True)
+        ]
+        record = RankRecord(
+            model=_described(classifier) | {"device": str(where)},
+            classes=tuple(names),
+            score=chosen.score,
+            images=sum(map(len, units.values())) - len(failed),
+            skipped=skipped,
+            failed=failed,
+            top=tuple(top),
+            seconds=round(time.perf_counter() - began, 3),
+            provenance=provenance(),
+        )
+        write_top(claim.folder / "top.csv", record.top)
+        if first:
+            _explain(classifier, first, claim.folder / _SHEET, options=chosen, device=device)
+        write_json(claim.folder / "record.json", record)
     return record
+
+
+def _store(
+    claim: Claim,
+    classifier: Classifier,
+    units: Mapping[str, Sequence[Path]],
+    *,
+    numbers: list[int],
+    options: RankOptions,
+    overwrite: bool,
+) -> Store:
+    """What is finished of these images."""
+    # the maps on the sheet do not change a score
+    job = digest(model_identity(classifier), numbers, options.score, options.batch_size)
+    folders = {str(path.absolute().parent) for some in units.values() for path in some}
+    asked = {
+        "model": classifier.name,
+        "classes": numbers,
+        "score": options.score,
+        "batch_size": options.batch_size,
+        "images": shown(Path(os.path.commonpath(folders))),
+    }
+    claim.check(asked, overwrite=overwrite)
+    wanted = {unit: digest(job, *map(file_identity, some)) for unit, some in units.items()}
+    return Store(claim, job=job, asked=asked, wanted=wanted, overwrite=overwrite)
+
+
+def _outside(paths: Sequence[Path], sheet: Path) -> list[Path]:
+    """The images, each once; the maps of an earlier ranking are none of them, where they lie among them."""
+    own = sheet.absolute()
+    found = [path for path in dict.fromkeys(paths) if own not in path.absolute().parents]
+    if not found:
+        raise DataError(f"all that is to be ranked are pictures that an earlier run put into {own}")
+    return found
 
 
 def _explain(
     classifier: Classifier,
-    record: RankRecord,
-    paths: Sequence[Path],
-    *,
+    first: Sequence[Path],
     out: Path,
+    *,
     options: RankOptions,
     device: str | None,
 ) -> None:
     """Maps of the classes sought on the best images."""
-    by_text = {shown(path): path for path in paths}
     classes = _classes(classifier, options.classes)
     explained = ExplainOptions(methods=(options.methods,), classes=classes, workers=options.workers)
-    first = [by_text[one.path] for one in record.top]
-    explain_images(classifier, first, out=out, options=explained, device=device)
+    with claimed(out, "explain") as claim:
+        claim.give_up()  # the sheet is a part of the ranking, whatever an earlier one showed
+        explain_images(classifier, first, out=out, options=explained, device=device)
 
 
 def _described(classifier: Classifier) -> dict[str, str]:

@@ -5,13 +5,11 @@ __all__ = ["best", "failures", "write_scores", "write_top"]
 import csv
 import heapq
 import io
-import os
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from figureground.base.errors import DataError
-from figureground.base.record import write_atomically
+from figureground.base.record import replaced, write_atomically
 from figureground.base.store import Store
 from figureground.studies.failures import Failure
 from figureground.studies.ranking.options import Ranked
@@ -31,24 +29,23 @@ def write_scores(store: Store, names: Sequence[str], *, parquet: bool) -> None:
         DataError: The folder cannot be written to.
     """
     target = store.folder / "scores.csv"
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", newline="", encoding="utf-8", errors="replace") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            scores = [f"score of {name}" for name in names]
-            writer.writerow(["path", "score", "class", "probability", *scores, _PROBLEM])
-            writer.writerows(_cells(store, names))
-        part.replace(target)
-    except OSError as error:
-        raise DataError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    with replaced(target) as file:
+        text = io.TextIOWrapper(
+            file, newline="", encoding="utf-8", errors="replace", write_through=True
+        )
+        writer = csv.writer(text, lineterminator="\n")
+        scores = [f"score of {name}" for name in names]
+        writer.writerow(["path", "score", "class", "probability", *scores, _PROBLEM])
+        writer.writerows(_cells(store, names))
+        text.detach()
     target.with_suffix(".parquet").unlink(missing_ok=True)
     if parquet:
         _to_parquet(target)
 
 
-def best(store: Store, names: Sequence[str], count: int) -> tuple[Ranked, ...]:
+def best(
+    store: Store, names: Sequence[str], count: int
+) -> tuple[tuple[tuple[str, int], Ranked], ...]:
     """The highest scores, best first; of equal ones the earlier image. Memory holds ``count`` rows.
 
     Args:
@@ -57,17 +54,17 @@ def best(store: Store, names: Sequence[str], count: int) -> tuple[Ranked, ...]:
         count: How many.
 
     Returns:
-        At most so many.
+        At most so many, each with its unit and its place in that.
     """
 
-    def usable() -> Iterator[Ranked]:
-        for unit in store.parts():
+    def usable() -> Iterator[tuple[tuple[str, int], Ranked]]:
+        for name, unit in store.parts():
             for row, at in enumerate(unit["best"].tolist()):
                 if at >= 0:
                     score, share = float(unit["scores"][row, at]), float(unit["probability"][row])
-                    yield Ranked(str(unit["path"][row]), score, names[at], share)
+                    yield (name, row), Ranked(str(unit["path"][row]), score, names[at], share)
 
-    return tuple(heapq.nlargest(count, usable(), key=lambda one: one.score))
+    return tuple(heapq.nlargest(count, usable(), key=lambda one: one[1].score))
 
 
 def failures(store: Store) -> tuple[Failure, ...]:
@@ -81,7 +78,7 @@ def failures(store: Store) -> tuple[Failure, ...]:
     """
     return tuple(
         Failure(str(unit["path"][row]), str(unit["problem"][row]))
-        for unit in store.parts()
+        for _, unit in store.parts()
         for row, at in enumerate(unit["best"].tolist())
         if at < 0
     )
@@ -106,7 +103,7 @@ def write_top(path: Path, top: Sequence[Ranked]) -> None:
 
 def _cells(store: Store, names: Sequence[str]) -> Iterator[list[object]]:
     """One row of the table for every image."""
-    for unit in store.parts():
+    for _, unit in store.parts():
         for row, at in enumerate(unit["best"].tolist()):
             path, scores = str(unit["path"][row]), unit["scores"][row].tolist()
             if at < 0:
@@ -136,11 +133,9 @@ def _to_parquet(table: Path) -> None:
         parse_options=read.ParseOptions(newlines_in_values=True),
         convert_options=read.ConvertOptions(column_types=types),
     )
-    part = table.with_name(f".{table.stem}.parquet.{os.getpid()}.part")
-    try:
-        with import_module("pyarrow.parquet").ParquetWriter(part, reader.schema) as writer:
-            for block in reader:
-                writer.write_batch(block)
-        part.replace(table.with_suffix(".parquet"))
-    finally:
-        part.unlink(missing_ok=True)
+    with (
+        replaced(table.with_suffix(".parquet")) as whole,
+        import_module("pyarrow.parquet").ParquetWriter(whole, reader.schema) as writer,
+    ):
+        for block in reader:
+            writer.write_batch(block)

@@ -2,18 +2,23 @@
 
 __all__ = ["TrainRecord", "train"]
 
+import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from figureground.base.claim import claimed
 from figureground.base.errors import DataError, OptionError
+from figureground.base.identity import digest, tensor_identity
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import Provenance, provenance, write_json
+from figureground.metrics.classification import expected_random_ap, highest_by_chance
 from figureground.training.algorithms import resolved
-from figureground.training.checkpoint import load_checkpoint
+from figureground.training.checkpoint import load_checkpoint, save_checkpoint
 from figureground.training.recipe import Recipe, read_recipe, write_recipe
 from figureground.training.recipe_data import TrainingData
 from figureground.training.run import Run
@@ -21,6 +26,13 @@ from figureground.training.start import start_run
 from figureground.training.tensorboard import tensorboard_writer
 from figureground.training.trainer import Validation, fit, validate
 from figureground.training.trust import trusting
+
+_RESULTS = ("recipe.yaml", "best.safetensors", "last.safetensors", "history.csv", "record.json")
+_NOTHING_LEARNT = (
+    "the best validation result is not above chance: the network has learnt nothing, and its maps tell nothing. Try "
+    "another optimiser.lr, more epochs or more images"
+)
+_FILES = (*_RESULTS, "classes.json", "resume.pt")
 
 
 @dataclass(frozen=True)
@@ -83,27 +95,46 @@ def train(
 
     Returns:
         The record.
+
+    Raises:
+        OptionError: The folder holds a run already, or another one; or the run diverges.
+        DataError: The folder holds something else, is in use, cannot be written to, or its run cannot be resumed: what
+            it stood on has changed or is damaged.
     """
     recipe = resolved(recipe)
-    _check_folder(recipe, out, resume=resume)
-    with trusting(trust_code):
-        run, data = start_run(recipe, out, accelerator=accelerator)
-    fabric = run.fabric
-    fabric.barrier()  # every process has looked into the folder before the first one writes
-    if resume and (out / "resume.pt").exists():
-        load_checkpoint(run)
-    if fabric.is_global_zero:
-        run.history.cut_after(run.step)
-        run.history.writer = tensorboard_writer(out, run.step)
-        write_json(out / "classes.json", list(data.class_names))
-        write_recipe(recipe, out / "recipe.yaml")
-    classes = len(data.class_names)
-    held = Validation(data.val_images, data.val_labels, classes, classes if data.has_rare else 0)
-    fit(run, held, progress)
-    record = _record(run, data, held)
-    if fabric.is_global_zero:
-        write_json(out / "record.json", record)
+    is_first = os.environ.get("RANK", "0") == "0"  # of several processes one holds the folder
+    with claimed(out, "train", writes=_FILES) if is_first else nullcontext() as claim:
+        _check_folder(recipe, out, resume=resume)
+        with trusting(trust_code):
+            run, data = start_run(recipe, out, accelerator=accelerator)
+        run.fabric.barrier()  # every process has looked into the folder before the first one writes
+        classes = len(data.class_names)
+        held = Validation(
+            data.val_images, data.val_labels, classes, classes if data.has_rare else 0
+        )
+        run.identity["validation images"] = tensor_identity(held.images, held.labels)
+        if claim is not None:
+            claim.mark({"recipe": recipe.name, "job": digest(recipe.model_dump_json())})
+        if resume:
+            load_checkpoint(run)
+        _begin(run, data, resumed=resume)
+        fit(run, held, progress)
+        record = _record(run, data, held)
+        if run.fabric.is_global_zero:
+            write_json(out / "record.json", record)
     return record
+
+
+def _begin(run: Run, data: TrainingData, *, resumed: bool) -> None:
+    """What the folder holds before the first step; the recipe last, which makes it a run that can be resumed."""
+    if not resumed:
+        if run.fabric.is_global_zero:
+            run.history.restore(b"")
+        save_checkpoint(run)
+    if run.fabric.is_global_zero:
+        run.history.writer = tensorboard_writer(run.folder, run.step)
+        write_json(run.folder / "classes.json", list(data.class_names))
+        write_recipe(run.recipe, run.folder / "recipe.yaml")
 
 
 def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
@@ -113,7 +144,7 @@ def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
         raise DataError(f"{out} holds no run to resume: there is no {stored.name}")
     if resume and read_recipe(stored) != recipe:
         raise OptionError(f"{out} holds a run of another recipe; start in another folder")
-    if not resume and stored.exists():
+    if not resume and any((out / name).exists() for name in _RESULTS):
         raise OptionError(
             f"{out} already holds a run; go on with it (--resume) or take another folder"
         )
@@ -124,7 +155,7 @@ def _record(run: Run, data: TrainingData, held: Validation) -> TrainRecord:
     trained: Sequence[torch.nn.Parameter] = [p for p in run.network.parameters() if p.requires_grad]
     return TrainRecord(
         recipe=run.recipe.model_dump(mode="json"),
-        data=_facts(run, data),
+        data=_facts(run, data, learnt=_has_learnt(run, held)),
         parameters=sum(p.numel() for p in trained),
         steps=run.step,
         images=run.step * run.batches.size,
@@ -137,9 +168,20 @@ def _record(run: Run, data: TrainingData, held: Validation) -> TrainRecord:
     )
 
 
-def _facts(run: Run, data: TrainingData) -> dict[str, Any]:
+def _has_learnt(run: Run, held: Validation) -> bool:
+    """Whether the best weights do better than by chance; of rare classes, than images in any order would."""
+    if held.rare:
+        counts = held.labels.bincount(minlength=held.rare)[: held.rare].tolist()
+        chance = [expected_random_ap(one, len(held.labels)) for one in counts if one]
+        return run.best > sum(chance) / max(1, len(chance))
+    return run.best > highest_by_chance(held.labels)
+
+
+def _facts(run: Run, data: TrainingData, *, learnt: bool) -> dict[str, Any]:
     """What is to be kept of the images, and of what the algorithms made of them."""
     described = data.description()
+    if not learnt:
+        described["notes"].append(_NOTHING_LEARNT)
     told = {one.name: one.description() for one in run.algorithms if one.description()}
     warnings = [str(word) for one in told.values() for word in one.get("warnings", ())]
     lost = [str(word) for one in told.values() for word in one.get("left_out", ())]

@@ -38,6 +38,42 @@ def test_kd_is_the_mean_divergence_times_the_square_of_the_temperature(logits, t
     assert float(KDLoss(temperature)(teacher, student)) != pytest.approx(found, rel=0.001)
 
 
+def test_a_class_that_the_teacher_rules_out_adds_nothing(logits):
+    """0 · log 0 is 0: the sums run over the other classes, and slopes are finite."""
+    student, teacher = logits
+    teacher = teacher.clone()
+    teacher[:, 2] = -torch.inf
+    labels = torch.tensor([0, 1, 3, 0, 1])
+    soft_s, soft_t = ([softened(row, 4.0) for row in one] for one in (student, teacher))
+    kd = [
+        sum(p * math.log(p / q) for p, q in zip(t, s, strict=True) if p)
+        for s, t in zip(soft_s, soft_t, strict=True)
+    ]
+    decoupled = []
+    for s, t, label in zip(soft_s, soft_t, labels.tolist(), strict=True):
+        pair = divergence([t[label], 1 - t[label]], [s[label], 1 - s[label]])
+        others = [(p / (1 - t[label]), q / (1 - s[label])) for p, q in zip(t, s, strict=True)]
+        del others[label]
+        decoupled.append(pair + 8 * sum(p * math.log(p / q) for p, q in others if p))
+    for loss, wanted in ((KDLoss(), kd), (DKDLoss(), decoupled)):
+        leaf = student.clone().requires_grad_()
+        found = loss(leaf, teacher) if loss.name == "kd" else loss(leaf, teacher, labels)
+        assert float(found.detach()) == pytest.approx(16 * sum(wanted) / 5, rel=1e-9)
+        found.backward()
+        assert leaf.grad is not None
+        assert leaf.grad.isfinite().all()
+
+
+def test_a_teacher_that_allows_one_class_only_teaches_that_one(logits):
+    student, _ = logits
+    teacher = torch.full_like(student, -torch.inf)
+    labels = torch.tensor([0, 1, 2, 3, 1])
+    teacher[torch.arange(5), labels] = 3.0
+    wanted = [-math.log(softened(s, 4.0)[at]) for s, at in zip(student, labels, strict=True)]
+    for found in (KDLoss()(student, teacher), DKDLoss()(student, teacher, labels)):
+        assert float(found) == pytest.approx(16 * sum(wanted) / 5, rel=1e-9)
+
+
 def test_kd_is_nothing_where_the_logits_agree_up_to_a_constant(logits):
     student, _ = logits
     assert float(KDLoss()(student, student + 7)) == pytest.approx(0, abs=1e-12)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from figureground.base.errors import OptionError
+from figureground.base.identity import tensor_identity
 from figureground.base.paper import Paper
 from figureground.models.heads import ConstantBackground
 from figureground.training.algorithm import Algorithm, Losses
@@ -161,6 +162,10 @@ class BackgroundClass(Algorithm):
             raise OptionError(
                 f"{batches.world} processes cannot share {self.per_batch} backgrounds a batch evenly"
             )
+
+    def identity(self) -> str:
+        """Of the pool's images."""
+        return "" if self.pool is None else tensor_identity(self.pool)
 
     def change_batch(self, batch: Batch, run: Run) -> Batch:
         """The batch with its backgrounds after it.

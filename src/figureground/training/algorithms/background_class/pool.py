@@ -9,6 +9,7 @@ import torch
 from jaxtyping import UInt8
 from torch import Tensor
 
+from figureground.base.claim import kind_of
 from figureground.base.errors import DataError
 from figureground.data.background import read_pool
 from figureground.data.finding import find_images
@@ -49,9 +50,9 @@ def load_pool(
 
 
 def _folder(place: str) -> LabeledImages:
-    """Every image below a folder; of a finished pool those to train on, without the pages of its report."""
-    finished = (Path(place) / "record.json").exists()
-    paths = _to_train_on(place) if finished else find_images([place], recursive=True)
+    """Every image below a folder; of a pool, which must be finished, those to train on, without its report's."""
+    made = kind_of(Path(place)) == "background"
+    paths = _to_train_on(place) if made else find_images([place], recursive=True)
     if not paths:
         raise DataError(f"the background pool {place} holds no images")
     unlabelled = torch.full((len(paths),), -1)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from figureground.base.errors import DataError, OptionError
+from figureground.base.identity import tensor_identity
 from figureground.base.paper import Paper
 from figureground.base.record import write_json
 from figureground.capture.untouched import listening
@@ -168,6 +169,13 @@ class BackgroundSplitting(Algorithm):
         self._description |= asdict(report)
         if run.fabric.is_global_zero:
             write_json(run.folder / "pseudo_labels.json", report)
+
+    def identity(self) -> str:
+        """Of the pseudo-labels."""
+        if self.labels is None:
+            return ""
+        soft = () if self.labels.soft is None else (self.labels.soft,)
+        return tensor_identity(self.labels.hard, *soft)
 
     def description(self) -> dict[str, Any]:
         """Counts, added images, and the report on the pseudo-labels."""

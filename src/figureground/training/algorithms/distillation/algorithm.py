@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from figureground.base.errors import LayerError, OptionError
+from figureground.base.identity import model_identity
 from figureground.base.paper import Paper
 from figureground.capture import choose_layer
 from figureground.capture.taps import stage_layers, tap_shapes, tapped
@@ -116,6 +117,10 @@ class Distillation(Algorithm):
             loss.remember(run.batches.labels)
         if self.chosen.cache_logits:
             self._cached = self._cached_logits_of(run)
+
+    def identity(self) -> str:
+        """Of the teacher."""
+        return model_identity(self.teacher)
 
     def description(self) -> dict[str, Any]:
         """The teacher's name, and which layers were compared."""

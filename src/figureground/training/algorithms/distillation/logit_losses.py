@@ -54,19 +54,14 @@ class KDLoss(DistillationLoss):
 
         Args:
             student: Logits ``(N, L)``.
-            teacher: Logits ``(N, L)``.
+            teacher: Logits ``(N, L)``; one of −∞ stands for a class that is ruled out, which adds nothing.
 
         Returns:
             A number in [0, ∞), nats times T².
         """
         soft = self.temperature
-        divergence = F.kl_div(
-            F.log_softmax(student / soft, 1),
-            F.log_softmax(teacher / soft, 1),
-            reduction="batchmean",
-            log_target=True,
-        )
-        return divergence * soft**2
+        parts = _divergence(F.log_softmax(student / soft, 1), F.log_softmax(teacher / soft, 1))
+        return parts.mean() * soft**2
 
 
 class DKDLoss(DistillationLoss):
@@ -118,7 +113,7 @@ class DKDLoss(DistillationLoss):
 
         Args:
             student: Logits ``(N, L)``.
-            teacher: Logits ``(N, L)``.
+            teacher: Logits ``(N, L)``; one of −∞ stands for a class that is ruled out, which adds nothing.
             labels: ``(N,)``; images whose label is none of the L classes are left out.
 
         Returns:
@@ -145,12 +140,17 @@ def _separated(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     positions = torch.arange(logits.shape[1] - 1, device=logits.device)
     others = logits.gather(1, positions + (positions >= target[:, None]).long())
     pair = torch.stack([logits.gather(1, target[:, None])[:, 0], others.logsumexp(1)], 1)
-    return pair.log_softmax(1), others.log_softmax(1)
+    nothing = others.isneginf().all(1, keepdim=True)  # no other is possible: none is like any
+    return pair.log_softmax(1), others.masked_fill(nothing, 0).log_softmax(1).masked_fill(
+        nothing, -torch.inf
+    )
 
 
 def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
-    """KL(teacher ‖ student) of each row of log-probabilities."""
-    return F.kl_div(student, teacher, reduction="none", log_target=True).sum(1)
+    """KL(teacher ‖ student) of each row of log-probabilities; 0 · log 0 is 0."""
+    impossible = teacher.isneginf()
+    difference = (teacher - student).masked_fill(impossible, 0)
+    return (teacher.exp() * difference).sum(1)
 
 
 def _positive(temperature: float) -> float:

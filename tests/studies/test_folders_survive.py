@@ -1,0 +1,223 @@
+"""Whatever happens to a folder of results, a job ends with the right ones, or names what is wrong."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.studies.jobs import JOBS, again, make_world, snapshot
+
+from figureground.base.errors import FigureGroundError
+
+ROOT = Path(__file__).parents[2]
+FEW, MANY = 8, 1000  # damaged states of each job
+KILLS, MORE_KILLS = 1, 40
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def whole(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder of an undisturbed job, not to be changed."""
+    done: dict[str, Path] = {}
+
+    def find(name: str) -> Path:
+        if name not in done:
+            done[name] = tmp_path_factory.mktemp("whole") / name
+            JOBS[name](world, done[name], False)
+        return done[name]
+
+    return find
+
+
+class Stop(BaseException):
+    """What stands for Ctrl-C."""
+
+
+def stopped_at(write: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop whoever writes for that time."""
+    usual, left = os.fsync, [write]
+
+    def counted(handle: int) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise Stop
+        usual(handle)
+
+    monkeypatch.setattr(os, "fsync", counted)
+
+
+def damage(folder: Path, random: np.random.Generator) -> str:
+    """One accident to one or two files; in words."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    file, other = (files[int(random.integers(len(files)))] for _ in range(2))
+    data = bytearray(file.read_bytes())
+    kind = str(random.choice(["flip", "flip", "flips", "cut", "swap", "gone", "zeros", "twice"]))
+    if kind in {"flip", "flips"} and data:
+        for at in random.integers(0, len(data), 1 if kind == "flip" else 9).tolist():
+            data[at] ^= 1 << int(random.integers(8))
+        file.write_bytes(data)
+    elif kind == "cut":
+        file.write_bytes(data[: int(random.integers(len(data) + 1))])
+    elif kind == "swap":
+        file.write_bytes(other.read_bytes())
+        other.write_bytes(data)
+    elif kind == "gone":
+        file.unlink()
+    elif kind == "zeros":
+        start = int(random.integers(len(data) + 1))
+        file.write_bytes(data[:start] + bytes(len(data) - start))
+    else:
+        file.write_bytes(data + data)
+    return f"{kind}: {file.relative_to(folder)}, {other.relative_to(folder)}"
+
+
+def survives(
+    name: str,
+    count: int,
+    *,
+    world: Path,
+    whole: Path,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> int:
+    """Damage ``count`` states of a job, finished ones and others; how many were named instead of mended."""
+    expected, named = snapshot(whole), 0
+    for number in range(count):
+        random = np.random.default_rng((number, len(name)))
+        out = folder / "out"
+        shutil.rmtree(out, ignore_errors=True)
+        if number % 2:
+            shutil.copytree(whole, out)
+        else:
+            with monkeypatch.context() as patch:
+                stopped_at(int(random.integers(3, 9)), patch)
+                with pytest.raises(Stop):
+                    JOBS[name](world, out, False)
+        what = damage(out, random)
+        try:
+            again(name, world, out)
+        except FigureGroundError:
+            named += 1
+            continue
+        found = snapshot(out)
+        assert set(expected) <= set(found), f"{number}, {what}"
+        for file, content in expected.items():
+            assert found[file] == content, f"{number}, {what}: {file} differs"
+    return named
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_damaged_state_is_mended_or_named(name, world, whole, tmp_path, monkeypatch):
+    named = survives(
+        name, FEW, world=world, whole=whole(name), folder=tmp_path, monkeypatch=monkeypatch
+    )
+    assert named < FEW
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", JOBS)
+def test_thousands_of_damaged_states_are_mended_or_named(name, world, whole, tmp_path, monkeypatch):
+    count = int(os.environ.get("FIGUREGROUND_DAMAGED_STATES", str(MANY)))
+    survives(name, count, world=world, whole=whole(name), folder=tmp_path, monkeypatch=monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def served(world: Path) -> Iterator[Callable[..., int]]:
+    """Runs a job in a process of its own; its exit status."""
+    command = [sys.executable, "-m", "tests.studies.jobs", str(world)]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        answers, questions = process.stdout, process.stdin
+
+        def run(name: str, out: Path, *, kill_at: int = 0) -> int:
+            questions.write(f"{name} {kill_at} {out}\n")
+            questions.flush()
+            return int(answers.readline())
+
+        yield run
+        questions.close()
+
+
+def outlives(name: str, kills: int, *, served: Callable[..., int], folder: Path) -> None:
+    """Kill a job at random writes, once or several times, and let it end."""
+    random = np.random.default_rng(len(name))
+    reference = folder / "whole"
+    assert served(name, reference) == 0
+    expected = snapshot(reference)
+    done = 0
+    while done < kills:
+        out = folder / f"killed {done}"
+        for _ in range(int(random.integers(1, 4))):
+            status = served(name, out, kill_at=int(random.integers(1, 25)))
+            assert status in {0, 9}
+            done += status == 9
+        status = served(name, out)
+        assert status == 0
+        assert snapshot(out) == expected
+        shutil.rmtree(out)
+        done += 1
+
+
+@pytest.mark.parametrize("name", JOBS)
+def test_a_killed_job_ends_like_an_undisturbed_one(name, served, tmp_path):
+    outlives(name, KILLS, served=served, folder=tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", JOBS)
+def test_jobs_that_are_killed_again_and_again_end_like_undisturbed_ones(name, served, tmp_path):
+    outlives(name, MORE_KILLS, served=served, folder=tmp_path)
+
+
+TWO = """
+import os, sys, time
+from pathlib import Path
+sys.path.insert(0, sys.argv[4])
+from tests.studies.jobs import JOBS
+usual, slept = os.fsync, []
+def slow(handle):
+    usual(handle)
+    if not slept:
+        slept.append(1)
+        print("writing", flush=True)
+        sys.stdin.readline()
+os.fsync = slow
+JOBS[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]), False)
+"""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if name == "explain" else pytest.param(name, marks=pytest.mark.slow) for name in JOBS],
+)
+def test_of_two_processes_one_works_and_the_other_is_told(name, world, whole, tmp_path):
+    out = tmp_path / "out"
+    with subprocess.Popen(
+        [sys.executable, "-c", TWO, name, str(world), str(out), str(ROOT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as first:
+        assert first.stdin is not None
+        assert first.stdout is not None
+        assert first.stdout.readline() == "writing\n"
+        before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        with pytest.raises(FigureGroundError, match=f"is in use by process {first.pid} on "):
+            again(name, world, out)
+        with pytest.raises(FigureGroundError, match=f"is in use by process {first.pid} on "):
+            JOBS[name](world, out, False)
+        assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+        first.communicate("go on\n")
+    assert first.returncode == 0
+    assert snapshot(out) == snapshot(whole(name))
