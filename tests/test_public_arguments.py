@@ -57,6 +57,7 @@ NAMED: dict[str, Any] = {
     "classes": torch.tensor([0, 1]),
     "omitted": [3],
     "size": (5, 7),
+    "frame": (0.1, 0.0, 0.9, 1.0),
     "new_size": (7, 5),
     "seed": 0,
     "k": 1,

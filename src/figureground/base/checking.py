@@ -107,8 +107,8 @@ def _is_list(value: object) -> bool:
 @no_type_check  # as above
 def _items_fit(values: Any, hints: tuple[Any, ...]) -> bool:  # noqa: ANN401 - whatever was given
     """Whether the items are what the annotation says; a pair has two."""
-    if len(hints) == 2 and hints[1] is not Ellipsis:
-        return len(values) == 2 and all(map(_fits, values, hints))
+    if len(hints) > 1 and hints[1] is not Ellipsis:
+        return len(values) == len(hints) and all(map(_fits, values, hints))
     return all(_fits(one, hints[0]) for one in values) if hints else True
 
 

@@ -261,11 +261,14 @@ def forward(
 
     Raises:
         ModelError: The network failed on these images.
+        OutOfMemoryError: They are too many; a smaller batch may do.
     """
     heard = [m for m in model.modules() if can_classify(m) or isinstance(m, nn.Conv2d)]
     with listening(dict.fromkeys([*listener.modules, *heard]), listener):
         try:
             result = model(images)
+        except torch.OutOfMemoryError:
+            raise  # whoever chose the size of the batch may try a smaller one
         except (RuntimeError, TypeError, ValueError, AssertionError) as error:
             raise ModelError(
                 f"the model failed on images of shape {tuple(images.shape)}: {error}"

@@ -106,6 +106,8 @@ def _looked(model: nn.Module, image: Images, output: Any) -> tuple[Trace, Tensor
     ):
         try:
             result = model(image.clone() if image.is_inference() else image)
+        except torch.OutOfMemoryError:
+            raise  # whoever chose the size of the batch may try a smaller one
         except (RuntimeError, TypeError, ValueError, AssertionError) as error:
             raise ModelError(
                 f"the model failed on an image of shape {tuple(image.shape)}: {error}"

@@ -6,9 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
+from figureground.base.checking import checked
 from figureground.base.shapes import MapsPerClass
 
 
+@checked
 def cut_out(maps: MapsPerClass, frame: tuple[float, float, float, float]) -> MapsPerClass:
     """Maps that cover the image and nothing else, with as many cells as before.
 

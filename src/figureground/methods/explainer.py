@@ -145,7 +145,9 @@ class Explainer:
         return self._choices[0]
 
     def look(self, images: Images) -> LayerChoice:
-        """Choose the layer, unless it was given or chosen before, by running the network on one image.
+        """Choose the layer, unless it was given or chosen before, and check what it sees, on one image.
+
+        Later calls go by what was found here, whatever their images are.
 
         Args:
             images: ``(N, C, H, W)``; the first one is used.
@@ -159,6 +161,8 @@ class Explainer:
         if not self._choices:
             choice = choose_layer(self.model, images, self.output, precision=self.precision)
             self._choices = (choice,)
+        with torch.no_grad():
+            self._checked(images[:1], {})
         return self._choices[0]
 
     def __call__(

@@ -121,7 +121,7 @@ class OptimiserSpec(RecipePart):
     """``sgd`` or ``adamw``."""
 
     kind: str = "sgd"
-    lr: float = Field(default=0.1, gt=0, le=1e6)
+    lr: float = Field(default=0.1, gt=0, le=1e38)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0, le=1e6)
     nesterov: StrictBool = False

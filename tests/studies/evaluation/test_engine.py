@@ -77,10 +77,10 @@ def test_tables_hold_the_means_of_what_was_measured(
 
 
 def test_rows_are_compared_with_the_reference_that_was_named(
-    measure: Run, classifier: Classifier, images: EvaluationSet
+    measure: Run, classifier: Classifier, images: EvaluationSet, tmp_path: Path
 ):
-    named, _ = measure(replace(PEAK, reference="eigen-cam"), classifier, images)
-    first, _ = measure(PEAK, classifier, images)
+    named, _ = measure(replace(PEAK, reference="eigen-cam"), classifier, images, tmp_path / "named")
+    first, _ = measure(PEAK, classifier, images, tmp_path / "first")
     (one,), (other,) = named.tables[2]["rows"], first.tables[2]["rows"]
     columns = named.tables[2]["columns"]
     cells, others = dict(zip(columns, one, strict=True)), dict(zip(columns, other, strict=True))

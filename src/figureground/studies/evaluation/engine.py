@@ -262,6 +262,7 @@ def run_evaluation(
     network = subject or classifier
     with claimed(out, evaluation.kind, writes=(*STORED, _NUMBERS)) as claim:
         store = _store_of(evaluation, network, images, claim=claim, overwrite=overwrite)
+        layers = _layers(subject, images) if subject else ()
         _measure(evaluation, network, images, store=store, progress=progress)
         store.begin()
         columns = store.write_columns(_NUMBERS)
@@ -278,7 +279,7 @@ def run_evaluation(
             title=evaluation.question,
             data=images.description,
             images=parts.get("images", len(columns["row"])),
-            model=model_description(classifier, _layers(subject, images) if subject else ()),
+            model=model_description(classifier, layers),
             methods={} if subject is None else subject.description,
             options=evaluation.description | parts.get("options", {}),
             tables=tuple(parts["tables"]),
@@ -384,8 +385,8 @@ def _problems(store: Store) -> Iterator[ImageProblem]:
 
 
 def _layers(subject: Subject, images: EvaluationSet) -> Any:  # noqa: ANN401 - as the explainer has them
-    """The layers; looked at now where all batches were stored by an earlier run."""
-    if subject.explainer is not None and not subject.layers:
+    """The layers, chosen and checked on the first image of all, so that a resumed job finds what others do."""
+    if subject.explainer is not None:
         batch = next((one for one in images.batches(1) if len(one)), None)
         if batch is not None:
             subject.explainer.look(batch.on(subject.device).images)

@@ -3,7 +3,7 @@
 __all__ = ["explain_images"]
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +16,12 @@ from figureground.base.errors import DataError, ModelError
 from figureground.base.identity import digest, file_identity, model_identity, path_identity
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
+from figureground.base.shapes import Images
 from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.annotations.coco_writer import write_boxes
 from figureground.methods import Explainer, Explanation, find_methods
-from figureground.models import Classifier
+from figureground.models import Classifier, Preprocessing
 from figureground.models.classes import find_classes
 from figureground.models.predicting import chosen_device, default_batch_size, device_of, placed
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
@@ -117,6 +118,8 @@ def _explain_all(
     done, total = len(units) - len(todo), len(units)
     progress("explaining", done, total)
     failed: list[Failure] = []
+    if todo:
+        parts.look(units.values(), writer.preprocessing)
     images = load_images(todo, writer.preprocessing, workers=writer.workers)
     with closing(images):
         try:
@@ -185,6 +188,13 @@ class _Parts:
             current=is_current,
         )
 
+    def look(self, paths: Iterable[Path], preprocessing: Preprocessing) -> None:
+        """Choose and check the layer on the first image of all, so that a resumed job finds what others do."""
+        with closing(load_images(paths, preprocessing, workers=1, waiting=1)) as images:
+            first = next((one for one in images if isinstance(one, LoadedImage)), None)
+        if first is not None:
+            self.explainer.look(self._ready([first]))
+
     def __call__(
         self, images: Sequence[LoadedImage]
     ) -> Iterator[tuple[Sequence[LoadedImage], Explanation]]:
@@ -208,11 +218,14 @@ class _Parts:
         """The explanation, or None where the memory does not suffice."""
         # the error is dropped before the next try: its traceback holds on to the tensors
         try:
-            pixels = torch.stack([one.pixels for one in images]).to(device_of(self.explainer.model))
-            ready = pixels.float().div_(255).contiguous(memory_format=torch.channels_last)
-            return self.explainer(ready, self._classes, self._asked)
+            return self.explainer(self._ready(images), self._classes, self._asked)
         except torch.OutOfMemoryError:
             return None
+
+    def _ready(self, images: Sequence[LoadedImage]) -> Images:
+        """A batch where the network is."""
+        pixels = torch.stack([one.pixels for one in images]).to(device_of(self.explainer.model))
+        return pixels.float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
 def _units(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
