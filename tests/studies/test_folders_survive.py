@@ -12,6 +12,7 @@ import pytest
 from tests.studies.jobs import JOBS, again, make_world, snapshot
 
 from figureground.base.errors import FigureGroundError
+from figureground.base.record import append_line
 
 ROOT = Path(__file__).parents[2]
 FEW, MANY = 8, 1000  # damaged states of each job
@@ -43,15 +44,19 @@ class Stop(BaseException):
 
 def stopped_at(write: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stop whoever writes for that time."""
-    usual, left = os.fsync, [write]
+    left = [write]
 
-    def counted(handle: int) -> None:
-        left[0] -= 1
-        if left[0] == 0:
-            raise Stop
-        usual(handle)
+    def counting(usual: Callable[..., None]) -> Callable[..., None]:
+        def counted(*what: object) -> None:
+            left[0] -= 1
+            if left[0] == 0:
+                raise Stop
+            usual(*what)
 
-    monkeypatch.setattr(os, "fsync", counted)
+        return counted
+
+    monkeypatch.setattr(os, "fsync", counting(os.fsync))
+    monkeypatch.setattr("figureground.base.store.append_line", counting(append_line))
 
 
 def damage(folder: Path, random: np.random.Generator) -> str:
