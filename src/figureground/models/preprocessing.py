@@ -69,6 +69,17 @@ class View:
         scale, offset = self._scale_and_offset(boxes_xyxy)
         return _clip(boxes_xyxy * scale - offset, self.view_size)
 
+    @property
+    def window(self) -> tuple[float, float, float, float]:
+        """Where the view lies in the original: x0, y0, x1, y1 in its pixels; beyond its edges where it has a border."""
+        width, height = self.view_size
+        return (
+            self.offset_x / self.scale_x,
+            self.offset_y / self.scale_y,
+            (width + self.offset_x) / self.scale_x,
+            (height + self.offset_y) / self.scale_y,
+        )
+
     def _scale_and_offset(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Scale and offset once for each of x0, y0, x1, y1."""
         scale = like.new_tensor([self.scale_x, self.scale_y] * 2)

@@ -67,6 +67,7 @@ class Card:
         image: Path as it was saved.
         words: What the filter searches, in lower case.
         size: Width and height in pixels.
+        window: The part of the image that the network saw, and that the pictures show.
         thumbnail: ``data:`` address or None.
         predictions: The model's best classes.
         columns: Methods, in the order of the entry.
@@ -82,6 +83,7 @@ class Card:
     image: str
     words: str
     size: tuple[int, int]
+    window: Rectangle
     thumbnail: str | None
     predictions: tuple[Prediction, ...]
     columns: tuple[PanelColumn, ...]

@@ -67,6 +67,7 @@ def _card(entry: dict[str, Any], number: int) -> Card:
         image=str(entry["image"]),
         words=_words(entry, predictions),
         size=(int(entry["size"][0]), int(entry["size"][1])),
+        window=_rectangles([entry.get("window") or [0, 0, *entry["size"]]])[0],
         thumbnail=data_uri(entry.get("thumbnail")),
         predictions=predictions,
         columns=columns,

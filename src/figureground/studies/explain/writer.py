@@ -134,6 +134,7 @@ class Writer:
             "place": quote(os.path.abspath(image.path), errors="surrogateescape"),  # noqa: PTH100 - links stay apart
             "source": file_identity(image.path),
             "size": list(image.view.original_size),
+            "window": [round(one, 2) for one in image.view.window],
             **described,
             "truth": None if truth is None else {"label": truth.label, "boxes": truth.boxes},
             "thumbnail": thumbnail(_seen(image, self._drawing.thumbnail), self._drawing.thumbnail),
