@@ -36,3 +36,19 @@ def _offline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         raise socket.gaierror(socket.EAI_NONAME, f"tests run offline, {host} was asked for")
 
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe() -> dict[str, Any]:
+    """A training run of 16 small cluttered digits that takes a second."""
+    return {
+        "name": "tiny",
+        "epochs": 1,
+        "batch_size": 16,
+        "data": {"name": "cluttered-digits", "count": 16, "seed": 0},
+        "model": {
+            "name": "figureground:lenet-gap",
+            "arguments": {"channels": 1},
+            "preprocessing": {"size": [12, 12]},
+        },
+    }

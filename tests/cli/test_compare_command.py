@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
@@ -12,17 +13,6 @@ from figureground.training.recipe import changed
 
 Run = Callable[..., Result]
 
-TINY = {
-    "name": "tiny",
-    "epochs": 1,
-    "batch_size": 16,
-    "data": {"name": "cluttered-digits", "count": 16, "seed": 0},
-    "model": {
-        "name": "figureground:lenet-gap",
-        "arguments": {"channels": 1},
-        "preprocessing": {"size": [12, 12]},
-    },
-}
 QUICK = (
     "--limit",
     20,
@@ -40,11 +30,11 @@ QUICK = (
 
 
 @pytest.fixture(scope="session")
-def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def two(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: dict[str, Any]) -> tuple[Path, Path]:
     """Two finished runs."""
     folder = tmp_path_factory.mktemp("runs")
     for seed in (0, 1):
-        train(changed(TINY, [f"seed={seed}"]), folder / f"run-{seed}", accelerator="cpu")
+        train(changed(tiny_recipe, [f"seed={seed}"]), folder / f"run-{seed}", accelerator="cpu")
     return folder / "run-0", folder / "run-1"
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,26 +16,15 @@ from figureground.training.trained import load_trained
 
 Run = Callable[..., Result]
 
-TINY = {
-    "name": "tiny",
-    "epochs": 1,
-    "batch_size": 16,
-    "data": {"name": "cluttered-digits", "count": 16, "seed": 0},
-    "model": {
-        "name": "figureground:lenet-gap",
-        "arguments": {"channels": 1},
-        "preprocessing": {"size": [12, 12]},
-    },
-}
 POOL = "{name: cluttered-digits, count: 20, background: true}"
 NAMES = [*"0123456789", "background"]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: dict[str, Any]) -> Path:
     """A finished run with a background output."""
     folder = tmp_path_factory.mktemp("runs") / "bg"
-    recipe = changed(TINY, [f"algorithms=[{{background-class: {{pools: [{POOL}]}}}}]"])
+    recipe = changed(tiny_recipe, [f"algorithms=[{{background-class: {{pools: [{POOL}]}}}}]"])
     train(recipe, folder, accelerator="cpu")
     return folder
 
@@ -97,9 +87,9 @@ def test_evaluate_takes_a_run_and_its_own_test_images(type_in: Run, run: Path, t
     assert record["data"].startswith("cluttered-digits, test split")
 
 
-def test_compare_takes_runs(type_in: Run, run: Path, tmp_path: Path):
+def test_compare_takes_runs(type_in: Run, run: Path, tmp_path: Path, tiny_recipe: dict[str, Any]):
     other = tmp_path / "plain"
-    train(changed(TINY), other, accelerator="cpu")
+    train(changed(tiny_recipe), other, accelerator="cpu")
     words = ("--limit", 10, "--corrupted", 0, "--maps", 0, "--examples", 0, "--ood", "none")
     done = type_in("compare", run, other, *words, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output

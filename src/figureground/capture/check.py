@@ -356,8 +356,10 @@ def _slopes(logits: Tensor, raws: Mapping[str, Tensor | None]) -> dict[str, Tens
         found = torch.autograd.grad(logits, list(inside.values()), cotangent, allow_unused=True)
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, NotImplementedError):
-        return {}  # an operation on the way has no gradient: the same as none at all
+    except (
+        RuntimeError
+    ):  # an operation on the way has no gradient: what stands above it is asked with other values
+        return {}
     return dict(zip(inside, found, strict=True))
 
 

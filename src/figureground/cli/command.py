@@ -7,7 +7,6 @@ __all__ = [
     "Overwrite",
     "TrustCode",
     "expanded",
-    "flags_of",
     "refuse_positional",
 ]
 
@@ -105,18 +104,6 @@ def expanded(command: Callable[..., None]) -> Callable[..., None]:
     run.__signature__ = inspect.Signature(list(parameters.values()))  # type: ignore[attr-defined]  # inspect reads it
     run.__annotations__ = {one.name: one.annotation for one in parameters.values()}
     return run
-
-
-def flags_of(kind: type[Options]) -> dict[str, list[str]]:
-    """Flags of an options class.
-
-    Args:
-        kind: The class.
-
-    Returns:
-        Field -> its flags on the command line.
-    """
-    return {one.name: _flags(one) for one in fields(kind) if one.metadata}
 
 
 def refuse_positional(typed: str | None) -> None:

@@ -15,33 +15,22 @@ from figureground.studies.training.runs import TrainedRun
 from figureground.studies.training.train import train
 from figureground.training.recipe import changed
 
-TINY = {
-    "name": "tiny",
-    "epochs": 1,
-    "batch_size": 16,
-    "data": {"name": "cluttered-digits", "count": 32, "seed": 0},
-    "model": {
-        "name": "figureground:lenet-gap",
-        "arguments": {"channels": 1},
-        "preprocessing": {"size": [12, 12]},
-    },
-}
 BACKGROUND = "algorithms=[{background-class: {pools: [{name: cluttered-digits, count: 20, background: true}]}}]"
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: dict[str, Any]) -> Path:
     """A folder with the finished runs plain-0, plain-1, bg-0 and bg-1."""
     folder = tmp_path_factory.mktemp("runs")
     for seed in (0, 1):
         for name, changes in (("plain", []), ("bg", [BACKGROUND])):
-            recipe = changed(TINY, [f"seed={seed}", *changes])
+            recipe = changed(tiny_recipe, ["data.count=32", f"seed={seed}", *changes])
             train(recipe, folder / f"{name}-{seed}", accelerator="cpu")
     return folder
 
 
 @pytest.fixture
-def toy_run() -> Callable[..., TrainedRun]:
+def toy_run(tiny_recipe: dict[str, Any]) -> Callable[..., TrainedRun]:
     """Makes a run whose network is given: images of 2 x 2 pixels, one colour."""
 
     def make(
@@ -56,7 +45,11 @@ def toy_run() -> Callable[..., TrainedRun]:
         outputs = (*names, "background") if background else names
         body = nn.Sequential(nn.Flatten(), nn.Linear(4, len(outputs)))
         classifier = Classifier(network or body, plain, class_names=outputs).eval()
-        content = {**TINY, "seed": seed, "data": data or {"name": "cluttered-digits", "seed": 0}}
+        content = {
+            **tiny_recipe,
+            "seed": seed,
+            "data": data or {"name": "cluttered-digits", "seed": 0},
+        }
         record = {
             "parameters": 12,
             "steps": 10 + seed,
