@@ -153,7 +153,12 @@ def test_layers_whose_weights_are_not_made_yet_are_named(images: torch.Tensor):
 
 # Python drops an interrupt that comes while it forgets a dead object; it then comes too late, not half done
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-def test_ctrl_c_at_any_moment_leaves_no_hook_and_no_mode(images: torch.Tensor):
+def test_ctrl_c_at_any_moment_leaves_no_hook_and_no_mode(
+    images: torch.Tensor, request: pytest.FixtureRequest
+):
+    # a process that a shell started in the background ignores Ctrl-C
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     network = Network(body(Counter())).train()
     explainer = Explainer(network)
     explainer(images, methods="grad-cam")
