@@ -48,6 +48,12 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands write below the folder where they are typed: never into that of another test's process."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture
 def type_in() -> Callable[..., Result]:
     """Runs the command line in this process; words are turned into text."""

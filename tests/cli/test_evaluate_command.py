@@ -82,7 +82,7 @@ def test_clutter_needs_no_data(type_in: Run, tmp_path: Path):
     [
         (("--methods", "cam"), "name the model: --model"),
         (("--box-rule", "tight"), "no box rule 'tight'"),
-        (("--maps", "images"), "no folder of maps"),
+        (("--maps", "nowhere"), "no folder of maps"),
         (("--normalise", "none"), "no normalise 'none'"),
         (("--map-resize", "best"), "no map resize 'best'"),
     ],
