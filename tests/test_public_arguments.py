@@ -15,7 +15,9 @@ from torch import Tensor
 import figureground as fg
 from figureground.base.errors import FigureGroundError, OptionError, ShapeError
 from figureground.metrics.information import class_sums
+from figureground.metrics.intervals import Interval
 from figureground.metrics.localisation.box_accuracy import ChosenThreshold
+from figureground.metrics.reliance import Pairs, cross
 
 PACKAGES = ("figureground.maps", *(f"figureground.metrics.{kind}" for kind in fg.metrics.__all__))
 SIZES = {
@@ -45,6 +47,16 @@ def explain(images: Tensor, _: Tensor) -> Tensor:
     return images.mean(1)
 
 
+PAIRS = cross(torch.tensor([0, 1, 0, 1]), seed=0)
+CROSSED = {
+    "pairs": PAIRS,
+    "labels": torch.tensor([0, 1, 0, 1]),
+    "scores": torch.rand(len(PAIRS), 2),
+    "probabilities": torch.rand(len(PAIRS), 2),
+    "best": torch.zeros(len(PAIRS), dtype=torch.int64),
+}
+FOR_TWO = Pairs(torch.tensor([0, 1]), torch.tensor([1, 0]), torch.tensor([0, 0]))
+
 NAMED: dict[str, Any] = {
     "score": score,
     "explain": explain,
@@ -69,6 +81,12 @@ NAMED: dict[str, Any] = {
     "top": 0.1,
     "left": 0.1,
     "num_classes": 3,
+    "pixels": 1,
+    "p_values": np.array([0.01, 0.2]),
+    "interval": Interval(0.1, 0.0, 0.2, 0.95, 9),
+    "delta": 0.05,
+    "value": 0.1,
+    "level": 0.9,
 }
 PARTICULAR: dict[str, dict[str, Any]] = {
     "corrupt": {"name": "contrast"},
@@ -81,6 +99,20 @@ PARTICULAR: dict[str, dict[str, Any]] = {
     "draw_boxes": {"boxes": torch.tensor([[0.0, 0, 2, 2]])},
     "fuse_maps": {"stacks": [torch.rand(2, 6, 8)] * 2},
     "information_of": {"sums": class_sums(torch.rand(4, 2), torch.tensor([0, 1, 0, 1]))},
+    "crossed_scores": {"pairs": FOR_TWO},
+    "cells_of": CROSSED,
+    "reliance": CROSSED,
+    "pull_test": CROSSED,
+    "per_image": CROSSED,
+    "cross": {"labels": torch.tensor([0, 1, 0, 1, 1])},
+    "numbers_of": {"cells": torch.rand(2, 3, 4, dtype=torch.float64)},
+    "node_weights": {"images": 5, "draws": 3},
+    "mass_inside": {"masks": torch.rand(2, 6, 8) > 0.5},
+    "rank_inside": {"masks": torch.rand(2, 6, 8) > 0.5},
+    "refined": {"boxes": torch.rand(2, 12, 16) > 0.5},
+    "percentiles": {"images": 9},
+    "prediction_powered_mean": {"estimated_all": torch.rand(8)},
+    "only_background": {"logits": torch.rand(2, 3)},
     "frozen_accuracy": {"chosen": ChosenThreshold(0.2, 1, 0.5, 0.9)},
 }
 

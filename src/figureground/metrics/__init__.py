@@ -6,6 +6,7 @@ __all__ = [
     "information",
     "intervals",
     "localisation",
+    "reliance",
     "robustness",
     "uncertainty",
 ]
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         information,
         intervals,
         localisation,
+        reliance,
         robustness,
         uncertainty,
     )

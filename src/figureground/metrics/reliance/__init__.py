@@ -1,0 +1,66 @@
+"""How much predictions rest on the background: foregrounds and backgrounds of the user's own images, crossed."""
+
+__all__ = [
+    "FILLS",
+    "ClassPull",
+    "ImageReliance",
+    "Nested",
+    "Pairs",
+    "Reliance",
+    "Verdict",
+    "background_of",
+    "benjamini_hochberg",
+    "cells_of",
+    "composite",
+    "cross",
+    "crossed_scores",
+    "dilated",
+    "hits",
+    "mass_inside",
+    "nested_masks",
+    "node_weights",
+    "numbers_of",
+    "only_background",
+    "per_image",
+    "percentiles",
+    "prediction_powered_mean",
+    "pull_test",
+    "rank_inside",
+    "refined",
+    "relative_foreground_sensitivity",
+    "reliance",
+    "verdict_of",
+]
+
+from figureground.metrics.reliance.composites import (
+    FILLS,
+    Nested,
+    background_of,
+    composite,
+    dilated,
+    nested_masks,
+    refined,
+)
+from figureground.metrics.reliance.crossed import crossed_scores
+from figureground.metrics.reliance.map_mass import mass_inside, rank_inside
+from figureground.metrics.reliance.node_bootstrap import (
+    Verdict,
+    node_weights,
+    percentiles,
+    verdict_of,
+)
+from figureground.metrics.reliance.one_sided import (
+    only_background,
+    relative_foreground_sensitivity,
+)
+from figureground.metrics.reliance.pairs import Pairs, cross
+from figureground.metrics.reliance.per_image import ImageReliance, per_image
+from figureground.metrics.reliance.ppi import prediction_powered_mean
+from figureground.metrics.reliance.pull_test import ClassPull, benjamini_hochberg, pull_test
+from figureground.metrics.reliance.two_by_two import (
+    Reliance,
+    cells_of,
+    hits,
+    numbers_of,
+    reliance,
+)
