@@ -14,6 +14,7 @@ from torch.ao.quantization import FakeQuantize, MinMaxObserver
 from torch.nn.utils.parametrizations import spectral_norm
 
 from figureground.base.errors import ModelError
+from figureground.base.seeds import seed_everything
 from figureground.capture.untouched import borrowed, listening
 from figureground.methods import Explainer
 
@@ -89,7 +90,7 @@ def unchanged(network: nn.Module) -> Iterator[None]:
 def test_a_network_is_left_as_found(
     made: Callable[[], nn.Module], images: torch.Tensor, training: bool
 ):
-    torch.manual_seed(4)  # with these weights every map has something above zero
+    seed_everything(4)  # with these weights every map has something above zero
     network = made().train(training)
     with unchanged(network):
         found = Explainer(network)(images, methods=list(METHODS))

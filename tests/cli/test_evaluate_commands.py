@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from figureground.studies.evaluation.items import DataOptions, read_source
+from figureground.studies.evaluation.data_options import DataOptions
+from figureground.studies.evaluation.items import read_source
 
 Typed = Callable[..., Result]
 

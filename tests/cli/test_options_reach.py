@@ -17,8 +17,9 @@ from figureground.cli import command as module
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.background.options import PoolRequest
 from figureground.studies.comparison.options import CompareOptions
+from figureground.studies.diagnosis.options import DiagnoseOptions
 from figureground.studies.evaluation import EVALUATIONS, evaluation_class
-from figureground.studies.evaluation.items import DataOptions
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.ranking.options import RankOptions
 from figureground.studies.training.train import train as train_study
@@ -53,6 +54,11 @@ VERBS: dict[Words, Verb] = {
         f"{_STUDIES}.explain.explain:explain_images",
         ("IMAGE",),
         {ExplainOptions: "options", **MODEL},
+    ),
+    ("diagnose",): Verb(
+        f"{_STUDIES}.diagnosis.diagnose:diagnose_images",
+        ("clutter",),
+        {DiagnoseOptions: "options", DataOptions: "data_options", **MODEL},
     ),
     ("rank",): Verb(
         f"{_STUDIES}.ranking.rank:rank_images", ("IMAGE",), {RankOptions: "options", **MODEL}

@@ -64,9 +64,12 @@ def start(data: tuple[torch.Tensor, torch.Tensor], fabric: Fabric) -> Callable[.
         algorithms: list[Algorithm] | None = None,
         **settings: Any,
     ) -> Run:
-        batches = Batches(
-            *data, recipe.batch_size, recipe.seed, accumulate=recipe.accumulate, **settings
-        )
+        held: dict[str, Any] = {
+            "images": data[0],
+            "labels": data[1],
+            "size": recipe.batch_size,
+        } | settings
+        batches = Batches(seed=recipe.seed, accumulate=recipe.accumulate, **held)
         return Run.start(
             recipe, network, batches, fabric=fabric, folder=folder, algorithms=algorithms or []
         )

@@ -118,7 +118,7 @@ class Diary(Algorithm):
         self.called.append(f"epoch {run.epoch}")
 
 
-def test_an_algorithm_is_called_at_six_hooks_in_their_order(start, recipe, network, tmp_path):
+def test_an_algorithm_is_called_at_its_hooks_in_their_order(start, recipe, network, tmp_path):
     diary = Diary()
     fit(start(recipe(epochs=1, batch_size=16), network(), tmp_path, algorithms=[diary]))
     assert diary.called == [

@@ -38,7 +38,7 @@ def verb(name: str) -> Callable[..., None]:
     Returns:
         A function for typer.
     """
-    from figureground.studies.evaluation.items import DataOptions  # noqa: PLC0415 - torch is slow to import
+    from figureground.studies.evaluation.data_options import DataOptions  # noqa: PLC0415 - torch is slow to import
 
     kind = evaluation_class(name)
 

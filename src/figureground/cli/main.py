@@ -14,6 +14,7 @@ from figureground.cli import (
     compare,
     cp,
     demo,
+    diagnose,
     doctor,
     evaluate,
     explain,
@@ -59,6 +60,7 @@ app = typer.Typer(
 )
 app.command("explain", cls=Command)(explain.explain)
 app.command("train", cls=Command)(train.train)
+app.command("diagnose", cls=Command)(diagnose.diagnose)
 app.command("rank", cls=Command)(rank.rank)
 app.command("compare", cls=Command)(compare.compare)
 app.command("ls", cls=Command)(ls.ls)

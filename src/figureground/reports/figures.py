@@ -1,6 +1,6 @@
 """Curves as SVG, written by hand: no plotting library, no fonts, no scripts."""
 
-__all__ = ["line_chart_svg", "svg_data_uri"]
+__all__ = ["interval_chart_svg", "line_chart_svg", "svg_data_uri"]
 
 import base64
 import math
@@ -79,6 +79,58 @@ def line_chart_svg(
     for number, (name, pieces) in enumerate(curves.items()):
         parts += _curve(pieces, _pen(number), (x_axis, y_axis))
         parts += _legend(name, number)
+    return "\n".join([*parts, "</svg>"])
+
+
+def interval_chart_svg(
+    rows: Sequence[tuple[str, float, float, float, bool]], *, title: str, label: str
+) -> str:
+    """A dot with its interval for each row, as the text of an SVG picture.
+
+    Args:
+        rows: Name, value, lower and upper end, and whether the row is marked, from the top.
+        title: Words above the chart.
+        label: What the horizontal axis counts, with unit.
+
+    Returns:
+        A complete ``<svg>`` element, 640 pixels wide; all words are escaped.
+
+    Raises:
+        DataError: There is no row with finite numbers.
+
+    Examples:
+        >>> svg = interval_chart_svg([("a", 0.1, 0.0, 0.2, True)], title="t", label="x")
+        >>> svg.startswith("<svg"), svg.count("<circle")
+        (True, 1)
+    """
+    known = [row for row in rows if all(map(math.isfinite, row[1:4]))]
+    if not known:
+        raise DataError(f"no finite row to draw in '{title}'")
+    left, bottom = 190.0, _TOP + 22.0 * len(known)
+    axis = _axis([0.0, *(end for row in known for end in row[1:4])], left, _RIGHT)
+    parts = [
+        _opening(round(bottom) + 60),
+        f"<title>{_escaped(title)}</title>",
+        f'<rect width="{_WIDTH}" height="{round(bottom) + 60}" fill="#fff"/>',
+        _words((12.0, 26.0), title, 'font-size="15" font-weight="600"'),
+        _words(((left + _RIGHT) / 2, bottom + 42), label, 'text-anchor="middle"'),
+    ]
+    for tick in axis.ticks:
+        x = axis.at(tick)
+        parts.append(_line((x, _TOP), (x, bottom)))
+        parts.append(_words((x, bottom + 18), f"{tick:g}", 'text-anchor="middle"'))
+    for number, (name, value, low, high, marked) in enumerate(known):
+        y = _TOP + 22.0 * number + 12
+        ink = _INKS[1] if marked else "#777"
+        parts += [
+            _words(
+                (left - 10, y + 4),
+                name[:28],
+                f'text-anchor="end" fill="{ink if marked else "#333"}"',
+            ),
+            f'<path d="M{axis.at(low):.1f} {y}H{axis.at(high):.1f}" stroke="{ink}" stroke-width="2"/>',
+            f'<circle cx="{axis.at(value):.1f}" cy="{y}" r="4" fill="{ink}"/>',
+        ]
     return "\n".join([*parts, "</svg>"])
 
 

@@ -1,4 +1,4 @@
-"""Train a classifier: a visible loop, and algorithms that act at six hooks of it.
+"""Train a classifier: a visible loop, and algorithms that act at seven hooks of it.
 
 The engine's names are exported here. The losses, heads and other pieces of an algorithm lie under its name, for
 example ``figureground.training.distillation.KDLoss``.

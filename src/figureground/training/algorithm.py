@@ -1,4 +1,4 @@
-"""A training algorithm: six hooks of the training loop, each of which it may use or leave alone."""
+"""A training algorithm: seven hooks of the training loop, each of which it may use or leave alone."""
 
 __all__ = ["Algorithm", "Losses"]
 
@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from figureground.base.paper import Paper
+from figureground.data.labeled import LabeledImages
 from figureground.training.batch import Batch
 from figureground.training.recipe import RecipePart
 from figureground.training.run import Run
@@ -15,11 +16,11 @@ Losses = dict[str, Tensor]
 
 
 class Algorithm:
-    """Base of all algorithms: six hooks that change nothing.
+    """Base of all algorithms: seven hooks that change nothing.
 
-    The loop calls ``prepare``, ``change_batch``, ``before_pass``, ``change_losses``, ``after_step`` and
-    ``after_epoch``. Algorithms are a list and do not know one another. An algorithm owns its extra heads
-    (``modules``), so that the network stays an ordinary classifier.
+    The loop calls ``prepare``, ``change_validation``, ``change_batch``, ``before_pass``, ``change_losses``,
+    ``after_step`` and ``after_epoch``. Algorithms are a list and do not know one another. An algorithm owns its extra
+    heads (``modules``), so that the network stays an ordinary classifier.
 
     Attributes:
         name: As recipes write it.
@@ -79,6 +80,10 @@ class Algorithm:
 
     def prepare(self, run: Run) -> None:
         """Before the first step, also of a resumed run: network, heads and optimiser are made."""
+
+    def change_validation(self, data: LabeledImages, run: Run) -> LabeledImages:  # noqa: ARG002
+        """Once, before the first step: the images that the best weights are chosen on."""
+        return data
 
     def change_batch(self, batch: Batch, run: Run) -> Batch:  # noqa: ARG002
         """Before the network sees a batch."""

@@ -2,7 +2,7 @@
 
 __all__ = ["Batches"]
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +34,7 @@ class Batches:
         accumulate: Batches of one optimiser step; an epoch has a whole number of such steps.
         device: Where batches go; None leaves them where the images are.
         channels_last: Whether batches are in ``channels_last`` memory format.
+        boxes: For each image its boxes, xyxy pixels, half-open; None where the data have none.
 
     Raises:
         OptionError: The data are fewer than one optimiser step needs, or processes do not divide a batch.
@@ -50,6 +51,7 @@ class Batches:
     accumulate: int = 1
     device: torch.device | None = None
     channels_last: bool = False
+    boxes: Sequence[Tensor] | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) < self.size * self.accumulate:

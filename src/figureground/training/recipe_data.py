@@ -110,7 +110,9 @@ def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
         Both parts; a note tells rare classes without an image in one of them.
     """
     own = seed if spec.seed is None else spec.seed
-    options = LoadOptions(own, spec.val_fraction, spec.download, spec.count, spec.background)
+    options = LoadOptions(
+        own, spec.val_fraction, spec.download, spec.count, spec.background, spec.rho
+    )
     train = load_dataset(spec.name, spec.root, part="train", options=options)
     # generated sets: as many validation images as the set has by itself, not as many as were asked for training
     val = load_dataset(spec.name, spec.root, part="val", options=replace(options, count=None))

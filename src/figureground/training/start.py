@@ -108,6 +108,7 @@ def _batches(recipe: Recipe, data: TrainingData, *, rank: int, world: int) -> Ba
         world=world,
         accumulate=recipe.accumulate,
         channels_last=recipe.channels_last,
+        boxes=data.train.boxes,
     )
 
 

@@ -90,11 +90,8 @@ def test_the_variance_is_that_of_linear_theory(name: str):
 def test_percentiles_are_those_of_the_draws():
     draws = torch.linspace(-1, 3, 401)
     found = percentiles(1.0, draws, images=9, level=0.5)
-    assert (found.low, found.high, found.images) == (
-        pytest.approx(0, abs=1e-6),
-        pytest.approx(2),
-        9,
-    )
+    assert (found.low, found.high) == pytest.approx((0, 2), abs=1e-6)
+    assert found.images == 9
 
 
 @pytest.mark.parametrize(

@@ -205,7 +205,13 @@ def test_what_does_not_fit_is_refused(pairs: Pairs, scores: torch.Tensor):
         cells_of(pairs, LABELS, scores[:-1])
     with pytest.raises(ShapeError, match="labels must lie"):
         cells_of(pairs, LABELS + 1, scores)
-    alone = torch.tensor([0, 1, 2])
+    two = Pairs(*(torch.tensor(one) for one in ([0, 1], [1, 0], [0, 0])))
+    with pytest.raises(ShapeError, match="no class has an image on another's background"):
+        numbers_of(cells_of(two, torch.tensor([0, 1]), torch.rand(2, 2)))
+
+
+def test_classes_of_one_image_have_a_pull_and_no_gap():
+    alone = torch.tensor([0, 1, 2, 3])
     few = cross(alone, seed=0)
-    with pytest.raises(ShapeError, match="no class has pairs in all four cells"):
-        numbers_of(cells_of(few, alone, torch.rand(len(few), 3)))
+    found = reliance(few, alone, torch.rand(len(few), 4), seed=0, draws=20).numbers
+    assert {"pull", "v10", "v01", "v00"} == set(found)

@@ -9,8 +9,9 @@ from PIL import Image
 
 from figureground.base.errors import DataError
 from figureground.studies.evaluation.class_ids import read_class_ids
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.image_set import open_images
-from figureground.studies.evaluation.items import DataOptions, read_source
+from figureground.studies.evaluation.items import read_source
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from figureground.methods import EigenCAM
 from figureground.methods.cam import CAM
 from figureground.metrics.localisation.box_accuracy import iou
 from figureground.models import load_classifier
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.engine import run_evaluation
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
-from figureground.studies.evaluation.items import DataOptions
 from figureground.studies.evaluation.localisation import Localisation
 from figureground.studies.evaluation.subject import Subject
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from figureground.base.errors import DataError
 from figureground.models import Classifier
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.image_set import open_images
-from figureground.studies.evaluation.items import DataOptions
 
 
 def test_batches_hold_what_the_model_sees_in_order(

@@ -11,7 +11,8 @@ from PIL import Image
 from figureground.base.errors import DataError, OptionError
 from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.models import Classifier
-from figureground.studies.evaluation.items import DataOptions, read_source
+from figureground.studies.evaluation.data_options import DataOptions
+from figureground.studies.evaluation.items import read_source
 from figureground.studies.training.runs import TrainedRun
 from figureground.training.recipe import changed
 

@@ -16,8 +16,8 @@ from figureground.base.errors import DataError, OptionError
 from figureground.metrics.localisation.pixel_ap import pixel_average_precision
 from figureground.models import Classifier
 from figureground.studies.evaluation.boxes import worst_and_best
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
-from figureground.studies.evaluation.items import DataOptions
 from figureground.studies.evaluation.localisation import (
     Localisation,
     _pixel_precision,

@@ -10,8 +10,8 @@ from PIL import Image
 from sklearn.metrics import average_precision_score
 
 from figureground.studies.evaluation.boxes import hits_of
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.evaluate import evaluate
-from figureground.studies.evaluation.items import DataOptions
 from figureground.studies.evaluation.localisation import Localisation
 
 SIDE = 50

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from figureground.models import load_classifier
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.engine import run_evaluation
 from figureground.studies.evaluation.image_set import open_images
-from figureground.studies.evaluation.items import DataOptions
 from figureground.studies.evaluation.robustness import Robustness
 
 

@@ -14,6 +14,7 @@ from figureground.data.loaders.inaturalist import inaturalist17
 from figureground.data.loaders.labels_file import labels_file
 from figureground.data.loaders.load_options import LoadOptions
 from figureground.data.loaders.packed_sets import mnist, pack
+from figureground.data.loaders.planted_sets import planted
 from figureground.data.loaders.torchvision_sets import caltech, cifar, flowers102, stl10
 from figureground.data.packs import shared_folder
 from figureground.data.splits import split
@@ -38,7 +39,7 @@ class DatasetEntry:
     description: str
     parts: tuple[str, ...]
     load: Callable[[Path | None, str, LoadOptions], LabeledImages]
-    unknown: tuple[str, ...] = ("count", "background")
+    unknown: tuple[str, ...] = ("count", "background", "rho")
 
 
 def load_dataset(
@@ -182,8 +183,17 @@ def _clutter_mnist(root: Path | None, part: str, options: LoadOptions) -> Labele
     return cluttered_mnist(_pack_file(root, "mnist.npz"), part, options)
 
 
-_LOCAL = ("download", "count", "background")
-_MADE = ("download", "val_fraction")
+def _planted(kind: str) -> Callable[[Path | None, str, LoadOptions], LabeledImages]:
+    def load(root: Path | None, part: str, options: LoadOptions) -> LabeledImages:
+        return planted(kind, root, part=part, options=options)
+
+    return load
+
+
+_LOCAL = ("download", "count", "background", "rho")
+_NO_COUNT = ("count", "rho")
+_MADE = ("download", "val_fraction", "rho")
+_PLANTED = ("download", "val_fraction")
 _TWO = ("train", "test")
 
 DATASETS: dict[str, DatasetEntry] = {
@@ -191,8 +201,8 @@ DATASETS: dict[str, DatasetEntry] = {
     "cifar10": DatasetEntry("10 classes, 32x32", _TWO, _cifar(10)),
     "cifar100": DatasetEntry("100 classes, 32x32", _TWO, _cifar(100)),
     "flowers102": DatasetEntry("102 flowers, images", _PARTS, _flowers),
-    "caltech101": DatasetEntry("101 classes, images", ("all",), _caltech("caltech101"), ("count",)),
-    "caltech256": DatasetEntry("256 classes, images", ("all",), _caltech("caltech256"), ("count",)),
+    "caltech101": DatasetEntry("101 classes, images", ("all",), _caltech("caltech101"), _NO_COUNT),
+    "caltech256": DatasetEntry("256 classes, images", ("all",), _caltech("caltech256"), _NO_COUNT),
     "cinic10": DatasetEntry("10 classes, 32x32, a folder", _PARTS, _cinic, _LOCAL),
     "folder": DatasetEntry("a folder of class folders", ("all",), _folder, _LOCAL),
     "csv": DatasetEntry("a CSV file, path,label", ("all",), _csv, _LOCAL),
@@ -204,4 +214,16 @@ DATASETS: dict[str, DatasetEntry] = {
     "mnist": DatasetEntry("digits, 28x28, a pack", _TWO, _mnist, _LOCAL),
     "cluttered-digits": DatasetEntry("scikit-learn's digits, 48x48", _PARTS, _clutter, _MADE),
     "cluttered-mnist": DatasetEntry("MNIST, 100x100", _PARTS, _clutter_mnist, _MADE),
+    "planted-photos": DatasetEntry(
+        "digits on photographs of their class, 64x64", _PARTS, _planted("photos"), _PLANTED
+    ),
+    "planted-tints": DatasetEntry(
+        "digits on the colour of their class, 32x32", _PARTS, _planted("tints"), _PLANTED
+    ),
+    "planted-patch": DatasetEntry(
+        "digits beside a square of their class, 32x32", _PARTS, _planted("patch"), _PLANTED
+    ),
+    "planted-pictures": DatasetEntry(
+        "CIFAR-10 on the colour of their class", _PARTS, _planted("pictures"), _PLANTED
+    ),
 }

@@ -100,6 +100,8 @@ def cells_of(
 def numbers_of(cells: Float[Tensor, "B K 4"]) -> dict[str, Float[Tensor, " B"]]:
     """What the tables say, averaged over the classes that have all four cells.
 
+    Where no class has two images, v11 and what is made of it are NaN, and the rest is of classes with the other three.
+
     ``gap`` = v11 - v10 (ImageNet-9's BG-Gap with composites on both sides); ``pull`` = v01 - v00; ``effect`` of the
     background B = (gap + pull) / 2; of the ``foreground`` F = ((v11 - v01) + (v10 - v00)) / 2, so that
     B + F = v11 - v00; ``interaction`` = v11 - v10 - v01 + v00; ``share`` = B / (B + F), NaN where B + F < 0.1.
@@ -111,7 +113,7 @@ def numbers_of(cells: Float[Tensor, "B K 4"]) -> dict[str, Float[Tensor, " B"]]:
         Name -> one value a draw.
 
     Raises:
-        ShapeError: No class has all four cells.
+        ShapeError: No class has even these three.
 
     References:
         Xiao et al. (2021), arXiv 2006.09994, for the gap; Shapley (1953) for the effects of two players.
@@ -124,10 +126,11 @@ def numbers_of(cells: Float[Tensor, "B K 4"]) -> dict[str, Float[Tensor, " B"]]:
         ... ]
         [0.4, 0.2, 0.3, 0.5, 0.375]
     """
-    whole = ~cells[0].isnan().any(1) if len(cells) else torch.zeros(0, dtype=torch.bool)
+    known = ~cells[0].isnan() if len(cells) else torch.zeros(0, 4, dtype=torch.bool)
+    whole = known.all(1) if known.all(1).any() else known[:, 1:].all(1)
     if not whole.any():
         raise ShapeError(
-            "no class has pairs in all four cells: each needs two images, and another class"
+            "no class has an image on another's background, another's on its own, and neither"
         )
     v11, v10, v01, v00 = cells[:, whole].mean(1).unbind(1)
     effect, foreground = ((v11 - v10) + (v01 - v00)) / 2, ((v11 - v01) + (v10 - v00)) / 2

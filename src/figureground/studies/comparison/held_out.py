@@ -21,7 +21,8 @@ from figureground.training.recipe import DataSpec
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _AT_ONCE = 1024
-_GENERATED = ("cluttered-digits",)  # whose originals are divided by the seed
+# whose originals are divided by the seed
+_GENERATED = ("cluttered-digits", "planted-photos", "planted-tints", "planted-patch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +154,7 @@ class HeldOut:
             val_fraction=spec.val_fraction,
             download=spec.download,
             background=background and known,
+            rho=spec.rho,
         )
         data = load_dataset(spec.name, spec.root, part="test", options=options)
         return _renumbered(data, self.class_names)

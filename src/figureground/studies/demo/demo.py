@@ -19,8 +19,8 @@ from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.methods import METHODS
 from figureground.studies.comparison.compare import compare
 from figureground.studies.comparison.options import CompareOptions, ComparisonRecord
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.evaluate import evaluate
-from figureground.studies.evaluation.items import DataOptions
 from figureground.studies.evaluation.localisation import Localisation
 from figureground.studies.evaluation.tables import EvaluationRecord, table
 from figureground.studies.explain.explain import explain_images

@@ -11,9 +11,9 @@ from figureground.base.errors import OptionError
 from figureground.base.progress import Progress, no_progress
 from figureground.models.predicting import chosen_device, placed
 from figureground.studies.evaluation import evaluation_class
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.engine import Evaluation, run_evaluation
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
-from figureground.studies.evaluation.items import DataOptions
 from figureground.studies.evaluation.tables import EvaluationRecord
 from figureground.studies.models import LoadedModel, load_model
 

@@ -20,7 +20,8 @@ from figureground.data.annotations.entries import MaskFiles
 from figureground.data.splits import random_subset
 from figureground.metrics.localisation.box_accuracy import scale_boxes
 from figureground.models import Classifier, Preprocessing, View
-from figureground.studies.evaluation.items import DataOptions, Item, Source, read_source
+from figureground.studies.evaluation.data_options import DataOptions
+from figureground.studies.evaluation.items import Item, Source, read_source
 from figureground.studies.evaluation.tables import ImageProblem
 from figureground.studies.training.runs import TrainedRun
 

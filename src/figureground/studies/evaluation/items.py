@@ -1,6 +1,6 @@
 """What an evaluation is made on: images with labels and boxes, from every kind of source, not yet decoded."""
 
-__all__ = ["DataOptions", "Item", "Source", "read_source"]
+__all__ = ["Item", "Source", "read_source"]
 
 import os
 from collections import Counter
@@ -15,7 +15,6 @@ from PIL import Image
 
 from figureground.base.errors import DataError
 from figureground.base.identity import file_identity
-from figureground.base.options import Options, option
 from figureground.data import (
     AnnotatedImages,
     ImagePack,
@@ -32,10 +31,10 @@ from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
 from figureground.data.rare import with_rare
 from figureground.studies.evaluation.class_ids import read_class_ids
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.tables import ImageProblem
 from figureground.studies.training.runs import TrainedRun
 
-_PANEL = "Data"
 _NOTHING = np.zeros((0, 4), np.float32)
 
 
@@ -78,51 +77,6 @@ class Source:
     problems: tuple[ImageProblem, ...] = ()
     class_names: tuple[str, ...] = ()
     name: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataOptions(Options):
-    """What a source of images leaves open. Fields without a description are set by the caller, not by a user.
-
-    Raises:
-        OptionError: A number is out of range, or the digits or the split do not exist.
-    """
-
-    images: Path | None = option(
-        None, "Folder of the images, where they do not lie beside their annotations.", panel=_PANEL
-    )
-    split: str | None = option(
-        None,
-        "Default: test of a data set, of a divided pack and of a run's own data; all of anything else.",
-        choices=("train", "val", "test", "all"),
-        panel=_PANEL,
-    )
-    root: Path | None = option(
-        None, "Where a named data set is. Default: where the run had it.", panel=_PANEL
-    )
-    label_offset: int | None = option(
-        None, "Added to labels that are numbers. Default: 1 if the model's class 0 is 'background' and the labels fit.",
-        panel=_PANEL,
-    )  # fmt: skip
-    class_ids: Path | None = option(
-        None,
-        "File that says which class an id of the annotations is: lines 'id class', or JSON. For ids of another list "
-        "than the model's.",
-        panel=_PANEL,
-    )
-    digits: str = option(
-        "sklearn", "Digits of clutter.", choices=("sklearn", "mnist"), panel=_PANEL
-    )
-    count: int = option(500, "Number of cluttered images.", least=1, panel=_PANEL)
-    limit: int | None = option(
-        None, "Only a random subset of this many images.", least=1, panel=_PANEL
-    )
-    split_seed: int | None = option(
-        None, "Seed that divided the data set. Default: that of the run, else 0.", panel=_PANEL
-    )
-    workers: int = option(2, "Threads that decode.", least=1, panel="Speed")
-    seed: int = 0
-    view_size: int = 224
 
 
 def read_source(data: str | None, options: DataOptions, run: TrainedRun | None = None) -> Source:
@@ -200,7 +154,9 @@ def _data_set(name: str, options: DataOptions, run: TrainedRun | None) -> Source
     chosen, root = LoadOptions(seed), options.root
     if spec is not None:
         generated = spec.count if split == "train" else None
-        chosen = LoadOptions(seed, spec.val_fraction, spec.download, generated, spec.background)
+        chosen = LoadOptions(
+            seed, spec.val_fraction, spec.download, generated, spec.background, spec.rho
+        )
         root = Path(spec.root) if root is None and spec.root is not None else root
     found = load_dataset(name, root, part=split, options=chosen)
     if spec is not None and spec.rare and run is not None:

@@ -108,10 +108,11 @@ def train(
         with trusting(trust_code):
             run, data = start_run(recipe, out, accelerator=accelerator)
         run.fabric.barrier()  # every process has looked into the folder before the first one writes
-        classes = len(data.class_names)
-        held = Validation(
-            data.val_images, data.val_labels, classes, classes if data.has_rare else 0
-        )
+        classes, chosen_on = len(data.class_names), data.val
+        for algorithm in run.algorithms:
+            chosen_on = algorithm.change_validation(chosen_on, run)
+        rare = classes if data.has_rare else 0
+        held = Validation(chosen_on.pixels, chosen_on.labels, classes, rare)
         run.identity["validation images"] = tensor_identity(held.images, held.labels)
         if claim is not None:
             claim.mark({"recipe": recipe.name, "job": digest(recipe.model_dump_json())})

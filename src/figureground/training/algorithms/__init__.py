@@ -8,6 +8,7 @@ from figureground.base.errors import unknown_option
 from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms.background_class.algorithm import BackgroundClass
 from figureground.training.algorithms.background_splitting.algorithm import BackgroundSplitting
+from figureground.training.algorithms.background_swap.algorithm import BackgroundSwapping
 from figureground.training.algorithms.cam_erasing.algorithm import CamErasing
 from figureground.training.algorithms.distillation.algorithm import Distillation
 from figureground.training.algorithms.mcmi.algorithm import MCMI
@@ -17,6 +18,7 @@ from figureground.training.recipe import Recipe, RecipePart, checked
 ALGORITHMS: dict[str, type[Algorithm]] = {
     "background-class": BackgroundClass,
     "background-splitting": BackgroundSplitting,
+    "background-swap": BackgroundSwapping,
     "cam-erasing": CamErasing,
     "distillation": Distillation,
     "mcmi": MCMI,

@@ -1,0 +1,298 @@
+"""Runs a network over originals, backgrounds, holes, composites and swapped cells; whatever is done is stored."""
+
+__all__ = ["Answers", "Crossing", "Network", "cross_scenes", "units_of"]
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from figureground.base.progress import Progress
+from figureground.base.store import Store
+from figureground.metrics.reliance import Pairs, background_of, composite, cross
+from figureground.models import Classifier
+from figureground.models.predicting import device_of
+from figureground.studies.diagnosis.cells import cell_losses, mean_cells
+from figureground.studies.diagnosis.options import MASKS, DiagnoseOptions
+from figureground.studies.diagnosis.scenes import Scenes
+
+_ALONE, _PAIRS, _CELLS = 64, 256, 4  # rows of a unit
+_CELL_STEP, _NESTED_STEP = 11, 101  # added to the seed, so that drawings are independent
+
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What the network says of composites with one kind of mask.
+
+    Args:
+        pairs: Positions among the scenes that took part.
+        probabilities: Of the K classes that occur, in the order of ``Crossing.classes``.
+        best: Highest class of all, as the network numbers them.
+        margins: Logit of the foreground's class less the mean logit.
+    """
+
+    pairs: Pairs
+    probabilities: Float[Tensor, "P K"]
+    best: Tensor
+    margins: Tensor
+
+    def hits(self, classes: Tensor) -> Float[Tensor, "P K"]:
+        """1 where a class is the answer.
+
+        Args:
+            classes: As the network numbers them.
+
+        Returns:
+            One row a composite.
+        """
+        return (self.best[:, None] == classes).float()
+
+
+@dataclass(frozen=True, eq=False)
+class Crossing:
+    """All that was measured.
+
+    Args:
+        scenes: The images.
+        classes: Classes that occur, as the network numbers them.
+        labels: Class of each scene, as a position in ``classes``.
+        alone: Columns with a row for each scene: ``probability`` and ``best`` of the original, ``background`` and
+            ``background_best`` of the background alone, ``hole`` and ``hole_best`` of the original with another's hole.
+        answers: Mask -> answers.
+        cells: Mean loss of log-probability where a cell of the background is replaced by another class's, less that by
+            the class's own; NaN where too few images have background there. None where not measured.
+    """
+
+    scenes: Scenes
+    classes: Tensor
+    labels: Tensor
+    alone: Mapping[str, Tensor]
+    answers: Mapping[str, Answers]
+    cells: Float[Tensor, "g g"] | None
+
+
+class Network:
+    """Logits of the classes, that of the background at minus infinity.
+
+    Args:
+        classifier: On its device.
+        dropped: Output that stands for background; None for none.
+    """
+
+    def __init__(self, classifier: Classifier, dropped: int | None) -> None:
+        self._classifier, self._device = classifier, device_of(classifier)
+        self._dropped, self._channels = dropped, classifier.preprocessing.channels
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Logits.
+
+        Args:
+            images: In [0, 1].
+
+        Returns:
+            ``(n, L)`` on the CPU.
+        """
+        if self._channels == 1:
+            images = images[:, :1]
+        batch = images.to(self._device).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            logits = self._classifier(batch).float().cpu()
+        logits = logits.clone()  # which may be changed, other than what inference mode made
+        if logits.shape[1] == 1:  # one logit speaks for class 1
+            logits = torch.cat([torch.zeros_like(logits), logits], 1)
+        if self._dropped is not None:
+            logits[:, self._dropped] = -torch.inf
+        return logits
+
+
+def cross_scenes(
+    scenes: Scenes,
+    classifier: Classifier,
+    *,
+    store: Store,
+    options: DiagnoseOptions,
+    dropped: int | None,
+    progress: Progress,
+) -> Crossing:
+    """Measure what an earlier run has not measured.
+
+    Args:
+        scenes: The images.
+        classifier: On its device.
+        store: What is done already; its wanted units are those of ``units_of``.
+        options: What is measured.
+        dropped: Output of the network that stands for background; None for none.
+        progress: Called after every unit.
+
+    Returns:
+        All answers.
+    """
+    plan = _Plan(scenes, options)
+    network = Network(classifier, dropped)
+    work = plan.work()
+    open_units = store.unfinished()
+    done, total = len(work) - len(open_units), len(work)
+    progress("asking the network", done, total)
+    for unit in open_units:
+        measure, rows = work[unit]
+        store.add_columns(unit, measure(network, rows))
+        done += 1
+        progress("asking the network", done, total)
+    return plan.gathered(store)
+
+
+def units_of(scenes: Scenes, options: DiagnoseOptions) -> list[str]:
+    """Names of the units of work.
+
+    Args:
+        scenes: The images.
+        options: What is measured.
+
+    Returns:
+        In order.
+    """
+    return list(_Plan(scenes, options).work())
+
+
+class _Plan:
+    """Which composites are made."""
+
+    def __init__(self, scenes: Scenes, options: DiagnoseOptions) -> None:
+        self._scenes, self._options = scenes, options
+        self.classes, self.labels = torch.unique(scenes.labels, return_inverse=True)
+        rounds, same = options.asked_rounds
+        draw = partial(cross, rounds=rounds, same_rounds=same)
+        self.pairs = {"given": draw(self.labels, seed=options.seed, groups=scenes.groups)}
+        few = min(options.nested, len(scenes))
+        if few and not options.quick:
+            rows = torch.arange(len(scenes))
+            if few < len(scenes):
+                draws = torch.Generator().manual_seed(options.seed + _NESTED_STEP)
+                rows = torch.randperm(len(scenes), generator=draws)[:few].sort().values
+            inner = draw(self.labels[rows], seed=options.seed, groups=scenes.groups[rows])
+            chosen = Pairs(rows[inner.foreground], rows[inner.background], inner.round)
+            self.pairs |= {name: chosen for name in MASKS if name != "given"}
+        self.cell_rows = _some(
+            len(scenes), 0 if options.quick else options.cells, options.seed + _CELL_STEP
+        )
+        given = self.pairs["given"]
+        ends = (given.foreground.flip(0).tolist(), given.background.flip(0).tolist())
+        self._donor = dict(zip(*ends, strict=True))  # of the first round
+
+    def work(self) -> dict[str, tuple[Callable[[Network, Tensor], Columns], Tensor]]:
+        """Name of each unit -> what measures it, and of which rows."""
+        rows = torch.arange(len(self._scenes))
+        found = _in_units("alone", self._alone, rows, size=_ALONE)
+        for mask, pairs in self.pairs.items():
+            ask = partial(self._composites, mask)
+            found |= _in_units(mask, ask, torch.arange(len(pairs)), size=_PAIRS)
+        return found | _in_units("cells", self._cells, self.cell_rows, size=_CELLS)
+
+    def _alone(self, network: Network, rows: Tensor) -> Columns:
+        """Originals, backgrounds alone, and originals with a hole in their background."""
+        scenes, of_class = self._scenes, self._scenes.labels[rows]
+        images, backgrounds = scenes.images(rows), scenes.without_objects(rows, "given")
+        asked = (images, backgrounds, self._holed(rows, images))
+        first, second, third = (_asked(network, one, self._options.batch_size) for one in asked)
+        at = torch.arange(len(rows))
+        return _arrays(
+            row=rows,
+            probability=first.softmax(1)[at, of_class],
+            best=first.argmax(1),
+            background=second.softmax(1)[at, of_class],
+            background_best=second.argmax(1),
+            hole=third.softmax(1)[at, of_class],
+            hole_best=third.argmax(1),
+        )
+
+    def _holed(self, rows: Tensor, images: Tensor) -> Tensor:
+        """Images with the hole of the first one that they are paired with cut out of their background and filled."""
+        donors = torch.tensor([self._donor.get(int(row), int(row)) for row in rows])
+        own, others = (self._scenes.objects(one, "given") for one in (rows, donors))
+        return composite(images, own, background_of(images, others & ~own, fill=self._options.fill))
+
+    def _composites(self, mask: str, network: Network, some: Tensor) -> Columns:
+        """Composites of some pairs."""
+        pairs = self.pairs[mask]
+        front, back = pairs.foreground[some], pairs.background[some]
+        parts = []
+        for i, j in torch.split(torch.stack([front, back]), self._options.batch_size, dim=1):
+            made = composite(
+                self._scenes.images(i),
+                self._scenes.objects(i, mask),
+                self._scenes.without_objects(j, mask),
+            )
+            parts.append(network(made))
+        logits = torch.cat(parts)
+        finite = torch.where(logits.isinf(), torch.nan, logits)
+        at = torch.arange(len(front))
+        own = logits[at, self._scenes.labels[front]]
+        return _arrays(
+            foreground=front,
+            background=back,
+            round=pairs.round[some],
+            best=logits.argmax(1),
+            logit_foreground=own,
+            logit_background=logits[at, self._scenes.labels[back]],
+            log_sum_exp=logits.logsumexp(1),
+            mean_logit=finite.nanmean(1),
+            probabilities=logits.softmax(1)[:, self.classes],
+        )
+
+    def _cells(self, network: Network, rows: Tensor) -> Columns:
+        """Losses by the swap of background cells."""
+        losses = [
+            cell_losses(self._scenes, self.labels, int(row), score=network, options=self._options)
+            for row in rows
+        ]
+        return {"row": rows.numpy(), "loss": np.stack(losses)}
+
+    def gathered(self, store: Store) -> Crossing:
+        """All that is stored, by what it is."""
+        parts: dict[str, list[Columns]] = {}
+        for unit, columns in store.parts():
+            parts.setdefault(unit.rpartition("-")[0], []).append(columns)
+        whole = {name: _joined(some) for name, some in parts.items()}
+        answers = {}
+        for mask in self.pairs:
+            one = whole[mask]
+            pairs = Pairs(one["foreground"], one["background"], one["round"])
+            margins = one["logit_foreground"] - one["mean_logit"]
+            answers[mask] = Answers(pairs, one["probabilities"], one["best"], margins)
+        cells = mean_cells(whole["cells"]["loss"]) if "cells" in whole else None
+        return Crossing(self._scenes, self.classes, self.labels, whole["alone"], answers, cells)
+
+
+def _in_units(
+    name: str, ask: Callable[[Network, Tensor], Columns], rows: Tensor, *, size: int
+) -> dict[str, tuple[Callable[[Network, Tensor], Columns], Tensor]]:
+    """Rows, so many a unit."""
+    parts = torch.split(rows, size) if len(rows) else ()
+    return {f"{name}-{number:05d}": (ask, part) for number, part in enumerate(parts)}
+
+
+def _asked(network: Network, images: Tensor, batch_size: int) -> Tensor:
+    """Logits of images in memory."""
+    return torch.cat([network(part) for part in torch.split(images, batch_size)])
+
+
+def _some(count: int, most: int, seed: int) -> Tensor:
+    """So many rows at most, drawn, in order."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    return order[:most].sort().values
+
+
+def _arrays(**columns: Tensor) -> Columns:
+    return {name: value.numpy() for name, value in columns.items()}
+
+
+def _joined(parts: list[Columns]) -> dict[str, Tensor]:
+    return {
+        name: torch.from_numpy(np.concatenate([one[name] for one in parts])) for name in parts[0]
+    }

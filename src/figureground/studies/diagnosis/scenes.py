@@ -1,0 +1,293 @@
+"""The images of a diagnosis as the network sees them, with three masks and without their objects; kept on disk."""
+
+__all__ = ["DiskRows", "Scenes", "read_scenes"]
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+from figureground.base.errors import DataError
+from figureground.base.progress import Progress
+from figureground.metrics.reliance import background_of, dilated, nested_masks
+from figureground.studies.diagnosis.options import MASKS
+from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
+from figureground.studies.evaluation.tables import ImageProblem
+
+_BATCH = 16
+_MOST_AREA, _MOST_HOLE = 0.95, 0.9
+_MARGIN = 0.02  # of the shorter side around exact masks, whose edges hold some of the object
+_IGNORED = 255
+
+
+class DiskRows:
+    """Rows of bytes in a file that goes with the process.
+
+    Args:
+        folder: Where there is room.
+        shape: Of a row.
+    """
+
+    def __init__(self, folder: Path, shape: Sequence[int]) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by ``close``
+        self._shape, self._size = tuple(shape), math.prod(shape)
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def append(self, rows: UInt8[Tensor, "n ..."]) -> None:
+        """Add rows at the end.
+
+        Args:
+            rows: ``(n, *shape)``.
+
+        Raises:
+            DataError: The disk is full.
+        """
+        try:
+            self._file.seek(self._count * self._size)
+            self._file.write(rows.contiguous().numpy().tobytes())
+        except OSError as error:
+            raise DataError(f"cannot keep the images on disk: {error.strerror or error}") from error
+        self._count += len(rows)
+
+    def __getitem__(self, rows: Int[Tensor, " n"]) -> UInt8[Tensor, "n ..."]:
+        read = bytearray()
+        for row in rows.tolist():
+            self._file.seek(row * self._size)
+            read += self._file.read(self._size)
+        flat = (
+            torch.frombuffer(read, dtype=torch.uint8) if read else torch.zeros(0, dtype=torch.uint8)
+        )
+        return flat.view(len(rows), *self._shape)
+
+    def close(self) -> None:
+        """Give the room back."""
+        self._file.close()
+
+
+@dataclass(eq=False)
+class Scenes:
+    """What composites are made of.
+
+    Args:
+        pixels: ``(3, H, W)`` each.
+        masks: ``given``, ``inner`` and ``outer``: 0 or 1, ``(H, W)`` each.
+        backgrounds: The same images without their objects; ``given`` (also for ``inner``) and ``outer``.
+        names: Of the images.
+        labels: Class of each, as the model numbers them.
+        areas: Share of the view that is object.
+        exact: Whether the annotation follows the outline.
+        groups: Images of one number are not paired: two objects of one image, or copies.
+        problems: What was left out, and why.
+    """
+
+    pixels: DiskRows
+    masks: Mapping[str, DiskRows]
+    backgrounds: Mapping[str, DiskRows]
+    names: tuple[str, ...] = ()
+    labels: Int[Tensor, " N"] = None  # type: ignore[assignment]  # filled by read_scenes
+    areas: Float[Tensor, " N"] = None  # type: ignore[assignment]
+    exact: Bool[Tensor, " N"] = None  # type: ignore[assignment]
+    groups: Int[Tensor, " N"] = None  # type: ignore[assignment]
+    problems: tuple[ImageProblem, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def close(self) -> None:
+        """Give the room on the disk back."""
+        for rows in (self.pixels, *self.masks.values(), *self.backgrounds.values()):
+            rows.close()
+
+    def images(self, rows: Tensor) -> Float[Tensor, "n c H W"]:
+        """Some of the images.
+
+        Args:
+            rows: Which.
+
+        Returns:
+            In [0, 1].
+        """
+        return self.pixels[rows].float() / 255
+
+    def without_objects(self, rows: Tensor, mask: str) -> Float[Tensor, "n c H W"]:
+        """Backgrounds of some of the images.
+
+        Args:
+            rows: Which.
+            mask: Which mask was removed.
+
+        Returns:
+            In [0, 1].
+        """
+        return self.backgrounds["outer" if mask == "outer" else "given"][rows].float() / 255
+
+    def objects(self, rows: Tensor, mask: str) -> Bool[Tensor, "n H W"]:
+        """Masks of some of the images.
+
+        Args:
+            rows: Which.
+            mask: One of ``MASKS``.
+
+        Returns:
+            True on the object.
+        """
+        return self.masks[mask][rows].bool()
+
+
+def read_scenes(images: EvaluationSet, folder: Path, *, fill: str, progress: Progress) -> Scenes:
+    """Decode all images once, make their masks and fill their objects.
+
+    Where an image has several objects, of this class or another, its background is without all of them.
+
+    Args:
+        images: With boxes or masks.
+        folder: Where there is room for 12 bytes a pixel.
+        fill: How holes are filled.
+        progress: Called after every batch.
+
+    Returns:
+        The images that can take part; ``problems`` tells the others. Close it in the end.
+
+    Raises:
+        DataError: The disk is full.
+    """
+    height, width = images.view_size
+    with ExitStack() as stack:
+        made = _empty(folder, (3, height, width))
+        stack.callback(made.close)
+        facts = _Facts()
+        for number, batch in enumerate(images.batches(_BATCH)):
+            facts.problems += batch.problems
+            if len(batch):
+                _add(made, batch, facts)
+            progress("reading images", min((number + 1) * _BATCH, len(images)), len(images))
+        made.names, made.problems = tuple(facts.names), tuple(facts.problems)
+        made.labels = torch.tensor(facts.labels, dtype=torch.int64)
+        made.areas = torch.tensor(facts.areas, dtype=torch.float32)
+        made.exact = torch.tensor(facts.exact, dtype=torch.bool)
+        made.groups = _groups(facts.names, facts.sums)
+        _fill(made, fill=fill, progress=progress)
+        stack.pop_all()
+    return made
+
+
+class _Facts:
+    """What is known of the images so far."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.labels: list[int] = []
+        self.areas: list[float] = []
+        self.exact: list[bool] = []
+        self.sums: list[int] = []
+        self.problems: list[ImageProblem] = []
+
+
+def _empty(folder: Path, shape: tuple[int, int, int]) -> Scenes:
+    """Files for everything."""
+    return Scenes(
+        DiskRows(folder, shape),
+        {name: DiskRows(folder, shape[1:]) for name in MASKS},
+        {name: DiskRows(folder, shape) for name in ("given", "outer")},
+    )
+
+
+def _add(made: Scenes, batch: EvaluationBatch, facts: _Facts) -> None:
+    """The images of a batch that can take part."""
+    masks, exact = _annotated(batch)
+    areas = masks.flatten(1).float().mean(1)
+    keep = []
+    for at, name in enumerate(batch.names):
+        why = _unusable(int(batch.labels[at]), float(areas[at]))
+        if why is None:
+            keep.append(at)
+        else:
+            facts.problems.append(ImageProblem(why[0], name, f"left out: {why[1]}"))
+    if not keep:
+        return
+    rows = torch.tensor(keep)
+    pixels = batch.images[rows].contiguous()
+    pixels = pixels if pixels.shape[1] == 3 else pixels.expand(-1, 3, -1, -1)
+    nested = nested_masks(pixels, masks[rows], exact=exact[rows])
+    stored = (pixels * 255).round().to(torch.uint8)
+    made.pixels.append(stored)
+    for name in MASKS:
+        made.masks[name].append(getattr(nested, name).to(torch.uint8))
+    facts.names += [batch.names[at] for at in keep]
+    facts.labels += batch.labels[rows].tolist()
+    facts.areas += areas[rows].tolist()
+    facts.exact += exact[rows].tolist()
+    facts.sums += [crc32(one.numpy().tobytes()) for one in stored.contiguous()]
+
+
+def _annotated(batch: EvaluationBatch) -> tuple[Tensor, Tensor]:
+    """Masks ``(N, H, W)`` of the batch, and which follow the outline; an empty mask where nothing is annotated."""
+    height, width = batch.images.shape[2:]
+    found = torch.zeros(len(batch), height, width, dtype=torch.bool)
+    exact = torch.zeros(len(batch), dtype=torch.bool)
+    for at in range(len(batch)):
+        if batch.masks is not None and not bool((batch.masks[at] == _IGNORED).all()):
+            found[at], exact[at] = batch.masks[at] == 1, True
+            continue
+        for x0, y0, x1, y1 in batch.boxes[at].tolist():
+            rows = slice(math.floor(y0 + 1e-4), math.ceil(y1 - 1e-4))
+            found[at, rows, math.floor(x0 + 1e-4) : math.ceil(x1 - 1e-4)] = True
+    return found, exact
+
+
+def _unusable(label: int, area: float) -> tuple[str, str] | None:
+    """Why an image cannot take part."""
+    if label < 0:
+        return "unknown-label", "its class is not known"
+    if area == 0:
+        return "no-boxes", "nothing of its object is annotated in what the network sees"
+    if area > _MOST_AREA:
+        return "no-background", f"its object covers {area:.0%} of what the network sees"
+    return None
+
+
+def _groups(names: Sequence[str], sums: Sequence[int]) -> Tensor:
+    """Equal numbers for one image, by its name or by its pixels."""
+    parent: dict[object, int] = {}
+    groups = []
+    for row, keys in enumerate(zip(names, sums, strict=True)):
+        number = min((parent[key] for key in keys if key in parent), default=row)
+        for key in keys:
+            parent[key] = number
+        groups.append(number)
+    return torch.tensor(groups, dtype=torch.int64)
+
+
+def _fill(made: Scenes, *, fill: str, progress: Progress) -> None:
+    """Every image without the objects of its group."""
+    count = len(made.names)
+    members: dict[int, list[int]] = {}
+    for row, group in enumerate(made.groups.tolist()):
+        members.setdefault(group, []).append(row)
+    for start in range(0, count, _BATCH):
+        rows = torch.arange(start, min(start + _BATCH, count))
+        pixels = made.images(rows)
+        for name, store in made.backgrounds.items():
+            masks = torch.stack(
+                [
+                    made.objects(torch.tensor(members[int(made.groups[row])]), name).any(0)
+                    for row in rows
+                ]
+            )
+            if name == "given":
+                margin = max(1, round(_MARGIN * min(masks.shape[1:])))
+                wide = made.exact[rows]
+                masks[wide] = dilated(masks[wide], margin)
+            filled = background_of(pixels, masks, fill=fill)
+            store.append((filled * 255).round().to(torch.uint8))
+        progress("filling objects", min(start + _BATCH, count), count)

@@ -1,0 +1,55 @@
+"""What a source of images leaves open."""
+
+__all__ = ["DataOptions"]
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from figureground.base.options import Options, option
+
+_PANEL = "Data"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataOptions(Options):
+    """What a source of images leaves open. Fields without a description are set by the caller, not by a user.
+
+    Raises:
+        OptionError: A number is out of range, or the digits or the split do not exist.
+    """
+
+    images: Path | None = option(
+        None, "Folder of the images, where they do not lie beside their annotations.", panel=_PANEL
+    )
+    split: str | None = option(
+        None,
+        "Default: test of a data set, of a divided pack and of a run's own data; all of anything else.",
+        choices=("train", "val", "test", "all"),
+        panel=_PANEL,
+    )
+    root: Path | None = option(
+        None, "Where a named data set is. Default: where the run had it.", panel=_PANEL
+    )
+    label_offset: int | None = option(
+        None, "Added to labels that are numbers. Default: 1 if the model's class 0 is 'background' and the labels fit.",
+        panel=_PANEL,
+    )  # fmt: skip
+    class_ids: Path | None = option(
+        None,
+        "File that says which class an id of the annotations is: lines 'id class', or JSON. For ids of another list "
+        "than the model's.",
+        panel=_PANEL,
+    )
+    digits: str = option(
+        "sklearn", "Digits of clutter.", choices=("sklearn", "mnist"), panel=_PANEL
+    )
+    count: int = option(500, "Number of cluttered images.", least=1, panel=_PANEL)
+    limit: int | None = option(
+        None, "Only a random subset of this many images.", least=1, panel=_PANEL
+    )
+    split_seed: int | None = option(
+        None, "Seed that divided the data set. Default: that of the run, else 0.", panel=_PANEL
+    )
+    workers: int = option(2, "Threads that decode.", least=1, panel="Speed")
+    seed: int = 0
+    view_size: int = 224

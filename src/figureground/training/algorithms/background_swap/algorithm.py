@@ -1,0 +1,153 @@
+"""Background swapping in the training loop."""
+
+__all__ = ["BackgroundSwapOptions", "BackgroundSwapping"]
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from figureground.base.errors import OptionError
+from figureground.base.identity import digest
+from figureground.base.paper import Paper
+from figureground.data.labeled import LabeledImages
+from figureground.training.algorithm import Algorithm
+from figureground.training.algorithms.background_swap.swap import BackgroundSwap
+from figureground.training.batch import Batch
+from figureground.training.crops import apply_crops
+from figureground.training.recipe import RecipePart
+from figureground.training.run import Run
+from figureground.training.streams import stream
+
+
+class BackgroundSwapOptions(RecipePart):
+    """What a recipe may say.
+
+    An image gets another background with probability ``p``, from the share ``start`` of the run on. ``mask`` and
+    ``fill`` are those of ``BackgroundSwap``.
+    """
+
+    p: float = Field(default=1.0, ge=0, le=1)
+    mask: Literal["inner", "given", "outer"] = "inner"
+    fill: Literal["impute", "tile", "mean", "grey"] = "impute"
+    start: float = Field(default=0.0, ge=0, lt=1)
+
+
+class BackgroundSwapping(Algorithm):
+    """Every training image gets the background of another one, cut along tight masks.
+
+    Whole images are composed, then cropped and flipped as the batch was. Images without boxes pass unchanged and are
+    counted. Validation images are swapped, too, once and for all: chosen on unswapped ones, the best weights would be
+    those that lean on the background again. It must be the first of the algorithms, since it begins from the stored
+    images.
+
+    Args:
+        options: See ``BackgroundSwapOptions``.
+        num_classes: Of the data.
+    """
+
+    name = "background-swap"
+    paper = Paper(
+        "Xiao, Engstrom, Ilyas, Madry",
+        "Noise or Signal: The Role of Image Backgrounds in Object Recognition",
+        2021,
+        "ICLR, arXiv 2006.09994",
+    )
+    Options = BackgroundSwapOptions
+
+    def __init__(self, options: BackgroundSwapOptions, num_classes: int) -> None:
+        super().__init__(options, num_classes)
+        self.chosen = options
+        self._swap: BackgroundSwap | None = None
+        self._told: dict[str, Any] = {}
+
+    def description(self) -> dict[str, Any]:
+        """How many images have another background, and how many none."""
+        return self._told
+
+    def identity(self) -> str:
+        """Stands for the masks."""
+        if self._swap is None:
+            return ""
+        packed = self._swap.foregrounds.flatten(1).sum(1).tolist()
+        return digest(packed, self.chosen)
+
+    def prepare(self, run: Run) -> None:
+        """Cut all training images once.
+
+        Args:
+            run: The run.
+
+        Raises:
+            OptionError: It is not the first algorithm, or no training image has a box.
+        """
+        if run.algorithms[0] is not self:
+            raise OptionError(
+                "background-swap begins from the stored images and must be the first of the algorithms"
+            )
+        images, boxes = run.batches.images, run.batches.boxes
+        if boxes is None:
+            raise OptionError(
+                "background-swap needs boxes: these data have none. Data sets with boxes: 'boxes' (COCO, CSV, VOC and "
+                "others), the planted and cluttered sets, tiny-imagenet"
+            )
+        made = BackgroundSwap(images.cpu(), boxes, mask=self.chosen.mask, fill=self.chosen.fill)
+        without = int((~made.usable).sum())
+        self._told = {"swapped": len(images) - without, "without boxes": without}
+        if without:
+            self._told["warnings"] = [
+                f"{without} of {len(images)} training images keep their background: no box, or nothing beside it"
+            ]
+        self._swap = made.to(images.device)
+
+    def change_batch(self, batch: Batch, run: Run) -> Batch:
+        """The batch on other backgrounds.
+
+        Args:
+            batch: As it comes from the data.
+            run: The run.
+
+        Returns:
+            The same foregrounds, crops and flips; a new batch, which knows where its foregrounds are.
+        """
+        assert self._swap is not None  # noqa: S101 - prepared
+        swap, device = self._swap, self._swap.usable.device
+        if run.progress < self.chosen.start:
+            return batch
+        rows = batch.indices.to(device).clamp_min(0)
+        draws = stream(run.recipe.seed, "background swap", run.step)
+        count = len(batch) * run.fabric.world_size
+        share = slice(
+            run.fabric.global_rank * len(batch), (run.fabric.global_rank + 1) * len(batch)
+        )
+        donors = swap.donors(count, draws)[share]
+        coins = (torch.rand(count, generator=draws) < self.chosen.p)[share]
+        donors = torch.where(coins.to(device), donors, rows)
+        whole = swap(rows, donors).to(batch.images.device, non_blocking=True)
+        kept = (batch.indices < 0) | ~coins.to(batch.indices.device)
+        front = swap.foregrounds[rows][:, None].to(batch.images.device, non_blocking=True)
+        if batch.crops is not None:
+            whole, front = apply_crops(whole, batch.crops), apply_crops(front, batch.crops)
+        swapped = whole.to(batch.images.dtype).div_(255)
+        images = torch.where(kept[:, None, None, None], batch.images, swapped)
+        layout = torch.channels_last if run.batches.channels_last else torch.contiguous_format
+        return replace(batch, images=images.contiguous(memory_format=layout), foreground=front)
+
+    def change_validation(self, data: LabeledImages, run: Run) -> LabeledImages:
+        """Validation images on each other's backgrounds.
+
+        Args:
+            data: In memory.
+            run: The run.
+
+        Returns:
+            The same labels.
+        """
+        if data.boxes is None or not any(len(one) for one in data.boxes):
+            return data
+        swap = BackgroundSwap(data.pixels, data.boxes, mask=self.chosen.mask, fill=self.chosen.fill)
+        rows: Tensor = torch.arange(len(data))
+        donors = swap.donors(len(data), stream(run.recipe.seed, "swapped validation"))
+        return replace(data, images=swap(rows, donors))
