@@ -29,6 +29,7 @@ __all__ = [
     "load_mnist",
     "make_background_labels",
     "make_clutter",
+    "notices_of",
     "random_subset",
     "read_annotations",
     "shared_folder",
@@ -56,6 +57,7 @@ from figureground.data.finding import IMAGE_EXTENSIONS, find_images
 from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
+from figureground.data.notices import notices_of
 from figureground.data.omitting import without_classes
 from figureground.data.packs import ImagePack, Mnist, load_mnist, shared_folder
 from figureground.data.rare import make_background_labels, with_rare

@@ -3,20 +3,33 @@
 __all__ = ["decode_image", "decode_mask", "image_size"]
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from figureground.base.errors import ImageError
+from figureground.base.errors import DataError, ImageError
+from figureground.base.value_range import FULL, ValueRange
+from figureground.data.depth import Depth, deep_values, depth_of, eight_bits
+from figureground.data.holding import holding
+from figureground.data.jpeg_scans import refuse_many_scans
+from figureground.data.notices import Notice, attach, noticing
 
 # a closed list, most frequent first: other plug-ins of Pillow run programs or accept any bytes
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+_HEIF_BRANDS = frozenset(
+    {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
+)
 _Stream: TypeAlias = io.BytesIO | io.BufferedReader
+_BANDS_TAG, _BITS_TAG = 277, 258
 _ORIENTATION_TAG = 0x0112
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -32,24 +45,30 @@ _PLAIN_REASONS: dict[type[Exception], str] = {
     FileNotFoundError: "no such file",
     IsADirectoryError: "a folder, not an image",
     PermissionError: "permission denied",
+    MemoryError: "the memory does not suffice to decode it",
 }
 
 
-def decode_image(source: Path | str | bytes | io.BufferedIOBase) -> Image.Image:
+def decode_image(
+    source: Path | str | bytes | io.BufferedIOBase, value_range: str = FULL
+) -> Image.Image:
     """The image as upright 8-bit RGB.
 
     The EXIF orientation is applied; grey, palette and CMYK images are converted; what is
-    transparent is laid on white; 16-bit grey is scaled by 1/257, not clipped; of an animation the
+    transparent is laid on white; 16-bit numbers are scaled, not clipped; of an animation the
     first frame counts. Colour profiles are ignored. JPEG, PNG, WebP, GIF, BMP, TIFF, PPM, JPEG 2000
-    and AVIF are read, told apart by content, not by name. No setting of Pillow is changed, so any
-    number of threads may decode at once. The largest size is Pillow's own
-    ``Image.MAX_IMAGE_PIXELS``, read at each call.
+    and AVIF are read, and HEIC where pillow-heif is installed, told apart by content, not by name. No setting of
+    Pillow is changed, so any number of threads may decode at once; of large images, one at a time. The largest size
+    is Pillow's own ``Image.MAX_IMAGE_PIXELS``, read at each call.
 
     Args:
         source: A file, its bytes, or an open binary stream (read to its end).
+        value_range: Of images with more than 8 bits a channel, what becomes black to white: ``full``, all that the
+            file can hold; ``data``, from the lowest to the highest number of the image; ``12-bit`` and the like; or
+            ``lo,hi``. Floating-point numbers need one of the last three.
 
     Returns:
-        The image in mode RGB, loaded, independent of the file.
+        The image in mode RGB, loaded, independent of the file; `notices_of` tells what was odd about it.
 
     Raises:
         ImageError: It cannot be decoded; ``reason`` says why.
@@ -61,11 +80,16 @@ def decode_image(source: Path | str | bytes | io.BufferedIOBase) -> Image.Image:
         >>> picture.mode, picture.size, picture.getpixel((0, 0))
         ('RGB', (3, 2), (127, 127, 127))
     """
-    with _opened(source) as (image, _):
-        image.load()
+    wanted = ValueRange(value_range)
+    with noticing() as met, _opened(source) as (image, stream), holding(image.width * image.height):
+        depth = _loaded(image, stream)
         turn = _UPRIGHT.get(_orientation(image))
-        rgb = _to_rgb(image)
-        return rgb if turn is None else rgb.transpose(turn)
+        shallow, found = image, list[Notice]()
+        if depth is not None:
+            again = partial(_identified, stream)
+            shallow, found = eight_bits(image, depth, again, value_range=wanted)
+        rgb = _to_rgb(shallow)
+        return attach(rgb if turn is None else rgb.transpose(turn), [*met, *found])
 
 
 def image_size(source: Path | str | bytes | io.BufferedIOBase) -> tuple[int, int]:
@@ -102,8 +126,16 @@ def decode_mask(source: Path | str | bytes | io.BufferedIOBase) -> Bool[np.ndarr
     Raises:
         ImageError: It cannot be decoded; ``reason`` says why.
     """
-    with _opened(source) as (image, _):
-        if image.mode not in {"1", "L", "I", "F"} and not image.mode.startswith("I;"):
+    with _opened(source) as (image, stream), holding(image.width * image.height):
+        depth = _loaded(image, stream)
+        if depth is not None:
+            values = deep_values(image, depth, partial(_identified, stream))
+            white = (
+                math.nan if depth.top is None else depth.top
+            )  # of floating point nobody knows it
+            marked = np.less(values, white) if depth.white_is_zero else np.greater(values, 0)
+            return marked if marked.ndim == 2 else np.any(marked, axis=2)
+        if image.mode not in {"1", "L"}:
             return np.asarray(image.convert("RGBA"))[..., :3].max(axis=2) > 0
         return np.greater(np.asarray(image), 0)
 
@@ -121,12 +153,23 @@ def _opened(
         raise ImageError(name, _reason(error)) from error
 
 
+def _loaded(image: Image.Image, stream: _Stream) -> Depth | None:
+    """Decode what Pillow can; how the image lies in its file where that is with more than 8 bits."""
+    depth = depth_of(image)
+    if image.format in {"JPEG", "MPO"}:
+        stream.seek(0)
+        refuse_many_scans(stream.read())
+    if depth is None or not depth.in_planes:
+        image.load()
+    return depth
+
+
 def _stream(source: Path | str | bytes | io.BufferedIOBase) -> _Stream:
     """A seekable stream over the source."""
     if isinstance(source, Path | str):
         path = Path(source)
         if path.exists() and not path.is_file() and not path.is_dir():
-            raise _RefusedError("not an ordinary file")  # opening a pipe would wait for ever
+            raise DataError("not an ordinary file")  # opening a pipe would wait for ever
         return path.open("rb")
     return io.BytesIO(source if isinstance(source, bytes) else source.read())
 
@@ -135,15 +178,20 @@ def _identified(stream: _Stream) -> Image.Image:
     """The image, not yet decoded, small enough to be."""
     # Image.open would warn about sizes, and a warning can be silenced for all threads only
     Image.init()
+    stream.seek(0)
     prefix = stream.read(16)
     if not prefix:
-        raise _RefusedError("the file is empty")
+        raise DataError("the file is empty")
+    if prefix[4:8] == b"ftyp" and prefix[8:12] in _HEIF_BRANDS and not _is_avif(prefix, stream):
+        photograph = _heif(stream)
+        _refuse_huge(photograph)
+        return photograph
     for name in _FORMATS:
         image = _tried(name, prefix, stream)
         if image is not None:
             _refuse_huge(image)
             return image
-    raise _RefusedError(f"not an image of a kind that can be read ({', '.join(_FORMATS)})")
+    raise DataError(f"not an image of a kind that can be read ({', '.join(_FORMATS)})")
 
 
 def _tried(name: str, prefix: bytes, stream: _Stream) -> Image.Image | None:
@@ -153,11 +201,49 @@ def _tried(name: str, prefix: bytes, stream: _Stream) -> Image.Image | None:
     factory, accepts = Image.OPEN[name]
     accepted = accepts is None or accepts(prefix)
     if isinstance(accepted, str):
-        raise _RefusedError(accepted)
+        raise DataError(accepted)
     if not accepted:
         return None
     stream.seek(0)
-    return factory(stream, "")
+    try:
+        return factory(stream, "")
+    except SyntaxError as error:
+        if name == "TIFF":
+            _refuse_layout(stream)
+        raise DataError(f"cut short or damaged ({error})") from error
+
+
+def _is_avif(prefix: bytes, stream: _Stream) -> bool:
+    """Whether a file that does not name its coding at once names AVIF among what it is compatible with."""
+    stream.seek(0)
+    brands = stream.read(min(int.from_bytes(prefix[:4], "big"), 4096))
+    return b"avif" in brands or b"avis" in brands
+
+
+def _heif(stream: _Stream) -> Image.Image:
+    """A photograph of a telephone, mostly."""
+    if find_spec("pillow_heif") is None:
+        raise DataError("a HEIC image is read with pillow-heif: pip install 'figureground[heic]'")
+    stream.seek(0)
+    image: Image.Image = import_module("pillow_heif").HeifImageFile(stream, "")
+    return image
+
+
+def _refuse_layout(stream: _Stream) -> None:
+    """Say what a TIFF holds, if that can be told and is nothing for us."""
+    stream.seek(0)
+    try:
+        tags = TiffImagePlugin.ImageFileDirectory_v2(stream.read(8))
+        stream.seek(tags.next)
+        tags.load(stream)
+        bands, bits = tags.get(_BANDS_TAG, 1), tags.get(_BITS_TAG, (1,))
+    except Exception:  # noqa: BLE001 - what is damaged raises nearly anything, and is called so elsewhere
+        return
+    depths = " or ".join(dict.fromkeys(map(str, bits)))
+    raise DataError(
+        f"a TIFF of {bands} band{'' if bands == 1 else 's'} of {depths} bits, laid out as it cannot be read; save it "
+        "as grey or RGB with 8 or 16 bits"
+    )
 
 
 def _refuse_huge(image: Image.Image) -> None:
@@ -165,7 +251,7 @@ def _refuse_huge(image: Image.Image) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     width, height = image.size
     if limit is not None and width * height > limit:
-        raise _RefusedError(f"{width}x{height} pixels; at most {limit} in all are decoded")
+        raise DataError(f"{width}x{height} pixels; at most {limit} in all are decoded")
 
 
 def _may_be_turned(image: Image.Image, stream: _Stream) -> bool:
@@ -189,27 +275,15 @@ def _orientation(image: Image.Image) -> Any:  # noqa: ANN401 - a file can hold a
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     """Eight-bit RGB without transparency."""
-    if image.mode.startswith("I"):
-        image = _eight_bits(image)
-    elif image.mode == "F":
-        raise _RefusedError("floating-point pixels of unknown range; save it with 8 or 16 bits")
     if not image.has_transparency_data:
         return image.convert("RGB")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of 16 bits (in whatever integer mode Pillow holds it) rounded to 8."""
-    grey = np.asarray(image).astype(np.int64)
-    if grey.min() < 0 or grey.max() > 65535:
-        raise _RefusedError("whole-number pixels outside 0..65535; save it with 8 or 16 bits")
-    return Image.fromarray(((grey + 128) // 257).astype(np.uint8))
-
-
 def _reason(error: Exception) -> str:
     """What went wrong, in plain words."""
-    if isinstance(error, _RefusedError):
+    if isinstance(error, DataError):
         return str(error)
     for kind, reason in _PLAIN_REASONS.items():
         if isinstance(error, kind):
@@ -217,7 +291,3 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return f"cut short or damaged ({str(error) or type(error).__name__})"
-
-
-class _RefusedError(ValueError):
-    """A reason of our own not to decode an image."""

@@ -20,6 +20,9 @@ IMAGE_EXTENSIONS = frozenset(
             ".bmp",
             ".dib",
             ".gif",
+            ".heic",
+            ".heif",
+            ".hif",
             ".j2k",
             ".jfif",
             ".jp2",
@@ -33,7 +36,7 @@ IMAGE_EXTENSIONS = frozenset(
 # photographs and scans in kinds that cannot be read: found, so that each is named among what could not be used
 _FOREIGN_EXTENSIONS = frozenset(
     {
-        *(".heic", ".heif", ".hif", ".jxl", ".jp2k", ".dcm", ".dicom", ".nii", ".mha", ".nrrd"),
+        *(".jxl", ".jp2k", ".dcm", ".dicom", ".nii", ".mha", ".nrrd"),
         *(".svs", ".ndpi", ".czi", ".psd", ".exr", ".hdr", ".tga", ".pcx", ".raw", ".dng", ".cr2"),
         *(".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".mpo"),
     }
@@ -47,8 +50,8 @@ def find_images(
 
     A file named outright is taken whatever its name; in a folder only extensions of images count, in
     any case, and hidden files do not; folders of results inside it are not searched. Images of kinds
-    that cannot be read (HEIC, DICOM, raw files of cameras) are found, too: whoever decodes them says
-    so, instead of passing them over. A pattern (``images/*.jpg``, ``images/**/*.png``) means what the
+    that cannot be read (DICOM, raw files of cameras, HEIC without pillow-heif) are found, too: whoever decodes them
+    says so, instead of passing them over. A pattern (``images/*.jpg``, ``images/**/*.png``) means what the
     shell would make of it. Two ways to write one place are one image; a symbolic link is an image of its own.
 
     Args:
