@@ -89,6 +89,7 @@ PARTICULAR: dict[tuple[type[Options] | None, str], tuple[str, Any]] = {
     (PoolRequest, "split"): ("0.5,0.25,0.25", (0.5, 0.25, 0.25)),
     (ModelOptions, "size"): ("24x32", "24x32"),
     (RankOptions, "methods"): ("layer-cam", "layer-cam"),
+    (None, "value_range"): ("12-bit", "12-bit"),
     (None, "attack"): ("pgd,uniform:0.3", ("pgd", "uniform:0.3")),
     (None, "fractions"): ("0.25,0.75", (0.25, 0.75)),
 }
@@ -110,6 +111,7 @@ PLAIN: dict[str, tuple[Words, str, Any]] = {
     "resume": ((), "resume", True),
     "accelerator": (("mps",), "accelerator", "mps"),
     "trust_code": ((), "trust_code", True),
+    "value_range": (("0,4095",), "value_range", "0,4095"),
 }
 
 
@@ -160,6 +162,7 @@ def reached(
         assert isinstance(done.exception, Reached), done.output
         if "recipe" in arrived:
             arrived["epochs"] = arrived["recipe"].epochs
+            arrived["value_range"] = arrived["recipe"].model.preprocessing.get("value_range")
         arrived.setdefault("out", arrived.get("folder"))
         return arrived | {f"arm {name}": runs for name, runs in arrived.get("arms", {}).items()}
 

@@ -10,7 +10,13 @@ from rich.table import Table
 
 from figureground.base.claim import locked
 from figureground.cli.command import Command, Out, Overwrite, expanded
-from figureground.cli.console import out as standard_output, progress_bars, say, tell_left_out
+from figureground.cli.console import (
+    complain,
+    out as standard_output,
+    progress_bars,
+    say,
+    tell_left_out,
+)
 from figureground.studies.background.options import PoolRequest
 
 if TYPE_CHECKING:
@@ -48,6 +54,8 @@ def build(options: PoolRequest, out: Out, overwrite: Overwrite = False) -> None:
 
 def _tell(record: "PoolRecord", page: "Path") -> None:
     """What is in the pool and what is not; unreadable images set the exit status."""
+    for note in record.notes:
+        complain(f"note: {note}")
     table = Table("source", "offered", "written", box=None, pad_edge=False)
     for source in record.sources:
         table.add_row(source.name, str(source.offered), str(source.written))

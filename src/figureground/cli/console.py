@@ -149,12 +149,14 @@ def _bar() -> Progress:
 
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for every stage of a job.
+    """A bar for every stage of a job, which no warning of a decoder breaks: these come with the job's notes.
 
     Yields:
         A progress callback: the stage, how much of it is done, how much there is.
     """
-    with _bar() as bar:
+    from figureground.data.notices import warnings_noticed  # noqa: PLC0415 - torch is slow to import
+
+    with _bar() as bar, warnings_noticed():
         tasks: dict[str, TaskID] = {}
 
         def progress(stage: str, done: int, total: int) -> None:

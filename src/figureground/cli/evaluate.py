@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from figureground.base.claim import locked
+from figureground.base.value_range import FULL
 from figureground.cli.command import Command, Device, Out, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, say_table, tell_left_out
 from figureground.cli.model_options import ModelOptions
@@ -73,7 +74,10 @@ def _run(evaluation: Any, about: ModelOptions, data_options: Any, **asked: Any) 
 
     needs_model = not getattr(evaluation, "maps", ())
     model = about.load() if about.model is not None or needs_model else None
-    chosen = replace(data_options, seed=evaluation.seed, view_size=about.height)
+    value_range = about.value_range or FULL  # a model says it itself
+    chosen = replace(
+        data_options, seed=evaluation.seed, view_size=about.height, value_range=value_range
+    )
     with locked(asked["out"]):
         with trusting(about.trust_code), progress_bars() as progress:
             record = evaluate(evaluation, model, data_options=chosen, progress=progress, **asked)

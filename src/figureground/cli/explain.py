@@ -60,6 +60,9 @@ def explain(
                 progress=progress,
             )
         page = write_explain_report(out)
+    for note in record.notes:
+        if note not in classifier.notes:  # which were told before
+            complain(f"note: {note}")
     _tell(record, page)
 
 

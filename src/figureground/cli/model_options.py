@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from figureground.studies.models import LoadedModel
 
 _PANEL = "Model"
-_PREPROCESSING = ("size", "resize", "crop_fraction", "mean", "std")
+_PREPROCESSING = ("size", "resize", "crop_fraction", "mean", "std", "value_range")
+_WORDS = ("resize", "value_range")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class ModelOptions(Options):
         crop_fraction: Of the resized image.
         mean: Of the channels.
         std: Of the channels.
+        value_range: Of images with more than 8 bits.
     """
 
     model: str | None = option(
@@ -79,6 +81,13 @@ class ModelOptions(Options):
     )
     mean: str | None = option(None, "Channel means, 0.5 or 0.485,0.456,0.406.", panel=_PANEL)
     std: str | None = option(None, "Channel standard deviations.", panel=_PANEL)
+    value_range: str | None = option(
+        None,
+        "Of images with more than 8 bits a channel, what becomes black to white: full (what the file can hold), data "
+        "(lowest to highest of each image), 12-bit and the like, or lo,hi. Default: full.",
+        panel=_PANEL,
+        flag="--range",
+    )
 
     def load(self) -> "LoadedModel":
         """The model that the options ask for.
@@ -125,7 +134,8 @@ class ModelOptions(Options):
     def _refuse_settings(self) -> None:
         """The folder of a run describes its whole model."""
         names = ("weights", "random", "model_arg", "class_names", *_PREPROCESSING)
-        given = [f"--{name.replace('_', '-')}" for name in names if getattr(self, name)]
+        flags = {name: f"--{name.replace('_', '-')}" for name in names} | {"value_range": "--range"}
+        given = [flags[name] for name in names if getattr(self, name)]
         if given:
             raise OptionError(
                 f"the folder of a run describes its whole model: leave out {', '.join(given)}"
@@ -134,7 +144,7 @@ class ModelOptions(Options):
 
 def _field(key: str, word: str) -> Any:  # noqa: ANN401 - depends on the field
     """A preprocessing field from a word."""
-    if key == "resize":
+    if key in _WORDS:
         return word
     try:
         if key == "size":

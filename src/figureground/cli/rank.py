@@ -9,7 +9,7 @@ import typer
 
 from figureground.base.claim import locked
 from figureground.cli.command import Device, Out, Overwrite, expanded
-from figureground.cli.console import progress_bars, say, tell_left_out
+from figureground.cli.console import complain, progress_bars, say, tell_left_out
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.ranking.options import RankOptions
 
@@ -57,6 +57,8 @@ def rank(
 
 def _tell(record: "RankRecord", page: Path) -> None:
     """What was found, where it is, and what could not be used; the last sets the exit status."""
+    for note in record.notes:
+        complain(f"note: {note}")
     earlier = f" ({record.skipped} images in an earlier run)" if record.skipped else ""
     say(
         f"{record.images} images scored{earlier} in {record.seconds:.1f} s by {', '.join(record.classes)}"

@@ -30,6 +30,14 @@ def train(
         list[str] | None,
         typer.Option("--set", help="a.b=c: another value than the recipe's; may be repeated."),
     ] = None,
+    value_range: Annotated[
+        str | None,
+        typer.Option(
+            "--range",
+            help="Of images with more than 8 bits a channel, what becomes black to white: full, data, 12-bit or "
+            "lo,hi; short for --set model.preprocessing.value_range=...",
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -52,6 +60,7 @@ def train(
     from figureground.training.shipped import recipe_path  # noqa: PLC0415
     from figureground.training.trust import refuse_code, trusting  # noqa: PLC0415
 
+    changes = _with_range(changes, value_range)
     stored = Path(recipe) / "recipe.yaml"
     if resume:
         if changes or out_folder:
@@ -85,6 +94,12 @@ def train(
         raise typer.Exit(130) from None
     if is_first:
         _tell(record, folder)
+
+
+def _with_range(changes: list[str] | None, value_range: str | None) -> list[str]:
+    """What is to be changed in the recipe."""
+    said = [] if value_range is None else [f"model.preprocessing.value_range='{value_range}'"]
+    return [*(changes or ()), *said]
 
 
 def _tell(record: "TrainRecord", folder: Path) -> None:

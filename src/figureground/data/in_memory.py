@@ -12,24 +12,32 @@ from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import DataError, ImageError, unknown_option
-from figureground.data.labeled import LabeledImages
+from figureground.base.value_range import FULL
+from figureground.data.holding import until_used
+from figureground.data.labeled import FileDecoder, LabeledImages
 
 _FITS = ("crop", "stretch")
 
 
 def in_memory(
-    data: LabeledImages, size: tuple[int, int], *, fit: str = "crop", workers: int = 4
+    data: LabeledImages,
+    size: tuple[int, int],
+    *,
+    fit: str = "crop",
+    value_range: str = FULL,
+    workers: int = 4,
 ) -> LabeledImages:
     """The same images, all of one size, as one tensor of bytes; boxes follow.
 
     Memory: 3 bytes per pixel. An image that cannot be decoded is left out; ``left_out`` says
-    which and why.
+    which and why, and ``noticed`` what was odd about others.
 
     Args:
         data: Any images.
         size: Height and width in pixels.
         fit: ``crop`` scales until both sides are covered and cuts the middle; ``stretch`` does not
             keep the shape of things.
+        value_range: As for `decode_image`, of images in files of their own.
         workers: Threads that decode.
 
     Returns:
@@ -49,11 +57,12 @@ def in_memory(
     _check_fit(fit)
     if isinstance(data.images, Tensor) and tuple(data.images.shape[2:]) == size:
         return data
+    decode = FileDecoder(value_range)
     kept: list[int] = []
     left_out: list[str] = []
     boxes: list[Tensor] = []
     images: Tensor | None = None
-    for row, result in _decoded(data, size, fit=fit, workers=workers):
+    for row, result in _decoded(data.decoded_by(decode), size, fit=fit, workers=workers):
         if isinstance(result, ImageError):
             left_out.append(str(result))
             continue
@@ -74,6 +83,7 @@ def in_memory(
         boxes=None if data.boxes is None else tuple(boxes),
         groups=None if data.groups is None else data.groups[rows],
         left_out=(*data.left_out, *left_out),
+        noticed=(*data.noticed, *decode.noticed),
     )
 
 
@@ -89,7 +99,8 @@ def _decoded(
 
     def one(row: int) -> tuple[Tensor, Tensor] | ImageError:
         try:
-            return _fitted(data.image(row), size, fit=fit)
+            with until_used():
+                return _fitted(data.image(row), size, fit=fit)
         except ImageError as error:
             return error
 

@@ -1,6 +1,6 @@
 """Labelled images: the one form in which data come to training."""
 
-__all__ = ["LabeledImages", "LazyImages"]
+__all__ = ["FileDecoder", "LabeledImages", "LazyImages"]
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +14,40 @@ from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import DataError, ShapeError
+from figureground.base.value_range import FULL
 from figureground.data.decoding import decode_image
+from figureground.data.notices import Noticed, notices_of
+
+
+class FileDecoder:
+    """Decodes files by one range, and keeps what was odd about them.
+
+    Args:
+        value_range: As for `decode_image`.
+    """
+
+    def __init__(self, value_range: str = FULL) -> None:
+        self._value_range = value_range
+        self._found: dict[Path, tuple[Noticed, ...]] = {}
+
+    def __call__(self, path: Path | str) -> Image.Image:
+        """The upright image in a file.
+
+        Args:
+            path: The file.
+
+        Returns:
+            It, as RGB; may raise `ImageError`.
+        """
+        image = decode_image(path, self._value_range)
+        if notices := notices_of(image):
+            self._found[Path(path)] = tuple((str(path), one) for one in notices)
+        return image
+
+    @property
+    def noticed(self) -> tuple[Noticed, ...]:
+        """Of all files so far, each once."""
+        return tuple(one for path in sorted(self._found) for one in self._found[path])
 
 
 class LazyImages:
@@ -62,6 +95,22 @@ class LazyImages:
         """
         return None if self._files is None else self._files[int(self._rows[row])]
 
+    def decoded_by(self, decode: Callable[[Path], Image.Image]) -> "LazyImages":
+        """The same images, decoded by another function where each has a file of its own.
+
+        Args:
+            decode: The upright image in a file.
+
+        Returns:
+            Those images.
+        """
+        files = self._files
+        if files is None:
+            return self
+        same = LazyImages(lambda row: decode(files[row]), 0)
+        same._rows, same._files = self._rows, files
+        return same
+
     def subset(self, rows: Int[Tensor, " n"]) -> "LazyImages":
         """Some of them.
 
@@ -91,6 +140,7 @@ class LabeledImages:
         groups: Images of equal number stem from one original and belong on one side of a split.
         notes: What a user should know of how they were read.
         left_out: Images that could not be decoded, and why.
+        noticed: What was odd about those that could.
 
     Raises:
         ShapeError: Lengths differ, or a label is out of range.
@@ -109,6 +159,7 @@ class LabeledImages:
     groups: Int[Tensor, " G"] | None = None
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    noticed: tuple[Noticed, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.images)
@@ -183,6 +234,20 @@ class LabeledImages:
             labels=self.labels[rows],
             boxes=None if self.boxes is None else tuple(self.boxes[row] for row in chosen),
             groups=None if self.groups is None else self.groups[rows],
+        )
+
+    def decoded_by(self, decode: Callable[[Path], Image.Image]) -> "LabeledImages":
+        """The same images, decoded by another function where each has a file of its own.
+
+        Args:
+            decode: The upright image in a file.
+
+        Returns:
+            Those images.
+        """
+        held = self.images
+        return (
+            replace(self, images=held.decoded_by(decode)) if isinstance(held, LazyImages) else self
         )
 
     def image(self, row: int) -> Image.Image:

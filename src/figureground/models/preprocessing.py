@@ -14,6 +14,7 @@ from torch import Tensor
 
 from figureground.base.errors import OptionError, unknown_option
 from figureground.base.shapes import Boxes, Images
+from figureground.base.value_range import FULL, ValueRange
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class Preprocessing:
         mean: Subtracted per channel, on the scale [0, 1].
         std: Divided by per channel, on the scale [0, 1].
         channels: 3 for RGB, 1 for grey.
+        value_range: Of images with more than 8 bits a channel, what becomes black to white while they are decoded:
+            ``full``, ``data``, ``12-bit`` and the like, or ``lo,hi``.
 
     Raises:
         OptionError: A value that cannot be.
@@ -142,8 +145,10 @@ class Preprocessing:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     channels: int = 3
+    value_range: str = FULL
 
     def __post_init__(self) -> None:
+        ValueRange(self.value_range)
         _check_resize(self.resize)
         if self.interpolation not in _FILTERS:
             raise unknown_option("interpolation", self.interpolation, _FILTERS)

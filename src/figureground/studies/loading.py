@@ -13,6 +13,8 @@ from figureground.base.errors import ImageError
 from figureground.base.identity import shown
 from figureground.data import decode_image
 from figureground.data.ahead import ahead
+from figureground.data.holding import until_used
+from figureground.data.notices import Notice, notices_of
 from figureground.models import Preprocessing, View
 from figureground.studies.failures import Failure
 
@@ -25,11 +27,13 @@ class LoadedImage:
         path: Where it came from.
         pixels: ``(C, H, W)`` uint8, what the network sees before normalisation.
         view: How that lies in the image.
+        notices: What was odd about it.
     """
 
     path: Path
     pixels: Tensor
     view: View
+    notices: tuple[Notice, ...] = ()
 
 
 def load_images(
@@ -51,10 +55,12 @@ def load_images(
 
 def _load(preprocessing: Preprocessing, path: Path) -> LoadedImage | Failure:
     try:
-        pixels, view = preprocessing.view(decode_image(path))
+        with until_used():
+            image = decode_image(path, preprocessing.value_range)
+            pixels, view = preprocessing.view(image)
     except ImageError as error:
         return Failure(shown(path), error.reason)
-    return LoadedImage(path, pixels, view)
+    return LoadedImage(path, pixels, view, notices_of(image))
 
 
 def batched(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from figureground.base.errors import OptionError
+from figureground.base.value_range import FULL
 from figureground.training.batch import Batch
 from figureground.training.crops import CropParameters, apply_crops, draw_crops
 from figureground.training.streams import stream
@@ -35,6 +36,7 @@ class Batches:
         device: Where batches go; None leaves them where the images are.
         channels_last: Whether batches are in ``channels_last`` memory format.
         boxes: For each image its boxes, xyxy pixels, half-open; None where the data have none.
+        value_range: By which the images were decoded, for others that join them.
 
     Raises:
         OptionError: The data are fewer than one optimiser step needs, or processes do not divide a batch.
@@ -52,6 +54,7 @@ class Batches:
     device: torch.device | None = None
     channels_last: bool = False
     boxes: Sequence[Tensor] | None = None
+    value_range: str = FULL
 
     def __post_init__(self) -> None:
         if len(self.labels) < self.size * self.accumulate:

@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from figureground.base.errors import DataError, OptionError
+from figureground.base.value_range import FULL
 from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.data.notices import summed
 from figureground.data.omitting import without_classes
 from figureground.data.rare import named_rare, with_rare
 from figureground.data.splits import few_shot, first_fraction
@@ -27,11 +29,13 @@ class TrainingData:
         train: May hold backgrounds, labelled K.
         val: Of the known classes only; with backgrounds, labelled K, where rare classes are sought.
         has_rare: Whether the classes are rare ones in a sea of background.
+        value_range: By which they were decoded; after ``fitted``.
     """
 
     train: LabeledImages
     val: LabeledImages
     has_rare: bool = False
+    value_range: str = FULL
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -77,17 +81,21 @@ class TrainingData:
         """
         fit = "stretch" if preprocessing.resize == "stretch" else "crop"
         size = preprocessing.size
-        parts = [in_memory(part, size, fit=fit) for part in (self.train, self.val)]
+        parts = [
+            in_memory(part, size, fit=fit, value_range=preprocessing.value_range)
+            for part in (self.train, self.val)
+        ]
         channels = _pixels(parts[0]).shape[1]
         if channels != preprocessing.channels:
             raise OptionError(
                 f"the images have {channels} channel{'s' if channels > 1 else ''}, the network takes "
                 f"{preprocessing.channels}; set model.arguments.channels={channels} where it can be built so"
             )
-        return replace(self, train=parts[0], val=parts[1])
+        return replace(self, train=parts[0], val=parts[1], value_range=preprocessing.value_range)
 
     def description(self) -> dict[str, Any]:
         """What a record keeps of them."""
+        odd = summed([*self.train.noticed, *self.val.noticed])
         return {
             "train": len(self.train),
             "val": len(self.val),
@@ -95,7 +103,7 @@ class TrainingData:
             "class_names": list(self.class_names),
             "class_counts": self.train.class_counts(),
             "left_out": [*self.train.left_out, *self.val.left_out],
-            "notes": list(dict.fromkeys((*self.train.notes, *self.val.notes))),
+            "notes": [*dict.fromkeys((*self.train.notes, *self.val.notes)), *odd],
         }
 
 

@@ -109,6 +109,7 @@ def _batches(recipe: Recipe, data: TrainingData, *, rank: int, world: int) -> Ba
         accumulate=recipe.accumulate,
         channels_last=recipe.channels_last,
         boxes=data.train.boxes,
+        value_range=data.value_range,
     )
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from figureground.base.errors import DataError, OptionError
 from figureground.data.background.named_sources import image_source
 from figureground.data.background.pool_record import read_pool_record
+from figureground.data.labeled import FileDecoder
 from figureground.studies.background.options import PoolRequest
 from figureground.studies.background.pool import _sources, make_background_pool
 from figureground.training.algorithms.background_class.pool import load_pool
@@ -122,7 +123,7 @@ def test_finished_pool_is_kept_before_any_work(tmp_path):
 def test_data_sets_are_cropped_and_inverted_like_folders(shared_data):
     where = f"set:dtd10:{shared_data / 'packs'}"
     request = PoolRequest(sources=(where,), grid_crops=True, crop=150, invert=True)
-    whole, crops, inverse, inverse_crops = _sources(request)
+    whole, crops, inverse, inverse_crops = _sources(request, FileDecoder())
     assert len(whole) == len(inverse) == 1200
     assert len(crops) == len(inverse_crops) >= 1200
     assert crops[0].shape == (150, 150, 3)
@@ -141,7 +142,9 @@ def test_the_seed_decides_what_is_chosen_and_made(tmp_path):
         found[name] = {hash(np.asarray(Image.open(path)).tobytes()) for path in pictures}
     assert found["first"] == found["again"]
     assert found["first"] != found["other"]
-    made = [_sources(PoolRequest(procedural=4, seed=seed))[0][0] for seed in (0, 0, 1)]
+    made = [
+        _sources(PoolRequest(procedural=4, seed=seed), FileDecoder())[0][0] for seed in (0, 0, 1)
+    ]
     assert np.array_equal(made[0], made[1])
     assert not np.array_equal(made[0], made[2])
 

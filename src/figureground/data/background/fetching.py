@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from figureground.base.errors import ImageError
 from figureground.data.background.source import BackgroundSource, ImageArray
+from figureground.data.holding import until_used
 
 
 def fetched(
@@ -26,7 +27,8 @@ def fetched(
 
     def one(row: int) -> ImageArray | ImageError:
         try:
-            return source[row]
+            with until_used():
+                return source[row]
         except ImageError as error:
             return error
 

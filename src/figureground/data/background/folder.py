@@ -3,10 +3,11 @@
 __all__ = ["Folder"]
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from figureground.base.errors import DataError, unknown_option
 from figureground.data.background.source import ImageArray, InOrder, checked_index
@@ -26,6 +27,7 @@ class Folder(InOrder):
         exclude: File names to leave out afterwards.
         order: ``natural`` (``2.jpg`` before ``10.jpg``) or ``string`` (as Python sorts names).
         provenance: Address, licence and the like.
+        decode: The upright image in a file.
 
     Raises:
         DataError: There is no folder, no image, or too few for ``rows``.
@@ -40,6 +42,7 @@ class Folder(InOrder):
         exclude: Collection[str] = (),
         order: str = "natural",
         provenance: dict[str, str] | None = None,
+        decode: Callable[[Path], Image.Image] = decode_image,
     ) -> None:
         _check_order(order)
         place = Path(root)
@@ -53,6 +56,7 @@ class Folder(InOrder):
         chosen = found if rows is None else [found[row] for row in rows]
         self.paths = tuple(path for path in chosen if path.name not in exclude)
         self.name = place.name
+        self._decode = decode
         rule = f"{order} order" if rows is None else f"{order} order, images {_shown(rows)}"
         self.provenance = {"folder": place.name, "rule": rule, **(provenance or {})}
 
@@ -60,7 +64,7 @@ class Folder(InOrder):
         return len(self.paths)
 
     def __getitem__(self, index: int) -> ImageArray:
-        return np.array(decode_image(self.paths[checked_index(index, len(self))]))
+        return np.array(self._decode(self.paths[checked_index(index, len(self))]))
 
     def group(self, index: int) -> str:
         """The file, whatever folder object it is reached through.

@@ -11,27 +11,30 @@ from figureground.data.background.folder import Folder
 from figureground.data.background.from_labeled import FromLabeled, HeldOutClasses, PatchShuffle
 from figureground.data.background.outside_box import OutsideBox
 from figureground.data.background.source import BackgroundSource, Concat
+from figureground.data.labeled import FileDecoder
 from figureground.data.loaders import image_folder, load_dataset
 
 
-def image_source(text: str) -> BackgroundSource:
+def image_source(text: str, decode: FileDecoder | None = None) -> BackgroundSource:
     """What a word stands for.
 
     Args:
         text: A folder, or ``KIND:WHERE``.
+        decode: For images in files of their own; None for one at their full range.
 
     Returns:
         Its images.
     """
     kind, _, where = text.partition(":")
+    decode = decode or FileDecoder()
     if kind in IMAGE_KINDS and where:
-        return IMAGE_KINDS[kind](where)
-    return Folder(text)
+        return IMAGE_KINDS[kind](where, decode)
+    return Folder(text, decode=decode)
 
 
-def _outside_boxes(where: str) -> BackgroundSource:
+def _outside_boxes(where: str, decode: FileDecoder) -> BackgroundSource:
     annotated = read_annotations(where)
-    source = OutsideBox.of_annotations(annotated)
+    source = OutsideBox.of_annotations(annotated, decode=decode)
     if annotated.problems:
         met = ", ".join(f"{count} {kind}" for kind, count in annotated.problem_counts.items())
         source.provenance["problems of the annotations"] = met
@@ -39,31 +42,32 @@ def _outside_boxes(where: str) -> BackgroundSource:
     return source
 
 
-def _held_out(where: str) -> BackgroundSource:
+def _held_out(where: str, decode: FileDecoder) -> BackgroundSource:
     folder, _, classes = where.rpartition(":")
     if not folder:
         raise OptionError(f"write held-out:FOLDER:CLASS,CLASS, not held-out:{where}")
     names = [name.strip() for name in classes.split(",")]
-    return HeldOutClasses(image_folder(folder), names, name=Path(folder).name)
+    data = image_folder(folder).decoded_by(decode)
+    return HeldOutClasses(data, names, name=Path(folder).name)
 
 
-def _data_set(where: str) -> BackgroundSource:
+def _data_set(where: str, decode: FileDecoder) -> BackgroundSource:
     name, _, root = where.partition(":")
     parts = [load_dataset(name, root or None, part=part) for part in ("train", "val", "test")]
     return Concat(
         *(
-            FromLabeled(data, name=f"{name} {part}")
+            FromLabeled(data.decoded_by(decode), name=f"{name} {part}")
             for data, part in zip(parts, ("train", "val", "test"), strict=True)
         ),
         name=name,
     )
 
 
-IMAGE_KINDS: dict[str, Callable[[str], BackgroundSource]] = {
-    "folder": Folder,
+IMAGE_KINDS: dict[str, Callable[[str, FileDecoder], BackgroundSource]] = {
+    "folder": lambda where, decode: Folder(where, decode=decode),
     "outside-boxes": _outside_boxes,
     "held-out": _held_out,
-    "patch-shuffle": lambda where: PatchShuffle(image_source(where)),
+    "patch-shuffle": lambda where, decode: PatchShuffle(image_source(where, decode)),
     "set": _data_set,
 }
 

@@ -66,7 +66,12 @@ class OutsideBox(InOrder):
 
     @classmethod
     def of_annotations(
-        cls, annotated: AnnotatedImages, *, min_side: int = 16, margin: int = 0
+        cls,
+        annotated: AnnotatedImages,
+        *,
+        min_side: int = 16,
+        margin: int = 0,
+        decode: Callable[[str], Image.Image] = decode_image,
     ) -> "OutsideBox":
         """From files; the boxes of all classes of an image count together.
 
@@ -74,6 +79,7 @@ class OutsideBox(InOrder):
             annotated: What `read_annotations` gave.
             min_side: Squares with fewer pixels are left out.
             margin: Pixels to keep away from the boxes.
+            decode: The upright image in a file.
 
         Returns:
             The tiles.
@@ -83,7 +89,7 @@ class OutsideBox(InOrder):
             marked.setdefault(os.path.abspath(entry.path), []).append(entry.boxes)  # noqa: PTH100
         paths = list(marked)
         return cls(
-            lambda row: decode_image(paths[row]),
+            lambda row: decode(paths[row]),
             [np.concatenate(boxes) for boxes in marked.values()],
             sizes=[image_size(path) for path in paths],
             groups=paths,

@@ -28,6 +28,8 @@ from figureground.data.background.pool_record import (
 )
 from figureground.data.background.screening import Dropped, ScreenReport
 from figureground.data.background.source import BackgroundSource, Concat, ImageArray
+from figureground.data.labeled import FileDecoder
+from figureground.data.notices import summed
 from figureground.data.splits import few_shot, split_groups
 
 _AT_ONCE = 64
@@ -75,6 +77,7 @@ def build_pool(
     screened: ScreenReport | None = None,
     target: BackgroundSource | None = None,
     options: PoolOptions = _DEFAULT,
+    decode: FileDecoder | None = None,
     progress: Progress = no_progress,
 ) -> PoolRecord:
     """A folder with the images of a pool in ``train/``, ``val/`` and ``test/``, and an account of it.
@@ -87,6 +90,7 @@ def build_pool(
         screened: Which images passed; None takes all.
         target: What was screened against, to show matches beside what they match.
         options: Shares, count, size.
+        decode: What read the files of the sources, for what was odd about them.
         progress: Called as the job goes on, stage ``writing``.
 
     Returns:
@@ -124,6 +128,7 @@ def build_pool(
             report.targets,
             report.unreadable_targets,
             tuple(pictures[row] for row in sorted(pictures)),
+            notes=summed(decode.noticed if decode is not None else ()),
         )
         current = record.files()
         for name in {*earlier, *planned}.difference(current):

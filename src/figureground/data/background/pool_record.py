@@ -94,6 +94,7 @@ class PoolRecord:
         targets: Target images that the sources were compared with.
         unreadable_targets: Those that could not be decoded.
         images: What is there.
+        notes: What was odd about images that were used.
         schema: Version of this form.
         kind: ``background``.
     """
@@ -106,6 +107,7 @@ class PoolRecord:
     targets: int
     unreadable_targets: tuple[str, ...]
     images: tuple[PoolEntry, ...]
+    notes: tuple[str, ...] = ()
     schema: int = 1
     kind: str = "background"
 

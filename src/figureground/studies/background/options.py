@@ -7,6 +7,7 @@ from pathlib import Path
 
 from figureground.base.errors import OptionError
 from figureground.base.options import Options, option
+from figureground.base.value_range import FULL, ValueRange
 
 _SOURCES, _CHOICE, _OUTPUT = "Sources", "What is taken", "Output"
 
@@ -26,6 +27,7 @@ class PoolRequest(Options):
         paper: Folder with the folders of the paper's mix, named as in ``PAPER_PARTS``.
         screen_against: Folders, or ``set:NAME``, of the classes' images.
         max_hamming: Bits of 64 in which a copy may differ.
+        value_range: As for ``decode_image``; the paper's mix has 8 bits.
         ratio: Training images as a multiple of the mean class size of the first ``screen_against``; None takes all that
             pass.
         count: Images in all; None for all that pass.
@@ -69,6 +71,12 @@ class PoolRequest(Options):
     max_hamming: int = option(
         8, "Bits of 64 in which a copy may differ.", least=0, most=31, panel=_CHOICE
     )
+    value_range: str = option(
+        FULL,
+        "Of images with more than 8 bits a channel, what becomes black to white: full, data, 12-bit or lo,hi.",
+        flag="--range",
+        panel=_SOURCES,
+    )
     ratio: float | None = option(
         None,
         "Background in training, as a multiple of the mean class size of the first --screen-against.",
@@ -83,6 +91,7 @@ class PoolRequest(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        ValueRange(self.value_range)
         if len(self.split) != 3:
             raise OptionError(f"split is three fractions, such as 0.8,0.1,0.1, not {self.split}")
         if self.ratio is not None and (not self.screen_against or self.count):

@@ -31,6 +31,7 @@ from figureground.data.background import (
 from figureground.data.background.named_sources import class_counts, image_source
 from figureground.data.background.pool import refuse_finished
 from figureground.data.background.pool_record import POOL_FILES
+from figureground.data.labeled import FileDecoder
 from figureground.studies.background.options import PoolRequest
 
 
@@ -65,8 +66,9 @@ def _made_pool(
     request: PoolRequest, folder: Path, *, overwrite: bool, progress: Progress
 ) -> PoolRecord:
     """The pool, in a folder that is ours."""
-    mix = Concat(*_sources(request))
-    targets = [image_source(text) for text in request.screen_against]
+    decode = FileDecoder(request.value_range)
+    mix = Concat(*_sources(request, decode))
+    targets = [image_source(text, decode) for text in request.screen_against]
     target = Concat(*targets) if targets else None
     screening = ScreenOptions(max_hamming=request.max_hamming)
     report = screen(mix, target, options=screening, progress=progress)
@@ -80,13 +82,19 @@ def _made_pool(
         (train, val, test), count, request.seed, longest=request.longest, overwrite=overwrite
     )
     return build_pool(
-        mix, folder, screened=report, target=target, options=writing, progress=progress
+        mix,
+        folder,
+        screened=report,
+        target=target,
+        options=writing,
+        decode=decode,
+        progress=progress,
     )
 
 
-def _sources(request: PoolRequest) -> list[BackgroundSource]:
+def _sources(request: PoolRequest, decode: FileDecoder) -> list[BackgroundSource]:
     """Everything that was asked for, in a fixed order."""
-    given = [image_source(text) for text in request.sources]
+    given = [image_source(text, decode) for text in request.sources]
     whole = [
         one
         for text, one in zip(request.sources, given, strict=True)

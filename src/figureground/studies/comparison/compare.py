@@ -14,6 +14,7 @@ from figureground.base.claim import Claim, claimed
 from figureground.base.errors import DataError, OptionError
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_atomically, write_json
+from figureground.data.notices import summed
 from figureground.maps.image_files import png_bytes
 from figureground.methods import CamMethod, find_methods
 from figureground.metrics.classification import highest_by_chance
@@ -131,7 +132,12 @@ def _compared(
         charts=tuple(found.charts),
         examples=sheet.examples,
         concepts=sheet.concepts,
-        notes=(*images.notes, *_at_chance(predictions), *sheet.notes),
+        notes=(
+            *images.notes,
+            *_at_chance(predictions),
+            *sheet.notes,
+            *summed([*images.noticed, *(told for one in sets for told in one.noticed)]),
+        ),
         seconds=round(time.monotonic() - start, 1),
         provenance=provenance(seeds=(chosen.seed, *sorted({run.seed for run in runs}))),
         left_out=_left_out(images, sets),

@@ -13,6 +13,7 @@ from figureground.base.errors import DataError, OptionError
 from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
+from figureground.data.notices import Noticed
 from figureground.data.splits import random_subset
 from figureground.models import Preprocessing
 from figureground.studies.comparison.arms import Arm
@@ -48,6 +49,11 @@ class ImageSet:
         """Images that could not be decoded so far, and why."""
         return tuple(line for view in self._views.values() for line in view.left_out)
 
+    @property
+    def noticed(self) -> tuple[Noticed, ...]:
+        """What was odd about images so far."""
+        return tuple(one for view in self._views.values() for one in view.noticed)
+
     def view(self, preprocessing: Preprocessing) -> LabeledImages:
         """The images as a network takes them, as bytes.
 
@@ -58,9 +64,10 @@ class ImageSet:
             Of its size and number of colours; boxes follow. An image that cannot be read is in ``left_out``.
         """
         fit = "stretch" if preprocessing.resize == "stretch" else "crop"
-        wanted = (preprocessing.size, fit, preprocessing.channels)
+        value_range = preprocessing.value_range
+        wanted = (preprocessing.size, fit, preprocessing.channels, value_range)
         if wanted not in self._views:
-            fitted = in_memory(self.data, preprocessing.size, fit=fit)
+            fitted = in_memory(self.data, preprocessing.size, fit=fit, value_range=value_range)
             pixels = _with_channels(fitted.pixels, preprocessing.channels)
             self._views[wanted] = replace(fitted, images=pixels)
         return self._views[wanted]
@@ -122,6 +129,11 @@ class HeldOut:
     def left_out(self) -> tuple[str, ...]:
         """Test images that could not be decoded so far, and why."""
         return tuple(line for one in self._loaded.values() for line in one.left_out)
+
+    @property
+    def noticed(self) -> tuple[Noticed, ...]:
+        """What was odd about test images so far."""
+        return tuple(told for one in self._loaded.values() for told in one.noticed)
 
     def background(self, run: TrainedRun) -> ImageSet:
         """The data set's own background images of the same part.

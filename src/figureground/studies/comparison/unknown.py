@@ -13,8 +13,9 @@ from figureground.base.errors import DataError, OptionError
 from figureground.base.seeds import generator
 from figureground.data.background import FromLabeled, PatchShuffle
 from figureground.data.finding import find_images
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import FileDecoder, LabeledImages, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
+from figureground.data.notices import Noticed
 from figureground.data.splits import random_subset
 from figureground.studies.comparison.held_out import HeldOut, ImageSet
 from figureground.studies.training.runs import TrainedRun
@@ -78,6 +79,11 @@ class UnknownSet:
         """Images that could not be decoded so far, and why."""
         return tuple(line for one in self._made.values() for line in one.left_out)
 
+    @property
+    def noticed(self) -> tuple[Noticed, ...]:
+        """What was odd about images so far."""
+        return tuple(told for one in self._made.values() for told in one.noticed)
+
     def _key(self, run: TrainedRun) -> int:
         """Runs of equal key share the images."""
         if self.name in _FROM_TEST:
@@ -92,7 +98,8 @@ class UnknownSet:
         if self.name == "noise":
             return _noise(run, len(self._images.of(run)), self._seed)
         if self.name == "patch-shuffle":
-            return _shuffled(self._images.of(run).data, self._seed)
+            decode = FileDecoder(run.classifier.preprocessing.value_range)
+            return _shuffled(self._images.of(run).data.decoded_by(decode), self._seed)
         return self._stored(key)
 
     def _stored(self, key: int) -> LabeledImages:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from figureground.base.options import Options, option
+from figureground.base.value_range import FULL
 
 _PANEL = "Data"
 
@@ -53,3 +54,4 @@ class DataOptions(Options):
     workers: int = option(2, "Threads that decode.", least=1, panel="Speed")
     seed: int = 0
     view_size: int = 224
+    value_range: str = FULL

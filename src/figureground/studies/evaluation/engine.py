@@ -48,6 +48,7 @@ from figureground.studies.evaluation.tables import (
     left_out,
     mean_table,
     model_description,
+    noticed_apart,
 )
 from figureground.studies.training.runs import TrainedRun
 
@@ -268,12 +269,12 @@ def run_evaluation(
         columns = store.write_columns(_NUMBERS)
         if not columns:
             raise DataError(f"no image of {images.description} could be used")
-        met = [*images.problems, *_problems(store)]
+        met, noticed = noticed_apart([*images.problems, *_problems(store)])
         problems, examples = counted(met)
         parts = evaluation.record_parts(Found(columns, network, images))
         for name, arrays in parts.get("arrays", {}).items():
             store.write_arrays(name, arrays)
-        notes = (*(classifier.notes if classifier else ()), *images.notes)
+        notes = (*(classifier.notes if classifier else ()), *images.notes, *noticed)
         record = EvaluationRecord(
             kind=evaluation.kind,
             title=evaluation.question,

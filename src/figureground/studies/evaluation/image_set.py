@@ -17,6 +17,8 @@ from figureground.base.identity import digest
 from figureground.base.shapes import Boxes, Images, Labels
 from figureground.data.ahead import ahead
 from figureground.data.annotations.entries import MaskFiles
+from figureground.data.holding import until_used
+from figureground.data.notices import Notice, notices_of
 from figureground.data.splits import random_subset
 from figureground.metrics.localisation.box_accuracy import scale_boxes
 from figureground.models import Classifier, Preprocessing, View
@@ -277,7 +279,9 @@ class EvaluationSet:
         """One image as the model sees it, or why there is none."""
         item = self._items[row]
         try:
-            pixels, view = self._preprocessing.view(item.load())
+            with until_used():
+                image = item.load()
+                pixels, view = self._preprocessing.view(image)
             mask = None if item.mask is None else _mask_view(item.mask, self._preprocessing)
         except ImageError as error:
             return ImageProblem("unreadable-file", item.name, f"left out: {error.reason}")
@@ -285,13 +289,21 @@ class EvaluationSet:
         mapped = view.boxes_from_original(original)
         seen = (mapped[:, 2] > mapped[:, 0]) & (mapped[:, 3] > mapped[:, 1])
         whole = _whole_boxes(original[seen], view)
-        return _Loaded(row, pixels, view, mapped[seen], whole, int((~seen).sum()), mask)
+        lost = int((~seen).sum())
+        return _Loaded(
+            row, pixels, view, mapped[seen], whole, lost, mask, notices=notices_of(image)
+        )
 
     def _batch(self, part: Sequence["_Loaded | ImageProblem"]) -> EvaluationBatch:
         """What was loaded, stacked."""
         good = [one for one in part if isinstance(one, _Loaded)]
         problems = [one for one in part if isinstance(one, ImageProblem)]
         problems += [self._lost(one) for one in good if one.lost]
+        problems += [
+            ImageProblem(notice.kind, self.names[one.row], notice.detail)
+            for one in good
+            for notice in one.notices
+        ]
         height, width = self._preprocessing.size
         empty = torch.zeros(0, self._preprocessing.channels, height, width, dtype=torch.uint8)
         pixels = torch.stack([one.pixels for one in good]) if good else empty
@@ -333,6 +345,7 @@ class _Loaded:
     whole: Boxes
     lost: int
     mask: Tensor | None
+    notices: tuple[Notice, ...] = ()
 
 
 def open_images(
@@ -361,6 +374,8 @@ def open_images(
         DataError: No image can be used.
     """
     chosen = options or DataOptions()
+    if classifier is not None:
+        chosen = replace(chosen, value_range=classifier.preprocessing.value_range)
     source = read_source(None if data is None else str(data), chosen, run)
     reader = LabelReader.of(classifier, source, offset=chosen.label_offset)
     kept, labels, problems = [], [], [one for one in source.problems if one.kind != "note"]
@@ -382,7 +397,7 @@ def open_images(
     return EvaluationSet(
         found,
         [labels[row] for row in rows],
-        _stretched(chosen.view_size) if classifier is None else classifier.preprocessing,
+        _stretched(chosen) if classifier is None else classifier.preprocessing,
         workers=chosen.workers,
         notes=[*notes, *([reader.note] if reader.note else [])],
     )
@@ -398,9 +413,12 @@ def _whole_boxes(boxes: Boxes, view: View) -> Boxes:
     return torch.minimum(inclusive.trunc().clamp(min=0), limit) + last
 
 
-def _stretched(size: int) -> Preprocessing:
+def _stretched(options: DataOptions) -> Preprocessing:
     """A square view of the whole image."""
-    return Preprocessing((size, size), "stretch", 1.0, "bilinear", (0.0,) * 3, (1.0,) * 3)
+    size, nothing, one = (options.view_size,) * 2, (0.0,) * 3, (1.0,) * 3
+    return Preprocessing(
+        size, "stretch", 1.0, "bilinear", nothing, one, value_range=options.value_range
+    )
 
 
 def _mask_view(files: MaskFiles, preprocessing: Preprocessing) -> Tensor:

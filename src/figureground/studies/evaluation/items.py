@@ -27,7 +27,7 @@ from figureground.data import (
     split_digits,
 )
 from figureground.data.annotations.entries import MaskFiles
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import FileDecoder, LabeledImages, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
 from figureground.data.rare import with_rare
 from figureground.studies.evaluation.class_ids import read_class_ids
@@ -136,8 +136,9 @@ def _files(place: Path, name: str, options: DataOptions) -> Source:
         return Source(_pack(place, options.split or "test"), name)
     annotations, images = _annotations_in(place, options.images)
     if annotations is None:
-        return Source(_plain_folder(place), name)
-    return _annotated(read_annotations(annotations, images=images), name)
+        return Source(_plain_folder(place, options.value_range), name)
+    read = read_annotations(annotations, images=images)
+    return _annotated(read, name, options.value_range)
 
 
 def _data_set(name: str, options: DataOptions, run: TrainedRun | None) -> Source:
@@ -159,6 +160,7 @@ def _data_set(name: str, options: DataOptions, run: TrainedRun | None) -> Source
         )
         root = Path(spec.root) if root is None and spec.root is not None else root
     found = load_dataset(name, root, part=split, options=chosen)
+    found = found.decoded_by(FileDecoder(options.value_range))
     if spec is not None and spec.rare and run is not None:
         found = with_rare(found, run.class_names)
     names = (*found.class_names, "background", None)
@@ -198,7 +200,7 @@ def _annotations_in(place: Path, images: Path | None) -> tuple[Path | None, Path
     return (place, images) if images is not None else (None, None)
 
 
-def _annotated(read: AnnotatedImages, description: str) -> Source:
+def _annotated(read: AnnotatedImages, description: str, value_range: str) -> Source:
     """Items of annotated images; the reader's problems as it stated them."""
     names = _names([one.path for one in read.images])
     items = [
@@ -206,7 +208,7 @@ def _annotated(read: AnnotatedImages, description: str) -> Source:
             names[one.path],
             one.label,
             one.boxes,
-            _decoder(one.path),
+            _decoder(one.path, value_range),
             _identity(one.path, one.mask),
             one.mask,
         )
@@ -216,7 +218,7 @@ def _annotated(read: AnnotatedImages, description: str) -> Source:
     return Source(items, description, tuple(problems))
 
 
-def _plain_folder(place: Path) -> list[Item]:
+def _plain_folder(place: Path, value_range: str) -> list[Item]:
     """Images without boxes; the name of an image's folder inside ``place`` is its label."""
     paths = find_images(place, recursive=True)
     names = _names(paths)
@@ -225,7 +227,7 @@ def _plain_folder(place: Path) -> list[Item]:
             names[path],
             path.parent.name if path.parent != place else None,
             _NOTHING,
-            _decoder(path),
+            _decoder(path, value_range),
             file_identity(path),
         )
         for path in paths
@@ -285,8 +287,8 @@ def _clutter(options: DataOptions) -> list[Item]:
     ]
 
 
-def _decoder(path: Path) -> Callable[[], Image.Image]:
-    return lambda: decode_image(path)
+def _decoder(path: Path, value_range: str) -> Callable[[], Image.Image]:
+    return lambda: decode_image(path, value_range)
 
 
 def _row_of(read: Callable[[int], Image.Image], row: int) -> Callable[[], Image.Image]:

@@ -17,6 +17,7 @@ __all__ = [
     "mean_of",
     "mean_table",
     "model_description",
+    "noticed_apart",
     "table",
 ]
 
@@ -30,6 +31,7 @@ import torch
 
 from figureground.base.record import Provenance
 from figureground.capture import LayerChoice
+from figureground.data.notices import NOTICES, Notice, summed
 from figureground.metrics.intervals import Interval, bootstrap_interval, paired_difference
 from figureground.models import Classifier
 
@@ -176,6 +178,22 @@ def left_out(problems: Iterable[ImageProblem]) -> tuple[str, ...]:
         Those, all of them, as sentences.
     """
     return tuple(str(one) for one in problems if one.kind in _LOST)
+
+
+def noticed_apart(
+    problems: Iterable[ImageProblem],
+) -> tuple[list[ImageProblem], tuple[str, ...]]:
+    """Problems, and what was only odd about images that were used.
+
+    Args:
+        problems: Of both kinds.
+
+    Returns:
+        The problems; and a sentence for each kind of oddity.
+    """
+    told = list(problems)
+    odd = [(one.where, Notice(one.kind, one.message)) for one in told if one.kind in NOTICES]
+    return [one for one in told if one.kind not in NOTICES], summed(odd)
 
 
 def counted(

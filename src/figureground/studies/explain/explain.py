@@ -20,6 +20,7 @@ from figureground.base.shapes import Images
 from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.annotations.coco_writer import write_boxes
+from figureground.data.notices import Notice, Noticed, summed
 from figureground.methods import Explainer, Explanation, find_methods
 from figureground.models import Classifier, Preprocessing
 from figureground.models.classes import find_classes
@@ -86,7 +87,7 @@ def explain_images(
         store.begin()
         store.put_in_order()
         write_boxes(claim.folder / _BOXES, store.entries())
-        blank, described = _summary(store)
+        blank, described, noticed = _summary(store)
         record = ExplainRecord(
             model={
                 "name": classifier.name,
@@ -101,7 +102,7 @@ def explain_images(
             failed=tuple(failed),
             blank_maps=blank,
             seconds=round(time.perf_counter() - began, 3),
-            notes=classifier.notes,
+            notes=(*classifier.notes, *noticed),
             provenance=provenance(),
             colour_map=chosen.colour_map,
         )
@@ -239,11 +240,14 @@ def _units(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
     return found
 
 
-def _summary(store: Store) -> tuple[int, dict[str, str]]:
-    """Number of maps that show nothing, and the layers of the last image."""
+def _summary(store: Store) -> tuple[int, dict[str, str], tuple[str, ...]]:
+    """Number of maps that show nothing, the layers of the last image, and what was odd about the images."""
     blank, layers = 0, []
+    noticed: list[Noticed] = []
     for entry in store.entries():
         blank += sum(panel["problem"] is not None for panel in entry["panels"])
         layers = entry["layers"]
+        noticed += [(entry["image"], Notice(**one)) for one in entry["notices"]]
     names = ", ".join(one["name"].removeprefix("network.") for one in layers)
-    return blank, {"layer": names, "layer_reason": "; ".join(one["reason"] for one in layers)}
+    reasons = "; ".join(one["reason"] for one in layers)
+    return blank, {"layer": names, "layer_reason": reasons}, summed(noticed)

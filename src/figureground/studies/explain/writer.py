@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -136,6 +137,7 @@ class Writer:
             "size": list(image.view.original_size),
             "window": [round(one, 2) for one in image.view.window],
             **described,
+            "notices": [asdict(one) for one in image.notices],
             "truth": None if truth is None else {"label": truth.label, "boxes": truth.boxes},
             "thumbnail": thumbnail(_seen(image, self._drawing.thumbnail), self._drawing.thumbnail),
             "panels": [self._write_panel(panel, image, described=described) for panel in panels],

@@ -93,6 +93,7 @@ class RankRecord:
         top: The first ones, best first.
         seconds: Wall-clock time of this run, the sheet left out.
         provenance: Command, versions, machine.
+        notes: What was odd about the images.
         schema: Version of this form.
         kind: ``rank``.
     """
@@ -106,5 +107,6 @@ class RankRecord:
     top: tuple[Ranked, ...]
     seconds: float
     provenance: Provenance
+    notes: tuple[str, ...] = ()
     schema: int = 1
     kind: str = "rank"

@@ -2,12 +2,13 @@
 
 __all__ = ["rank_images"]
 
+import json
 import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
 from figureground.base.store import STORED, Store
 from figureground.data import find_images
+from figureground.data.notices import summed
 from figureground.metrics.classification import class_scores
 from figureground.models import Classifier
 from figureground.models.classes import find_classes
@@ -38,8 +40,14 @@ from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.failures import Failure
 from figureground.studies.loading import LoadedImage, load_images
 from figureground.studies.models import load_model
-from figureground.studies.ranking.options import RankOptions, RankRecord
-from figureground.studies.ranking.scores import best, failures, write_scores, write_top
+from figureground.studies.ranking.options import Ranked, RankOptions, RankRecord
+from figureground.studies.ranking.scores import (
+    best,
+    failures,
+    noticed_of,
+    write_scores,
+    write_top,
+)
 
 _MOST_CLASSES = 50
 _BACKGROUND = "background"
@@ -100,10 +108,7 @@ def rank_images(
         write_scores(store, names, parquet=chosen.writes_parquet)
         failed, found = failures(store), best(store, names, chosen.top)
         first = [units[unit][row] for (unit, row), _ in found]
-        top = [
-            replace(one, image=path_identity(path))
-            for path, (_, one) in zip(first, found, strict=True)
-        ]
+        top = [_at(path, one) for path, (_, one) in zip(first, found, strict=True)]
         record = RankRecord(
             model=_described(classifier) | {"device": str(where)},
             classes=tuple(names),
@@ -114,6 +119,7 @@ def rank_images(
             top=tuple(top),
             seconds=round(time.perf_counter() - began, 3),
             provenance=provenance(),
+            notes=summed(noticed_of(store)),
         )
         write_top(claim.folder / "top.csv", record.top)
         if first:
@@ -170,6 +176,11 @@ def _explain(
     with claimed(out, "explain") as claim:
         claim.give_up()  # the sheet is a part of the ranking, whatever an earlier one showed
         explain_images(classifier, first, out=out, options=explained, device=device)
+
+
+def _at(path: Path, ranked: Ranked) -> Ranked:
+    """An image near the top with what stands for its place."""
+    return replace(ranked, image=path_identity(path))
 
 
 def _described(classifier: Classifier) -> dict[str, str]:
@@ -283,22 +294,24 @@ def _columns(
     shares = class_probabilities(logits.double())[:, numbers].tolist()
     nothing = [math.nan] * len(numbers)
     found: dict[str, list[Any]] = {
-        name: [] for name in ("path", "best", "probability", "scores", "problem")
+        name: [] for name in ("path", "best", "probability", "scores", "problem", "notices")
     }
     row = -1
     for item in items:
-        mine, problem, path = nothing, "", ""
+        mine, problem, path, notices = nothing, "", "", ""
         if isinstance(item, Failure):
             path, problem = item.path, item.reason or "cannot be used"
         else:
             row += 1
             path, mine = shown(item.path), scores[row]
+            notices = json.dumps(list(map(asdict, item.notices))) if item.notices else ""
             problem = "" if all(map(math.isfinite, mine)) else "the model's output is not finite"
         at = -1 if problem else mine.index(max(mine))
         share = math.nan if problem else shares[row][at]
-        for name, value in zip(found, (path, at, share, mine, problem), strict=True):
+        row_of = (path, at, share, mine, problem, notices)
+        for name, value in zip(found, row_of, strict=True):
             found[name].append(value)
-    kinds = {"path": np.str_, "best": np.int64, "problem": np.str_}
+    kinds = {"path": np.str_, "best": np.int64, "problem": np.str_, "notices": np.str_}
     return {
         name: np.array(values, dtype=kinds.get(name, np.float64)) for name, values in found.items()
     }

@@ -1,16 +1,18 @@
 """The scores of a ranking as tables: CSV, Parquet, and the images with the highest ones."""
 
-__all__ = ["best", "failures", "write_scores", "write_top"]
+__all__ = ["best", "failures", "noticed_of", "write_scores", "write_top"]
 
 import csv
 import heapq
 import io
+import json
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 
 from figureground.base.record import replaced, write_atomically
 from figureground.base.store import Store
+from figureground.data.notices import Notice, Noticed
 from figureground.studies.failures import Failure
 from figureground.studies.ranking.options import Ranked
 
@@ -82,6 +84,20 @@ def failures(store: Store) -> tuple[Failure, ...]:
         for row, at in enumerate(unit["best"].tolist())
         if at < 0
     )
+
+
+def noticed_of(store: Store) -> Iterator[Noticed]:
+    """What was odd about images that could be used.
+
+    Args:
+        store: As for ``write_scores``, with ``notices``.
+
+    Yields:
+        Paths and notices, in the order of the images.
+    """
+    for _, unit in store.parts():
+        for path, told in zip(unit["path"].tolist(), unit["notices"].tolist(), strict=True):
+            yield from ((path, Notice(**one)) for one in json.loads(told or "[]"))
 
 
 def write_top(path: Path, top: Sequence[Ranked]) -> None:

@@ -113,6 +113,7 @@ class BackgroundClass(Algorithm):
         self.pool = pool
         self.per_batch = 0
         self._left_out: tuple[str, ...] = ()
+        self._notes: tuple[str, ...] = ()
         self._order: tuple[int, Tensor] | None = None
 
     @property
@@ -133,7 +134,8 @@ class BackgroundClass(Algorithm):
         """How many backgrounds the pool has, and those that could not be decoded."""
         if self.pool is None:
             return {}
-        return {"pool": len(self.pool), "left_out": list(self._left_out)}
+        told = {"pool": len(self.pool), "left_out": list(self._left_out)}
+        return told | ({"warnings": list(self._notes)} if self._notes else {})
 
     def prepare(self, run: Run) -> None:
         """Load the pool, and decide how many backgrounds a batch gets.
@@ -149,9 +151,13 @@ class BackgroundClass(Algorithm):
         batches = run.batches
         shape = (batches.images.shape[1], batches.images.shape[2], batches.images.shape[3])
         if self.pool is None and self.chosen.pools:
-            self.pool, self._left_out = load_pool(
-                self.chosen.pools, shape=shape, seed=run.recipe.seed
+            loaded = load_pool(
+                self.chosen.pools,
+                shape=shape,
+                seed=run.recipe.seed,
+                value_range=batches.value_range,
             )
+            self.pool, self._left_out, self._notes = loaded
         if self.pool is None:
             return
         self.pool = self.pool.to(batches.labels.device)

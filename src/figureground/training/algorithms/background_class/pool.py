@@ -11,17 +11,23 @@ from torch import Tensor
 
 from figureground.base.claim import kind_of
 from figureground.base.errors import DataError
+from figureground.base.value_range import FULL
 from figureground.data.background import read_pool
 from figureground.data.finding import find_images
 from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages, LazyImages
 from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.data.notices import Noticed, summed
 from figureground.training.recipe import DataSpec
 
 
 def load_pool(
-    sources: Sequence[str | DataSpec], *, shape: tuple[int, int, int], seed: int
-) -> tuple[UInt8[Tensor, "P C H W"], tuple[str, ...]]:
+    sources: Sequence[str | DataSpec],
+    *,
+    shape: tuple[int, int, int],
+    seed: int,
+    value_range: str = FULL,
+) -> tuple[UInt8[Tensor, "P C H W"], tuple[str, ...], tuple[str, ...]]:
     """Background images from folders and data sets, one after the other.
 
     Args:
@@ -30,10 +36,11 @@ def load_pool(
             all where none are marked.
         shape: Channels, height and width of the training images. Images are scaled until they cover it, then cropped.
         seed: For data sets that give none of their own.
+        value_range: As for ``decode_image``.
 
     Returns:
         All images; colours become grey by the weights of ITU-R 601, grey becomes three equal channels. And those that
-        could not be decoded, and why.
+        could not be decoded, and why; and what was odd about others.
 
     Raises:
         DataError: A source has no images.
@@ -41,12 +48,14 @@ def load_pool(
     channels, *size = shape
     parts = []
     left_out: list[str] = []
+    noticed: list[Noticed] = []
     for source in sources:
         data = _folder(source) if isinstance(source, str) else _data_set(source, seed)
-        data = in_memory(data, (size[0], size[1]))
+        data = in_memory(data, (size[0], size[1]), value_range=value_range)
         parts.append(_with_channels(data.pixels, channels))
         left_out += data.left_out
-    return torch.cat(parts), tuple(left_out)
+        noticed += data.noticed
+    return torch.cat(parts), tuple(left_out), summed(noticed)
 
 
 def _folder(place: str) -> LabeledImages:
