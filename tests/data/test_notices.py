@@ -10,7 +10,7 @@ import tifffile
 from PIL import Image
 
 from figureground.base.errors import ImageError
-from figureground.data import decode_image, notices_of
+from figureground.data import decode_image, decode_mask, image_size, notices_of
 from figureground.data.notices import Notice, summed, warnings_noticed
 
 
@@ -32,6 +32,26 @@ def test_a_warning_of_the_decoder_is_a_notice_of_its_image_in_whatever_thread(ca
         assert notice.kind == "decoder-warning"
         assert "EXIF" in notice.detail
     assert not any(map(notices_of, found[1::2]))
+    assert capfd.readouterr().err == ""
+
+
+def test_the_size_and_the_mask_of_an_odd_image_say_nothing_without_its_name(capfd):
+    with warnings_noticed():
+        assert image_size(bad_exif()) == (4, 3)
+        assert decode_mask(bad_exif()).all()
+    assert capfd.readouterr().err == ""
+
+
+def test_what_tifffile_logs_is_a_notice_too(capfd):
+    stream = io.BytesIO()
+    planes, tag = np.zeros((3, 5, 7), np.uint16), (65000, "H", 1, 7, True)
+    tifffile.imwrite(stream, planes, photometric="rgb", planarconfig="separate", extratags=[tag])
+    content = bytearray(stream.getvalue())
+    at = content.index((65000).to_bytes(2, "little"))
+    content[at + 2 : at + 4] = (99).to_bytes(2, "little")  # a type of number that does not exist
+    with warnings_noticed():
+        (notice,) = notices_of(decode_image(bytes(content)))
+    assert "invalid data type 99" in notice.detail
     assert capfd.readouterr().err == ""
 
 

@@ -105,7 +105,7 @@ def image_size(source: Path | str | bytes | io.BufferedIOBase) -> tuple[int, int
         ImageError: It is not an image that can be read; damage behind the header is not looked
             for.
     """
-    with _opened(source) as (image, stream):
+    with noticing(), _opened(source) as (image, stream):
         width, height = image.size
         sideways = _may_be_turned(image, stream) and _orientation(image) in _SIDEWAYS
         return (height, width) if sideways else (width, height)
@@ -126,7 +126,7 @@ def decode_mask(source: Path | str | bytes | io.BufferedIOBase) -> Bool[np.ndarr
     Raises:
         ImageError: It cannot be decoded; ``reason`` says why.
     """
-    with _opened(source) as (image, stream), holding(image.width * image.height):
+    with noticing(), _opened(source) as (image, stream), holding(image.width * image.height):
         depth = _loaded(image, stream)
         if depth is not None:
             values = deep_values(image, depth, partial(_identified, stream))

@@ -12,6 +12,7 @@ __all__ = [
 ]
 
 import ctypes
+import logging
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -126,18 +127,40 @@ def warnings_noticed() -> Iterator[None]:
     are changed, so this is for a program that owns it.
     """
     with warnings.catch_warnings(), _silent_libtiff():
-        warnings.filterwarnings("always", module=r"PIL\.")
+        warnings.filterwarnings("always", module=r"(PIL|pillow_heif)\.")
         shown = warnings.showwarning
 
         def notice(message: Warning | str, category: type[Warning], *where: Any) -> None:  # noqa: ANN401 - as there
-            found = getattr(_LOCAL, "found", None)
-            if found is None:
+            if not _noticed(str(message)):
                 shown(message, category, *where)
-            else:
-                found.append(Notice("decoder-warning", " ".join(str(message).split())))
 
         warnings.showwarning = notice  # type: ignore[assignment]  # a place of file names and lines
-        yield
+        journal, handler = logging.getLogger("tifffile"), _Logged()
+        journal.addHandler(handler)
+        try:
+            yield
+        finally:
+            journal.removeHandler(handler)
+
+
+class _Logged(logging.Handler):
+    """Takes what tifffile logs instead of warning."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One message.
+
+        Args:
+            record: The message.
+        """
+        _noticed(record.getMessage())
+
+
+def _noticed(message: str) -> bool:
+    """Whether a message belongs to an image that this thread decodes, whose notice it is from now on."""
+    found: list[Notice] | None = getattr(_LOCAL, "found", None)
+    if found is not None:
+        found.append(Notice("decoder-warning", " ".join(message.split())))
+    return found is not None
 
 
 @contextmanager
