@@ -112,3 +112,14 @@ def test_interval_over_seeds_is_scipys_paired_t_interval():
 def test_one_seed_has_no_interval():
     with pytest.raises(ShapeError, match="at least two pairs"):
         seeds_difference(torch.ones(1), torch.zeros(1))
+
+
+def test_many_hits_and_misses_are_drawn_by_how_often_each_occurs():
+    # 2,000 resamples of 50,000 images are not made one by one: the mean of hits is binomial
+    hits = np.zeros(50_000)
+    hits[:20_000] = 1
+    found = bootstrap_interval(hits, seed=0)
+    low, high = stats.binom.ppf([0.025, 0.975], 50_000, 0.4) / 50_000
+    assert found.mean == pytest.approx(0.4)
+    assert found.low == pytest.approx(low, abs=3e-4)
+    assert found.high == pytest.approx(high, abs=3e-4)

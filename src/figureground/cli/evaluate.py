@@ -72,7 +72,7 @@ def _run(evaluation: Any, about: ModelOptions, data_options: Any, **asked: Any) 
     from figureground.studies.evaluation.evaluate import evaluate  # noqa: PLC0415 - torch is slow to import
     from figureground.training.trust import trusting  # noqa: PLC0415
 
-    needs_model = not getattr(evaluation, "maps", ())
+    needs_model = not (getattr(evaluation, "maps", ()) or getattr(evaluation, "predictions", ()))
     model = about.load() if about.model is not None or needs_model else None
     value_range = about.value_range or FULL  # a model says it itself
     chosen = replace(

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +73,7 @@ class ClassLabels:
 
 
 def check_entries(
-    entries: Iterable[RawEntry], labels: ClassLabels
+    entries: Iterable[RawEntry], labels: ClassLabels, *, needs_images: bool = True
 ) -> tuple[list[AnnotatedImage], list[Problem]]:
     """The entries that can be used, and what was wrong with these and with the others.
 
@@ -85,6 +85,8 @@ def check_entries(
     Args:
         entries: What a reader found.
         labels: Which labels exist.
+        needs_images: Whether the images must be there. Where not, the annotation is believed, and a file is looked
+            into only for a size that the annotation does not state.
 
     Returns:
         The checked entries in the same order, and the problems.
@@ -94,7 +96,8 @@ def check_entries(
     """
     entries = list(entries)
     _refuse_fractions(entries)
-    size_of = lru_cache(maxsize=4)(image_size)  # entries of one image come one after the other
+    found = lru_cache(maxsize=4)(image_size)  # entries of one image come one after the other
+    size_of = partial(_measured if needs_images else _believed, found)
     images: list[AnnotatedImage] = []
     problems: list[Problem] = []
     for entry in entries:
@@ -118,29 +121,47 @@ def _refuse_fractions(entries: Sequence[RawEntry]) -> None:
             )
 
 
+_SizeOf = Callable[[Path], tuple[int, int]]
+
+
+def _measured(size_of: _SizeOf, entry: RawEntry) -> tuple[int, int]:
+    """The size of an image that must be there."""
+    return size_of(entry.path)
+
+
+def _believed(size_of: _SizeOf, entry: RawEntry) -> tuple[int, int] | None:
+    """The size that the annotation states, else that of the file; None where there is none."""
+    if entry.size is not None:
+        return entry.size
+    try:
+        return size_of(entry.path)
+    except ImageError:
+        return None
+
+
 def _check_entry(
-    entry: RawEntry, labels: ClassLabels, size_of: Callable[[Path], tuple[int, int]]
+    entry: RawEntry, labels: ClassLabels, size_of: Callable[[RawEntry], tuple[int, int] | None]
 ) -> tuple[AnnotatedImage | None, list[Problem]]:
     """The entry if it can be used, and its problems."""
     try:
-        size = size_of(entry.path)
+        size = size_of(entry)
         label = labels.resolve(entry.label)
     except ImageError as error:
         kind: ProblemKind = "unreadable-file" if os.path.exists(entry.path) else "missing-file"  # noqa: PTH110 - of any name
         return None, [Problem(kind, entry.where, f"left out: {error}")]
     except LookupError as error:
         return None, [Problem("unknown-label", entry.where, f"left out: {error}")]
-    if entry.size is not None and entry.size != size:
+    if size is not None and entry.size not in {None, size}:
         return None, [Problem("size-mismatch", entry.where, _mismatch(entry, size))]
     boxes, problems = _inside(entry, size)
     if not boxes:
         problems.append(Problem("no-boxes", entry.where, f"nothing is marked in {entry.path}"))
     array = np.array(boxes, np.float32).reshape(-1, 4)
-    return AnnotatedImage(entry.path, label, array, entry.mask), problems
+    return AnnotatedImage(entry.path, label, array, entry.mask, size), problems
 
 
 def _inside(
-    entry: RawEntry, size: tuple[int, int]
+    entry: RawEntry, size: tuple[int, int] | None
 ) -> tuple[list[tuple[float, ...]], list[Problem]]:
     """The boxes cut to the image, and what was cut or left out."""
     kept: list[tuple[float, ...]] = []
@@ -154,26 +175,26 @@ def _inside(
     return kept, problems
 
 
-def _clipped(box: tuple[float, ...], size: tuple[int, int]) -> tuple[float, ...]:
-    """The part of the box inside the image; () where there is none or it is no box."""
+def _clipped(box: tuple[float, ...], size: tuple[int, int] | None) -> tuple[float, ...]:
+    """The part of the box inside the image, which has no end where its size is unknown; () where there is none."""
     if len(box) != 4 or not all(map(math.isfinite, box)):
         return ()
     x0, y0, x1, y1 = box
-    width, height = size
+    width, height = size or (math.inf, math.inf)
     if x1 <= x0 or y1 <= y0:
         return ()
     inside = (max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height)))
     return inside if inside[0] < inside[2] and inside[1] < inside[3] else ()
 
 
-def _box_problem(where: str, box: tuple[float, ...], size: tuple[int, int]) -> Problem:
+def _box_problem(where: str, box: tuple[float, ...], size: tuple[int, int] | None) -> Problem:
     """Why a box was cut or left out."""
     shown = "(" + ", ".join(f"{number:g}" for number in box) + ")"
     if len(box) != 4 or not all(map(math.isfinite, box)):
         return Problem("bad-box", where, f"box {shown} left out: not four finite numbers")
     if box[2] <= box[0] or box[3] <= box[1]:
         return Problem("empty-box", where, f"box {shown} left out: it has no area")
-    image = f"the {size[0]}x{size[1]} image"
+    image = "the image" if size is None else f"the {size[0]}x{size[1]} image"
     if not _clipped(box, size):
         return Problem("outside-box", where, f"box {shown} left out: it is outside {image}")
     return Problem("clipped-box", where, f"box {shown} clipped to {image}")

@@ -23,8 +23,10 @@ ProblemKind: TypeAlias = Literal[
     "empty-box",
     "missing-file",
     "no-boxes",
+    "no-prediction",
     "outside-box",
     "size-mismatch",
+    "unknown-image",
     "unknown-label",
     "unreadable-file",
 ]
@@ -94,12 +96,14 @@ class AnnotatedImage:
         boxes: Where the class is: xyxy in pixels of the upright image, half-open, inside it;
             no row where nothing is marked.
         mask: Where the class is, pixel by pixel; None where only boxes tell.
+        size: Width and height of the image; None where neither its file nor the annotation tells.
     """
 
     path: Path
     label: int | str | None
     boxes: Float[np.ndarray, "B 4"]
     mask: MaskFiles | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

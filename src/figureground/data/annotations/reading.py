@@ -48,6 +48,7 @@ def read_annotations(
     images: Path | str | None = None,
     num_classes: int | None = None,
     class_names: Sequence[str] | None = None,
+    needs_images: bool = True,
 ) -> AnnotatedImages:
     r"""The annotated images that a file or folder describes, checked against the images.
 
@@ -61,6 +62,7 @@ def read_annotations(
         images: The folder of images; where None, places beside the source are searched.
         num_classes: Labels that are numbers must be below it.
         class_names: Labels that are names must be among them, and become indices.
+        needs_images: Whether the images must be there; where not, the annotation is believed.
 
     Returns:
         One entry for each image and class, and every problem met.
@@ -87,7 +89,7 @@ def read_annotations(
     name = _format_of(place)
     finder = ImageFinder.beside(place, None if images is None else Path(images))
     entries, problems = ANNOTATION_FORMATS[name].read(place, finder)
-    checked, more = check_entries(entries, labels)
+    checked, more = check_entries(entries, labels, needs_images=needs_images)
     return AnnotatedImages(place, name, tuple(checked), (*problems, *more))
 
 

@@ -54,4 +54,6 @@ class DataOptions(Options):
     workers: int = option(2, "Threads that decode.", least=1, panel="Speed")
     seed: int = 0
     view_size: int = 224
+    needs_images: bool = True
+    needs_labels: bool = True
     value_range: str = FULL

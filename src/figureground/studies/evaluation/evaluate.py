@@ -14,6 +14,7 @@ from figureground.studies.evaluation import evaluation_class
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.engine import Evaluation, run_evaluation
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
+from figureground.studies.evaluation.predictions import evaluate_predictions
 from figureground.studies.evaluation.tables import EvaluationRecord
 from figureground.studies.models import LoadedModel, load_model
 
@@ -33,7 +34,7 @@ def evaluate(
 
     Args:
         evaluation: One of ``EVALUATIONS`` by name, with its defaults, or an instance with options.
-        model: As for ``load_model``; None where all maps come from folders.
+        model: As for ``load_model``; None where all maps come from folders, or boxes from files.
         data: ``clutter``, an ``.npz`` pack, annotations in any known format, a folder of images, the name of a data
             set, or a ready set; None for the data of the training run that the model comes from.
         out: The folder; gets ``per_image.npz`` and, last, ``record.json``. A run that was stopped goes on there.
@@ -50,6 +51,10 @@ def evaluate(
         DataError: No image can be used, or the folder holds something else.
     """
     chosen = evaluation_class(evaluation)() if isinstance(evaluation, str) else evaluation
+    if getattr(chosen, "predictions", ()):
+        return evaluate_predictions(
+            chosen, model, data, out=out, options=data_options, overwrite=overwrite
+        )
     loaded = (
         model if isinstance(model, LoadedModel) else None if model is None else load_model(model)
     )

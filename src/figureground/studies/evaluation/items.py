@@ -13,13 +13,14 @@ import numpy as np
 from jaxtyping import Float
 from PIL import Image
 
-from figureground.base.errors import DataError
+from figureground.base.errors import DataError, ImageError
 from figureground.base.identity import file_identity
 from figureground.data import (
     AnnotatedImages,
     ImagePack,
     decode_image,
     find_images,
+    image_size,
     load_mnist,
     make_clutter,
     read_annotations,
@@ -50,6 +51,7 @@ class Item:
         load: Decodes the image; raises ``ImageError``.
         identity: Text that changes when the image does.
         mask: Where the class is, pixel by pixel.
+        size: Width and height of the image; None where the source does not tell without decoding.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Item:
     load: Callable[[], Image.Image]
     identity: str
     mask: MaskFiles | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,12 @@ def _files(place: Path, name: str, options: DataOptions) -> Source:
         known = ", ".join(sorted(DATASETS))
         raise DataError(f"no file or folder '{name}', nor is it 'clutter' or a data set ({known})")
     if place.suffix.lower() == ".npz":
-        return Source(_pack(place, options.split or "test"), name)
+        split = options.split or "test"
+        return Source(_pack(place, split, needs_images=options.needs_images), name)
     annotations, images = _annotations_in(place, options.images)
     if annotations is None:
         return Source(_plain_folder(place, options.value_range), name)
-    read = read_annotations(annotations, images=images)
+    read = read_annotations(annotations, images=images, needs_images=options.needs_images)
     return _annotated(read, name, options.value_range)
 
 
@@ -211,6 +215,7 @@ def _annotated(read: AnnotatedImages, description: str, value_range: str) -> Sou
             _decoder(one.path, value_range),
             _identity(one.path, one.mask),
             one.mask,
+            one.size,
         )
         for one in read.images
     ]
@@ -247,7 +252,7 @@ def _names(paths: Iterable[Path]) -> dict[Path, str]:
     }
 
 
-def _pack(place: Path, split: str) -> list[Item]:
+def _pack(place: Path, split: str, *, needs_images: bool) -> list[Item]:
     """The images of a pack; the test split of one that says what is test."""
     pack, identity = ImagePack(place), file_identity(place)
     rows: Sequence[int] = range(len(pack))
@@ -260,9 +265,18 @@ def _pack(place: Path, split: str) -> list[Item]:
             _NOTHING if pack.boxes is None else pack.boxes[row],
             _row_of(pack.__getitem__, row),
             f"{identity}|{row}",
+            size=None if needs_images else _header(pack.encoded(row)),
         )
         for row in rows
     ]
+
+
+def _header(encoded: bytes) -> tuple[int, int] | None:
+    """Width and height of an encoded image; None where it cannot be read."""
+    try:
+        return image_size(encoded)
+    except ImageError:
+        return None
 
 
 def _clutter(options: DataOptions) -> list[Item]:

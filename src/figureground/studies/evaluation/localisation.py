@@ -5,6 +5,7 @@ __all__ = ["Localisation"]
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from figureground.base.options import option
 from figureground.base.shapes import Labels, Logits
+from figureground.data.predicted_boxes import CORNERS
 from figureground.metrics.localisation.box_accuracy import default_thresholds
 from figureground.metrics.localisation.pixel_ap import pixel_average_precision, pixel_histograms
 from figureground.studies.evaluation.boxes import (
@@ -50,6 +52,8 @@ class Localisation(BoxEvaluation):
     Args:
         classes: Whose maps: ``true``, ``predicted`` or ``both``.
         cases: How many of the worst and of the best images of each method are drawn.
+        predictions: Files of boxes that somebody else predicted, which are measured instead of maps.
+        prediction_corners: What the second corner of such a box is.
     """
 
     kind: ClassVar[str] = "localisation"
@@ -81,6 +85,13 @@ class Localisation(BoxEvaluation):
 
     classes: str = option("true", "Whose maps.", choices=("true", "predicted", "both"))
     cases: int = option(3, "Worst and best images shown of each method.", least=0)
+    predictions: tuple[Path, ...] = option(
+        (), "File of boxes that somebody else predicted, measured without a network: a line 'class x0 y0 x1 y1 ...' "
+        "per image, or CSV (name,class,x0,y0,x1,y1); repeatable.", repeat=True,
+    )  # fmt: skip
+    prediction_corners: str | None = option(
+        None, "Of predicted boxes. Default: inclusive in text files, half-open in CSV.", choices=CORNERS
+    )  # fmt: skip
 
     def measure(self, batch: EvaluationBatch, network: Subject) -> Callable[[], Measured]:
         """Maps of the images that can be judged; measured while the next batch is explained."""

@@ -162,8 +162,9 @@ def model_description(
 # kinds of problems that keep a file, an image, a box or a map out of the numbers
 _LOST = frozenset(
     {
-        *("bad-box", "bad-row", "empty-box", "map-missing", "map-unusable", "missing-file"),
-        *("outside-box", "size-mismatch", "unknown-label", "unreadable-file"),
+        *("bad-box", "bad-row", "cropped-away", "empty-box", "map-missing", "map-unusable"),
+        *("missing-file", "no-prediction", "not-judged", "outside-box", "size-mismatch"),
+        *("unknown-image", "unknown-label", "unreadable-file"),
     }
 )
 
