@@ -115,3 +115,63 @@ def test_methods_that_cannot_be_read_say_why(text: str, message: str):
     with pytest.raises(OptionError) as caught:
         typed_methods(text)
     assert message in str(caught.value)
+
+
+FOREIGN = ("--methods", "grad-cam", "--label-offset", "0")
+
+
+def test_classes_that_the_model_lacks_matter_only_where_they_are_explained(
+    type_in: Run, images: Path, model: str, tmp_path: Path
+):
+    rows = [f"{number}.png,{name},5,4,25,20" for number, name in enumerate(("zebra", "1", "2"))]
+    (images / "boxes.csv").write_text("path,label,x0,y0,x1,y1\n" + "\n".join(rows) + "\n")
+    names = ("--class-names", tmp_path / "names.txt", "--size", "24x32")
+    for verb, column in (("localisation", "box acc @0.3"), ("faithfulness", "insertion")):
+        out, typed = tmp_path / verb, ("evaluate", verb, images, "-m", model, *FOREIGN, *names)
+        done = type_in(*typed, "--classes", "predicted", "-o", out)
+        assert done.exit_code == 0, done.output
+        record = json.loads((out / "record.json").read_text())
+        assert record["problems"]["class-unknown"] == 1
+        assert not record["left_out"]
+        assert any(column in name for name in record["tables"][0]["columns"])
+        assert np.load(out / "per_image.npz")["label"].tolist() == [-1, 1, 2]
+        done = type_in(*typed, "--classes", "true", "-o", tmp_path / f"{verb}-true")
+        assert done.exit_code == 2
+        assert "left out: no class 'zebra'" in done.stderr
+
+
+def test_ids_that_are_not_mapped_matter_only_where_they_are_explained(
+    localise: Run, model: str, tmp_path: Path
+):
+    (tmp_path / "ids.txt").write_text("0 1\n1 2\n")
+    words = ("-m", model, "--methods", "grad-cam", "--class-ids", tmp_path / "ids.txt")
+    assert localise(*words, "--classes", "predicted").exit_code == 0
+    assert np.load(tmp_path / "out" / "per_image.npz")["label"].tolist() == [1, 2, -1]
+    assert localise(*words, "--overwrite").exit_code == 2
+
+
+def test_another_set_of_images_is_another_question(localise: Run, model: str, tmp_path: Path):
+    words = ("-m", model, "--methods", "cam")
+    assert localise(*words, "--limit", 2).exit_code == 0
+    before = (tmp_path / "out" / "record.json").read_bytes()
+    for more in (("--limit", 3), (), ("--limit", 2, "--label-offset", 0)):
+        done = localise(*words, *more)
+        assert done.exit_code == 1
+        assert "holds the results of another job" in done.stderr
+        assert "--overwrite" in done.stderr
+    assert (tmp_path / "out" / "record.json").read_bytes() == before
+    assert localise(*words, "--limit", 2, "--workers", 1).exit_code == 0
+    done = localise(*words, "--limit", 3, "--overwrite")
+    assert done.exit_code == 0, done.output
+    assert json.loads((tmp_path / "out" / "record.json").read_text())["images"] == 2
+
+
+def test_images_without_a_box_are_left_out_and_end_with_status_2(
+    localise: Run, boxes: Path, model: str, tmp_path: Path
+):
+    with (boxes / "boxes.csv").open("a") as file:
+        file.write("2.png,0,,,,\n")
+    done = localise("-m", model, "--methods", "cam")
+    assert done.exit_code == 2, done.output
+    left_out = json.loads((tmp_path / "out" / "record.json").read_text())["left_out"]
+    assert left_out == ["2.png: left out of the numbers: no box"]

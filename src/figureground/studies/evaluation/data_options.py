@@ -2,11 +2,15 @@
 
 __all__ = ["DataOptions"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from figureground.base.options import Options, option
 from figureground.base.value_range import FULL
+
+if TYPE_CHECKING:
+    from figureground.studies.evaluation.tables import ImageProblem
 
 _PANEL = "Data"
 
@@ -57,3 +61,26 @@ class DataOptions(Options):
     needs_images: bool = True
     needs_labels: bool = True
     value_range: str = FULL
+
+    def unknown(self, name: str, why: str) -> "ImageProblem":
+        """What is said of an image whose class is none of the model's: it is left out only where its class is needed.
+
+        Args:
+            name: Of the image.
+            why: What is wrong with its class.
+
+        Returns:
+            The problem.
+        """
+        from figureground.studies.evaluation.tables import ImageProblem  # noqa: PLC0415 - torch is slow to import
+
+        if self.needs_labels:
+            return ImageProblem("unknown-label", name, f"left out: {why}")
+        return ImageProblem("class-unknown", name, f"its class is taken as unknown: {why}")
+
+    @property
+    def asked(self) -> dict[str, str]:
+        """What decides which images and labels there are."""
+        told = self.description
+        chosen = (one.name for one in fields(self) if one.metadata and one.name != "workers")
+        return {name: told[name] for name in chosen}

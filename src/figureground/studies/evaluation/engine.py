@@ -94,6 +94,11 @@ class Evaluation(Options, ABC):
     batch_size: int = option(16, BATCH_SIZE, least=1, panel="Speed")
     seed: int = option(0, "Of all that is random.")
 
+    @property
+    def needs_labels(self) -> bool:
+        """Whether an image is of use only where the model knows its class."""
+        return True
+
     @abstractmethod
     def subject(self, classifier: Classifier | None) -> Subject | None:
         """What is evaluated; None where only the predictions are."""
@@ -163,6 +168,11 @@ class MapEvaluation(Evaluation):
     reference: str | None = option(
         None, "Row that all others are compared with. Default: the first."
     )
+
+    @property
+    def needs_labels(self) -> bool:
+        """Not where the predicted class is explained."""
+        return getattr(self, "classes", "predicted") != "predicted"
 
     def subject(self, classifier: Classifier | None) -> Subject:
         """The network with its methods, other maps and baselines."""
@@ -310,10 +320,14 @@ def _store_of(
     classifier = network if subject is None else subject.classifier
     for folder in subject.folders if subject is not None else ():
         refuse_shared_maps(folder, images.names)
-    asked = evaluation.description | {
-        "data": images.name,
-        "model": "none" if classifier is None else classifier.name,
-    }
+    asked = (
+        evaluation.description
+        | images.asked
+        | {
+            "data": images.name,
+            "model": "none" if classifier is None else classifier.name,
+        }
+    )
     claim.check(asked, overwrite=overwrite)
     rows = {} if subject is None else subject.description
     told = (evaluation.kind, evaluation.identity(subject), rows)

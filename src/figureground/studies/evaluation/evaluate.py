@@ -2,6 +2,7 @@
 
 __all__ = ["evaluate"]
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,10 @@ def evaluate(
     if isinstance(data, EvaluationSet):
         images = data
     else:
-        images = open_images(
-            data, classifier, data_options or DataOptions(seed=chosen.seed), run=run
+        about = replace(
+            data_options or DataOptions(seed=chosen.seed), needs_labels=chosen.needs_labels
         )
+        images = open_images(data, classifier, about, run=run)
     settings: dict[str, Any] = {"out": out, "overwrite": overwrite, "progress": progress}
     if classifier is None:
         return run_evaluation(chosen, None, images, **settings)

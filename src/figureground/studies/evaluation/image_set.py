@@ -215,6 +215,7 @@ class EvaluationSet:
         preprocessing: How the model wants its images.
         workers: Threads that decode.
         notes: What was assumed.
+        asked: What decides which images and labels these are, name -> value.
 
     Attributes:
         names: Names of the images; two entries with one name are two classes of one image.
@@ -225,6 +226,7 @@ class EvaluationSet:
         name: The same, whatever was found in it.
         problems: What was wrong with the source.
         notes: What was assumed.
+        asked: What decides which images and labels these are, name -> value.
     """
 
     def __init__(
@@ -235,7 +237,9 @@ class EvaluationSet:
         *,
         workers: int = 2,
         notes: Sequence[str] = (),
+        asked: Mapping[str, str] | None = None,
     ) -> None:
+        self.asked = dict(asked or {})
         self._items: list[Item] = source.items
         self._preprocessing = preprocessing
         self._workers = workers
@@ -383,8 +387,10 @@ def open_images(
         try:
             labels.append(reader.index(item.label))
         except LookupError as error:
-            problems.append(ImageProblem("unknown-label", item.name, f"left out: {error}"))
-            continue
+            problems.append(chosen.unknown(item.name, str(error)))
+            if chosen.needs_labels:
+                continue
+            labels.append(_UNKNOWN)
         kept.append(item)
     if not kept:
         examples = "; ".join(map(str, problems[:3])) or "it is empty"
@@ -400,6 +406,7 @@ def open_images(
         _stretched(chosen) if classifier is None else classifier.preprocessing,
         workers=chosen.workers,
         notes=[*notes, *([reader.note] if reader.note else [])],
+        asked=chosen.asked,
     )
 
 

@@ -5,7 +5,7 @@ __all__ = ["Item", "Source", "read_source"]
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from zlib import crc32
 
@@ -107,8 +107,9 @@ def read_source(data: str | None, options: DataOptions, run: TrainedRun | None =
             label = None if one.label is None else classes[str(one.label)]
             known.append(replace(one, label=label))
         else:
-            why = f"left out: {options.class_ids} has no id '{one.label}'"
-            problems.append(ImageProblem("unknown-label", one.name, why))
+            problem = options.unknown(one.name, f"{options.class_ids} has no id '{one.label}'")
+            problems.append(problem)
+            known += [] if options.needs_labels else [replace(one, label=None)]
     return replace(found, items=known, problems=tuple(problems), class_names=())
 
 

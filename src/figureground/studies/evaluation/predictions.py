@@ -23,7 +23,8 @@ from figureground.data.splits import random_subset
 from figureground.metrics.localisation.box_accuracy import hits, iou
 from figureground.studies.evaluation.boxes import OVERLAPS
 from figureground.studies.evaluation.class_ids import read_class_ids
-from figureground.studies.evaluation.items import DataOptions, Item, Source, read_source
+from figureground.studies.evaluation.data_options import DataOptions
+from figureground.studies.evaluation.items import Item, Source, read_source
 from figureground.studies.evaluation.tables import (
     EvaluationRecord,
     ImageProblem,
