@@ -1,6 +1,7 @@
 """The folder of a training run is a model wherever one is asked for."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,49 @@ def test_a_run_that_is_not_finished_can_be_looked_at(run: Path, type_in: Run, tm
     refused = type_in("compare", run, tmp_path)
     assert refused.exit_code == 1
     assert "is not finished" in refused.stderr
+
+
+def _flipped(run: Path, copy: Path, at: float) -> Path:
+    """A copy of a run whose best weights differ in one bit, at this share of the file."""
+    shutil.copytree(run, copy)
+    file = copy / "best.safetensors"
+    data = bytearray(file.read_bytes())
+    data[int(at * (len(data) - 1))] ^= 1
+    file.write_bytes(data)
+    return file
+
+
+def test_a_flipped_bit_in_the_weights_is_seen_by_every_command(
+    type_in: Run, run: Path, images: Path, tmp_path: Path
+):
+    file = _flipped(run, tmp_path / "bad", 0.9)
+    for verb, *words in (
+        ("explain", images, "--model", file.parent),
+        ("rank", images, "--model", file.parent),
+        ("evaluate", "localisation", "--model", file.parent, "--methods", "cam"),
+        ("compare", run, file.parent),
+        ("doctor", "--model", file.parent),
+        ("explain", images, "--model", "figureground:lenet-gap", "--weights", file),
+        ("train", "cluttered-digits-lenet", "--set", f"model={{name: {file.parent}}}"),
+    ):
+        out = () if verb == "doctor" else ("--out", tmp_path / "o")
+        done = type_in(verb, *words, *out)
+        assert done.exit_code == 1, (verb, done.output)
+        last = done.stderr.strip().splitlines()[-1]
+        assert f"{file} is damaged" in last
+        assert f"'figureground train {file.parent} --resume' writes it again" in last
+    assert type_in("train", file.parent, "--resume").exit_code == 0
+    assert type_in("doctor", "--model", file.parent).exit_code == 0
+
+
+@pytest.mark.parametrize("at", [step / 12 for step in range(13)])
+def test_wherever_it_lies(run: Path, tmp_path: Path, at: float):
+    file = _flipped(run, tmp_path / "bad", at)
+    whole = load_trained(run).network.state_dict()
+    try:
+        found = load_trained(file.parent).network.state_dict()
+    except fg.errors.ModelError as error:
+        assert file.name in str(error)
+    else:  # in words of the file that stand for nothing
+        assert all(torch.equal(found[name], whole[name]) for name in whole)
+        assert at < 0.1

@@ -1,6 +1,6 @@
 """Weights files read as tensors by name, without running any code in them."""
 
-__all__ = ["averaged", "flat", "read_tensors", "read_weights"]
+__all__ = ["IDENTITY", "averaged", "flat", "read_tensors", "read_weights", "weights_identity"]
 
 import argparse
 import collections
@@ -13,12 +13,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
 from figureground.base.errors import ModelError
+from figureground.base.identity import digest, tensor_identity
+
+IDENTITY = "figureground identity"
+"""Name under which a file of a run's weights says what they are."""
 
 _DEEPEST = 5
+_RESTORED = ("best", "last")  # which a resumed run writes again
 _AVERAGED = ("ema", "averag", "shadow", "swa")
 
 
@@ -49,7 +55,7 @@ def read_tensors(path: Path | str) -> dict[str, dict[str, Tensor]]:
         Where the mapping is, keys joined by dots (an empty text for the outermost), -> its tensors on the CPU.
 
     Raises:
-        ModelError: The file is missing, is not a weights file, holds code, or holds no tensors.
+        ModelError: The file is missing, damaged, or not a weights file, holds code, or holds no tensors.
     """
     file = Path(path)
     if not file.is_file():
@@ -60,10 +66,24 @@ def read_tensors(path: Path | str) -> dict[str, dict[str, Tensor]]:
         raise
     except Exception as error:  # readers raise nearly anything on files that are none
         raise ModelError(f"{file} is not a weights file: {_first_line(error)}") from error
+    _refuse_damaged(file, content)
     found = {place: tensors for place, tensors in _mappings(content) if tensors}
     if not found:
         raise ModelError(f"{file} holds no weights: no mapping of names to tensors in it")
     return found
+
+
+def weights_identity(state: Mapping[str, Tensor]) -> str:
+    """Stands for named tensors; a run writes it into the files of its weights, so that damage is seen.
+
+    Args:
+        state: Name -> tensor.
+
+    Returns:
+        Sixteen hexadecimal digits; the same in every order.
+    """
+    names = sorted(state)
+    return digest(names, tensor_identity(*(state[name] for name in names)))
 
 
 def flat(found: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
@@ -92,6 +112,22 @@ def averaged(name: str) -> bool:
         Whether it says so.
     """
     return any(word in name.lower() for word in _AVERAGED)
+
+
+def _refuse_damaged(file: Path, content: object) -> None:
+    """Refuse weights that are not those that a training wrote; safetensors has no checksums of its own."""
+    if not (_is_safetensors(file) and isinstance(content, dict)):
+        return
+    with safe_open(file, "pt") as opened:
+        held = (opened.metadata() or {}).get(IDENTITY)
+    if held is not None and held != weights_identity(content):
+        again = file.stem in _RESTORED and (file.parent / "resume.pt").is_file()
+        remedy = (
+            f"'figureground train {file.parent} --resume' writes it again"
+            if again
+            else "bring back a copy, or train anew in another folder"
+        )
+        raise ModelError(f"{file} is damaged: its weights are not those that were saved; {remedy}")
 
 
 def _mappings(content: object, place: str = "", depth: int = 0) -> Iterator[tuple[str, Any]]:

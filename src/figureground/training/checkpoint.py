@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from figureground.base.errors import DataError
 from figureground.base.record import write_atomically
+from figureground.models.weights_file import IDENTITY, weights_identity
 from figureground.training.run import Run
 
 _COUNTERS = ("epoch", "step_in_epoch", "step", "best", "seconds", "kept")
@@ -132,7 +133,7 @@ def weights_of(module: nn.Module) -> bytes:
         The bytes.
     """
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    data: bytes = safetensors_bytes(state)
+    data: bytes = safetensors_bytes(state, {IDENTITY: weights_identity(state)})
     return data
 
 
