@@ -1,6 +1,7 @@
 """Packs decode one image at a time, give half-open boxes, and refuse to contradict themselves."""
 
 import io
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -211,3 +212,18 @@ def test_tiny_imagenet_boxes_fit_their_pictures():
     assert boxes.shape == (5000, 4)
     assert (boxes.min(), boxes.max()) == (0, 64)
     assert (made.classes or [""])[0] == "n01443537"
+
+
+@pytest.mark.parametrize("shape", [(10**9,), (10**9, 10**9), "("])
+def test_headers_that_claim_what_cannot_be_are_errors_of_ours(tmp_path: Path, shape: object):
+    header = io.BytesIO()
+    told = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(header, told)
+    content = header.getvalue()
+    if shape == "(":
+        content = b"\x93NUMPY\x01\x00v\x00" + b"(" * 200
+    with zipfile.ZipFile(tmp_path / "pack.npz", "w") as archive:
+        for name in ("data", "off"):
+            archive.writestr(f"{name}.npy", content)
+    with pytest.raises(DataError, match="cannot read the pack"):
+        ImagePack(tmp_path / "pack.npz")

@@ -186,6 +186,8 @@ def read_json(path: Path | str) -> Any:  # noqa: ANN401 - anything that JSON can
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}") from error
+    except RecursionError as error:
+        raise DataError(f"cannot read {path}: it is nested too deep") from error
 
 
 def _checksum(content: Mapping[str, Any]) -> int:

@@ -1,6 +1,6 @@
 """Packs: many encoded images in one ``.npz`` file, decoded one by one when asked for."""
 
-__all__ = ["ImagePack", "Mnist", "load_mnist", "shared_folder"]
+__all__ = ["NO_ARRAY", "ImagePack", "Mnist", "load_mnist", "shared_folder"]
 
 import operator
 import os
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tokenize import TokenError
 from typing import SupportsIndex
 
 import numpy as np
@@ -19,6 +20,13 @@ from PIL import Image
 
 from figureground.base.errors import DataError, ImageError
 from figureground.data.decoding import decode_image, image_size
+
+# the header of an array is a line of Python, and what parses it has errors of its own
+NO_ARRAY = (
+    *(OSError, ValueError, EOFError, MemoryError, OverflowError, RecursionError, RuntimeError),
+    *(SyntaxError, TokenError, zipfile.BadZipFile, zlib.error),
+)
+"""What numpy raises where a file holds no array, or one that was cut short or claims what cannot be."""
 
 
 def shared_folder() -> Path | None:
@@ -180,7 +188,7 @@ def _read(path: Path, *, needed: tuple[str, ...]) -> dict[str, np.ndarray]:
             if not isinstance(archive, NpzFile):
                 raise DataError(f"cannot read the pack {path}: one array, not an archive of arrays")
             arrays = {key: archive[key] for key in archive.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except NO_ARRAY as error:
         raise DataError(f"cannot read the pack {path}: {error}") from error
     absent = [key for key in needed if key not in arrays]
     if absent:

@@ -133,6 +133,8 @@ def build(name: str, wanted: Wanted) -> Found:
         raise OptionError(
             f"figureground:{name} cannot take the arguments {dict(wanted.arguments)}: {error}"
         ) from error
+    except (RuntimeError, ValueError, ArithmeticError) as error:  # sizes that no tensor has
+        raise ModelError(f"cannot build figureground:{name}: {error}") from error
     usual = 1000 if entry.class_names is None else len(entry.class_names)
     count = wanted.arguments.get("num_classes", usual)
     class_names = (entry.class_names or imagenet_names()) if count == usual else None

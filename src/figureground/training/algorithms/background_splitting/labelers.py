@@ -5,7 +5,6 @@ __all__ = ["ClusterPseudoLabeler", "PseudoLabeler", "cached_labels"]
 import hashlib
 import io
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from figureground.base.errors import DataError, OptionError, ShapeError
 from figureground.base.record import write_atomically
 from figureground.capture.untouched import borrowed
+from figureground.data.packs import NO_ARRAY
 from figureground.training.algorithms.background_splitting.features import outputs_and_features
 from figureground.training.algorithms.background_splitting.pseudo_labels import PseudoLabels
 
@@ -260,5 +260,5 @@ def _read(path: Path, key: str) -> PseudoLabels:
             return PseudoLabels(
                 torch.from_numpy(stored["hard"]), int(stored["num_classes"]), soft, key
             )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (KeyError, *NO_ARRAY) as error:
         raise DataError(f"cannot read {path}: {error}; remove it to have it made anew") from error
