@@ -1,6 +1,7 @@
 """``figureground explain`` as its user meets it."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -142,7 +143,7 @@ def test_option_works(words: tuple[str, ...], explain: Run, images: Path):
         (("--classes", "top9"), "top9 asked for"),
         (("--classes", ","), "no class asked for"),
         (("--layer", "block"), "no layer 'block' in Classifier"),
-        (("--layer", "5"), "layer 'network.5'"),
+        (("--layer", "5"), "layer '5'"),
         (("--colour-map", "rainbow"), "no colour map 'rainbow'"),
         (("--precision", "int8"), "no precision 'int8'; "),
         (("--device", "tpu"), "no device 'tpu'; "),
@@ -221,3 +222,30 @@ def test_one_logit_is_read_as_in_the_library(
         (found,) = [arrays[name] for name in arrays.files if name.startswith("hires-cam")]
     np.testing.assert_allclose(found, expected.map_of("hires-cam")[0], rtol=1e-2, atol=1e-5)
     assert [one["name"] for one in entries(tmp_path)[0]["classes"]] == ["cat", "not cat"]
+
+
+def test_layers_are_called_in_errors_as_ls_lists_them(
+    explain: Run, type_in: Run, model: str, images: Path
+):
+    listed = type_in("ls", "layers", "--model", model).stdout
+    for layer in ("6", "network.6", "nope.2"):
+        done = explain(images, "--layer", layer)
+        assert done.exit_code == 1
+        assert "network." not in done.stderr.replace(f"'{layer}'", "")
+        assert done.stderr.strip().startswith("error: "), "no bar of which nothing is done"
+    done = explain(images, "--layer", "6")
+    wanted = re.findall(
+        r"\w+", done.stderr.partition("layers with positions: ")[2].partition(" (")[0]
+    )
+    assert len(wanted) == 4
+    assert all(f"\n{one} " in listed for one in wanted)
+    assert explain(images, "--layer", wanted[-1], "--methods", "grad-cam").exit_code == 0
+
+
+def test_advice_is_about_what_can_be_typed(explain: Run, images: Path, tmp_path: Path):
+    (tmp_path / "up").mkdir()
+    images.rename(tmp_path / "up" / "images")
+    done = explain(tmp_path / "up")
+    assert "only with --recursive" in done.stderr
+    assert "recursive=True" not in done.stderr
+    assert explain(tmp_path / "up", "--recursive").exit_code == 0

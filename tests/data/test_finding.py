@@ -104,7 +104,7 @@ def test_no_picture_at_all_is_an_error_that_names_the_places(folder):
     (folder / "empty").mkdir()
     with pytest.raises(
         DataError,
-        match=r"no images in 'empty'.*only with --recursive .in the library: recursive=True",
+        match=r"no images in 'empty'.*only with --recursive .recursive in the library",
     ):
         find_images(["empty"])
     with pytest.raises(DataError, match="an empty list"):

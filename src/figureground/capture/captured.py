@@ -19,6 +19,7 @@ from figureground.capture.head import (
     recognise_head,
     tolerance,
 )
+from figureground.capture.naming import shown_layer
 from figureground.capture.stem import Stem
 
 
@@ -127,4 +128,6 @@ class Captured:
 
 
 def _unreached(layers: Sequence[str]) -> str:
-    return f"the logits do not depend on {', '.join(layers)}: no gradient reaches it"
+    return (
+        f"the logits do not depend on {', '.join(map(shown_layer, layers))}: no gradient reaches it"
+    )

@@ -14,7 +14,7 @@ from figureground.base.errors import ModelError
 from figureground.base.shapes import Images
 from figureground.capture.graph import is_behind
 from figureground.capture.grid import Grid, find_grid, first_tensor
-from figureground.capture.naming import module_of, named_run
+from figureground.capture.naming import module_of, named_run, shown_layer
 from figureground.capture.probes import PROBES, WHOLE, is_placed, probe_images
 from figureground.capture.run import (
     Layer,
@@ -81,11 +81,13 @@ class Finding:
             return other_batch(self.name, rows, tried) + self._other_runs()
         if not self.sees:
             other = self._other_runs()
-            return f"layer '{self.name}' does not depend on the images: {_ANOTHER}{other}"
+            return (
+                f"layer '{shown_layer(self.name)}' does not depend on the images: {_ANOTHER}{other}"
+            )
         if self.placed is False and self.grid is not None:
             size = "×".join(map(str, self.grid.size))
             return (
-                f"the {size} cells of layer '{self.name}' ({self.grid.layout}) do not answer to the parts of the image "
+                f"the {size} cells of layer '{shown_layer(self.name)}' ({self.grid.layout}) do not answer to the parts of the image "
                 f"that they would be drawn over (tokens in another order, or another axis than the place): {_ANOTHER}"
             )
         return ""
@@ -95,12 +97,12 @@ class Finding:
         """Why methods that need gradients cannot use this layer; empty where they can."""
         if self.gradient == "none":
             return (
-                f"the logits do not depend on the first tensor that layer '{self.name}' returns, so no gradient "
+                f"the logits do not depend on the first tensor that layer '{shown_layer(self.name)}' returns, so no gradient "
                 f"reaches it (another of its outputs may feed the head): {_ANOTHER}"
             )
         if self.gradient == "cut":
             return (
-                f"the logits change with layer '{self.name}', but no gradient comes back to it: something above it "
+                f"the logits change with layer '{shown_layer(self.name)}', but no gradient comes back to it: something above it "
                 "works without gradients (int8 arithmetic, a detached tensor, an operation that has none); name a "
                 "later layer, or use a method that needs no gradient (eigen-cam)"
             )
@@ -136,12 +138,12 @@ class Finding:
         if not self.ambiguous:
             return ""
         return (
-            f"layer '{self.name}' runs {self.runs} times on different things; this is its last run: "
-            f"name another one as '{self.name}@1'"
+            f"layer '{shown_layer(self.name)}' runs {self.runs} times on different things; this is its last run: "
+            f"name another one as '{shown_layer(self.name)}@1'"
         )
 
     def _other_runs(self) -> str:
-        first = f"{named_run(self.name)[0]}@1"
+        first = f"{shown_layer(named_run(self.name)[0])}@1"
         return f"; it runs {self.runs} times, and '{first}' is the first" if self.runs > 1 else ""
 
 

@@ -14,7 +14,7 @@ from figureground.base.errors import LayerError
 from figureground.base.shapes import Images
 from figureground.capture.check import Finding, check_layers
 from figureground.capture.grid import Grid
-from figureground.capture.naming import named_run
+from figureground.capture.naming import named_run, shown_layer
 from figureground.capture.run import Precision
 from figureground.capture.trace import Seen, Trace, is_pool, look
 
@@ -71,9 +71,10 @@ def named_layer(model: nn.Module, layer: str | nn.Module) -> LayerChoice:
         if [name.count(".") for name in fitting].count(shortest.count(".")) == 1:
             return LayerChoice(shortest + wanted, "given by the caller")
         raise LayerError(
-            f"'{layer}' fits several layers: {', '.join(fitting[:5])}; write more of the name"
+            f"'{layer}' fits several layers: {', '.join(map(shown_layer, fitting[:5]))}; write more of the name"
         )
-    close = get_close_matches(plain, modules, n=3, cutoff=0.3)
+    known = [shown_layer(name) for name in modules if name != "network"]
+    close = get_close_matches(shown_layer(plain), known, n=3, cutoff=0.3)
     hint = f"; closest: {', '.join(repr(name) for name in close)}" if close else ""
     raise LayerError(
         f"no layer '{layer}' in {type(model).__name__}{hint} "

@@ -1,6 +1,6 @@
 """Names of layers, and of one run of a layer that runs several times: ``backbone@1``."""
 
-__all__ = ["module_of", "named_run"]
+__all__ = ["module_of", "named_run", "shown_layer"]
 
 from torch import nn
 
@@ -20,6 +20,22 @@ def named_run(name: str) -> tuple[str, int | None]:
     """
     layer, _, run = name.rpartition("@")
     return (layer, int(run)) if layer and run.isdecimal() and int(run) > 0 else (name, None)
+
+
+def shown_layer(name: str) -> str:
+    """The name of a layer as its user knows it: that of the network which a classifier holds.
+
+    Args:
+        name: Its full name.
+
+    Returns:
+        The name that ``figureground ls layers`` lists, which is accepted wherever the full one is.
+
+    Examples:
+        >>> shown_layer("network.blocks.5@2")
+        'blocks.5@2'
+    """
+    return name.removeprefix("network.")
 
 
 def module_of(model: nn.Module, name: str) -> nn.Module:

@@ -26,7 +26,7 @@ from figureground.capture.captured import Captured
 from figureground.capture.graph import is_behind
 from figureground.capture.grid import Grid, find_grid, first_tensor, with_first_tensor
 from figureground.capture.head import Classifying, can_classify, classifying
-from figureground.capture.naming import module_of, named_run
+from figureground.capture.naming import module_of, named_run, shown_layer
 from figureground.capture.stem import Stem, stem_of
 from figureground.capture.trace import look
 from figureground.capture.untouched import borrowed, listening
@@ -126,7 +126,7 @@ def other_batch(name: str, rows: int, images: int) -> str:
         A sentence.
     """
     return (
-        f"layer '{name}' gives a batch of {rows} for {images} image{'' if images == 1 else 's'}: its rows are windows, "
+        f"layer '{shown_layer(name)}' gives a batch of {rows} for {images} image{'' if images == 1 else 's'}: its rows are windows, "
         "crops, frames or something else than the images; name a layer that keeps the images apart "
         "('figureground ls layers' lists them)"
     )
@@ -237,7 +237,9 @@ class Listener:
             return None
         if wanted is not None and wanted > ran:
             times = "once" if ran == 1 else f"{ran} times"
-            raise LayerError(f"there is no run {wanted} of layer '{layer}': it runs {times}")
+            raise LayerError(
+                f"there is no run {wanted} of layer '{shown_layer(layer)}': it runs {times}"
+            )
         return self.raw[module][wanted or ran]
 
 
@@ -312,6 +314,7 @@ def _grid(
 
 def _without_grid(name: str, raw: Tensor | None, others: str) -> str:
     """Why a layer cannot be explained, and which ones can."""
+    name = shown_layer(name)
     wrong = f"layer '{name}' was not reached when the model ran"
     if raw is not None:
         wrong = f"layer '{name}' gives {tuple(raw.shape)}, which has no positions (after pooling?)"

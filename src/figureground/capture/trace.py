@@ -13,6 +13,7 @@ from figureground.base.outputs import find_logits
 from figureground.base.shapes import Images
 from figureground.capture.grid import Grid, find_grid, first_tensor
 from figureground.capture.head import Classifying, classifying, recognise_head, tolerance
+from figureground.capture.naming import shown_layer
 from figureground.capture.untouched import borrowed, listening
 
 
@@ -67,7 +68,7 @@ class Trace:
 
     def last_names(self, most: int = 6) -> str:
         """The last few layers with positions, for a message."""
-        names = [seen.name for seen in self.spatial()][-most:]
+        names = [shown_layer(seen.name) for seen in self.spatial()][-most:]
         return ", ".join(names) if names else "none"
 
 

@@ -165,4 +165,10 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
                 tasks[key] = bar.add_task("", total=total)
             bar.update(tasks[key], description=printable(stage), completed=done, total=total)
 
-        yield progress
+        try:
+            yield progress
+        except BaseException:
+            for task in bar.tasks:  # one of which nothing is done says nothing beside an error
+                bar.update(task.id, visible=task.completed > 0)
+            bar.live.transient = not any(task.visible for task in bar.tasks)
+            raise

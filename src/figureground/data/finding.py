@@ -169,6 +169,6 @@ def _missing(path: Path) -> str:
 def _nothing(sources: Sequence[Path | str], *, recursive: bool) -> str:
     """Why there is no image."""
     shown = ", ".join(f"'{source}'" for source in sources) or "an empty list"
-    how = "only with --recursive (in the library: recursive=True)"
+    how = "only with --recursive (recursive in the library)"
     hint = "" if recursive else f"; folders in folders are searched {how}"
     return f"no images in {shown} (known: {' '.join(sorted(IMAGE_EXTENSIONS))}){hint}"

@@ -14,6 +14,7 @@ from torch import Tensor
 from figureground.base.errors import HeadError
 from figureground.base.shapes import Images, MapsPerClass
 from figureground.capture import Captured, Directions, Finding, finite_images
+from figureground.capture.naming import shown_layer
 from figureground.maps import MapProblem, diagnose
 from figureground.methods.method import CamMethod, MethodInputs, MethodResult
 from figureground.methods.registry import Need
@@ -207,7 +208,7 @@ def _class_maps(run: Captured, layer: str, directions: Directions) -> MapsPerCla
         n, _, h, w = activations.shape
         return activations.new_full((n, directions.count, h, w), torch.nan)
     if head is None:
-        message = f"cam needs logits that are linear in the averaged map of layer '{layer}'; this model's are not"
+        message = f"cam needs logits that are linear in the averaged map of layer '{shown_layer(layer)}'; this model's are not"
         raise HeadError(
             f"{message} (more than one linear layer, or another layer in between): use hires-cam or grad-cam"
         )

@@ -124,8 +124,8 @@ def build(name: str, wanted: Wanted) -> Found:
     entry = _entry(name)
     if wanted.trained:
         raise ModelError(
-            f"figureground:{name} has no weights to fetch; give a weights file (--weights FILE) or take an untrained "
-            "network (--random)"
+            f"figureground:{name} has no weights to fetch; give a weights file (--weights FILE; model.weights in a "
+            "recipe) or take an untrained network (--random; model.pretrained=false)"
         )
     try:
         network = entry.factory(**wanted.arguments)

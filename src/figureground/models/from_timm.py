@@ -108,7 +108,8 @@ def _found(network: nn.Module, wanted: Wanted, name: str) -> Found:
     if count < 1:
         raise ModelError(
             f"timm:{name} has no classifier, only features; give it one with the model argument num_classes "
-            "(--model-arg num_classes=…) and its weights with a file (--weights FILE)"
+            "(--model-arg num_classes=…; model.arguments in a recipe) and its weights with a file (--weights FILE; "
+            "model.weights in a recipe)"
         )
     class_names = _class_names(config, count)
     return Found(
