@@ -142,3 +142,30 @@ def test_folders_that_are_not_searched_are_named(
     done = type_in("explain", folder, "--model", model, "--out", tmp_path / "o")
     assert done.exit_code == 0
     assert "note: not searched: cat, dog (--recursive" in done.stderr
+
+
+def test_validation_images_that_are_background_are_counted(
+    type_in: Run, tmp_path: Path, tiny_recipe: dict[str, Any]
+):
+    data = tiny_recipe["data"] | {"background": True, "count": 60}
+    file = tmp_path / "tiny.yaml"
+    algorithms = [{"background-class": {}}]
+    file.write_text(json.dumps(tiny_recipe | {"data": data, "algorithms": algorithms}))
+    done = type_in("train", file, "--out", tmp_path / "run")
+    (told,) = _record(tmp_path / "run")["data"]["left_out"]
+    assert "validation images of no known class" in told
+    assert done.exit_code == 2, done.output
+    assert told in done.stderr
+
+
+def test_images_without_a_class_are_left_out_of_what_is_said_of_predictions(
+    type_in: Run, folder: Path, model: str, tmp_path: Path
+):
+    for name in BAD:
+        (folder / "cat" / name).unlink()
+    rows = [f"cat/{row}.png,{row % 3},,,," for row in range(9)] + ["cat/9.png,,,,,"]
+    (folder / "labels.csv").write_text("\n".join(["path,label,x0,y0,x1,y1", *rows]))
+    words = ("--model", model, "--class-names", tmp_path / "names.txt", "--out", tmp_path / "o")
+    done = type_in("evaluate", "information", folder / "labels.csv", *words)
+    assert done.exit_code == 2, done.output
+    assert _record(tmp_path / "o")["left_out"] == ["9.png: left out of the numbers: no known class"]

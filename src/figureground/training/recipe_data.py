@@ -134,7 +134,10 @@ def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
         train = replace(train, notes=(*train.notes, *_absent(train, val)))
     highest = val.num_classes if spec.rare else val.num_classes - 1
     known = torch.nonzero((val.labels >= 0) & (val.labels <= highest)).flatten()
-    return TrainingData(train, val.subset(known), bool(spec.rare))
+    lost = len(val) - len(known)
+    told = f"{lost} validation images of no known class: validation is over the known ones"
+    val = replace(val.subset(known), left_out=(*val.left_out, *([told] if lost else [])))
+    return TrainingData(train, val, bool(spec.rare))
 
 
 def _absent(train: LabeledImages, val: LabeledImages) -> list[str]:

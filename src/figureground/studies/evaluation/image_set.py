@@ -1,6 +1,6 @@
 """Evaluation sets: any images with labels and boxes, as batches of what a model sees."""
 
-__all__ = ["EvaluationBatch", "EvaluationSet", "LabelReader", "open_images"]
+__all__ = ["EvaluationBatch", "EvaluationSet", "LabelReader", "open_images", "without_class"]
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -202,6 +202,21 @@ class EvaluationBatch:
         """
         images = self.images.to(device).contiguous(memory_format=torch.channels_last)
         return replace(self, images=images, labels=self.labels.to(device), number=number)
+
+
+def without_class(batch: EvaluationBatch) -> list[ImageProblem]:
+    """What is said of images that an evaluation of predictions can do nothing with.
+
+    Args:
+        batch: Any.
+
+    Returns:
+        A problem for each image without a known class.
+    """
+    return [
+        ImageProblem("not-judged", batch.names[row], "left out of the numbers: no known class")
+        for row in (batch.labels < 0).nonzero()[:, 0].tolist()
+    ]
 
 
 class EvaluationSet:

@@ -18,7 +18,7 @@ from figureground.metrics.information import Information as Numbers, information
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
-from figureground.studies.evaluation.image_set import EvaluationBatch
+from figureground.studies.evaluation.image_set import EvaluationBatch, without_class
 from figureground.studies.evaluation.tables import ImageProblem, table
 from figureground.studies.training.runs import TrainedRun
 
@@ -94,7 +94,7 @@ class Information(Evaluation):
         message = "left out: the model's output is not finite"
         sick = logits.isnan().any(1).nonzero()[:, 0].tolist()
         told = [ImageProblem("output-non-finite", batch.names[row], message) for row in sick]
-        return {"logits": logits.numpy()}, told
+        return {"logits": logits.numpy()}, [*told, *without_class(batch)]
 
     def record_parts(self, found: Found) -> dict[str, Any]:
         """Quantities, classes, omitted classes."""

@@ -22,7 +22,7 @@ from figureground.metrics.classification import (
 )
 from figureground.models import Classifier
 from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
-from figureground.studies.evaluation.image_set import EvaluationBatch
+from figureground.studies.evaluation.image_set import EvaluationBatch, without_class
 from figureground.studies.evaluation.tables import table
 
 
@@ -58,7 +58,7 @@ class Ranking(Evaluation):
     def measure(self, batch: EvaluationBatch, network: Classifier) -> Measured:
         """Logits."""
         with torch.inference_mode():
-            return {"logits": network(batch.images).float().cpu().numpy()}, ()
+            return {"logits": network(batch.images).float().cpu().numpy()}, without_class(batch)
 
     def record_parts(self, found: Found) -> dict[str, Any]:
         """Classes, and means over them."""

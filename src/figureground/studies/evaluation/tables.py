@@ -163,8 +163,8 @@ def model_description(
 _LOST = frozenset(
     {
         *("bad-box", "bad-row", "cropped-away", "empty-box", "map-missing", "map-unusable"),
-        *("missing-file", "no-prediction", "not-judged", "outside-box", "size-mismatch"),
-        *("unknown-image", "unknown-label", "unreadable-file"),
+        *("missing-file", "no-prediction", "not-judged", "outside-box", "output-non-finite"),
+        *("size-mismatch", "unknown-image", "unknown-label", "unreadable-file"),
     }
 )
 
