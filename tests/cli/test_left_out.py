@@ -149,8 +149,8 @@ def test_validation_images_that_are_background_are_counted(
 ):
     data = tiny_recipe["data"] | {"background": True, "count": 60}
     file = tmp_path / "tiny.yaml"
-    algorithms = [{"background-class": {}}]
-    file.write_text(json.dumps(tiny_recipe | {"data": data, "algorithms": algorithms}))
+    changes = {"data": data, "algorithms": [{"background-class": {}}]}
+    file.write_text(json.dumps(tiny_recipe | changes))
     done = type_in("train", file, "--out", tmp_path / "run")
     (told,) = _record(tmp_path / "run")["data"]["left_out"]
     assert "validation images of no known class" in told

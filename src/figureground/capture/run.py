@@ -126,8 +126,8 @@ def other_batch(name: str, rows: int, images: int) -> str:
         A sentence.
     """
     return (
-        f"layer '{shown_layer(name)}' gives a batch of {rows} for {images} image{'' if images == 1 else 's'}: its rows are windows, "
-        "crops, frames or something else than the images; name a layer that keeps the images apart "
+        f"layer '{shown_layer(name)}' gives a batch of {rows} for {images} image{'' if images == 1 else 's'}: its rows "
+        "are windows, crops, frames or something else than the images; name a layer that keeps the images apart "
         "('figureground ls layers' lists them)"
     )
 

@@ -14,6 +14,7 @@ from figureground.cli.console import complain, progress_bars, say, tell_left_out
 
 if TYPE_CHECKING:
     from figureground.studies.training.train import TrainRecord
+    from figureground.training.recipe import Recipe
 
 
 def train(
@@ -55,24 +56,13 @@ def train(
 
     Several processes: fabric run --accelerator=cuda --devices=4 $(which figureground) train RECIPE --out FOLDER.
     """  # noqa: DOC501 - it is the text of --help
-    from figureground.studies.training.train import train as run_training  # noqa: PLC0415 - torch is slow to import
-    from figureground.training.recipe import read_recipe  # noqa: PLC0415
-    from figureground.training.shipped import recipe_path  # noqa: PLC0415
-    from figureground.training.trust import refuse_code, trusting  # noqa: PLC0415
+    from figureground.training.trust import refuse_code, trusting  # noqa: PLC0415 - here with the others
 
     changes = _with_range(changes, value_range)
-    stored = Path(recipe) / "recipe.yaml"
-    if resume:
-        if changes or out_folder:
-            raise OptionError(
-                "a resumed run keeps its recipe and its folder: no --set and no --out"
-            )
-        path, folder = stored, Path(recipe)
-        chosen = read_recipe(path)
-    else:
-        path = stored if stored.is_file() else recipe_path(recipe)
-        chosen = read_recipe(path, changes or ())
-        folder = out_folder or Path("runs") / chosen.name
+    chosen, path, folder = _chosen(recipe, out_folder, changes, resume=resume)
+    # what is wrong with a recipe is said before torch is there, which takes seconds
+    from figureground.studies.training.train import train as run_training  # noqa: PLC0415
+
     if path.name == "recipe.yaml":
         with trusting(trust_code):
             refuse_code(chosen, path.parent, " ".join(changes or ()))
@@ -100,6 +90,27 @@ def _with_range(changes: list[str] | None, value_range: str | None) -> list[str]
     """What is to be changed in the recipe."""
     said = [] if value_range is None else [f"model.preprocessing.value_range='{value_range}'"]
     return [*(changes or ()), *said]
+
+
+def _chosen(
+    recipe: str, out_folder: Path | None, changes: list[str], *, resume: bool
+) -> tuple["Recipe", Path, Path]:
+    """The recipe that is meant, its file, and the folder of the run."""
+    from figureground.training.recipe import read_recipe  # noqa: PLC0415 - pydantic is slow to import
+    from figureground.training.recipe_keys import refuse_unknown_keys  # noqa: PLC0415
+    from figureground.training.shipped import recipe_path  # noqa: PLC0415
+
+    stored = Path(recipe) / "recipe.yaml"
+    if resume:
+        if changes or out_folder:
+            raise OptionError(
+                "a resumed run keeps its recipe and its folder: no --set and no --out"
+            )
+        return read_recipe(stored), stored, Path(recipe)
+    path = stored if stored.is_file() else recipe_path(recipe)
+    chosen = read_recipe(path, changes)
+    refuse_unknown_keys(chosen)
+    return chosen, path, out_folder or Path("runs") / chosen.name
 
 
 def _tell(record: "TrainRecord", folder: Path) -> None:

@@ -208,7 +208,8 @@ def _class_maps(run: Captured, layer: str, directions: Directions) -> MapsPerCla
         n, _, h, w = activations.shape
         return activations.new_full((n, directions.count, h, w), torch.nan)
     if head is None:
-        message = f"cam needs logits that are linear in the averaged map of layer '{shown_layer(layer)}'; this model's are not"
+        asked = f"logits that are linear in the averaged map of layer '{shown_layer(layer)}'"
+        message = f"cam needs {asked}; this model's are not"
         raise HeadError(
             f"{message} (more than one linear layer, or another layer in between): use hires-cam or grad-cam"
         )

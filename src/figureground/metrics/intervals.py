@@ -233,11 +233,10 @@ def _resampled_means(values: Tensor, resamples: int, seed: int) -> Tensor:
     if count * resamples <= _KEPT_DRAWS:
         # a table of a study has hundreds of intervals over the same images: how often each is drawn is shared
         return _times_drawn(count, resamples, seed) @ values / count
-    distinct, times = values.unique(return_counts=True)
+    distinct, times = np.unique(values.numpy(), return_counts=True)
     if len(distinct) <= _FEW:  # hits and misses: how often each value is drawn has a law of its own
-        shares = times.numpy() / count
-        drawn = np.random.default_rng(seed).multinomial(count, shares, resamples)
-        return torch.from_numpy(drawn / count) @ distinct
+        drawn = np.random.default_rng(seed).multinomial(count, times / count, resamples)
+        return torch.from_numpy(drawn @ distinct / count)
     source = generator(seed)
     step = max(1, _DRAWS_AT_ONCE // count)
     means = [

@@ -173,7 +173,10 @@ def _other_outputs(given: Mapping[str, Tensor], target: Mapping[str, Tensor]) ->
     if len(rows) != 1 or not alike or not all(rows):
         return ""
     count = rows.pop()[0]
-    return f"; they are of a network with {count} logits: set the model argument num_classes={count} (--model-arg; model.arguments in a recipe)"
+    return (
+        f"; they are of a network with {count} logits: set the model argument num_classes={count} (--model-arg; "
+        "model.arguments in a recipe)"
+    )
 
 
 def _without_counters(weights: Mapping[str, Tensor]) -> set[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from figureground.base.errors import OptionError
+from figureground.base.errors import OptionError, unknown_option
 from figureground.data.splits import random_subset
 from figureground.models import Classifier
 from figureground.training.algorithm import Algorithm
@@ -17,6 +17,7 @@ from figureground.training.batches import Batches
 from figureground.training.recipe import Recipe, is_run
 from figureground.training.recipe_data import TrainingData, training_data
 from figureground.training.run import Run, launched
+from figureground.training.schedules import OPTIMISERS, SCHEDULES
 from figureground.training.streams import forked_rng, seed_rng
 from figureground.training.trained import make_classifier
 
@@ -54,6 +55,7 @@ def start_run(
 
 def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:
     """Data, classifier and algorithms, which need to know each other's sizes."""
+    _check_kinds(recipe)
     data = training_data(recipe.data, seed=recipe.seed)
     algorithms = make_algorithms(recipe, len(data.class_names))
     extra = sum(one.extra_outputs for one in algorithms)
@@ -79,6 +81,14 @@ def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:
     data = data.fitted(classifier.preprocessing)
     _check_norms(recipe, data, classifier)
     return data, classifier, algorithms
+
+
+def _check_kinds(recipe: Recipe) -> None:
+    """Refuse an optimiser or a schedule that does not exist, before the images are read."""
+    if recipe.optimiser.kind not in OPTIMISERS:
+        raise unknown_option("optimiser", recipe.optimiser.kind, OPTIMISERS)
+    if recipe.schedule.kind not in SCHEDULES:
+        raise unknown_option("schedule", recipe.schedule.kind, SCHEDULES)
 
 
 def _check_norms(recipe: Recipe, data: TrainingData, classifier: Classifier) -> None:

@@ -63,7 +63,7 @@ class DataOptions(Options):
     value_range: str = FULL
 
     def unknown(self, name: str, why: str) -> "ImageProblem":
-        """What is said of an image whose class is none of the model's: it is left out only where its class is needed.
+        """What is said of an image whose class the model lacks: it is left out only where its class is needed.
 
         Args:
             name: Of the image.
