@@ -87,8 +87,9 @@ class Finding:
         if self.placed is False and self.grid is not None:
             size = "×".join(map(str, self.grid.size))
             return (
-                f"the {size} cells of layer '{shown_layer(self.name)}' ({self.grid.layout}) do not answer to the parts of "
-                f"the image that they would be drawn over (tokens in another order, or another axis than the place): {_ANOTHER}"
+                f"the {size} cells of layer '{shown_layer(self.name)}' ({self.grid.layout}) do not answer to the parts "
+                "of the image that they would be drawn over (tokens in another order, or another axis than the place): "
+                f"{_ANOTHER}"
             )
         return ""
 
@@ -103,8 +104,8 @@ class Finding:
         if self.gradient == "cut":
             return (
                 f"the logits change with layer '{shown_layer(self.name)}', but no gradient comes back to it: something "
-                "above it works without gradients (int8 arithmetic, a detached tensor, an operation that has none); name a "
-                "later layer, or use a method that needs no gradient (eigen-cam)"
+                "above it works without gradients (int8 arithmetic, a detached tensor, an operation that has none); name "
+                "a later layer, or use a method that needs no gradient (eigen-cam)"
             )
         return ""
 
