@@ -104,8 +104,8 @@ class Finding:
         if self.gradient == "cut":
             return (
                 f"the logits change with layer '{shown_layer(self.name)}', but no gradient comes back to it: something "
-                "above it works without gradients (int8 arithmetic, a detached tensor, an operation that has none); name "
-                "a later layer, or use a method that needs no gradient (eigen-cam)"
+                "above it works without gradients (int8 arithmetic, a detached tensor, an operation that has none); "
+                "name a later layer, or use a method that needs no gradient (eigen-cam)"
             )
         return ""
 
