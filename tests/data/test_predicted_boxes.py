@@ -92,3 +92,24 @@ def test_annotations_are_believed_where_no_image_is_needed(tmp_path: Path):
     assert [str(one.message) for one in found.problems] == [
         "box (-2, 6, 50, 20) clipped to the image"
     ]
+
+
+def test_a_line_that_is_cut_short_does_not_decide_for_the_others(tmp_path: Path):
+    found = read(tmp_path, "n9 1 2 4 6\nn9 1 2 4 6 n8\nn9 0 0 1 1\n")
+    assert found.labels == (("n9",), (), ("n9",))
+    assert [(one.kind, one.where) for one in found.problems] == [("bad-row", "boxes.txt line 2")]
+
+
+def test_names_in_digits_have_noughts_before_them_and_classes_have_none(tmp_path: Path):
+    file = tmp_path / "boxes.txt"
+    file.write_text("000002 5 5 7 7\n000001 9 1 2 4 6\n")
+    found = read_predicted_boxes(file, ["000001.jpg", "000002.jpg"])
+    assert found.labels == (("9",), (None,))
+    file.write_text("2 5 5 7 7\n1 1 2 4 6\n")
+    assert read_predicted_boxes(file, ["1.jpg", "2.jpg"]).labels == (("2",), ("1",))
+
+
+def test_fractions_are_refused(tmp_path: Path):
+    with pytest.raises(DataError, match="look like fractions of the image"):
+        read(tmp_path, "1 0.1 0.2 0.5 0.6\n1 0 0 1 1\n1 0 0 1 0.3")
+    assert not np.isnan(read(tmp_path, "1 0 0 1 1\n1 0 0 1 1\n1 0 0 0 0").boxes).any()

@@ -141,7 +141,9 @@ def _spellings(name: str) -> dict[str, None]:
 
 def _gathered(lines: Sequence[_Line], where: _Where, place: Path, *, extra: int) -> PredictedBoxes:
     """Guesses by image, and what could not be used."""
-    named = any(line.name is not None for line in lines)
+    told = [line.name is not None for line in lines if line.guesses]
+    named = sum(told) * 2 > len(told)  # one line that is cut short does not decide for all
+    lines = [line if named or line.name is None else _unlike(line) for line in lines]
     problems = [
         Problem("bad-row", f"{place.name} line {line.number}", f"left out: {line.problem}")
         for line in lines
@@ -150,11 +152,11 @@ def _gathered(lines: Sequence[_Line], where: _Where, place: Path, *, extra: int)
     if not named:
         _refuse_count(lines, where, place)
     guesses: dict[int, list[_Guess]] = {}
-    told: set[int | None] = set()  # images whose line is among the problems
+    blamed: set[int | None] = set()  # images whose line is among the problems
     for row, line in enumerate(lines):
         at = row if not named else None if line.name is None else where.find(line.name)
         if line.problem:
-            told.add(at)
+            blamed.add(at)
         elif at is None:
             why = (
                 f"left out: no image is called '{line.name}'" if line.name else "left out: no name"
@@ -165,7 +167,7 @@ def _gathered(lines: Sequence[_Line], where: _Where, place: Path, *, extra: int)
     problems += [
         Problem("no-prediction", name, f"no box in {place.name}: the image counts as missed")
         for at, name in enumerate(where.names)
-        if not guesses.get(at) and at not in told
+        if not guesses.get(at) and at not in blamed
     ]
     boxes, bad = _boxes(guesses, where, place, extra=extra)
     labels = tuple(tuple(label for label, _ in guesses.get(at, ())) for at in range(len(boxes)))
@@ -174,6 +176,12 @@ def _gathered(lines: Sequence[_Line], where: _Where, place: Path, *, extra: int)
         "in the order of the annotations"
     )  # fmt: skip
     return PredictedBoxes(labels, boxes, (*problems, *bad), note)
+
+
+def _unlike(line: _Line) -> _Line:
+    """A line that names an image where others do not."""
+    why = f"'{line.name}' is no class with a box, and the other lines name no images"
+    return _Line(line.number, None, problem=line.problem or why)
 
 
 def _refuse_count(lines: Sequence[_Line], where: _Where, place: Path) -> None:
@@ -201,7 +209,17 @@ def _boxes(
                 shown = ", ".join(f"{number:g}" for number in corners)
                 why = f"box ({shown}) of {place.name} left out: it is none, and counts as missed"
                 problems.append(Problem("bad-box", where.names[at], why))
+    _refuse_fractions(boxes - np.array([0, 0, extra, extra], np.float32), place)
     return boxes, problems
+
+
+def _refuse_fractions(boxes: Float[np.ndarray, "N G 4"], place: Path) -> None:
+    """Corners that all lie within one pixel are no corners in pixels."""
+    known = boxes[~np.isnan(boxes)]
+    if len(known) and (abs(known) <= 1).all() and (known != np.rint(known)).any():
+        raise DataError(
+            f"the boxes of {place} look like fractions of the image; give pixels: fractions times width and height"
+        )
 
 
 def _text_lines(text: str, where: _Where) -> Iterator[_Line]:
@@ -215,7 +233,7 @@ def _text_lines(text: str, where: _Where) -> Iterator[_Line]:
 
 def _text_line(number: int, words: Sequence[str], where: _Where) -> _Line:
     """A name, perhaps; then class and corners again and again, or corners alone."""
-    first = words[0] if words and not _is_number(words[0]) else None
+    first = words[0] if words and (_has_noughts(words[0]) or not _is_number(words[0])) else None
     named = first is not None and (len(words) % 5 == 1 or where.find(first) is not None)
     rest = words[1:] if named else words
     name = first if named else None
@@ -274,6 +292,11 @@ def _csv_line(number: int, row: Sequence[str], columns: Mapping[str, int]) -> _L
 def _corners(words: Sequence[str]) -> tuple[float, ...]:
     """Four numbers."""
     return tuple(map(float, words))
+
+
+def _has_noughts(word: str) -> bool:
+    """Whether it is the name of an image in digits, 000005, which no class is."""
+    return len(word) > 1 and word[0] == "0" and word.isdecimal()
 
 
 def _is_number(word: str) -> bool:
