@@ -14,6 +14,7 @@ from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.methods import METHODS
 from figureground.studies.demo import demo
+from figureground.studies.demo.story import Story
 from figureground.training.trained import load_trained
 
 Run = Callable[..., Result]
@@ -29,6 +30,18 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo, "load_dataset", few)
     monkeypatch.setattr(demo, "_SHOWN", 6)
     monkeypatch.setattr(demo, "_MEASURED", 20)
+    figure = {
+        "title": "1. The training images",
+        "caption": "",
+        "png": "data:image/png;base64,iVBORw0KGgo=",
+    }
+    told = Story(
+        ("it rests on the background", "it does not"),
+        {"title": "Found out", "caption": "", "columns": ["measure"], "rows": [["verdict"]]},
+        (figure,),
+        ("rests on", "does not"),
+    )
+    monkeypatch.setattr(demo, "tell_story", lambda *_, **__: told)
 
 
 def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: None, tmp_path: Path):
@@ -36,7 +49,9 @@ def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: Non
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "record.json").read_text())
     assert record["images"] == 7  # one of them clutter without a digit
-    arms, overlap = record["tables"]
+    story, arms, overlap = record["tables"]
+    assert story["title"] == "Found out"
+    assert record["notes"][:2] == ["it rests on the background", "it does not"]
     assert arms["columns"] == ["measure", "plain", "background class"]
     for name, outputs in (("plain", 10), ("background-class", 11)):
         assert load_trained(tmp_path / "runs" / name, "last").num_classes == outputs
@@ -57,8 +72,13 @@ def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: Non
     assert {panel["method"] for panel in first["panels"]} == set(METHODS)
     assert first["truth"]["label"] == Path(first["image"]).stem.rpartition("-")[2]
     page = (tmp_path / "report.html").read_text()
-    assert record["figures"][0]["png"] in page
-    assert "What the two networks look at" in page
+    assert record["figures"][1]["png"] in page
+    assert (
+        page.index("it rests on the background")
+        < page.index("1. The training images")
+        < page.index("Found out")
+    )
+    assert "what the two networks look at" in page
 
 
 def test_a_trained_network_is_taken_as_it_is_and_another_seed_is_refused(tmp_path: Path):

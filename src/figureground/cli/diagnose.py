@@ -13,7 +13,7 @@ from figureground.base.errors import OptionError
 from figureground.cli.command import Device, Out, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, say_table, tell_left_out
 from figureground.cli.model_options import ModelOptions
-from figureground.studies.diagnosis.options import DiagnoseOptions
+from figureground.studies.diagnosis.options import DiagnoseOptions, PlantedOptions
 from figureground.studies.evaluation.data_options import DataOptions
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _DATA = (
     "Held-out images with boxes or masks: COCO .json, .csv (path,label,x0,y0,x1,y1), a folder of Pascal VOC .xml, of "
     "masks .png, or with image_ids.txt; a pack (.npz); the name of a data set. Or the folder of a training run, whose "
-    "own test images are taken."
+    "own test images are taken. Or 'planted': networks are trained on generated images whose backgrounds tell the "
+    "class by a known amount, and what the diagnosis finds is set beside the truth."
 )
 
 
@@ -31,6 +32,7 @@ def diagnose(
     options: DiagnoseOptions,
     about: ModelOptions,
     data_options: DataOptions,
+    planted: PlantedOptions,
     data: Annotated[str | None, typer.Argument(help=_DATA)] = None,
     out: Out = Path("out/diagnosis"),
     overwrite: Overwrite = False,
@@ -45,6 +47,9 @@ def diagnose(
     from figureground.studies.diagnosis.diagnose import diagnose_images  # noqa: PLC0415 - torch is slow to import
     from figureground.training.trust import trusting  # noqa: PLC0415
 
+    if data == "planted":
+        _planted(out, planted, options=options, root=data_options.root, overwrite=overwrite)
+        return
     asked, model = _run_or_images(data, about)
     loaded = model.load()
     chosen = replace(data_options, seed=options.seed)
@@ -62,6 +67,33 @@ def diagnose(
             )
         page = write_diagnosis_report(out)
     _tell(record, page)
+
+
+def _planted(
+    out: Path,
+    planted: PlantedOptions,
+    *,
+    options: DiagnoseOptions,
+    root: Path | None,
+    overwrite: bool,
+) -> None:
+    """Whether the diagnosis tells the truth, on this very machine."""
+    from figureground.reports import write_evaluation_report  # noqa: PLC0415 - as above
+    from figureground.studies.diagnosis.planted import planted_benchmark  # noqa: PLC0415
+
+    with locked(out):
+        with progress_bars() as progress:
+            record = planted_benchmark(
+                out,
+                planted=planted,
+                options=options,
+                root=root,
+                overwrite=overwrite,
+                progress=progress,
+            )
+        page = write_evaluation_report(out)
+    say_table(record.tables[0])
+    say(f"{record.seconds:.1f} s; {page}")
 
 
 def _run_or_images(data: str | None, about: ModelOptions) -> tuple[str | None, ModelOptions]:

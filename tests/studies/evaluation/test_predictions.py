@@ -12,8 +12,8 @@ from typer.testing import CliRunner, Result
 
 from figureground.base.errors import DataError, OptionError
 from figureground.cli.main import app
-from figureground.studies.evaluation.evaluate import evaluate
 from figureground.studies.evaluation.data_options import DataOptions
+from figureground.studies.evaluation.evaluate import evaluate
 from figureground.studies.evaluation.localisation import Localisation
 
 Run = Callable[..., Result]

@@ -1,4 +1,4 @@
-"""The demo: train a network on digits in clutter with and without a background class, and compare what they look at."""
+"""The demo: a network that rests on the background, found out and cured; then the background class on clutter."""
 
 __all__ = ["run_demo"]
 
@@ -19,6 +19,7 @@ from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.methods import METHODS
 from figureground.studies.comparison.compare import compare
 from figureground.studies.comparison.options import CompareOptions, ComparisonRecord
+from figureground.studies.demo.story import tell_story
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.evaluate import evaluate
 from figureground.studies.evaluation.localisation import Localisation
@@ -33,6 +34,7 @@ from figureground.training.shipped import recipe_path
 
 _ARMS = ("plain", "background class")
 _SET = 20_000
+_STORY = 0.5  # images shown to the networks of the first half, of those of the second
 _SHOWN, _MEASURED = 48, 500
 _CAPTION = (
     "Digits of the splits are disjoint. Unknown: can the network tell clutter without a digit from digits; score msp "
@@ -55,7 +57,7 @@ _NOTES = (
 def run_demo(
     out: Path, *, seed: int, samples: int, progress: Progress = no_progress
 ) -> ExplainRecord:
-    """Train twice, compare, explain; results as ``explain_images`` leaves them, with tables and examples of both.
+    """Diagnose, treat and diagnose again; then train with and without a background class, compare, explain.
 
     A demo that was stopped goes on where it stood.
 
@@ -72,6 +74,7 @@ def run_demo(
     Raises:
         OptionError: The folder holds a demo with another seed or another number of images.
     """
+    story = tell_story(out, seed=seed, samples=round(_STORY * samples), progress=progress)
     folders = {arm: out / "runs" / arm.replace(" ", "-") for arm in _ARMS}
     runs = {
         arm: _trained(
@@ -105,9 +108,9 @@ def run_demo(
     made = f"two networks, trained here on {samples} images each, made of scikit-learn's digits, seed {seed}"
     record = replace(
         record,
-        tables=(_arms_table(compared, runs), _localisation_table(localised)),
-        figures=(_figure(out / "comparison" / "examples.png"),),
-        notes=(*record.notes, made, *_NOTES),
+        tables=(story.table, _arms_table(compared, runs), _localisation_table(localised)),
+        figures=(*story.figures, _figure(out / "comparison" / "examples.png")),
+        notes=(*story.headline, *record.notes, made, *_NOTES),
     )
     write_json(out / "record.json", record)
     return record
@@ -191,7 +194,7 @@ def _figure(picture: Path) -> dict[str, str]:
     """The examples of both networks as a figure of a record."""
     address = base64.b64encode(picture.read_bytes()).decode()
     return {
-        "title": "What the two networks look at",
+        "title": "4. With and without a background class: what the two networks look at",
         "caption": "From the left: the image, the map of each network, the concepts of each network.",
         "png": f"data:image/png;base64,{address}",
     }

@@ -16,6 +16,7 @@ GRID = 8
 """Cells a side."""
 
 _SEED_STEP = 1_000_003
+_LEAST_MEDIAN = 0.01  # nats
 
 Cell = tuple[slice, slice]
 
@@ -62,36 +63,47 @@ def cell_losses(
     return found
 
 
-def mean_cells(losses: Float[Tensor, "n g g"]) -> Float[Tensor, "g g"]:
-    """Mean over images.
+def mean_cells(losses: Float[Tensor, "n g g"]) -> tuple[Float[Tensor, "g g"], Float[Tensor, "g g"]]:
+    """Mean over images, and its standard error.
 
     Args:
         losses: Of each image.
 
     Returns:
-        NaN where fewer than a twentieth of the images, or fewer than three, have background.
+        Both; NaN where fewer than a twentieth of the images, or fewer than three, have background.
     """
-    known = (~losses.isnan()).sum(0)
-    return losses.nanmean(0).masked_fill(known < max(3, len(losses) / 20), torch.nan)
+    known = ~losses.isnan()
+    count = known.sum(0)
+    mean = losses.nan_to_num(0).sum(0) / count
+    squares = ((losses - mean).square()).nan_to_num(0).sum(0)
+    few = count < max(3, len(losses) / 20)
+    error = (squares / (count - 1).clamp_min(1) / count).sqrt()
+    return mean.masked_fill(few, torch.nan), error.masked_fill(few, torch.nan)
 
 
-def peakedness(cells: Float[Tensor, "g g"]) -> float:
-    """How much the strongest cell stands out: its loss over the median's absolute value.
+def peakedness(mean: Float[Tensor, "g g"], error: Float[Tensor, "g g"]) -> float:
+    """How surely the strongest cell stands out: its loss less two standard errors, over the median's absolute value.
+
+    A cue that is all over the background is still there when one cell is replaced: then all losses are small, and the
+    largest of them is chance. Hence the errors, and a median of 0.01 at least.
 
     Args:
-        cells: Mean losses.
+        mean: Mean losses.
+        error: Their standard errors.
 
     Returns:
-        Above 4 a local cue is likely; 0 where nothing is known.
+        Above 4 the cue is local; 0 where nothing is known or nothing stands out.
 
     Examples:
-        >>> peakedness(torch.tensor([[0.5, 0.1], [0.1, 0.1]]))
-        5.0
+        >>> peakedness(torch.tensor([[0.5, 0.1], [0.1, 0.1]]), torch.full((2, 2), 0.05))
+        4.0
     """
-    known = cells[~cells.isnan()].double()
-    if not len(known):
+    known = ~mean.isnan()
+    if not known.any():
         return 0.0
-    return round(float(known.max() / known.median().abs().clamp_min(1e-3)), 6)
+    surely = (mean - 2 * error)[known].double().max()
+    median = mean[known].double().median().abs().clamp_min(_LEAST_MEDIAN)
+    return max(0.0, round(float(surely / median), 6))
 
 
 def _swapped(scenes: Scenes, row: int, donor: int, *, cells: list[Cell]) -> Tensor:

@@ -67,6 +67,7 @@ class Crossing:
         answers: Mask -> answers.
         cells: Mean loss of log-probability where a cell of the background is replaced by another class's, less that by
             the class's own; NaN where too few images have background there. None where not measured.
+        cell_errors: Their standard errors.
     """
 
     scenes: Scenes
@@ -75,6 +76,7 @@ class Crossing:
     alone: Mapping[str, Tensor]
     answers: Mapping[str, Answers]
     cells: Float[Tensor, "g g"] | None
+    cell_errors: Float[Tensor, "g g"] | None
 
 
 class Network:
@@ -265,8 +267,10 @@ class _Plan:
             pairs = Pairs(one["foreground"], one["background"], one["round"])
             margins = one["logit_foreground"] - one["mean_logit"]
             answers[mask] = Answers(pairs, one["probabilities"], one["best"], margins)
-        cells = mean_cells(whole["cells"]["loss"]) if "cells" in whole else None
-        return Crossing(self._scenes, self.classes, self.labels, whole["alone"], answers, cells)
+        cells, errors = mean_cells(whole["cells"]["loss"]) if "cells" in whole else (None, None)
+        return Crossing(
+            self._scenes, self.classes, self.labels, whole["alone"], answers, cells, errors
+        )
 
 
 def _in_units(

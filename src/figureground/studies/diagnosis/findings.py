@@ -102,8 +102,13 @@ def find(crossing: Crossing, options: DiagnoseOptions) -> Findings:
     by_hole = 2 * int((torch.bincount(labels)[labels] > 1).sum()) < len(labels)
     verdict = verdict_of(hole if by_hole else hits["given"].numbers["gap"], delta=options.delta)
     cue = ""
-    if crossing.cells is not None and verdict.word == "rests on":
-        cue = "local" if peakedness(crossing.cells) > _LOCAL else "scene-wide"
+    if (
+        crossing.cells is not None
+        and crossing.cell_errors is not None
+        and verdict.word == "rests on"
+    ):
+        stands_out = peakedness(crossing.cells, crossing.cell_errors) > _LOCAL
+        cue = "local" if stands_out else "scene-wide"
     return Findings(
         hits=hits,
         probabilities=reliance(given.pairs, labels, given.probabilities, seed=seed),

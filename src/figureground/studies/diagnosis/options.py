@@ -1,6 +1,6 @@
 """What a diagnosis is asked, and what it leaves behind."""
 
-__all__ = ["MASKS", "DiagnoseOptions", "DiagnosisRecord", "Strip"]
+__all__ = ["MASKS", "DiagnoseOptions", "DiagnosisRecord", "PlantedOptions", "Strip"]
 
 from dataclasses import dataclass
 from typing import Any
@@ -89,6 +89,31 @@ class DiagnoseOptions(Options):
     def asked_rounds(self) -> tuple[int, int]:
         """Rounds and rounds within the classes, ``quick`` considered."""
         return (2, 1) if self.quick else (self.rounds, self.same_rounds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedOptions(Options):
+    """Which planted backgrounds.
+
+    Args:
+        rho: Probabilities that a background is the class's own, one network each.
+        grounds: ``tints``, ``patch``, ``photos``; ``pictures``, which needs packs.
+    """
+
+    rho: tuple[float, ...] = option(
+        (0.0, 0.5, 0.95),
+        "Of 'planted': probabilities that a background is the class's own, comma-separated.",
+        least=0,
+        most=1,
+        panel="Planted",
+    )
+    grounds: str = option(
+        "tints",
+        "Of 'planted': the whole background in the class's colour, a square of it, photographs of the class, or "
+        "CIFAR-10 pictures on its colour (with --root).",
+        choices=("tints", "patch", "photos", "pictures"),
+        panel="Planted",
+    )
 
 
 @dataclass(frozen=True)

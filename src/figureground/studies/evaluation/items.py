@@ -5,7 +5,7 @@ __all__ = ["Item", "Source", "read_source"]
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zlib import crc32
 
