@@ -155,33 +155,51 @@ def snapshot(out: Path) -> dict[str, object]:
 def serve(world: Path) -> None:
     """Run jobs in processes of their own, each from a process that has computed nothing yet.
 
-    Reads lines ``JOB COUNT FOLDER``, lets the job die as by a kill at that write (0: at none), and answers with its
-    exit status: 9 where it was killed.
+    Reads lines ``JOB COUNT FOLDER``, lets the job die as by a kill at that change of the folder (0: at none), and
+    answers with its exit status, 9 where it was killed, and with how many changes there were.
 
     Args:
         world: Where the photos are.
     """
-    write = os.fsync
     for line in sys.stdin:
         name, count, out = line.rstrip("\n").split(" ", 2)
         child = os.fork()
         if child == 0:
-            left = [int(count)]
-
-            def dying(handle: int, left: list[int] = left) -> None:
-                left[0] -= 1
-                if left[0] == 0:
-                    os._exit(9)
-                write(handle)
-
-            os.fsync = dying  # type: ignore[assignment]
+            made = _dying_at(int(count), Path(out))
             status = 1
             with contextlib.suppress(Exception):  # the status tells
                 JOBS[name](world, Path(out), Path(out).exists())
                 status = 0
+            sys.stdout.write(f"{status} {made[0]}\n")
+            sys.stdout.flush()
             os._exit(status)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
-        sys.stdout.flush()
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9:
+            sys.stdout.write("9 0\n")
+            sys.stdout.flush()
+
+
+def _dying_at(change: int, out: Path) -> list[int]:
+    """Let this process die before that change of a folder; the list's one number counts them."""
+    made, write = [0], os.fsync
+
+    def count() -> None:
+        made[0] += 1
+        if made[0] == change:
+            os._exit(9)
+
+    def counted(event: str, what: tuple[Any, ...]) -> None:
+        opened = event == "open" and isinstance(what[1], str) and not {"r", "b"} >= {*what[1]}
+        changes = opened or event in {"os.rename", "os.remove", "os.rmdir", "os.mkdir"}
+        if changes and str(what[0]).startswith(str(out)):
+            count()
+
+    def written(handle: int) -> None:
+        count()
+        write(handle)
+
+    sys.addaudithook(counted)
+    os.fsync = written  # type: ignore[assignment]
+    return made
 
 
 if __name__ == "__main__":
