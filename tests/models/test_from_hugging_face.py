@@ -269,7 +269,6 @@ def test_a_network_of_timm_is_prepared_as_timm_prepares_it():
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"do_flip_channel_order": True}, "do_flip_channel_order"),  # MobileViT: blue before red
         ({"do_resize": False}, "do_resize=false"),
         ({"do_pad": True}, "do_pad"),
         ({"do_color_quantize": True}, "do_color_quantize"),

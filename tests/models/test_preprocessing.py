@@ -10,10 +10,11 @@ import torchvision
 from PIL import Image
 from timm.data.config import resolve_data_config
 from timm.data.transforms_factory import create_transform
+from torch import nn
 from torchvision.models import get_model_weights, list_models
 
 from figureground.base.errors import OptionError
-from figureground.models import Preprocessing, preprocessing as module
+from figureground.models import Classifier, Preprocessing, preprocessing as module
 from figureground.models.from_timm import from_config
 from figureground.models.from_torchvision import _preprocessing as from_transform
 
@@ -192,3 +193,44 @@ def test_grey_takes_the_average_of_the_colours_normalisation():
 def test_what_cannot_be_is_refused(changes: dict[str, Any], message: str):
     with pytest.raises(OptionError, match=message):
         _plain(**changes)
+
+
+def test_the_middle_is_cut_in_whole_pixels_before_it_is_resized():
+    image = _noise(
+        (97, 61)
+    )  # floor(0.7 * 61) = 42, which begins at floor(55 / 2) and floor(19 / 2)
+    ours = _plain(size=(20, 10), resize="middle", crop_fraction=0.7, half_pixel="down")
+    expected = image.crop((27, 9, 69, 51)).resize((10, 20), Image.Resampling.BILINEAR)
+    pixels, view = ours.view(image)
+    assert torch.equal(pixels, torch.from_numpy(np.array(expected)).permute(2, 0, 1))
+    assert view.window == pytest.approx((27, 9, 69, 51))
+    assert view.view_size == (10, 20)
+
+
+def test_half_a_pixel_goes_to_the_even_side_or_down():
+    image = Image.fromarray(np.arange(11, dtype=np.uint8).repeat(8).reshape(11, 8))
+    plain = _plain(channels=1)
+    assert plain.view(image)[0][0, :, 0].tolist() == [2, 3, 4, 5, 6, 7, 8, 9]
+    assert plain.changed({"half_pixel": "down"}).view(image)[0][0, :, 0].tolist() == [*range(1, 9)]
+
+
+def test_blue_comes_first_where_the_network_wants_it():
+    ours = _plain(channel_order="bgr", mean=(0.1, 0.2, 0.3), std=(1.0, 2.0, 4.0))
+    images = torch.rand(2, 3, 4, 5)
+    usual = ours.changed({"channel_order": "rgb"}).normalise(images)
+    assert torch.equal(ours.normalise(images), usual[:, [2, 1, 0]])
+    given = Classifier(nn.Identity(), ours, output=lambda found: found.mean((2, 3)))
+    torch.testing.assert_close(given(images), usual[:, [2, 1, 0]].mean((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"channel_order": "gbr"}, "no channel_order 'gbr'"),
+        ({"half_pixel": "up"}, "no half_pixel 'up'"),
+        ({"resize": "middle", "crop_fraction": 1.1}, "at most 1 is needed with resize 'middle'"),
+    ],
+)
+def test_ways_that_do_not_exist_are_refused(change: dict[str, Any], message: str):
+    with pytest.raises(OptionError, match=message):
+        _plain(**change)

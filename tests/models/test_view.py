@@ -25,7 +25,13 @@ def test_a_painted_rectangle_is_found_where_the_view_says():
     box = (90, 40, 150, 100)
     image = Image.new("RGB", (240, 131))
     image.paste((255, 255, 255), box)
-    for resize, fraction in (("crop", 0.8), ("stretch", 1.0), ("pad", 1.0), ("crop", 1.2)):
+    for resize, fraction in (
+        ("crop", 0.8),
+        ("stretch", 1.0),
+        ("pad", 1.0),
+        ("crop", 1.2),
+        ("middle", 0.9),
+    ):
         pixels, view = _preprocessing(resize, fraction).view(image)
         rows, columns = torch.nonzero(pixels[0] == 255).unbind(1)
         found = torch.stack([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
@@ -38,7 +44,7 @@ def test_a_painted_rectangle_is_found_where_the_view_says():
 
 def test_a_box_inside_the_view_comes_back_unchanged():
     boxes = torch.tensor([[100.0, 50.0, 140.5, 90.25], [120.0, 60.0, 121.0, 61.0]])
-    for resize in ("crop", "stretch", "pad"):
+    for resize in ("crop", "stretch", "pad", "middle"):
         view = _view(resize, (240, 131))
         there_and_back = view.boxes_to_original(view.boxes_from_original(boxes))
         torch.testing.assert_close(there_and_back, boxes, rtol=0, atol=1e-4)

@@ -47,7 +47,7 @@ def _describe(classifier: "Classifier") -> None:
     lines = {
         "model": f"{classifier.name}, {size:,} parameters",
         "input": f"{p.size[0]}×{p.size[1]}, {p.resize}, crop fraction {p.crop_fraction:.3g}, {p.interpolation}",
-        "normalised": f"mean {p.mean}, std {p.std}",
+        "normalised": f"mean {p.mean}, std {p.std}{', blue first' * (p.channel_order == 'bgr')}",
         "classes": shown,
     }
     for key, value in lines.items():

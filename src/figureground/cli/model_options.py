@@ -71,7 +71,7 @@ class ModelOptions(Options):
     resize: str | None = option(
         None,
         "How images are brought to the input size.",
-        choices=("crop", "stretch", "pad"),
+        choices=("crop", "stretch", "pad", "middle"),
         panel=_PANEL,
     )
     crop_fraction: str | None = option(

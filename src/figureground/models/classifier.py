@@ -86,6 +86,7 @@ class Classifier(nn.Module):
                 f"got {images.dtype} {tuple(images.shape)}"
             )
         normalised = (images - self.mean.to(images.dtype)) / self.std.to(images.dtype)
+        normalised = self.preprocessing.ordered(normalised)
         returned = self.network(normalised.to(_precision(self.network, images.dtype)))
         try:
             return find_logits(returned, len(images), self.output)

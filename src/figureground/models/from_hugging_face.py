@@ -3,6 +3,7 @@
 __all__ = ["build", "from_processor", "names"]
 
 import importlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
@@ -15,9 +16,25 @@ from figureground.base.errors import FigureGroundError, ModelError, OptionError
 from figureground.models.preprocessing import Preprocessing
 from figureground.models.source import Found, Wanted, fetching, reachable, source
 
+_STEPS = frozenset({
+    "do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb", "do_flip_channel_order",
+    "do_reduce_labels",  # of masks, not of images
+})  # fmt: skip
+_OTHER_STEPS = (
+    "size_divisor", "clusters", "pad_size", "max_num_patches", "ensure_multiple_of", "keep_aspect_ratio"
+)  # fmt: skip
+# all else is noted; what begins with an underscore says nothing of images
+_FOLLOWED = frozenset({
+    "size", "crop_size", "crop_pct", "resample", "rescale_factor", "rescale_offset", "include_top", "image_mean",
+    "image_std", "image_processor_type", "feature_extractor_type", "processor_class", "auto_map", "reduce_labels",
+    "default_to_square", "data_format", "input_data_format", "return_tensors", "device", "disable_grouping",
+    "data_config", "pretrained_cfg", "architecture", "num_channels",
+})  # fmt: skip
+# where one number for the size is that of the shorter side
+_BY_SHORTER_SIDE = (
+    "Bit", "CLIP", "ChineseCLIP", "ConvNeXT", "ConvNext", "Levit", "MobileNet", "MobileViT", "PoolFormer", "TextNet"
+)  # fmt: skip
 # by the number that image processors write down
-_STEPS = frozenset({"do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_convert_rgb"})
-_OTHER_STEPS = ("size_divisor", "clusters", "pad_size")
 _INTERPOLATIONS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 
 
@@ -80,7 +97,9 @@ def from_processor(config: Mapping[str, Any]) -> Preprocessing:
         config: ``to_dict()`` of the processor, or its ``preprocessor_config.json``.
 
     Returns:
-        The preprocessing. A processor that lets the shape vary with the image becomes a centre crop.
+        The preprocessing: exactly what the processor does with Pillow. With torchvision it rounds otherwise, by up to
+        two levels of 255, and by more where a cubic goes beyond black or white. A processor that lets the shape vary
+        with the image becomes a centre crop.
 
     Raises:
         ModelError: It does something to the images that has no counterpart here.
@@ -115,6 +134,8 @@ def from_processor(config: Mapping[str, Any]) -> Preprocessing:
         ],
         mean=mean,
         std=std,
+        channel_order="bgr" if config.get("do_flip_channel_order") else "rgb",
+        half_pixel="down",
     )
 
 
@@ -143,17 +164,22 @@ def _refuse_unknown(config: Mapping[str, Any]) -> None:
 
 def _assumptions(config: Mapping[str, Any]) -> tuple[str, ...]:
     """What was assumed of the preprocessing, in sentences."""
-    size = config.get("size")
-    varies = isinstance(size, Mapping) and "shortest_edge" in size and not _fixed_shape(config)
-    if not varies:
+    if config.get("data_config") or config.get("pretrained_cfg"):
         return ()
-    assumed = "all are cropped to the middle square here (--size and --resize say otherwise)"
-    return (f"{_kind(config)} keeps the shape of an image; {assumed}",)
-
-
-def _fixed_shape(config: Mapping[str, Any]) -> bool:
-    """Whether all images come out in one shape."""
-    return bool(config.get("do_center_crop") or "crop_pct" in config)
+    told = []
+    fixed = config.get("do_center_crop") or ("crop_pct" in config and not _is(config, "PoolFormer"))
+    if "shortest_edge" in _size(config) and not fixed:
+        told.append(
+            f"{_kind(config)} keeps the shape of an image; all are cropped to the middle square here (--size and "
+            "--resize say otherwise)"
+        )
+    other = [key for key in config if key not in _FOLLOWED and not key.startswith(("do_", "_"))]
+    unknown = [key for key in other if config[key] not in (None, False, "", [], {})]
+    if unknown:
+        told.append(
+            f"{_kind(config)} has settings that are not followed here: {', '.join(unknown)}"
+        )
+    return tuple(told)
 
 
 def _transformers() -> ModuleType:
@@ -176,36 +202,69 @@ def _network(transformers: ModuleType, name: str, how: tuple[Wanted, bool]) -> n
     return models.from_config(config)
 
 
-_Resizing = tuple[tuple[int, int], Literal["crop", "stretch"], float]
+_Resizing = tuple[tuple[int, int], Literal["crop", "stretch", "middle"], float]
 
 
 def _resizing(config: Mapping[str, Any]) -> _Resizing:
     """Size, way to resize, and fraction that is kept."""
-    asked = _sides(config.get("size", 224))
+    asked = _size(config)
     cropped = _sides(config["crop_size"]) if config.get("do_center_crop") else {}
     if "shortest_edge" in asked:
-        return _by_shorter_side(config, asked["shortest_edge"], cropped)
+        return _by_shorter_side(config, asked, cropped)
     height, width = asked["height"], asked["width"]
-    if _kind(config).startswith(
-        "Perceiver"
-    ):  # cuts the middle of the shorter side, size over crop, and resizes that
-        return (height, width), "crop", height / cropped.get("height", height)
+    if _is(config, "Perceiver") and cropped:
+        # cuts the middle of the shorter side, size over crop, and resizes that
+        _refuse_unequal(height / cropped["height"], width / cropped["width"])
+        return (height, width), "middle", height / cropped["height"]
+    if _is(config, "PoolFormer") and config.get("crop_pct"):
+        raise ValueError("crop_pct without shortest_edge")
     kept = (cropped.get("height", height), cropped.get("width", width))
-    return kept, "stretch", kept[0] / height
+    return kept, "stretch", _fraction(kept, (height, width))
 
 
-def _by_shorter_side(config: Mapping[str, Any], edge: int, cropped: Mapping[str, int]) -> _Resizing:
+def _by_shorter_side(
+    config: Mapping[str, Any], asked: Mapping[str, int], cropped: Mapping[str, int]
+) -> _Resizing:
     """The same for processors that say how long the shorter side becomes."""
-    kind, share = _kind(config), config.get("crop_pct")
-    if "crop_pct" in config and not kind.startswith("PoolFormer"):
+    edge, share = asked["shortest_edge"], config.get("crop_pct")
+    if asked.get("longest_edge"):
+        raise ValueError("longest_edge beside shortest_edge")
+    if "crop_pct" in config and not _is(config, "PoolFormer"):
         # the ConvNeXt processor: small images are cropped, large ones stretched whole
-        large = edge >= 384
-        return (edge, edge), "stretch" if large else "crop", 1.0 if large else float(share or 1.0)
-    resized = int(edge / share) if share else edge
-    if kind.startswith("Levit"):
-        resized = int(256 / 224 * edge)
-    kept = (cropped.get("height", edge), cropped.get("width", edge))
-    return kept, "crop", min(kept) / resized
+        if edge >= 384:
+            return (edge, edge), "stretch", 1.0
+        return (edge, edge), "crop", _fraction((edge, edge), (int(edge / (share or 1.0)),) * 2)
+    resized = int(256 / 224 * edge) if _is(config, "Levit") else int(edge / (share or 1.0))
+    kept = (cropped.get("height", resized), cropped.get("width", resized))
+    _refuse_unequal(*map(float, kept))
+    return kept, "crop", _fraction(kept, (resized, resized))
+
+
+def _fraction(kept: tuple[int, int], resized: tuple[int, int]) -> float:
+    """The share of the resized image that is kept, so that the sides come out as whole numbers again."""
+    share = kept[0] / resized[0]
+    for one in (share, math.nextafter(share, 0.0)):
+        if all(math.floor(k / one) == r for k, r in zip(kept, resized, strict=True)):
+            return one
+    raise ValueError(f"{kept} of {resized}, whose sides are not in proportion")
+
+
+def _refuse_unequal(of_height: float, of_width: float) -> None:
+    """Refuse what is not the same for both sides."""
+    if of_height != of_width:
+        raise ValueError(f"height and width differ: {of_height}, {of_width}")
+
+
+def _size(config: Mapping[str, Any]) -> dict[str, int]:
+    """The size that is asked for, as a mapping."""
+    if isinstance(config["size"], int) and _is(config, *_BY_SHORTER_SIDE):
+        return {"shortest_edge": config["size"]}
+    return _sides(config["size"])
+
+
+def _is(config: Mapping[str, Any], *families: str) -> bool:
+    """Whether the processor is that of one of these families."""
+    return _kind(config).startswith(families)
 
 
 def _sides(size: int | Mapping[str, int]) -> dict[str, int]:
@@ -217,14 +276,15 @@ def _normalisation(config: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[
     """Mean and standard deviation for images in [0, 1], with the processor's own rescaling folded in."""
     mean: tuple[float, ...] = (0.0,) * 3
     std: tuple[float, ...] = (1.0,) * 3
-    if config.get("do_normalize", config.get("image_mean") is not None):
+    # the MobileViT processor never does, whatever its configuration holds
+    asked = config.get("do_normalize", config.get("image_mean") is not None)
+    if asked and not _is(config, "MobileViT"):
         mean, std = tuple(config["image_mean"]), tuple(config["image_std"])
-        if config.get(
-            "include_top"
-        ):  # the EfficientNet processor divides by the deviation once more
-            std = tuple(value * value for value in std)
-    scale = 255 * config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 255.0
-    shift = 1.0 if config.get("rescale_offset") else 0.0
+    if config.get("include_top"):  # the EfficientNet processor divides by the deviation once more
+        std = tuple(one * two for one, two in zip(std, config["image_std"], strict=True))
+    rescaled = config.get("do_rescale", True)
+    scale = 255 * config.get("rescale_factor", 1 / 255) if rescaled else 255.0
+    shift = 1.0 if rescaled and config.get("rescale_offset") else 0.0
     return tuple((value + shift) / scale for value in mean), tuple(value / scale for value in std)
 
 

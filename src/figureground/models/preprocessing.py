@@ -93,7 +93,11 @@ def _clip(boxes_xyxy: Boxes, size: tuple[int, int]) -> Boxes:
     return torch.minimum(boxes_xyxy.clamp(min=0), limit)
 
 
-_RESIZES = ("crop", "stretch", "pad")
+_CHOICES = {
+    "resize": ("crop", "stretch", "pad", "middle"),
+    "channel_order": ("rgb", "bgr"),
+    "half_pixel": ("even", "down"),
+}
 _FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -115,18 +119,23 @@ class Preprocessing:
     The image is resized to ``floor(size / crop_fraction)`` and the middle ``size`` of it is kept. Three ways to
     resize: ``crop`` keeps the aspect ratio and covers the target, so that the ends of the longer side are lost;
     ``stretch`` gives up the aspect ratio; ``pad`` keeps it and fits the whole image inside the target, filling up
-    with the mean colour.
+    with the mean colour. A fourth, ``middle``, cuts first: a square of ``floor(crop_fraction * shorter side)`` whole
+    pixels from the middle of the image, which is then stretched to ``size``.
 
     Args:
         size: Height and width that the network gets, pixels.
-        resize: ``crop``, ``stretch`` or ``pad``.
-        crop_fraction: Side of the kept middle over side of the resized image; above 1 leaves a border.
+        resize: ``crop``, ``stretch``, ``pad`` or ``middle``.
+        crop_fraction: Side of the kept middle over side of the resized image; above 1 leaves a border. With ``middle``
+            over the shorter side of the image, at most 1.
         interpolation: ``nearest``, ``bilinear``, ``bicubic``, ``lanczos``, ``box`` or ``hamming``, all antialiased.
         mean: Subtracted per channel, on the scale [0, 1].
         std: Divided by per channel, on the scale [0, 1].
         channels: 3 for RGB, 1 for grey.
         value_range: Of images with more than 8 bits a channel, what becomes black to white while they are decoded:
             ``full``, ``data``, ``12-bit`` and the like, or ``lo,hi``.
+        channel_order: ``bgr`` for a network that wants blue first; mean and std are those of red, green and blue still.
+        half_pixel: Where the middle begins at half a pixel, it is moved to the ``even`` one (torchvision, timm) or
+            ``down`` (transformers).
 
     Raises:
         OptionError: A value that cannot be.
@@ -139,17 +148,20 @@ class Preprocessing:
     """
 
     size: tuple[int, int]
-    resize: Literal["crop", "stretch", "pad"]
+    resize: Literal["crop", "stretch", "pad", "middle"]
     crop_fraction: float
     interpolation: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
     channels: int = 3
     value_range: str = FULL
+    channel_order: Literal["rgb", "bgr"] = "rgb"
+    half_pixel: Literal["even", "down"] = "even"
 
     def __post_init__(self) -> None:
         ValueRange(self.value_range)
-        _check_resize(self.resize)
+        for name in _CHOICES:
+            _check_choice(name, getattr(self, name))
         if self.interpolation not in _FILTERS:
             raise unknown_option("interpolation", self.interpolation, _FILTERS)
         sides: Sequence[int] = self.size
@@ -161,6 +173,10 @@ class Preprocessing:
             raise OptionError(
                 f"crop_fraction above 0 is needed: the kept side ({min(sides)}) over that of the resized image, which "
                 f"has 1 to {_LONGEST} pixels; not {self.crop_fraction}"
+            )
+        if self.resize == "middle" and self.crop_fraction > 1:
+            raise OptionError(
+                f"crop_fraction of at most 1 is needed with resize 'middle', not {self.crop_fraction}"
             )
         _check_channels(self)
 
@@ -174,8 +190,10 @@ class Preprocessing:
             ``(C, H, W)`` uint8 in [0, 255], and the mapping back to the image.
         """
         converted = image.convert("L" if self.channels == 1 else "RGB")
+        if self.resize == "middle":
+            return self._middle(converted)
         width, height = self._resized_size(converted.size)
-        left, top = _offset(width, self.size[1]), _offset(height, self.size[0])
+        left, top = self._offset(width, self.size[1]), self._offset(height, self.size[0])
         view = View(
             original_size=converted.size,
             scale_x=width / converted.width,
@@ -196,10 +214,21 @@ class Preprocessing:
             images: ``(N, C, H, W)`` in [0, 1].
 
         Returns:
-            ``(images - mean) / std``, ``(N, C, H, W)``.
+            ``(images - mean) / std``, ``(N, C, H, W)``, in the network's order of channels.
         """
         mean = images.new_tensor(self.mean).view(-1, 1, 1)
-        return (images - mean) / images.new_tensor(self.std).view(-1, 1, 1)
+        return self.ordered((images - mean) / images.new_tensor(self.std).view(-1, 1, 1))
+
+    def ordered(self, images: Images) -> Images:
+        """Red, green and blue in the network's order.
+
+        Args:
+            images: ``(N, C, H, W)``.
+
+        Returns:
+            The same, or with blue first.
+        """
+        return images.flip(1) if self.channel_order == "bgr" else images
 
     def changed(self, changes: Mapping[str, Any]) -> "Preprocessing":
         """A copy with some of its fields changed.
@@ -255,6 +284,29 @@ class Preprocessing:
         ratio = max(ratios) if self.resize == "pad" else min(ratios)
         return max(1, round(original[0] / ratio)), max(1, round(original[1] / ratio))
 
+    def _middle(self, image: Image.Image) -> tuple[Tensor, View]:
+        """The middle square, stretched."""
+        height, width = self.size
+        side = max(1, int(self.crop_fraction * min(image.size)))
+        left, top = (self._offset(whole, side) for whole in image.size)
+        view = View(
+            original_size=image.size,
+            scale_x=width / side,
+            scale_y=height / side,
+            offset_x=left * width / side,
+            offset_y=top * height / side,
+            view_size=(width, height),
+        )
+        square = image.crop((left, top, left + side, top + side))
+        return _as_tensor(square.resize((width, height), _FILTERS[self.interpolation])), view
+
+    def _offset(self, resized: int, kept: int) -> int:
+        """Pixels before the kept middle; negative for a border, whose odd pixel comes last."""
+        if kept > resized:
+            return -((kept - resized) // 2)
+        spare = resized - kept
+        return spare // 2 if self.half_pixel == "down" else round(spare / 2)
+
     def _cut(self, image: Image.Image, view: View) -> Image.Image:
         """The kept middle alone, without ever holding the whole resized image."""
         left, top = view.offset_x / view.scale_x, view.offset_y / view.scale_y
@@ -300,13 +352,14 @@ def _check_fields(changes: Mapping[str, Any]) -> None:
     for name in changes:
         if name not in names:
             raise unknown_option("preprocessing field", name, names)
-    _check_resize(changes.get("resize", "crop"))
+    for name in _CHOICES.keys() & changes.keys():
+        _check_choice(name, changes[name])
 
 
-def _check_resize(resize: object) -> None:
-    """Refuse a way to resize that does not exist."""
-    if resize not in _RESIZES:
-        raise unknown_option("resize", resize, _RESIZES)
+def _check_choice(name: str, value: object) -> None:
+    """Refuse a way that does not exist."""
+    if value not in _CHOICES[name]:
+        raise unknown_option(name, value, _CHOICES[name])
 
 
 def _check_channels(preprocessing: Preprocessing) -> None:
@@ -319,11 +372,6 @@ def _check_channels(preprocessing: Preprocessing) -> None:
         raise OptionError(
             f"mean and std need {channels} numbers, finite, std above 0; got mean {mean} and std {std}"
         )
-
-
-def _offset(resized: int, kept: int) -> int:
-    """Pixels before the kept middle; negative for a border, whose odd pixel comes last."""
-    return -((kept - resized) // 2) if kept > resized else round((resized - kept) / 2)
 
 
 def _first(fill: tuple[int, ...] | int) -> int:
