@@ -20,6 +20,9 @@ from figureground.base.record import is_whole, sealed, write_json
 _MARK, _LOCK, _RECORD = "figureground.json", ".figureground.lock", "record.json"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _HELD: ContextVar[frozenset[str]] = ContextVar("held", default=frozenset())
+_OF_THIS_PROCESS: set[str] = (
+    set()
+)  # folders that one of its threads holds, where the file system cannot tell
 
 
 class Claim:
@@ -125,7 +128,7 @@ def locked(folder: Path | str) -> Iterator[None]:
     made = [one for one in (place, *place.parents) if not one.exists()]
     handle = None
     try:
-        handle = _held(place)
+        handle = _held(place, key)
         token = _HELD.set(_HELD.get() | {key})
         try:
             yield
@@ -133,9 +136,7 @@ def locked(folder: Path | str) -> Iterator[None]:
             _HELD.reset(token)
     finally:
         if handle is not None:
-            with suppress(OSError):
-                (place / _LOCK).unlink()
-            os.close(handle)
+            _let_go(handle, place / _LOCK, key)
         with suppress(OSError):  # which are not empty any more
             for one in made:
                 one.rmdir()
@@ -188,7 +189,7 @@ def _check(folder: Path, kind: str, writes: Iterable[str]) -> None:
         )
 
 
-def _held(folder: Path) -> int:
+def _held(folder: Path, key: str) -> int:
     """A handle of the lock file, locked."""
     file = folder / _LOCK
     try:
@@ -196,9 +197,11 @@ def _held(folder: Path) -> int:
         while True:
             handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
             try:
-                _refuse_unless(_lock(handle), folder)
+                _refuse_unless(_lock(handle, key), folder)
                 if file.exists() and os.fstat(handle).st_ino == file.stat().st_ino:
+                    _OF_THIS_PROCESS.add(key)
                     os.ftruncate(handle, 0)
+                    os.lseek(handle, 0, os.SEEK_SET)
                     os.write(handle, f"{os.getpid()} {socket.gethostname()}\n".encode())
                     return handle
             except BaseException:
@@ -209,11 +212,26 @@ def _held(folder: Path) -> int:
         raise DataError(f"cannot write {folder}: {error.strerror or error}") from error
 
 
-def _refuse_unless(free: bool, folder: Path) -> None:  # noqa: FBT001 - one question
-    """Tell who holds the folder."""
+def _let_go(handle: int, file: Path, key: str) -> None:
+    """Delete the lock file and open the folder to others."""
+    _OF_THIS_PROCESS.discard(key)
+    if sys.platform == "win32":  # where an open file cannot be deleted, not even by whoever is next
+        os.close(handle)
+    with suppress(OSError):
+        file.unlink()
+    if (
+        sys.platform != "win32"
+    ):  # the name goes first: whoever locks a file without a name tries again
+        os.close(handle)
+
+
+def _refuse_unless(free: bool | None, folder: Path) -> None:  # noqa: FBT001 - one question
+    """Tell who holds the folder; None where that may have ended long ago."""
     if not free:
+        file = folder / _LOCK
+        gone = f" (if it has ended already, delete {file})" if free is None else ""
         raise DataError(
-            f"{folder} is in use by {_holder(folder / _LOCK)}; wait until that has ended, "
+            f"{folder} is in use by {_holder(file)}; wait until that has ended{gone}, "
             "or name another folder with --out"
         )
 
@@ -228,37 +246,46 @@ def _sweep(folder: Path) -> None:
                 file.unlink(missing_ok=True)
 
 
-def _lock(handle: int) -> bool:
-    """Whether the file is ours now; the system frees it when we end, however that is."""
+def _lock(handle: int, key: str) -> bool | None:
+    """Whether the file is ours now; None where its holder cannot be asked. The system frees it when we end."""
     try:
         if sys.platform == "win32":
             import msvcrt  # noqa: PLC0415 - only there
 
             os.lseek(handle, 1 << 20, os.SEEK_SET)  # what is locked cannot be read
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-            os.lseek(handle, 0, os.SEEK_SET)
         else:
             import fcntl  # noqa: PLC0415 - not everywhere
 
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in _NO_LOCKS:  # of this file system
-            return not _is_alive(os.pread(handle, 400, 0).decode(errors="replace"))
+        if error.errno in _NO_LOCKS:  # of this file system: what its holder has written must do
+            os.lseek(handle, 0, os.SEEK_SET)
+            return _is_over(os.read(handle, 400).decode(errors="replace"), key)
         if error.errno in {errno.EACCES, errno.EAGAIN, errno.EDEADLK}:
             return False
         raise
     return True
 
 
-def _is_alive(holder: str) -> bool:
-    """Whether the process that a lock file names may still run."""
-    found = re.fullmatch(r"(\d+) (.+)\n", holder)
-    if found is None or int(found[1]) == os.getpid():
-        return False
-    if found[2] != socket.gethostname():
+def _is_over(holder: str, key: str) -> bool | None:
+    """Whether the process that a lock file names has ended; None where it cannot be asked."""
+    found = re.fullmatch(r"([1-9]\d*) (.+)\n", holder)
+    if found is None:
         return True
+    if found[2] != socket.gethostname() or sys.platform == "win32":  # where asking is ending
+        return None
+    if int(found[1]) == os.getpid():  # another thread of ours, or one of the same number before us
+        return key not in _OF_THIS_PROCESS
+    return not _runs(int(found[1]))
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this machine may still run."""
     try:
-        os.kill(int(found[1]), 0)
+        os.kill(process, 0)
+    except OverflowError:  # no number of a process
+        return False
     except OSError as error:
         return error.errno == errno.EPERM
     return True
