@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import ModelError
+from figureground.models import load_classifier
 from figureground.models.from_hugging_face import _assumptions, from_processor
 
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -288,3 +289,24 @@ def test_networks_of_timm_are_prepared_as_their_processor_prepares_them(transfor
 def test_families_with_steps_of_their_own_are_refused(family: str, transformers: Any):
     with pytest.raises(ModelError, match="in ways that are not known here"):
         from_processor(getattr(transformers, f"{family}ImageProcessor")().to_dict())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_whole_model_has_the_logits_that_transformers_gives(transformers: Any, tmp_path: Path):
+    config = transformers.MobileViTConfig(
+        image_size=64,
+        hidden_sizes=[8, 12, 16],
+        neck_hidden_sizes=[4, 4, 8, 8, 8, 8, 16],
+        num_labels=3,
+    )
+    network = transformers.MobileViTForImageClassification(config).eval()
+    options = {"size": {"shortest_edge": 72}, **square("crop_size", 64)}
+    network.save_pretrained(tmp_path)
+    processor = transformers.MobileViTImageProcessorPil(**options)
+    processor.save_pretrained(tmp_path)
+    classifier = load_classifier(f"hf:{tmp_path}")
+    image = noise((97, 70))
+    pixels, _ = classifier.preprocessing.view(image)
+    with torch.no_grad():
+        expected = network(**processor(images=image, return_tensors="pt")).logits
+        torch.testing.assert_close(classifier(pixels[None] / 255), expected, atol=1e-5, rtol=0)
