@@ -111,3 +111,19 @@ def test_zoo_models_get_a_verdict_for_every_method(name: str, size: int | None, 
     found = verdicts(done)
     assert found.keys() == METHODS.keys()
     assert found["grad-cam"][0] == found["eigen-cam"][0] == "works"
+
+
+BLUE_FIRST = """
+from torch import nn
+
+def build():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network.preprocessing = {"channel_order": "bgr", "size": 16}
+    return network
+"""
+
+
+def test_a_network_that_wants_blue_first_is_told(type_in: Run, tmp_path: Path):
+    (tmp_path / "net.py").write_text(BLUE_FIRST)
+    done = type_in("doctor", "--model", f"{tmp_path / 'net.py'}:build")
+    assert "std (1.0, 1.0, 1.0), blue first" in done.stdout

@@ -3,6 +3,7 @@
 __all__ = ["JOBS", "again", "make_world", "serve", "snapshot"]
 
 import contextlib
+import importlib
 import json
 import os
 import sys
@@ -163,6 +164,7 @@ def serve(world: Path) -> None:
     Args:
         world: Where the photos are.
     """
+    importlib.import_module("numba")  # which each evaluation would load anew, in a second
     for line in sys.stdin:
         name, count, out = line.rstrip("\n").split(" ", 2)
         child = os.fork()
