@@ -147,7 +147,9 @@ def snapshot(out: Path) -> dict[str, object]:
             record: dict[str, Any] = json.loads(path.read_text())
             found[name] = {key: value for key, value in record.items() if key not in _VOLATILE}
         elif path.name == "figureground.json":
-            found[name] = json.loads(path.read_text())  # whole also without the end of its last line
+            found[name] = json.loads(
+                path.read_text()
+            )  # whole also without the end of its last line
         elif path.name == "entries.jsonl":
             found[name] = sorted(path.read_text().splitlines())
         elif "tensorboard" not in name:
