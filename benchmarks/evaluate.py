@@ -17,9 +17,9 @@ from timing import machine, peak_megabytes, print_table
 
 from figureground.data import shared_folder
 from figureground.models import Classifier
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.evaluate import evaluate
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
-from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.localisation import Localisation
 
 _IMAGES = int(os.environ.get("FIGUREGROUND_BENCH_IMAGES", "650"))

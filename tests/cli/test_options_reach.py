@@ -17,7 +17,7 @@ from figureground.cli import command as module
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.background.options import PoolRequest
 from figureground.studies.comparison.options import CompareOptions
-from figureground.studies.diagnosis.options import DiagnoseOptions
+from figureground.studies.diagnosis.options import DiagnoseOptions, PlantedOptions
 from figureground.studies.evaluation import EVALUATIONS, evaluation_class
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.explain.options import ExplainOptions
@@ -60,6 +60,11 @@ VERBS: dict[Words, Verb] = {
         ("clutter",),
         {DiagnoseOptions: "options", DataOptions: "data_options", **MODEL},
     ),
+    ("diagnose", "planted"): Verb(
+        f"{_STUDIES}.diagnosis.planted:planted_benchmark",
+        (),
+        {DiagnoseOptions: "options", PlantedOptions: "planted"},
+    ),
     ("rank",): Verb(
         f"{_STUDIES}.ranking.rank:rank_images", ("IMAGE",), {RankOptions: "options", **MODEL}
     ),
@@ -92,6 +97,7 @@ PARTICULAR: dict[tuple[type[Options] | None, str], tuple[str, Any]] = {
     (None, "value_range"): ("12-bit", "12-bit"),
     (None, "attack"): ("pgd,uniform:0.3", ("pgd", "uniform:0.3")),
     (None, "fractions"): ("0.25,0.75", (0.25, 0.75)),
+    (None, "rho"): ("0.25,0.75", (0.25, 0.75)),
 }
 # field -> other words that it needs
 COMPANIONS = {"fuse": ("--layer", "a,b"), "ratio": ("--screen-against", "x")}
@@ -235,6 +241,8 @@ def _single(one: Field[Any]) -> tuple[list[str], Any]:
 def test_what_is_typed_arrives(
     words: Words, name: str, flag: str, reached: Callable[..., dict[str, Any]]
 ):
+    if words == ("diagnose",) and name in {one.name for one in fields(PlantedOptions)}:
+        words = ("diagnose", "planted")
     holders = owners(words, name)
     if not holders:
         typed, where, value = PLAIN[name]
@@ -260,10 +268,11 @@ def test_every_field_with_a_description_has_a_flag():
     flags: dict[Words, set[str]] = {}
     for words, name, _ in spellings():
         flags.setdefault(words, set()).add(name)
-    assert set(VERBS) == set(flags)
+    assert set(VERBS) - {("diagnose", "planted")} == set(flags)
     for words, verb in VERBS.items():
         for kind in verb.options:
-            assert {one.name for one in fields(kind) if one.metadata} <= flags[words]
+            shown = flags.get(words) or flags[words[:1]]
+            assert {one.name for one in fields(kind) if one.metadata} <= shown
 
 
 def test_nothing_typed_leaves_the_defaults(reached: Callable[..., dict[str, Any]]):

@@ -17,7 +17,7 @@ def test_unknown_set_and_part_are_refused():
 
 @pytest.mark.parametrize("name", DATASETS)
 def test_every_set_refuses_the_options_it_does_not_know(name, tmp_path):
-    values = {"count": 5, "download": True, "background": True, "val_fraction": 0.3}
+    values = {"count": 5, "download": True, "background": True, "val_fraction": 0.3, "rho": 0.5}
     assert DATASETS[name].description
     assert DATASETS[name].unknown
     for option in DATASETS[name].unknown:

@@ -237,7 +237,7 @@ def test_layers_are_named_on_both_sides_and_need_not_be_of_one_size(begun):
     ("words", "error", "said"),
     [
         ({"teacher_layers": ["layer5"]}, LayerError, "no layer 'layer5' in Classifier"),
-        ({"student_layers": ["network.11"]}, LayerError, "closest: 'network.1'"),
+        ({"student_layers": ["network.11"]}, LayerError, "closest: '1'"),
         ({"student_layers": ["network.2"]}, ShapeError, "1 layers of the student against 2 of the"),
     ],
 )
