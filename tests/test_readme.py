@@ -77,4 +77,4 @@ def test_commands_of_a_block_run_one_after_the_other(commands, there):
 
 def test_blocks_were_found():
     assert len(_PYTHON) == 2
-    assert [len(commands) for commands in _CONSOLE] == [6, 4, 5]
+    assert [len(commands) for commands in _CONSOLE] == [6, 4, 3, 5]
