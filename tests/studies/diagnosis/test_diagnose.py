@@ -195,7 +195,7 @@ def test_images_alone_in_their_class_are_compared_with_a_hole(
     reader: Make, photos: Photos, out: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Four classes of one image each: what is asked is the own background with another's hole."""
-    monkeypatch.setattr("figureground.studies.diagnosis.diagnose._FEWEST", 4)
+    monkeypatch.setattr("figureground.studies.diagnosis.scenes._FEWEST", 4)
     monkeypatch.setattr("figureground.studies.diagnosis.diagnose.highest_by_chance", lambda _: 0.5)
     record = diagnose_images(reader("frame"), photos(each=1), out=out, options=FEW)
     assert any("most images are the only one of their class" in note for note in record.notes)

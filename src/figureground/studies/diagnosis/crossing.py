@@ -1,14 +1,14 @@
 """Runs a network over originals, backgrounds, holes, composites and swapped cells; whatever is done is stored."""
 
-__all__ = ["Answers", "Crossing", "Network", "cross_scenes", "units_of"]
+__all__ = ["Answers", "Crossing", "Network", "cross_scenes", "crossed_logits", "units_of"]
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from figureground.base.progress import Progress
@@ -111,6 +111,33 @@ class Network:
         if self._dropped is not None:
             logits[:, self._dropped] = -torch.inf
         return logits
+
+
+def crossed_logits(
+    networks: Sequence[Network],
+    scenes: Scenes,
+    ends: Int[Tensor, "2 P"],
+    *,
+    mask: str,
+    batch_size: int,
+) -> Iterator[list[Tensor]]:
+    """What several networks say of the same composites; each batch of these is made once and then forgotten.
+
+    Args:
+        networks: All of one input size.
+        scenes: The images.
+        ends: Rows of the scenes that give the foregrounds, and rows that give the backgrounds.
+        mask: Along which the foregrounds are cut.
+        batch_size: Composites at a time.
+
+    Yields:
+        For every batch the logits of each network.
+    """
+    for front, back in torch.split(ends, batch_size, dim=1):
+        made = composite(
+            scenes.images(front), scenes.objects(front, mask), scenes.without_objects(back, mask)
+        )
+        yield [network(made) for network in networks]
 
 
 def cross_scenes(
@@ -223,15 +250,14 @@ class _Plan:
         """Composites of some pairs."""
         pairs = self.pairs[mask]
         front, back = pairs.foreground[some], pairs.background[some]
-        parts = []
-        for i, j in torch.split(torch.stack([front, back]), self._options.batch_size, dim=1):
-            made = composite(
-                self._scenes.images(i),
-                self._scenes.objects(i, mask),
-                self._scenes.without_objects(j, mask),
-            )
-            parts.append(network(made))
-        logits = torch.cat(parts)
+        asked = crossed_logits(
+            (network,),
+            self._scenes,
+            torch.stack([front, back]),
+            mask=mask,
+            batch_size=self._options.batch_size,
+        )
+        logits = torch.cat([batch for (batch,) in asked])
         finite = torch.where(logits.isinf(), torch.nan, logits)
         at = torch.arange(len(front))
         own = logits[at, self._scenes.labels[front]]

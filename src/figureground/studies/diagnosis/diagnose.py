@@ -34,14 +34,13 @@ from figureground.studies.diagnosis.findings import (
 from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord
 from figureground.studies.diagnosis.pictures import draw_cells, draw_grids, draw_strips
 from figureground.studies.diagnosis.recommendation import Recommendation, recommend
-from figureground.studies.diagnosis.scenes import Scenes, read_scenes
+from figureground.studies.diagnosis.scenes import check_enough, read_scenes
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
 from figureground.studies.evaluation.tables import model_description
 from figureground.studies.models import LoadedModel
 
 _WRITES = (*STORED, "pairs.npz", "per_image.csv", "treatment.yaml")
-_FEWEST = 10
 
 
 def diagnose_images(
@@ -96,7 +95,7 @@ def diagnose_images(
         claim.check(asked, overwrite=overwrite)
         scenes = read_scenes(images, claim.folder, fill=chosen.fill, progress=progress)
         try:
-            _check_enough(scenes, images)
+            check_enough(scenes, images)
             job = digest("diagnosis", chosen, model_identity(loaded.classifier), images.identity)
             wanted = dict.fromkeys(units_of(scenes, chosen), job)
             store = Store(claim, job=job, asked=asked, wanted=wanted, overwrite=overwrite)
@@ -115,19 +114,6 @@ def diagnose_images(
         record = replace(record, seconds=round(time.perf_counter() - began, 1))
         write_json(claim.folder / "record.json", record)
     return record
-
-
-def _check_enough(scenes: Scenes, images: EvaluationSet) -> None:
-    """Refuse a set that nothing can be said of."""
-    if len(scenes) >= _FEWEST and len(torch.unique(scenes.labels)) > 1:
-        return
-    reasons = Counter(one.message.removeprefix("left out: ") for one in scenes.problems)
-    why = "; ".join(f"{count} times: {text}" for text, count in reasons.most_common(3))
-    raise DataError(
-        f"{len(scenes)} of {len(images)} images of {images.description} can be crossed, of "
-        f"{len(torch.unique(scenes.labels))} classes; at least {_FEWEST} of two classes are needed, with boxes or "
-        f"masks of their objects ({why or 'nothing was left out'})"
-    )
 
 
 def _background_output(loaded: LoadedModel) -> int | None:

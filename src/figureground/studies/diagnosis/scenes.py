@@ -1,9 +1,10 @@
 """The images of a diagnosis as the network sees them, with three masks and without their objects; kept on disk."""
 
-__all__ = ["DiskRows", "Scenes", "read_scenes"]
+__all__ = ["DiskRows", "Scenes", "check_enough", "read_scenes"]
 
 import math
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _BATCH = 16
 _MOST_AREA, _MOST_HOLE = 0.95, 0.9
 _MARGIN = 0.02  # of the shorter side around exact masks, whose edges hold some of the object
 _IGNORED = 255
+_FEWEST = 10
 
 
 class DiskRows:
@@ -179,6 +181,27 @@ def read_scenes(images: EvaluationSet, folder: Path, *, fill: str, progress: Pro
         _fill(made, fill=fill, progress=progress)
         stack.pop_all()
     return made
+
+
+def check_enough(scenes: Scenes, images: EvaluationSet) -> None:
+    """Refuse a set that nothing can be said of.
+
+    Args:
+        scenes: Those of its images that can take part.
+        images: The set.
+
+    Raises:
+        DataError: Fewer than ten images, or one class.
+    """
+    if len(scenes) >= _FEWEST and len(torch.unique(scenes.labels)) > 1:
+        return
+    reasons = Counter(one.message.removeprefix("left out: ") for one in scenes.problems)
+    why = "; ".join(f"{count} times: {text}" for text, count in reasons.most_common(3))
+    raise DataError(
+        f"{len(scenes)} of {len(images)} images of {images.description} can be crossed, of "
+        f"{len(torch.unique(scenes.labels))} classes; at least {_FEWEST} of two classes are needed, with boxes or "
+        f"masks of their objects ({why or 'nothing was left out'})"
+    )
 
 
 class _Facts:

@@ -1,6 +1,6 @@
 """What an evaluation is made on: images with labels and boxes, from every kind of source, not yet decoded."""
 
-__all__ = ["Item", "Source", "read_source"]
+__all__ = ["Item", "Source", "items_of", "read_source"]
 
 import os
 from collections import Counter
@@ -168,19 +168,33 @@ def _data_set(name: str, options: DataOptions, run: TrainedRun | None) -> Source
     found = found.decoded_by(FileDecoder(options.value_range))
     if spec is not None and spec.rare and run is not None:
         found = with_rare(found, run.class_names)
-    names = (*found.class_names, "background", None)
-    items = [
+    items = items_of(found, name, identity=f"{name}|{root}|{split}|{chosen}")
+    notes = tuple(ImageProblem("note", name, note) for note in found.notes)
+    return Source(items, f"{name}, {split} split", notes, found.class_names)
+
+
+def items_of(data: LabeledImages, name: str, *, identity: str) -> list[Item]:
+    """Labelled images as items.
+
+    Args:
+        data: Any; their labels become names of classes, ``background`` or None.
+        name: Of the set; an image has a number after it.
+        identity: What decides which images these are.
+
+    Returns:
+        One each.
+    """
+    names = (*data.class_names, "background", None)
+    return [
         Item(
             f"{name}-{row:06d}.png",
             names[label],
-            _NOTHING if found.boxes is None else found.boxes[row].numpy(),
-            _row_of(found.image, row),
-            f"{name}|{root}|{split}|{chosen}|{row}|{_content(found, row)}",
+            _NOTHING if data.boxes is None else data.boxes[row].numpy(),
+            _row_of(data.image, row),
+            f"{identity}|{row}|{_content(data, row)}",
         )
-        for row, label in enumerate(found.labels.tolist())
+        for row, label in enumerate(data.labels.tolist())
     ]
-    notes = tuple(ImageProblem("note", name, note) for note in found.notes)
-    return Source(items, f"{name}, {split} split", notes, found.class_names)
 
 
 def _content(data: LabeledImages, row: int) -> str:
