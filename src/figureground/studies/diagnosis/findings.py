@@ -1,6 +1,14 @@
 """What the answers to composites say: numbers with intervals, a verdict, tables."""
 
-__all__ = ["Findings", "find", "image_rows", "numbers_of_record", "tables_of", "verdict_sentence"]
+__all__ = [
+    "Findings",
+    "find",
+    "image_rows",
+    "numbers_of_record",
+    "points",
+    "tables_of",
+    "verdict_sentence",
+]
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -138,10 +146,10 @@ def verdict_sentence(found: Findings, options: DiagnoseOptions) -> str:
         Begins with "rests on the background", "does not rest on the background" or "cannot tell".
     """
     gap = found.hole if found.by_hole else found.hits["given"].numbers["gap"]
-    interval = f"[{_points(gap.low)}, {_points(gap.high)}]"
+    interval = f"[{points(gap.low)}, {points(gap.high)}]"
     told = (
-        f"{_points(gap.mean)} points of accuracy {interval} are lost on backgrounds of other classes "
-        f"({_points(options.delta)} or more would matter)"
+        f"{points(gap.mean)} points of accuracy {interval} are lost on backgrounds of other classes "
+        f"({points(options.delta)} or more would matter)"
     )
     if found.verdict.word == "rests on":
         return f"rests on the background: {told}"
@@ -369,14 +377,25 @@ def numbers_of_record(found: Findings) -> dict[str, dict[str, tuple[float, float
     return kept
 
 
-def _of(one: Interval | None) -> list[float | None]:
-    return [None, None, None] if one is None else [one.mean, one.low, one.high]
+def points(share: float) -> str:
+    """Hundredths; small ones with a digit after the point.
 
+    Args:
+        share: Of accuracy.
 
-def _points(share: float) -> str:
-    """Hundredths; small ones with a digit after the point."""
+    Returns:
+        Text.
+
+    Examples:
+        >>> points(0.314), points(0.042), points(-0.0001)
+        ('31', '4.2', '0')
+    """
     text = f"{100 * share:.0f}" if abs(share) >= 0.095 else f"{100 * share:.1f}".removesuffix(".0")
     return "0" if text == "-0" else text
+
+
+def _of(one: Interval | None) -> list[float | None]:
+    return [None, None, None] if one is None else [one.mean, one.low, one.high]
 
 
 def _known(value: float) -> float | None:

@@ -1,6 +1,6 @@
 """Pictures of a diagnosis: images on other backgrounds, the four cells of the table, where the cue lies."""
 
-__all__ = ["draw_cells", "draw_grids", "draw_strips"]
+__all__ = ["draw_cells", "draw_grids", "draw_strips", "picture"]
 
 from collections.abc import Callable
 from typing import Any
@@ -66,7 +66,7 @@ def _strip(crossing: Crossing, row: int, *, names: list[str], model_names: Namer
             "answer": model_names(answer),
             "probability": round(probability, 3),
             "right": answer == number,
-            "picture": _picture(image, _SIDE),
+            "picture": picture(image, _SIDE),
         }
 
     alone = {name: values[row] for name, values in crossing.alone.items()}
@@ -146,7 +146,7 @@ def draw_grids(found: Findings, crossing: Crossing, names: list[str]) -> tuple[d
                 "title": title,
                 "class": names[label],
                 "rate": None if rate != rate else round(rate, 4),  # noqa: PLR0124 - NaN
-                "pictures": [_picture(one[None], _SMALL) for one in made],
+                "pictures": [picture(one[None], _SMALL) for one in made],
             }
         )
     return tuple(grids)
@@ -173,7 +173,15 @@ def draw_cells(crossing: Crossing) -> str:
     return thumbnail(enlarged(drawn[0].permute(2, 0, 1), _SIDE).permute(1, 2, 0).numpy(), 2 * _SIDE)
 
 
-def _picture(image: Tensor, side: int) -> str:
-    """A ``data:`` address of ``(1, 3, H, W)``."""
+def picture(image: Tensor, side: int) -> str:
+    """An image as a ``data:`` address.
+
+    Args:
+        image: ``(1, 3, H, W)`` in [0, 1].
+        side: Pixels of its longer side; a smaller one is enlarged.
+
+    Returns:
+        The address.
+    """
     pixels = (image[0] * 255).round().clamp(0, 255).to(torch.uint8)
     return thumbnail(enlarged(pixels, side).permute(1, 2, 0).contiguous().numpy(), side)
