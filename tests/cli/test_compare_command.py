@@ -67,6 +67,30 @@ def test_arms_hold_several_runs_and_unknown_images_can_be_left_out(
     assert "Known or unknown" not in (tmp_path / "report.html").read_text()
 
 
+def test_backgrounds_are_told_in_a_word_and_a_sentence(
+    type_in: Run, two: tuple[Path, Path], tmp_path: Path
+):
+    words = (
+        "--background",
+        "--delta",
+        0.5,
+        "--ood",
+        "none",
+        "--out",
+        tmp_path,
+        *QUICK,
+        "--limit",
+        60,
+    )
+    done = type_in("compare", *two, *words)
+    assert done.exit_code == 0, done.stderr
+    told = " ".join(done.stdout.split())
+    known = "cured|better|only by its own measure|no change|worse"
+    assert re.search(rf"run-1: ({known}): the largest of the three gaps went from", told)
+    assert re.search(r"^run-1 +inner ", done.stdout, re.MULTILINE)
+    assert "lies below 0.5," in (tmp_path / "report.html").read_text()
+
+
 def test_what_cannot_be_compared_is_said(type_in: Run, two: tuple[Path, Path], tmp_path: Path):
     alone = type_in("compare", two[0])
     assert alone.exit_code == 1

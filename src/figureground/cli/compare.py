@@ -34,7 +34,7 @@ def compare(
     overwrite: Overwrite = False,
     device: Device = None,
 ) -> None:  # fmt: skip
-    """Compare trainings: accuracy, calibration, unknown images, corruptions, maps and examples, cost.
+    """Compare trainings: accuracy, calibration, unknown images, corruptions, maps, examples, cost, backgrounds.
 
     Every number is of images that were held out. Several seeds of a way to train make one arm:
     --arm plain=runs/plain-0,runs/plain-1 --arm bg=runs/bg-0,runs/bg-1. Writes record.json, report.html, tables.md,
@@ -84,8 +84,11 @@ def _tell(record: "ComparisonRecord", page: Path) -> None:
     """What was found, and where the page is."""
     for note in record.notes:
         complain(f"note: {note}")
+    titles = {"Accuracy and calibration", "Differences", "The gap along three masks"}
     for table in record.tables:
-        if table["title"] in {"Accuracy and calibration", "Differences"}:
+        if table["title"] in titles:
             say_table(table)
+    for verdict in record.background.verdicts if record.background else ():
+        say(f"{verdict['arm']}: {verdict['word']}: {verdict['told']}.")
     say(f"{record.images} test images in {record.seconds:.1f} s; {page}")
     tell_left_out(record.left_out, page.parent / "record.json")

@@ -10,6 +10,7 @@ from typing import Any
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
 from figureground.reports.entries import data_uri
+from figureground.reports.figures import interval_chart_svg, svg_data_uri
 from figureground.reports.pages import asset, chart_of, page_template, write_tables
 from figureground.reports.tables import Table, checked_table
 
@@ -56,12 +57,53 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
         "seconds": record.get("seconds"),
         "notes": record.get("notes") or [],
         "tables": tables,
+        "background": _background(record.get("background")),
         "charts": [chart_of(curves) for curves in record.get("charts") or []],
         "titles": [cell["title"] for cell in rows[0]["cells"]] if rows else [],
         "rows": rows,
         "concepts": {arm: _legend(pairs) for arm, pairs in (record.get("concepts") or {}).items()},
         "style": asset("report.css"),
     }  # fmt: skip
+
+
+def _background(section: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """How much the arms rest on the background; None where the record does not tell."""
+    if not section:
+        return None
+    rows = [
+        (
+            str(one["name"]),
+            float(one["value"]),
+            float(one["low"]),
+            float(one["high"]),
+            bool(one["marked"]),
+        )
+        for one in section.get("gaps") or []
+    ]
+    title = "Accuracy lost on other classes' backgrounds, by mask"
+    label = "gap, a share of accuracy; 95 % intervals; in colour: arms other than the first"
+    return {
+        "verdicts": section.get("verdicts") or [],
+        "reference": section.get("reference") or "",
+        "chart": svg_data_uri(interval_chart_svg(rows, title=title, label=label)) if rows else "",
+        "strips": [_strip(one) for one in section.get("strips") or []],
+    }
+
+
+def _strip(strip: Mapping[str, Any]) -> dict[str, Any]:
+    """An image on another background: for each arm its pictures with that arm's answers."""
+    shown = [
+        (str(one.get("title") or ""), data_uri(one.get("picture")))
+        for one in strip.get("pictures") or []
+    ]
+    arms = {
+        arm: [
+            {**answer, "title": title, "picture": picture}
+            for answer, (title, picture) in zip(answers, shown, strict=False)
+        ]
+        for arm, answers in (strip.get("answers") or {}).items()
+    }
+    return {**strip, "arms": arms}
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:

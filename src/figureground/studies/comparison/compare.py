@@ -21,6 +21,7 @@ from figureground.metrics.classification import highest_by_chance
 from figureground.metrics.robustness.corruptions import CORRUPTIONS
 from figureground.models.predicting import chosen_device
 from figureground.studies.comparison.arms import Arm, read_arms
+from figureground.studies.comparison.background import BackgroundFindings, background_findings
 from figureground.studies.comparison.examples import Sheet, example_sheet
 from figureground.studies.comparison.held_out import HeldOut, held_out
 from figureground.studies.comparison.maps import MEASURES, map_columns
@@ -111,6 +112,7 @@ def _compared(
     runs = [run for arm in read for run in arm.runs]
     sets = unknown_sets(chosen.unknown, runs, images, seed=chosen.seed)
     report, found = _Report(len(runs), progress), Findings()
+    grounds = _grounds(read, images, claim, options=chosen, progress=progress)
     predictions = predictions_of(
         read, images, batch_size=chosen.batch_size, report=report("test images")
     )
@@ -128,24 +130,44 @@ def _compared(
         arms={arm.name: tuple(str(run.folder) for run in arm.runs) for arm in read},
         methods={name: repr(method) for name, method in methods.items()},
         options=chosen.description | {"reference": read[0].name},
-        tables=tuple(found.tables),
+        tables=(*grounds.tables, *found.tables),
         charts=tuple(found.charts),
         examples=sheet.examples,
         concepts=sheet.concepts,
-        notes=(
-            *images.notes,
-            *_at_chance(predictions),
-            *sheet.notes,
-            *summed([*images.noticed, *(told for one in sets for told in one.noticed)]),
-        ),
+        notes=_notes(images, predictions, sheet=sheet, sets=sets),
         seconds=round(time.monotonic() - start, 1),
         provenance=provenance(seeds=(chosen.seed, *sorted({run.seed for run in runs}))),
-        left_out=_left_out(images, sets),
+        left_out=(*_left_out(images, sets), *grounds.left_out),
+        background=grounds.section,
     )
     claim.mark(asked)
     _forget(claim.folder / "record.json")
     _write(claim.folder, record, columns=found.columns, sheet=sheet)
     return record
+
+
+def _notes(
+    images: HeldOut, predictions: Predictions, *, sheet: Sheet, sets: Sequence[UnknownSet]
+) -> tuple[str, ...]:
+    """What the reader must know."""
+    noticed = [*images.noticed, *(told for one in sets for told in one.noticed)]
+    return (*images.notes, *_at_chance(predictions), *sheet.notes, *summed(noticed))
+
+
+def _grounds(
+    read: Sequence[Arm],
+    images: HeldOut,
+    claim: Claim,
+    *,
+    options: CompareOptions,
+    progress: Progress,
+) -> BackgroundFindings:
+    """How much the arms rest on the background; nothing where that is not asked."""
+    if not options.background:
+        return BackgroundFindings()
+    return background_findings(
+        read, images, folder=claim.folder, options=options, progress=progress
+    )
 
 
 def _left_out(images: HeldOut, sets: Sequence[UnknownSet]) -> tuple[str, ...]:

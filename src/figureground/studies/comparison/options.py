@@ -1,6 +1,6 @@
 """What a comparison is asked, and what it leaves behind."""
 
-__all__ = ["CompareOptions", "ComparisonRecord", "Example"]
+__all__ = ["BackgroundSection", "CompareOptions", "ComparisonRecord", "Example"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +28,8 @@ class CompareOptions(Options):
         maps: So many test images are explained at most; 0 for none.
         methods: Make the maps; the first one's are shown.
         examples: So many test images are shown; 0 for none.
+        background: Whether it is measured how much each arm rests on the background; needs test images with boxes.
+        delta: Gap that matters there, a share of accuracy.
         seed: Of all that is drawn and resampled.
         batch_size: Images at a time.
 
@@ -64,6 +66,20 @@ class CompareOptions(Options):
         ("grad-cam",), "Make the maps, comma-separated; the first one's are shown.", panel=_WHAT
     )
     examples: int = option(8, "Test images shown side by side; 0 for none.", least=0, panel=_WHAT)
+    background: bool = option(
+        False,
+        "How much each arm rests on the background, and whether it does so less than the first: test images with "
+        "boxes are put on each other's backgrounds, 18 composites an image and run.",
+        flag="--background",
+        panel=_WHAT,
+    )
+    delta: float = option(
+        0.05,
+        "Accuracy lost on other classes' backgrounds from where on it matters, for --background.",
+        least=0,
+        most=1,
+        panel=_WHAT,
+    )
     seed: int = option(0, "Of all that is random.", least=0)
     batch_size: int = option(128, "Images at a time.", least=1, panel="Speed")
 
@@ -93,6 +109,23 @@ class Example:
 
 
 @dataclass(frozen=True)
+class BackgroundSection:
+    """How much the arms rest on the background, as the page shows it.
+
+    Args:
+        reference: Name of the first arm.
+        verdicts: ``arm``, ``word`` and what the word rests on, ``told``, of each other arm.
+        gaps: Rows of a chart: ``name``, ``value``, ``low``, ``high``, and whether it is ``marked``.
+        strips: Images on other backgrounds, with the answers of every arm.
+    """
+
+    reference: str
+    verdicts: tuple[dict[str, str], ...]
+    gaps: tuple[dict[str, Any], ...]
+    strips: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
 class ComparisonRecord:
     """A finished comparison; saved as ``record.json``, last, beside ``per_image.npz`` and ``examples.png``.
 
@@ -109,7 +142,8 @@ class ComparisonRecord:
         notes: What the reader must know.
         seconds: Wall-clock time.
         provenance: Command, versions, machine, seeds.
-        left_out: Images that could not be decoded, and why.
+        left_out: Images that could not be used, and why.
+        background: How much the arms rest on the background; None where that was not asked.
         kind: ``comparison``.
         schema: Version of this form.
     """
@@ -127,5 +161,6 @@ class ComparisonRecord:
     seconds: float
     provenance: Provenance
     left_out: tuple[str, ...] = ()
+    background: BackgroundSection | None = None
     kind: str = "comparison"
     schema: int = 2
