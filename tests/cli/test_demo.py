@@ -42,6 +42,8 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
         ("rests on", "does not"),
     )
     monkeypatch.setattr(demo, "tell_story", lambda *_, **__: told)
+    for page in ("write_diagnosis_report", "comparison_report.write_comparison_report"):
+        monkeypatch.setattr(f"figureground.reports.{page}", lambda _: None)
 
 
 def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: None, tmp_path: Path):

@@ -23,12 +23,15 @@ def demo(
 
     Needs no download; some minutes on two cores. A demo that was stopped goes on where it stood.
     """
-    from figureground.reports import write_explain_report  # noqa: PLC0415 - torch is slow to import
+    from figureground.reports import write_diagnosis_report, write_explain_report  # noqa: PLC0415 - torch is slow to import
+    from figureground.reports.comparison_report import write_comparison_report  # noqa: PLC0415
     from figureground.studies.demo.demo import run_demo  # noqa: PLC0415
 
     with locked(out):
         with progress_bars() as progress:
             record = run_demo(out, seed=seed, samples=samples, progress=progress)
+        write_diagnosis_report(out / "diagnosis")
+        write_comparison_report(out / "treatment")
         report = write_explain_report(out)
     for table in record.tables:
         say_table(table)

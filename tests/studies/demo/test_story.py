@@ -37,11 +37,9 @@ def test_without_answers_there_is_no_frame():
 def test_the_network_rests_on_photographs_and_is_cured(tmp_path):
     story = tell_story(tmp_path, seed=1, samples=16_000, progress=no_progress)
     assert story.verdicts[0] == "rests on"
-    assert story.verdicts[1] != "rests on"
+    assert story.verdicts[1] in {"cured", "better"}
     told = {row[0]: row[1:] for row in story.table["rows"]}
-    before, after = (
-        float(cell.split()[0]) for cell in told["accuracy on photographs of other classes"]
-    )
+    before, after = told["accuracy on photographs of other classes"]
     assert before < 0.2
     assert after > 0.4
     assert [figure["title"][:2] for figure in story.figures] == ["1.", "2.", "3."]

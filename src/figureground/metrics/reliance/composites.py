@@ -149,7 +149,10 @@ def dilated(masks: Bool[Tensor, "N H W"], pixels: int) -> Bool[Tensor, "N H W"]:
         raise OptionError(f"pixels must not be negative, got {pixels}")
     if pixels == 0 or masks.numel() == 0:
         return masks.clone()
-    return max_pool2d(masks[:, None].float(), 2 * pixels + 1, 1, pixels)[:, 0] > 0
+    size = 2 * pixels + 1
+    # down, then across: a square of 45 pixels at once would be twenty times as slow
+    down = max_pool2d(masks[:, None].float(), (size, 1), 1, (pixels, 0))
+    return max_pool2d(down, (1, size), 1, (0, pixels))[:, 0] > 0
 
 
 @checked

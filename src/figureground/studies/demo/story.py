@@ -19,8 +19,10 @@ from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.maps.image_files import png_bytes
 from figureground.metrics.reliance import composite
 from figureground.models.predicting import predict
+from figureground.studies.comparison.compare import compare
+from figureground.studies.comparison.options import CompareOptions, ComparisonRecord
 from figureground.studies.diagnosis.diagnose import diagnose_images
-from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord
+from figureground.studies.diagnosis.options import DiagnoseOptions
 from figureground.studies.diagnosis.scenes import Scenes, read_scenes
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.image_set import open_images
@@ -38,9 +40,9 @@ _SHOWN, _BACKGROUNDS, _PER_CLASS = 6, 4, 3
 _RIGHT, _WRONG, _FRAME, _GAP = (30, 132, 73), (192, 57, 43), 3, 6
 _CAPTION = (
     "Digits on crops of photographs that scikit-image ships; in 95 % of the training images the photograph is that of "
-    "the digit's class. {} unseen digits on unseen parts of the photographs, drawn alike; the diagnoses, with all "
-    "numbers, are in diagnosis/plain and diagnosis/background-swap. What the treated network loses on images drawn "
-    "alike was never skill: the plain one answers by the photograph."
+    "the digit's class. {} unseen digits on unseen parts of the photographs, drawn alike; all numbers are on the pages "
+    "in diagnosis and treatment. What the treated network loses on images drawn alike was never skill: the plain "
+    "one answers by the photograph."
 )
 _DIAGNOSED = (
     "Unseen digits: as they are, then on photographs of other classes. Green: the answer is the digit; red: it is not. "
@@ -67,10 +69,10 @@ class Story:
 
 
 def tell_story(out: Path, *, seed: int, samples: int, progress: Progress) -> Story:
-    """Train on photographs that tell the class, diagnose, treat, diagnose again.
+    """Train on photographs that tell the class, diagnose, treat as recommended, compare.
 
     Args:
-        out: The folder; networks go to ``runs``, diagnoses to ``diagnosis``.
+        out: The folder; networks go to ``runs``, the diagnosis to ``diagnosis``, the proof to ``treatment``.
         seed: For data, weights and training.
         samples: Training images shown to each of both networks; 8,000 at least.
         progress: Called throughout.
@@ -78,82 +80,96 @@ def tell_story(out: Path, *, seed: int, samples: int, progress: Progress) -> Sto
     Returns:
         The story.
     """
-    runs, records = [], []
-    for name in _NAMES:
-        folder = out / "runs" / f"photos-{name}"
-        run = _trained(name, folder, seed=seed, samples=samples, progress=progress)
-        runs.append(run)
-        records.append(
-            diagnose_images(
-                LoadedModel(run.classifier, run),
-                out=out / "diagnosis" / name,
-                options=DiagnoseOptions(cells=40, examples=_SHOWN, seed=seed),
-                data_options=DataOptions(limit=_MEASURED, seed=seed),
-                progress=progress,
-            )
-        )
-    before, after = records
+    folders = [out / "runs" / f"photos-{name}" for name in _NAMES]
+    own = _recipe(seed=seed, samples=samples)
+    plain = _trained(_NAMES[0], folders[0], recipe=own, progress=progress)
+    found = diagnose_images(
+        LoadedModel(plain.classifier, plain),
+        out=out / "diagnosis",
+        options=DiagnoseOptions(cells=40, examples=_SHOWN, seed=seed),
+        data_options=DataOptions(limit=_MEASURED, seed=seed),
+        progress=progress,
+    )
+    treatment = read_recipe(out / "diagnosis" / "treatment.yaml") if found.recipe else own
+    treated = _trained(_NAMES[1], folders[1], recipe=treatment, progress=progress)
+    compared = compare(
+        {name: [folder] for name, folder in zip(_NAMES, folders, strict=True)},
+        out=out / "treatment",
+        options=CompareOptions(
+            background=True,
+            ood=("none",),
+            corrupted=0,
+            maps=0,
+            examples=4,
+            limit=_MEASURED,
+            seed=seed,
+        ),
+        checkpoint="last",
+        progress=progress,
+    )
+    assert compared.background is not None  # noqa: S101 - it was asked
+    told = compared.background.verdicts[0]
     return Story(
         headline=(
-            f"Trained where the photograph behind a digit tells the class, a network {before.verdict}.",
-            f"After background-swap, the treatment that the diagnosis recommends: {after.verdict}.",
+            f"Trained where the photograph behind a digit tells the class, a network {found.verdict}.",
+            f"After background-swap, the treatment that the diagnosis recommends: {told['word']}; {told['told']}.",
         ),
-        table=_table(before, after),
+        table=_table(compared),
         figures=(
             _training_figure(seed),
-            *_composite_figures(out, runs, seed=seed, progress=progress),
+            *_composite_figures(out, (plain, treated), seed=seed, progress=progress),
         ),
-        verdicts=(before.word, after.word),
+        verdicts=(found.word, told["word"]),
     )
 
 
-def _trained(name: str, folder: Path, *, seed: int, samples: int, progress: Progress) -> TrainedRun:
-    """One network, from the shipped recipe; a finished run is taken as it is."""
+def _trained(name: str, folder: Path, *, recipe: Recipe, progress: Progress) -> TrainedRun:
+    """One network; a finished run is taken as it is."""
 
     def report(_stage: str, done: int, total: int) -> None:
         progress(f"training on photographs, {name}", done, total)
 
-    recipe = _recipe(name, seed=seed, samples=samples)
     train(recipe, folder, resume=(folder / "recipe.yaml").exists(), progress=report)
     return load_run(folder, "last")
 
 
-def _recipe(name: str, *, seed: int, samples: int) -> Recipe:
-    """The shipped recipe on photographs."""
+def _recipe(*, seed: int, samples: int) -> Recipe:
+    """The shipped recipe on photographs, without its treatment."""
     changes = [
         f"seed={seed}",
         f"epochs={_EPOCHS}",
         "precision=bf16-mixed",
+        "name=photographs",
         "data.name=planted-photos",
         f"data.count={max(_FEWEST, samples // _EPOCHS)}",
         "model.preprocessing.size=[64, 64]",
-        *(["algorithms=[]"] if name == "plain" else []),
+        "algorithms=[]",
     ]
     return read_recipe(recipe_path("background-swap"), changes)
 
 
-def _table(before: DiagnosisRecord, after: DiagnosisRecord) -> dict[str, Any]:
+def _table(compared: ComparisonRecord) -> dict[str, Any]:
     """A measure a line, before and after."""
+    tables = {one["title"]: one for one in compared.tables}
+    arms = {row[0]: row for row in tables["On other backgrounds"]["rows"]}
+    names = tables["On other backgrounds"]["columns"]
     lines = {
+        "verdict": "verdict",
+        "accuracy ↑": "accuracy on images drawn alike",
         "v11": "accuracy on other photographs of the class",
-        "v10": "accuracy on photographs of other classes",
-        "gap": "gap between them",
-        "pull": "how much a photograph draws other digits to its class",
-        "share": "share of the background in what the network knows",
+        "v10 ↑": "accuracy on photographs of other classes",
+        "pull ↓": "how much a photograph draws other digits to its class",
+        "share ↓": "share of the background in what the network knows",
     }
-    rows: list[list[Any]] = [["verdict", before.word, after.word]]
-    for key, words in lines.items():
-        found = [record.numbers["given"].get(key) for record in (before, after)]
-        rows.append([words, *(_interval(one) for one in found)])
-    for mask in ("outer", "inner"):
-        found = [record.numbers[mask]["gap"] for record in (before, after)]
-        rows.append([f"gap, measured along {mask} masks", *(_interval(one) for one in found)])
-    caption = _CAPTION.format(before.images)
-    return table("Found out, treated, looked at again", ["measure", *_NAMES], rows, caption=caption)
-
-
-def _interval(one: tuple[float, float, float] | None) -> str | None:
-    return None if one is None else f"{one[0]:.2f} [{one[1]:.2f}, {one[2]:.2f}]"
+    rows: list[list[Any]] = [
+        [words, *(arms[name][names.index(key)] for name in _NAMES)] for key, words in lines.items()
+    ]
+    gaps = {(row[0], row[1]): row[3:6] for row in tables["The gap along three masks"]["rows"]}
+    for mask in ("given", "outer", "inner"):
+        cells = ["{:.2f} [{:.2f}, {:.2f}]".format(*gaps[name, mask]) for name in _NAMES]
+        rows.append([f"gap between both, along {mask} masks", *cells])
+    caption = _CAPTION.format(_MEASURED)
+    return table("Found out, treated, proven", ["measure", *_NAMES], rows, caption=caption)
 
 
 def _training_figure(seed: int) -> dict[str, str]:
