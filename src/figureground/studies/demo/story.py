@@ -5,7 +5,7 @@ __all__ = ["Story", "tell_story"]
 import base64
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,9 @@ _CAPTION = (
     "the digit's class. {} unseen digits on unseen parts of the photographs, drawn alike; all numbers are on the pages "
     "in diagnosis and treatment. What the treated network loses on images drawn alike was never skill: the plain "
     "one answers by the photograph."
+)
+_COMPARED = CompareOptions(
+    background=True, ood=("none",), corrupted=0, maps=0, examples=4, limit=_MEASURED
 )
 _DIAGNOSED = (
     "Unseen digits: as they are, then on photographs of other classes. Green: the answer is the digit; red: it is not. "
@@ -95,15 +98,7 @@ def tell_story(out: Path, *, seed: int, samples: int, progress: Progress) -> Sto
     compared = compare(
         {name: [folder] for name, folder in zip(_NAMES, folders, strict=True)},
         out=out / "treatment",
-        options=CompareOptions(
-            background=True,
-            ood=("none",),
-            corrupted=0,
-            maps=0,
-            examples=4,
-            limit=_MEASURED,
-            seed=seed,
-        ),
+        options=replace(_COMPARED, seed=seed),
         checkpoint="last",
         progress=progress,
     )
