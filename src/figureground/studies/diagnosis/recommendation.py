@@ -28,8 +28,7 @@ _WARNING = (
     "skill all along. The gain shows where backgrounds do not fit."
 )
 _LOCAL = (
-    "The cue is local, in one part of the background: removing it at its source, or a background class, would do "
-    "nearly as well."
+    "The cue is local, in one part of the background: removing it at its source is the other way."
 )
 _OWN_DATA = "data: name your training images with boxes here; those of the diagnosis stay held out"
 
