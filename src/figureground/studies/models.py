@@ -2,7 +2,8 @@
 
 __all__ = ["LoadedModel", "load_classifier", "load_model"]
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,14 @@ class LoadedModel:
     Args:
         classifier: In evaluation mode, on the CPU.
         run: None where it comes from elsewhere.
+        name: By which it can be loaded again; empty for a ready object.
+        settings: With which it was loaded.
     """
 
     classifier: Classifier
     run: TrainedRun | None = None
+    name: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 def load_model(
@@ -58,14 +63,15 @@ def load_model(
             "figureground.Classifier(network, preprocessing, class_names=...)"
         )
     if not (Path(model) / "recipe.yaml").is_file():
-        return LoadedModel(load_other(str(model), **settings))
+        found = load_other(str(model), **settings)
+        return LoadedModel(found, name=str(model), settings=settings)
     given = [name for name, value in settings.items() if value]
     if given:
         raise OptionError(
             f"the folder of a run describes its whole model; leave out: {', '.join(given)}"
         )
     run = load_run(model, checkpoint, needs_record=False, trust_code=trust_code)
-    return LoadedModel(run.classifier, run)
+    return LoadedModel(run.classifier, run, str(model))
 
 
 def load_classifier(

@@ -102,7 +102,7 @@ class TrainingData:
             "backgrounds": self.backgrounds,
             "class_names": list(self.class_names),
             "class_counts": self.train.class_counts(),
-            "left_out": [*self.train.left_out, *self.val.left_out],
+            "left_out": [*dict.fromkeys((*self.train.left_out, *self.val.left_out))],
             "notes": [*dict.fromkeys((*self.train.notes, *self.val.notes)), *odd],
         }
 

@@ -7,6 +7,7 @@ __all__ = [
     "AnnotationFormat",
     "MaskFiles",
     "Problem",
+    "annotations_of",
     "read_annotations",
 ]
 
@@ -19,5 +20,6 @@ from figureground.data.annotations.entries import (
 from figureground.data.annotations.reading import (
     ANNOTATION_FORMATS,
     AnnotationFormat,
+    annotations_of,
     read_annotations,
 )

@@ -1,6 +1,6 @@
 """Annotations in whatever known format they come."""
 
-__all__ = ["ANNOTATION_FORMATS", "AnnotationFormat", "read_annotations"]
+__all__ = ["ANNOTATION_FORMATS", "AnnotationFormat", "annotations_of", "read_annotations"]
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -91,6 +91,28 @@ def read_annotations(
     entries, problems = ANNOTATION_FORMATS[name].read(place, finder)
     checked, more = check_entries(entries, labels, needs_images=needs_images)
     return AnnotatedImages(place, name, tuple(checked), (*problems, *more))
+
+
+def annotations_of(place: Path) -> Path | None:
+    """Which file or folder holds the annotations of a place.
+
+    Args:
+        place: A file, or a folder.
+
+    Returns:
+        The place itself; of a folder without ``.xml`` and ``image_ids.txt`` the one ``.json`` or ``.csv`` in it; None
+        where there is none.
+
+    Raises:
+        DataError: The folder holds several such files.
+    """
+    if not place.is_dir() or (place / "image_ids.txt").is_file() or any(place.rglob("*.xml")):
+        return place
+    files = sorted(file for file in place.iterdir() if file.suffix.lower() in {".json", ".csv"})
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise DataError(f"{place} holds several annotation files; name one of {names}")
+    return files[0] if files else None
 
 
 def _format_of(place: Path) -> str:

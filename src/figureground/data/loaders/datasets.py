@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from torch import Tensor
+
 from figureground.base.errors import DataError, unknown_option
 from figureground.data.labeled import LabeledImages
+from figureground.data.loaders.boxes_file import boxed_images
 from figureground.data.loaders.cluttered import cluttered_digits, cluttered_mnist
 from figureground.data.loaders.image_folder import cinic10, image_folder
 from figureground.data.loaders.inaturalist import inaturalist17
@@ -17,7 +20,7 @@ from figureground.data.loaders.packed_sets import mnist, pack
 from figureground.data.loaders.planted_sets import planted
 from figureground.data.loaders.torchvision_sets import caltech, cifar, flowers102, stl10
 from figureground.data.packs import shared_folder
-from figureground.data.splits import split
+from figureground.data.splits import split, split_groups
 
 _PARTS = ("train", "val", "test")
 _DEFAULTS = LoadOptions()
@@ -74,8 +77,9 @@ def load_dataset(
     if entry.parts == ("all",):
         return _divided(entry.load(place, "all", options), part, options)
     official = entry.load(place, "train", options)
-    shares = (1 - options.val_fraction, options.val_fraction)
-    return official.subset(split(official.labels, shares, seed=options.seed)[_PARTS.index(part)])
+    return official.subset(
+        _parts(official, options.val_fraction, seed=options.seed)[_PARTS.index(part)]
+    )
 
 
 def _entry(name: str) -> DatasetEntry:
@@ -92,14 +96,23 @@ def _check_part(part: str) -> None:
 
 def _divided(data: LabeledImages, part: str, options: LoadOptions) -> LabeledImages:
     """A part of a set that nobody divided. The test does not change with the share of validation."""
-    rest, test = split(data.labels, (1 - _TEST_SHARE, _TEST_SHARE), seed=options.seed)
+    rest, test = _parts(data, _TEST_SHARE, seed=options.seed)
     note = f"{len(test)} of {len(data)} images are set aside as test images: the set is not divided by itself"
     data = replace(data, notes=(*data.notes, note))
     if part == "test":
         return data.subset(test)
     left = data.subset(rest)
-    shares = (1 - options.val_fraction, options.val_fraction)
-    return left.subset(split(left.labels, shares, seed=options.seed + 1)[_PARTS.index(part)])
+    return left.subset(
+        _parts(left, options.val_fraction, seed=options.seed + 1)[_PARTS.index(part)]
+    )
+
+
+def _parts(data: LabeledImages, share: float, *, seed: int) -> tuple[Tensor, ...]:
+    """Rows of all but this share of every class, and of the share; images of one group stay together."""
+    shares = (1 - share, share)
+    if data.groups is None:
+        return split(data.labels, shares, seed=seed)
+    return split_groups(data.groups.tolist(), shares, strata=data.labels.tolist(), seed=seed)
 
 
 def _needed(root: Path | None, name: str) -> Path:
@@ -148,6 +161,10 @@ def _folder(root: Path | None, _part: str, _options: LoadOptions) -> LabeledImag
 
 def _csv(root: Path | None, _part: str, _options: LoadOptions) -> LabeledImages:
     return labels_file(_needed(root, "csv"))
+
+
+def _boxes(root: Path | None, _part: str, _options: LoadOptions) -> LabeledImages:
+    return boxed_images(_needed(root, "boxes"))
 
 
 def _inaturalist(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
@@ -205,6 +222,7 @@ DATASETS: dict[str, DatasetEntry] = {
     "caltech256": DatasetEntry("256 classes, images", ("all",), _caltech("caltech256"), _NO_COUNT),
     "cinic10": DatasetEntry("10 classes, 32x32, a folder", _PARTS, _cinic, _LOCAL),
     "folder": DatasetEntry("a folder of class folders", ("all",), _folder, _LOCAL),
+    "boxes": DatasetEntry("images with boxes: COCO, CSV, VOC, WSOL", ("all",), _boxes, _LOCAL),
     "csv": DatasetEntry("a CSV file, path,label", ("all",), _csv, _LOCAL),
     # the competition's test part has no labels: its validation part is the test here, as in the rare-class benchmark
     "inaturalist17": DatasetEntry("5,089 species, images", _TWO, _inaturalist, _LOCAL),

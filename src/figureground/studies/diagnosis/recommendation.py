@@ -3,6 +3,7 @@
 __all__ = ["Recommendation", "recommend"]
 
 from dataclasses import dataclass
+from typing import Any
 
 import yaml
 
@@ -30,7 +31,18 @@ _WARNING = (
 _LOCAL = (
     "The cue is local, in one part of the background: removing it at its source is the other way."
 )
-_OWN_DATA = "data: name your training images with boxes here; those of the diagnosis stay held out"
+_PLACEHOLDER, _UNNAMED = "TRAINING-IMAGES-WITH-BOXES", "MY-NETWORK.py:FUNCTION"
+_OWN_DATA = (
+    "put your training images with boxes here (COCO .json, .csv, a folder of VOC .xml or with image_ids.txt); a fifth "
+    "of them is set aside as test images, and those of the diagnosis must stay held out"
+)
+_OWN_MODEL = "put the function here that makes your network, and its weights as model.weights"
+_UNTRAINED = "the network that was diagnosed has random weights (--random): training begins with other random ones"
+_FACTORY = "the weights are those that the function returns: where it returns an untrained network, set model.weights"
+_ORDER = (
+    "classes are numbered in the natural order of their names; a network with another number of classes gets a new "
+    "head, and one whose classes have another order has to learn them anew"
+)
 
 
 @dataclass(frozen=True)
@@ -81,15 +93,29 @@ def recommend(
         f"the cue is {found.cue or 'not located'}; delta {options.delta:g}; seed {options.seed}",
     ]
     if loaded.run is None:
-        reasons.append(_OWN_DATA)
+        reasons += _remarks(loaded)
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     head = "".join(f"# {line}\n" for line in reasons)
-    before = str(loaded.run.folder) if loaded.run is not None else "runs/before"
-    commands = (
-        f"figureground train {out}/treatment.yaml --out runs/{recipe.name}",
-        f"figureground compare {before} runs/{recipe.name} --background",
+    return Recommendation(
+        _treatment(found),
+        head + text,
+        _commands(loaded, recipe.name, recipe=f"{out}/treatment.yaml"),
     )
-    return Recommendation(_treatment(found), head + text, commands)
+
+
+def _commands(loaded: LoadedModel, name: str, *, recipe: str) -> tuple[str, ...]:
+    """Train with the treatment, and without it where there is no run to compare with; then compare."""
+    treated, before = f"runs/{name}", "runs/before"
+    more: tuple[str, ...] = ()
+    if loaded.run is not None:
+        before = str(loaded.run.folder)
+    else:
+        more = (f"figureground train {recipe} --set 'algorithms=[]' --out {before}",)
+    return (
+        f"figureground train {recipe} --out {treated}",
+        *more,
+        f"figureground compare {before} {treated} --background",
+    )
 
 
 def _treatment(found: Findings) -> tuple[str, ...]:
@@ -107,17 +133,44 @@ def _recipe(loaded: LoadedModel) -> Recipe:
     if loaded.run is not None:
         content = loaded.run.recipe.model_dump(mode="json")
         others = [one for one in content["algorithms"] if "background-swap" not in one]
-        content |= {"name": f"{content['name'][:90]}-swap", "algorithms": [*others, treatment]}
+        content |= {"name": f"{content['name'][:90]}-swap", "algorithms": [treatment, *others]}
         return changed(content)
-    name = loaded.classifier.name
     return changed(
         {
             "name": "swap",
             "epochs": 10,
             "batch_size": 32,
-            "data": {"name": "boxes", "root": "TRAINING-IMAGES-WITH-BOXES"},
-            "model": {"name": name, "pretrained": True},
+            "data": {"name": "boxes", "root": _PLACEHOLDER},
+            "model": _model(loaded),
             "optimiser": {"kind": "adamw", "lr": _PRETRAINED_LR, "weight_decay": 0.01},
             "algorithms": [treatment],
         }
     )
+
+
+def _model(loaded: LoadedModel) -> dict[str, Any]:
+    """The model as a recipe names it, with the weights that were diagnosed where a file or a zoo has them."""
+    asked = loaded.settings
+    weights, fields = asked.get("weights"), asked.get("preprocessing") or {}
+    return {
+        "name": loaded.name or _UNNAMED,
+        "weights": None if weights is None else str(weights),
+        "pretrained": weights is None and not asked.get("random") and bool(loaded.name),
+        "arguments": dict(asked.get("arguments") or {}),
+        "preprocessing": {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in fields.items()
+        },
+    }
+
+
+def _remarks(loaded: LoadedModel) -> list[str]:
+    """What has to be filled in, and from where the weights come."""
+    remarks = [f"{_PLACEHOLDER}: {_OWN_DATA}"]
+    if not loaded.name:
+        remarks.append(f"{_UNNAMED}: {_OWN_MODEL}")
+    elif loaded.settings.get("random"):
+        remarks.append(_UNTRAINED)
+    elif ".py:" in loaded.name and loaded.settings.get("weights") is None:
+        remarks.append(_FACTORY)
+    return [*remarks, _ORDER]

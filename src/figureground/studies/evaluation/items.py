@@ -27,6 +27,7 @@ from figureground.data import (
     sklearn_digits,
     split_digits,
 )
+from figureground.data.annotations import annotations_of
 from figureground.data.annotations.entries import MaskFiles
 from figureground.data.labeled import FileDecoder, LabeledImages, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
@@ -207,16 +208,11 @@ def _content(data: LabeledImages, row: int) -> str:
 
 def _annotations_in(place: Path, images: Path | None) -> tuple[Path | None, Path | None]:
     """Where the annotations are and where their images; no annotations in a plain folder of images."""
-    if not place.is_dir() or (place / "image_ids.txt").is_file() or any(place.rglob("*.xml")):
-        return place, images
-    files = sorted(file for file in place.iterdir() if file.suffix.lower() in {".json", ".csv"})
-    if len(files) == 1:
-        return files[0], images or place
-    if len(files) > 1:
-        names = ", ".join(file.name for file in files)
-        raise DataError(f"{place} holds several annotation files; name one of {names}")
-    # a folder of PNG files holds masks only where the images are elsewhere
-    return (place, images) if images is not None else (None, None)
+    found = annotations_of(place)
+    if found is None:
+        # a folder of PNG files holds masks only where the images are elsewhere
+        return (place, images) if images is not None else (None, None)
+    return found, images if found == place else images or place
 
 
 def _annotated(read: AnnotatedImages, description: str, value_range: str) -> Source:

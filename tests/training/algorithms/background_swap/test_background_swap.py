@@ -194,3 +194,18 @@ def test_a_swapped_background_tells_nothing_of_the_class():
         corner = mixed[:, 0, 0, 0].float()
         assert torch.equal(mixed[:, 0, 3, 3], images[:, 0, 3, 3])
         assert abs(float(torch.corrcoef(torch.stack([corner, labels.float()]))[0, 1])) < 0.35
+
+
+def test_an_image_with_two_classes_lends_a_background_without_both(world):
+    """Row 1 is row 0 with a second object: neither shows on the backgrounds that the two lend."""
+    images, boxes = world
+    images[0, :, 10:12, 12:15] = 250
+    images[1] = images[0]
+    boxes[1] = torch.tensor([[12.0, 10, 15, 12]])
+    swap = BackgroundSwap(images, boxes, mask="given")
+    assert (swap.backgrounds[:2] == 0).all()
+    assert swap.foregrounds[0].sum() == 12
+    assert swap.foregrounds[1].sum() == 6
+    found = swap(torch.tensor([5]), torch.tensor([1]))
+    wanted = torch.where(swap.foregrounds[5], images[5], torch.zeros_like(images[5]))
+    torch.testing.assert_close(found[0], wanted)

@@ -4,6 +4,7 @@ __all__ = ["BackgroundSwap", "filled_boxes"]
 
 import math
 from collections.abc import Sequence
+from zlib import crc32
 
 import torch
 from jaxtyping import Bool, Int, Real, UInt8
@@ -23,7 +24,8 @@ class BackgroundSwap:
     Args:
         images: ``(M, C, H, W)``.
         masks: ``(M, H, W)``, True on the object; or for each image its boxes, xyxy pixels, half-open. An image without
-            an object keeps its background and lends none.
+            an object keeps its background and lends none. Where an image occurs more than once, with objects of
+            several classes, each of its backgrounds is without all of them.
         mask: ``inner`` cuts tighter than annotated: boxes refined by colour, masks eroded; ``given`` as annotated;
             ``outer`` wider. What a network can read of the background inside the mask, it will read.
         fill: How the holes of backgrounds are filled, as for ``background_of``.
@@ -66,8 +68,8 @@ class BackgroundSwap:
             raise ShapeError(f"{len(masks)} masks or lists of boxes for {len(images)} images")
         exact = isinstance(masks, Tensor)
         given = masks if isinstance(masks, Tensor) else filled_boxes(masks, images.shape[2:])
-        areas = given.flatten(1).float().mean(1)
-        self.usable = (areas > 0) & (areas < 1)
+        objects = _of_all_copies(images, given)
+        self.usable = given.flatten(1).any(1) & ~objects.flatten(1).all(1)
         if not self.usable.any():
             raise OptionError(
                 "no image has both an object and a background: swapping needs boxes or masks"
@@ -79,7 +81,7 @@ class BackgroundSwap:
             some = images[rows].float() / 255
             which = torch.full((len(rows),), exact)
             cut = getattr(nested_masks(some, given[rows], exact=which), mask)
-            removed = cut | given[rows]
+            removed = cut | objects[rows]
             filled = background_of(some, dilated(removed, margin), fill=fill)
             self.foregrounds[rows] = cut
             self.backgrounds[rows] = (filled * 255).round().to(torch.uint8)
@@ -126,6 +128,18 @@ class BackgroundSwap:
         """
         front = self.foregrounds[rows] | ~self.usable[rows][:, None, None]
         return torch.where(front[:, None], self._images[rows], self.backgrounds[donors])
+
+
+def _of_all_copies(images: Tensor, masks: Tensor) -> Tensor:
+    """Masks of all objects of each image: the masks of images with equal pixels together."""
+    rows: dict[int, list[int]] = {}
+    for row, image in enumerate(images):
+        rows.setdefault(crc32(image.contiguous().numpy().data), []).append(row)
+    found = masks.clone()
+    for same in rows.values():
+        if len(same) > 1:
+            found[same] = masks[same].any(0)
+    return found
 
 
 def filled_boxes(

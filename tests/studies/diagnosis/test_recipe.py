@@ -1,0 +1,144 @@
+"""The recipe of a diagnosis runs once the training images are named, from the weights that were diagnosed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from figureground.base.errors import DataError
+from figureground.studies.diagnosis.diagnose import diagnose_images
+from figureground.studies.diagnosis.options import DiagnoseOptions
+from figureground.studies.diagnosis.recommendation import _recipe, _remarks
+from figureground.studies.models import LoadedModel, load_model
+from figureground.studies.training.train import train
+from figureground.training.recipe import Recipe, changed, read_recipe
+from figureground.training.trained import make_classifier
+
+Photos = Callable[..., Path]
+SMALL: dict[str, Any] = {"width": 4, "num_classes": 4}
+SIZE: dict[str, Any] = {"size": (24, 24)}
+FEW = DiagnoseOptions(quick=True, examples=0)
+
+
+def plain(place: Path, **changes: Any) -> Recipe:
+    return changed(
+        {
+            "name": "before",
+            "epochs": 12,
+            "batch_size": 16,
+            "data": {"name": "boxes", "root": str(place)},
+            "model": {
+                "name": "figureground:small-resnet",
+                "arguments": {"width": 4},
+                "preprocessing": {"size": [24, 24]},
+            },
+            "optimiser": {"kind": "adamw", "lr": 0.01},
+            **changes,
+        }
+    )
+
+
+def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(
+        torch.equal(first[key], second[key]) for key in first
+    )
+
+
+def test_the_recipe_for_a_foreign_model_runs(photos: Photos, tmp_path: Path):
+    training, held_out = photos(each=30), photos(each=10, folder="held-out")
+    train(plain(training), tmp_path / "before")
+    names = ("a", "b", "c", "d")
+    loaded = load_model(
+        "figureground:small-resnet",
+        weights=tmp_path / "before" / "best.safetensors",
+        arguments=SMALL,
+        preprocessing=SIZE,
+        class_names=names,
+    )
+    out = tmp_path / "diagnosis"
+    record = diagnose_images(loaded, held_out, out=out, options=FEW)
+    assert record.word == "rests on"
+    assert record.commands == (
+        f"figureground train {out}/treatment.yaml --out runs/swap",
+        f"figureground train {out}/treatment.yaml --set 'algorithms=[]' --out runs/before",
+        "figureground compare runs/before runs/swap --background",
+    )
+    text = (out / "treatment.yaml").read_text()
+    assert text.count("TRAINING-IMAGES-WITH-BOXES") == 2  # in the comment, and where it stands
+    file = tmp_path / "treatment.yaml"
+    file.write_text(text.replace("TRAINING-IMAGES-WITH-BOXES", str(training)))
+    recipe = read_recipe(file, ["epochs=1"])
+    assert same_weights(make_classifier(recipe.model, names).network, loaded.classifier.network)
+    done = train(recipe, tmp_path / "swap")
+    assert done.data["class_names"] == list(names)
+    assert done.data["algorithms"]["background-swap"]["swapped"] == done.data["train"] == 88
+    assert read_recipe(file, ["algorithms=[]"]).algorithms == ()
+    again = diagnose_images(
+        load_model(tmp_path / "swap"), held_out, out=tmp_path / "after", options=FEW
+    )
+    assert again.images == 40
+
+
+def test_the_recipe_of_a_run_is_its_own_with_the_swap_first(photos: Photos, tmp_path: Path):
+    folder = tmp_path / "before"
+    train(plain(photos(each=8), epochs=1, algorithms=[{"rotation": {}}]), folder)
+    recipe = _recipe(load_model(folder))
+    assert [next(iter(one)) for one in recipe.algorithms] == ["background-swap", "rotation"]
+    assert recipe.name == "before-swap"
+    train(recipe, tmp_path / "swap")
+
+
+FACTORY = """
+from torch import nn
+
+
+def build(width=2):
+    return nn.Sequential(nn.Conv2d(3, width, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 4))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("{folder}/my_net.py:build", {"arguments": {"width": 3}, "preprocessing": SIZE}),
+        ("timm:test_resnet", {"arguments": {"num_classes": 4}}),
+        ("torchvision:squeezenet1_1", {"arguments": {"num_classes": 4}}),
+    ],
+)
+def test_training_begins_with_the_weights_that_were_diagnosed(
+    tmp_path: Path, name: str, settings: dict[str, Any]
+):
+    (tmp_path / "my_net.py").write_text(FACTORY)
+    name, file = name.format(folder=tmp_path), tmp_path / "best.safetensors"
+    random = load_model(name, random=True, **settings)
+    save_file(random.classifier.network.state_dict(), file)
+    loaded = load_model(name, weights=file, **settings)
+    recipe = _recipe(loaded)
+    made = make_classifier(recipe.model, ("a", "b", "c", "d"))
+    assert same_weights(made.network, loaded.classifier.network)
+    assert made.preprocessing == loaded.classifier.preprocessing
+    assert not any("random" in line or "put the function" in line for line in _remarks(loaded))
+
+
+def test_what_cannot_be_loaded_again_is_said(tmp_path: Path, reader: Callable[..., LoadedModel]):
+    (tmp_path / "my_net.py").write_text(FACTORY)
+    bare = load_model(f"{tmp_path}/my_net.py:build")
+    assert any("the function returns" in line for line in _remarks(bare))
+    random = load_model("figureground:small-resnet", random=True)
+    assert any("has random weights" in line for line in _remarks(random))
+    assert not _recipe(random).model.pretrained
+    ready = reader("frame")
+    assert any("the function here that makes your network" in line for line in _remarks(ready))
+    assert _recipe(ready).model.name == "MY-NETWORK.py:FUNCTION"
+
+
+def test_the_placeholder_is_refused_by_name(reader: Callable[..., LoadedModel], tmp_path: Path):
+    recipe = changed(
+        _recipe(reader("frame")).model_dump(mode="json") | {"model": plain(tmp_path).model}
+    )
+    with pytest.raises(DataError, match="no annotations at TRAINING-IMAGES-WITH-BOXES"):
+        train(recipe, tmp_path / "out")
