@@ -171,13 +171,16 @@ class Store:
             if self._counts(entry):
                 yield entry
 
-    def parts(self) -> Iterator[tuple[str, Columns]]:
+    def parts(self, only: Iterable[str] | None = None) -> Iterator[tuple[str, Columns]]:
         """Arrays of the wanted units, one unit at a time, in order; units without a usable image are passed over.
+
+        Args:
+            only: Some of the wanted units; None for all.
 
         Yields:
             Unit, and name -> array.
         """
-        for unit in self._wanted:
+        for unit in self._wanted if only is None else only:
             columns = self._read(unit)
             if columns:
                 yield unit, columns

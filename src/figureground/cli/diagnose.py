@@ -41,9 +41,10 @@ def diagnose(
     """How much of a classifier's answer is the background? Objects are put on other images' backgrounds.
 
     Writes report.html, record.json, per_image.csv, pairs.npz and, where a treatment is called for, treatment.yaml. Goes
-    on where an earlier run was stopped. Exit status: 0 all was used, 2 some images could not be, 1 an error.
+    on where an earlier run was stopped. Without boxes the answer is 'cannot tell', and --ask-boxes lists images to be
+    marked. Exit status: 0 all was used but images without boxes, 2 some images could not be, 1 an error.
     """
-    from figureground.reports import write_diagnosis_report  # noqa: PLC0415 - jinja2 is slow to import
+    from figureground.reports import write_box_sheet, write_diagnosis_report  # noqa: PLC0415 - jinja2 is slow to import
     from figureground.studies.diagnosis.diagnose import diagnose_images  # noqa: PLC0415 - torch is slow to import
     from figureground.training.trust import trusting  # noqa: PLC0415
 
@@ -66,6 +67,8 @@ def diagnose(
                 progress=progress,
             )
         page = write_diagnosis_report(out)
+        if options.ask_boxes and (out / "ask_boxes.csv").is_file():
+            write_box_sheet(out)
     _tell(record, page)
 
 

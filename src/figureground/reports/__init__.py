@@ -8,6 +8,7 @@ __all__ = [
     "line_chart_svg",
     "svg_data_uri",
     "write_background_pool_report",
+    "write_box_sheet",
     "write_diagnosis_report",
     "write_evaluation_report",
     "write_explain_report",
@@ -15,6 +16,7 @@ __all__ = [
 ]
 
 from figureground.reports.background_pool_report import write_background_pool_report
+from figureground.reports.box_sheet import write_box_sheet
 from figureground.reports.diagnosis_report import write_diagnosis_report
 from figureground.reports.evaluation_report import write_evaluation_report
 from figureground.reports.explain_report import write_explain_report

@@ -50,6 +50,7 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
     return {
         **{name: record.get(name) or "" for name in names},
         **{name: record.get(name) or [] for name in lists},
+        "screened": not record.get("numbers"),
         "images": record.get("images"),
         "seconds": record.get("seconds"),
         "problems": record.get("problems") or {},

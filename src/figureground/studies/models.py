@@ -71,7 +71,7 @@ def load_model(
             f"the folder of a run describes its whole model; leave out: {', '.join(given)}"
         )
     run = load_run(model, checkpoint, needs_record=False, trust_code=trust_code)
-    return LoadedModel(run.classifier, run, str(model))
+    return LoadedModel(run.classifier, run, str(model), {"checkpoint": checkpoint})
 
 
 def load_classifier(

@@ -195,8 +195,8 @@ def test_images_alone_in_their_class_are_compared_with_a_hole(
     reader: Make, photos: Photos, out: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Four classes of one image each: what is asked is the own background with another's hole."""
-    monkeypatch.setattr("figureground.studies.diagnosis.scenes._FEWEST", 4)
-    monkeypatch.setattr("figureground.studies.diagnosis.diagnose.highest_by_chance", lambda _: 0.5)
+    monkeypatch.setattr("figureground.studies.diagnosis.scenes.FEWEST", 4)
+    monkeypatch.setattr("figureground.studies.diagnosis.recording.highest_by_chance", lambda _: 0.5)
     record = diagnose_images(reader("frame"), photos(each=1), out=out, options=FEW)
     assert any("most images are the only one of their class" in note for note in record.notes)
     assert record.verdict.startswith("rests on the background: 100 points")
@@ -211,17 +211,6 @@ def test_too_few_images_are_refused(
     with pytest.raises(DataError, match=message):
         diagnose_images(reader("frame"), photos(each=each), out=out, options=FEW)
     assert not out.exists()
-
-
-def test_images_without_boxes_are_refused_with_the_reason(
-    reader: Make, photos: Photos, out: Path, tmp_path: Path
-):
-    for file in photos().glob("*.png"):
-        place = tmp_path / "plain" / NAMES[int(file.stem) % 4]
-        place.mkdir(parents=True, exist_ok=True)
-        (place / file.name).write_bytes(file.read_bytes())
-    with pytest.raises(DataError, match="40 times: nothing of its object is annotated"):
-        diagnose_images(reader("frame"), tmp_path / "plain", out=out, options=FEW)
 
 
 def test_labels_in_another_order_are_seen(reader: Make, photos: Photos, out: Path):

@@ -1,10 +1,20 @@
 """Runs a network over originals, backgrounds, holes, composites and swapped cells; whatever is done is stored."""
 
-__all__ = ["Answers", "Crossing", "Network", "cross_scenes", "crossed_logits", "units_of"]
+__all__ = [
+    "Answers",
+    "Crossing",
+    "InMemory",
+    "Kept",
+    "Network",
+    "cross_scenes",
+    "crossed_logits",
+    "units_of",
+]
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -12,7 +22,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from figureground.base.progress import Progress
-from figureground.base.store import Store
 from figureground.metrics.reliance import Pairs, background_of, composite, cross
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
@@ -24,6 +33,62 @@ _ALONE, _PAIRS, _CELLS = 64, 256, 4  # rows of a unit
 _CELL_STEP, _NESTED_STEP = 11, 101  # added to the seed, so that drawings are independent
 
 Columns = dict[str, np.ndarray]
+Score = Callable[[Tensor], Tensor]
+
+
+@runtime_checkable
+class Kept(Protocol):
+    """Where answers are kept: a ``Store``, or ``InMemory``."""
+
+    def unfinished(self) -> list[str]:
+        """Units that are still to be done."""
+
+    def add_columns(self, unit: str, columns: Columns) -> None:
+        """Keep what was measured."""
+
+    def parts(self, only: Iterable[str] | None = None) -> Iterator[tuple[str, Columns]]:
+        """What is kept of these units, or of all."""
+
+
+class InMemory:
+    """Answers that go with the process.
+
+    Args:
+        units: Those that will be done, in order.
+    """
+
+    def __init__(self, units: Iterable[str]) -> None:
+        self._units = list(units)
+        self._done: dict[str, Columns] = {}
+
+    def unfinished(self) -> list[str]:
+        """Units that are still to be done.
+
+        Returns:
+            In order.
+        """
+        return [unit for unit in self._units if unit not in self._done]
+
+    def add_columns(self, unit: str, columns: Columns) -> None:
+        """Keep what was measured.
+
+        Args:
+            unit: Which.
+            columns: Name -> array.
+        """
+        self._done[unit] = columns
+
+    def parts(self, only: Iterable[str] | None = None) -> Iterator[tuple[str, Columns]]:
+        """What is kept.
+
+        Args:
+            only: Some units; None for all.
+
+        Yields:
+            Unit, and name -> array.
+        """
+        for unit in self._units if only is None else only:
+            yield unit, self._done[unit]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +179,7 @@ class Network:
 
 
 def crossed_logits(
-    networks: Sequence[Network],
+    networks: Sequence[Score],
     scenes: Scenes,
     ends: Int[Tensor, "2 P"],
     *,
@@ -142,30 +207,32 @@ def crossed_logits(
 
 def cross_scenes(
     scenes: Scenes,
-    classifier: Classifier,
+    classifier: Classifier | Score,
     *,
-    store: Store,
+    store: Kept,
     options: DiagnoseOptions,
     dropped: int | None,
     progress: Progress,
+    prefix: str = "",
 ) -> Crossing:
     """Measure what an earlier run has not measured.
 
     Args:
         scenes: The images.
-        classifier: On its device.
-        store: What is done already; its wanted units are those of ``units_of``.
+        classifier: On its device; or what gives logits on the CPU.
+        store: What is done already; those of ``units_of`` are among its wanted units.
         options: What is measured.
-        dropped: Output of the network that stands for background; None for none.
+        dropped: Output of the classifier that stands for background; None for none.
         progress: Called after every unit.
+        prefix: Of the units, as for ``units_of``.
 
     Returns:
         All answers.
     """
-    plan = _Plan(scenes, options)
-    network = Network(classifier, dropped)
+    plan = _Plan(scenes, options, prefix)
+    network = Network(classifier, dropped) if isinstance(classifier, Classifier) else classifier
     work = plan.work()
-    open_units = store.unfinished()
+    open_units = [unit for unit in store.unfinished() if unit in work]
     done, total = len(work) - len(open_units), len(work)
     progress("asking the network", done, total)
     for unit in open_units:
@@ -176,24 +243,25 @@ def cross_scenes(
     return plan.gathered(store)
 
 
-def units_of(scenes: Scenes, options: DiagnoseOptions) -> list[str]:
+def units_of(scenes: Scenes, options: DiagnoseOptions, prefix: str = "") -> list[str]:
     """Names of the units of work.
 
     Args:
         scenes: The images.
         options: What is measured.
+        prefix: Of the names, where several sets of scenes share a store.
 
     Returns:
         In order.
     """
-    return list(_Plan(scenes, options).work())
+    return list(_Plan(scenes, options, prefix).work())
 
 
 class _Plan:
     """Which composites are made."""
 
-    def __init__(self, scenes: Scenes, options: DiagnoseOptions) -> None:
-        self._scenes, self._options = scenes, options
+    def __init__(self, scenes: Scenes, options: DiagnoseOptions, prefix: str) -> None:
+        self._scenes, self._options, self._prefix = scenes, options, prefix
         self.classes, self.labels = torch.unique(scenes.labels, return_inverse=True)
         rounds, same = options.asked_rounds
         draw = partial(cross, rounds=rounds, same_rounds=same)
@@ -214,16 +282,17 @@ class _Plan:
         ends = (given.foreground.flip(0).tolist(), given.background.flip(0).tolist())
         self._donor = dict(zip(*ends, strict=True))  # of the first round
 
-    def work(self) -> dict[str, tuple[Callable[[Network, Tensor], Columns], Tensor]]:
+    def work(self) -> dict[str, tuple[Callable[[Score, Tensor], Columns], Tensor]]:
         """Name of each unit -> what measures it, and of which rows."""
         rows = torch.arange(len(self._scenes))
         found = _in_units("alone", self._alone, rows, size=_ALONE)
         for mask, pairs in self.pairs.items():
             ask = partial(self._composites, mask)
             found |= _in_units(mask, ask, torch.arange(len(pairs)), size=_PAIRS)
-        return found | _in_units("cells", self._cells, self.cell_rows, size=_CELLS)
+        found |= _in_units("cells", self._cells, self.cell_rows, size=_CELLS)
+        return {f"{self._prefix}{name}": one for name, one in found.items()}
 
-    def _alone(self, network: Network, rows: Tensor) -> Columns:
+    def _alone(self, network: Score, rows: Tensor) -> Columns:
         """Originals, backgrounds alone, and originals with a hole in their background."""
         scenes, of_class = self._scenes, self._scenes.labels[rows]
         images, backgrounds = scenes.images(rows), scenes.without_objects(rows, "given")
@@ -246,7 +315,7 @@ class _Plan:
         own, others = (self._scenes.objects(one, "given") for one in (rows, donors))
         return composite(images, own, background_of(images, others & ~own, fill=self._options.fill))
 
-    def _composites(self, mask: str, network: Network, some: Tensor) -> Columns:
+    def _composites(self, mask: str, network: Score, some: Tensor) -> Columns:
         """Composites of some pairs."""
         pairs = self.pairs[mask]
         front, back = pairs.foreground[some], pairs.background[some]
@@ -273,7 +342,7 @@ class _Plan:
             probabilities=logits.softmax(1)[:, self.classes],
         )
 
-    def _cells(self, network: Network, rows: Tensor) -> Columns:
+    def _cells(self, network: Score, rows: Tensor) -> Columns:
         """Losses by the swap of background cells."""
         losses = [
             cell_losses(self._scenes, self.labels, int(row), score=network, options=self._options)
@@ -281,11 +350,12 @@ class _Plan:
         ]
         return {"row": rows.numpy(), "loss": np.stack(losses)}
 
-    def gathered(self, store: Store) -> Crossing:
+    def gathered(self, store: Kept) -> Crossing:
         """All that is stored, by what it is."""
         parts: dict[str, list[Columns]] = {}
-        for unit, columns in store.parts():
-            parts.setdefault(unit.rpartition("-")[0], []).append(columns)
+        for unit, columns in store.parts(self.work()):
+            kind = unit.removeprefix(self._prefix).rpartition("-")[0]
+            parts.setdefault(kind, []).append(columns)
         whole = {name: _joined(some) for name, some in parts.items()}
         answers = {}
         for mask in self.pairs:
@@ -300,14 +370,14 @@ class _Plan:
 
 
 def _in_units(
-    name: str, ask: Callable[[Network, Tensor], Columns], rows: Tensor, *, size: int
-) -> dict[str, tuple[Callable[[Network, Tensor], Columns], Tensor]]:
+    name: str, ask: Callable[[Score, Tensor], Columns], rows: Tensor, *, size: int
+) -> dict[str, tuple[Callable[[Score, Tensor], Columns], Tensor]]:
     """Rows, so many a unit."""
     parts = torch.split(rows, size) if len(rows) else ()
     return {f"{name}-{number:05d}": (ask, part) for number, part in enumerate(parts)}
 
 
-def _asked(network: Network, images: Tensor, batch_size: int) -> Tensor:
+def _asked(network: Score, images: Tensor, batch_size: int) -> Tensor:
     """Logits of images in memory."""
     return torch.cat([network(part) for part in torch.split(images, batch_size)])
 

@@ -2,45 +2,66 @@
 
 __all__ = ["diagnose_images"]
 
-import csv
-import io
 import time
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from figureground.base.claim import Claim, claimed
 from figureground.base.errors import DataError
 from figureground.base.identity import digest, model_identity
 from figureground.base.progress import Progress, no_progress
-from figureground.base.record import provenance, write_atomically, write_json
+from figureground.base.record import write_atomically, write_json
 from figureground.base.store import STORED, Store
-from figureground.metrics.classification import highest_by_chance
 from figureground.models import Classifier
 from figureground.models.predicting import chosen_device, placed
+from figureground.studies.diagnosis.asking import ASKED, ask_for_boxes
 from figureground.studies.diagnosis.crossing import Crossing, cross_scenes, units_of
-from figureground.studies.diagnosis.findings import (
-    Findings,
-    find,
-    image_rows,
-    numbers_of_record,
-    tables_of,
-    verdict_sentence,
-)
+from figureground.studies.diagnosis.findings import find, image_rows, verdict_sentence
 from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord
-from figureground.studies.diagnosis.pictures import draw_cells, draw_grids, draw_strips
-from figureground.studies.diagnosis.recommendation import Recommendation, recommend
-from figureground.studies.diagnosis.scenes import check_enough, read_scenes
+from figureground.studies.diagnosis.recommendation import mark_boxes, recommend
+from figureground.studies.diagnosis.recording import (
+    About,
+    arrays_of,
+    check_labels,
+    csv_of,
+    record_of,
+    told_of,
+)
+from figureground.studies.diagnosis.scenes import Scenes, check_enough, is_enough, read_scenes
+from figureground.studies.diagnosis.screening import (
+    ASSUMED,
+    asked_less,
+    needed,
+    screened_record,
+    with_unmarked,
+)
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
 from figureground.studies.evaluation.tables import model_description
 from figureground.studies.models import LoadedModel
 
-_WRITES = (*STORED, "pairs.npz", "per_image.csv", "treatment.yaml")
+_WRITES = (*STORED, "pairs.npz", "per_image.csv", "treatment.yaml", ASKED, "ask_boxes.html")
+_BY_HOLE = (
+    "most images are the only one of their class, so that no other background of the class is at hand: the verdict "
+    "compares with the own background that has another object's hole, which is an upper bound"
+)
+_MAIN = ""  # prefix of the units that a verdict is made of
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What is asked of whom."""
+
+    loaded: LoadedModel
+    images: EvaluationSet
+    options: DiagnoseOptions
+    claim: Claim
+    overwrite: bool
+    progress: Progress
 
 
 def diagnose_images(
@@ -91,29 +112,60 @@ def diagnose_images(
         claimed(out, "diagnosis", writes=_WRITES) as claim,
         placed(loaded.classifier, chosen_device(device)),
     ):
-        asked = chosen.description | {"data": images.name, "model": loaded.classifier.name}
-        claim.check(asked, overwrite=overwrite)
-        scenes = read_scenes(images, claim.folder, fill=chosen.fill, progress=progress)
-        try:
-            check_enough(scenes, images)
-            job = digest("diagnosis", chosen, model_identity(loaded.classifier), images.identity)
-            wanted = dict.fromkeys(units_of(scenes, chosen), job)
-            store = Store(claim, job=job, asked=asked, wanted=wanted, overwrite=overwrite)
-            crossing = cross_scenes(
-                scenes,
-                loaded.classifier,
-                store=store,
-                options=chosen,
-                dropped=_background_output(loaded),
-                progress=progress,
-            )
-            store.begin()
-            record = _record(loaded, images, crossing, options=chosen, claim=claim, store=store)
-        finally:
-            scenes.close()
+        record = _diagnosed(_Job(loaded, images, chosen, claim, overwrite, progress))
         record = replace(record, seconds=round(time.perf_counter() - began, 1))
         write_json(claim.folder / "record.json", record)
     return record
+
+
+def _diagnosed(job: _Job) -> DiagnosisRecord:
+    """Scenes, answers, files and the record, which is written by the caller."""
+    loaded, images, claim = job.loaded, job.images, job.claim
+    deciding = job.options.deciding
+    told = {name: words for name, words in deciding.description.items() if name != "ask_boxes"}
+    asked = told | {"data": images.name, "model": loaded.classifier.name}
+    claim.check(asked, overwrite=job.overwrite)
+    with ExitStack() as stack:
+
+        def read(fill: str, centre: float | None = None) -> Scenes:
+            made = read_scenes(
+                images, claim.folder, fill=fill, progress=job.progress, centre=centre
+            )
+            return stack.enter_context(closing(made))
+
+        scenes = read(deciding.fill)
+        views = {_MAIN: scenes} if is_enough(scenes) else {}
+        for one in needed(scenes, deciding):
+            views[one.prefix] = read(one.fill or deciding.fill, one.share)
+        if not views or not all(map(is_enough, views.values())):
+            check_enough(scenes, images)
+        key = digest("diagnosis", deciding, model_identity(loaded.classifier), images.identity)
+        units = {
+            name: units_of(made, _asked_of(name, deciding), name) for name, made in views.items()
+        }
+        wanted = {unit: key for some in units.values() for unit in some}
+        store = Store(claim, job=key, asked=asked, wanted=wanted, overwrite=job.overwrite)
+        crossings = {
+            name: cross_scenes(
+                made,
+                loaded.classifier,
+                store=store,
+                options=_asked_of(name, deciding),
+                dropped=_background_output(loaded),
+                progress=job.progress,
+                prefix=name,
+            )
+            for name, made in views.items()
+        }
+        check_labels(next(iter(crossings.values())))
+        store.begin()
+        store.write_arrays("pairs.npz", arrays_of(store, crossings))
+        return _record(job, scenes, crossings)
+
+
+def _asked_of(name: str, options: DiagnoseOptions) -> DiagnoseOptions:
+    """What is measured of a set of scenes."""
+    return options if name == _MAIN else asked_less(options)
 
 
 def _background_output(loaded: LoadedModel) -> int | None:
@@ -124,136 +176,78 @@ def _background_output(loaded: LoadedModel) -> int | None:
     return names.index("background") if "background" in names and len(names) > 2 else None
 
 
-def _record(
-    loaded: LoadedModel,
-    images: EvaluationSet,
-    crossing: Crossing,
-    *,
-    options: DiagnoseOptions,
-    claim: Claim,
-    store: Store,
-) -> DiagnosisRecord:
-    """Numbers, pictures and files; the record itself is written by the caller."""
-    _check_labels(crossing)
-    found = find(crossing, options)
-    names = [_name(loaded.classifier, int(label)) for label in crossing.classes]
-    sentence = verdict_sentence(found, options)
-    advice = recommend(found, loaded, sentence, options=options, out=str(claim.folder))
-    _write_files(store, crossing, rows=image_rows(found, crossing, names), advice=advice)
-    return DiagnosisRecord(
-        verdict=sentence,
-        word=found.verdict.word,
-        what_if=_what_if(found),
-        numbers=numbers_of_record(found),
-        cue=found.cue,
-        recommendation=advice.sentences,
-        recipe=advice.recipe,
-        commands=advice.commands,
-        strips=draw_strips(
-            found, crossing, names, model_names=_namer(loaded.classifier), count=options.examples
-        ),
-        grids=draw_grids(found, crossing, names),
-        cell_picture=draw_cells(crossing),
-        classes=_chart(found, names),
-        data=images.description,
-        images=len(crossing.scenes),
-        model=model_description(loaded.classifier),
-        options=options.description,
-        tables=tables_of(found, crossing, names, options=options),
-        notes=(
-            *loaded.classifier.notes,
-            *images.notes,
-            *_notes(found, loaded, options=options, crossing=crossing),
-        ),
-        problems=dict(Counter(one.kind for one in (*images.problems, *crossing.scenes.problems))),
-        left_out=tuple(str(one) for one in (*images.problems, *crossing.scenes.problems)),
-        seconds=0.0,
-        provenance=provenance(seeds=(options.seed,)),
-    )
-
-
-def _what_if(found: Findings) -> tuple[tuple[float, float], ...]:
-    """Accuracy where all, half and none of the objects stand on backgrounds of their class."""
-    numbers = found.hits["given"].numbers
-    if "v11" not in numbers:
-        return ()
-    own, other = numbers["v11"].mean, numbers["v10"].mean
-    return tuple((share, share * own + (1 - share) * other) for share in (1.0, 0.5, 0.0))
-
-
-def _check_labels(crossing: Crossing) -> None:
-    """Refuse labels that the network knows nothing of."""
-    truth = crossing.classes[crossing.labels]
-    accuracy = float((crossing.alone["best"] == truth).float().mean())
-    chance = highest_by_chance(crossing.labels)
-    if accuracy <= chance:
-        raise DataError(
-            f"the network is right on {accuracy:.1%} of the originals, which is not above chance: is the order of the "
-            "labels right? (--label-offset, --class-ids, --class-names)"
+def _record(job: _Job, scenes: Scenes, crossings: Mapping[str, Crossing]) -> DiagnosisRecord:
+    """Numbers and pictures, and the files that hold them."""
+    loaded, images, out = job.loaded, job.images, str(job.claim.folder)
+    problems, lost, odd = told_of(images.problems, scenes.problems)
+    notes = [*loaded.classifier.notes, *images.notes, *odd, *_notes(job, scenes, crossings)]
+    if job.options.ask_boxes:
+        notes.append(
+            ask_for_boxes(
+                images,
+                scenes.unmarked,
+                loaded.classifier,
+                folder=job.claim.folder,
+                count=job.options.ask_boxes,
+                seed=job.options.seed,
+            )
         )
 
+    def class_name(number: int) -> str:
+        return _name(loaded.classifier, number)
 
-def _notes(
-    found: Findings, loaded: LoadedModel, *, options: DiagnoseOptions, crossing: Crossing
-) -> list[str]:
+    model = model_description(loaded.classifier)
+    about = About(model, class_name, images.description, tuple(notes), problems, lost)
+    if _MAIN not in crossings:
+        asked = (job.claim.folder / ASKED).exists()
+        data = images.name.partition(",")[0] if images.class_names else images.name
+        data = "" if loaded.run is not None and images.class_names else data
+        advice = mark_boxes(loaded, data, out=out, asked=asked)
+        screens = {one: crossings[one.prefix] for one in ASSUMED}
+        return screened_record(screens, scenes, about, advice=advice, options=job.options)
+    return _verdict(job, crossings, about)
+
+
+def _verdict(job: _Job, crossings: Mapping[str, Crossing], about: About) -> DiagnosisRecord:
+    """The record of a diagnosis with boxes."""
+    options, crossing, folder = job.options, crossings[_MAIN], job.claim.folder
+    found = find(crossing, options)
+    sentence = verdict_sentence(found, options)
+    advice = recommend(found, job.loaded, sentence, options=options, out=str(folder))
+    more = []
+    if ASSUMED[0].prefix in crossings:
+        estimate = with_unmarked(found, crossing, crossings[ASSUMED[0].prefix], options=options)
+        more += [estimate] if estimate is not None else []
+    rows = image_rows(found, crossing, about.names(crossing))
+    write_atomically(folder / "per_image.csv", csv_of(rows))
+    if advice.recipe:
+        write_atomically(folder / "treatment.yaml", advice.recipe.encode())
+    if found.by_hole:
+        about = replace(about, notes=(*about.notes, _BY_HOLE))
+    return record_of(found, crossing, about, advice=advice, options=options, more=tuple(more))
+
+
+def _notes(job: _Job, scenes: Scenes, crossings: Mapping[str, Crossing]) -> list[str]:
     """What the reader must know."""
     notes = []
-    left, kept = len(crossing.scenes.problems), len(crossing.scenes)
-    if left > kept:
+    unmarked, kept = len(scenes.unmarked), len(scenes)
+    left = len(scenes.problems) - unmarked
+    if left > kept + unmarked:
         notes.append(
-            f"more than half of the images, {left} of {left + kept}, could not take part: see the list"
+            f"more than half of the images, {left} of {left + kept + unmarked}, could not take part: see the list"
         )
-    if found.by_hole:
+    if unmarked and kept:
         notes.append(
-            "most images are the only one of their class, so that no other background of the class is at hand: the "
-            "verdict compares with the own background that has another object's hole, which is an upper bound"
+            f"{unmarked} of {unmarked + kept} images have no box and no mask: {kept} are what the numbers are of"
         )
-    dropped = _background_output(loaded)
+    dropped = _background_output(job.loaded)
     if dropped is not None:
-        best = torch.cat([one.best for one in crossing.answers.values()])
+        best = torch.cat([one.best for each in crossings.values() for one in each.answers.values()])
         notes.append(f"the output for background (number {dropped}) is left out of all answers")
         assert not bool((best == dropped).any())  # noqa: S101 - its logit is minus infinity
-    if options.allow_training_images:
+    if job.options.allow_training_images:
         notes.append("the images may be those that the network was trained on")
     return notes
-
-
-def _chart(found: Findings, names: list[str]) -> tuple[dict[str, object], ...]:
-    """Classes for the chart of dots and intervals."""
-    return tuple(
-        {
-            "name": names[one.label],
-            "value": round(one.pull.mean, 5),
-            "low": round(one.pull.low, 5),
-            "high": round(one.pull.high, 5),
-            "found": one.found,
-        }
-        for one in found.classes[:30]
-    )
-
-
-def _write_files(
-    store: Store, crossing: Crossing, *, rows: list[list[object]], advice: Recommendation
-) -> None:
-    """Pairs, one row an image, and the recipe."""
-    arrays: dict[str, np.ndarray] = {"labels": crossing.scenes.labels.numpy()}
-    arrays["names"] = np.array(crossing.scenes.names, np.str_)
-    for unit, columns in store.parts():
-        kind = unit.rpartition("-")[0]
-        for name, values in columns.items():
-            key = f"{kind}/{name}"
-            arrays[key] = values if key not in arrays else np.concatenate([arrays[key], values])
-    store.write_arrays("pairs.npz", arrays)
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    write_atomically(store.folder / "per_image.csv", text.getvalue().encode("utf-8", "replace"))
-    recipe = store.folder / "treatment.yaml"
-    if advice.recipe:
-        write_atomically(recipe, advice.recipe.encode())
-
-
-def _namer(classifier: Classifier) -> Callable[[int], str]:
-    return lambda number: _name(classifier, number)
 
 
 def _name(classifier: Classifier, number: int) -> str:

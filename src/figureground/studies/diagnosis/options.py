@@ -2,7 +2,7 @@
 
 __all__ = ["MASKS", "DiagnoseOptions", "DiagnosisRecord", "PlantedOptions", "Strip"]
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from figureground.base.options import Options, option
@@ -30,6 +30,7 @@ class DiagnoseOptions(Options):
         maps: Images whose Grad-CAM maps are set beside; 0 for none.
         examples: Images that are shown.
         quick: The annotated mask alone, 2 + 1 rounds, no map of cells.
+        ask_boxes: Random images without boxes that are listed to be marked; changes no number.
         allow_training_images: Go on although a run was trained on these images.
         seed: Of all drawing.
         batch_size: Composites at a time.
@@ -76,6 +77,11 @@ class DiagnoseOptions(Options):
         flag="--quick",
         panel=_WHAT,
     )
+    ask_boxes: int = option(
+        0,
+        "Write ask_boxes.csv and ask_boxes.html with this many random images that have no boxes, to be marked by hand.",
+        least=0,
+    )
     allow_training_images: bool = option(
         False,
         "Go on although the run was trained on these images.",
@@ -84,6 +90,11 @@ class DiagnoseOptions(Options):
     )
     seed: int = option(0, "Of all that is random.", least=0)
     batch_size: int = option(64, "Composites at a time.", least=1, panel="Speed")
+
+    @property
+    def deciding(self) -> "DiagnoseOptions":
+        """Those that change numbers or pictures: a finished diagnosis may be asked for more images to be marked."""
+        return replace(self, ask_boxes=0)
 
     @property
     def asked_rounds(self) -> tuple[int, int]:

@@ -1,8 +1,10 @@
 """What to do about a finding: sentences, a complete recipe, and the commands."""
 
-__all__ = ["Recommendation", "recommend"]
+__all__ = ["Recommendation", "mark_boxes", "recommend"]
 
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -30,6 +32,10 @@ _WARNING = (
 )
 _LOCAL = (
     "The cue is local, in one part of the background: removing it at its source is the other way."
+)
+_MARK = (
+    "Mark the objects on 50 to 100 random images, all of each: it takes minutes, and decides what estimates cannot.",
+    "Nothing is recommended before: training with the network's own maps as masks has made matters worse.",
 )
 _PLACEHOLDER, _UNNAMED = "TRAINING-IMAGES-WITH-BOXES", "MY-NETWORK.py:FUNCTION"
 _OWN_DATA = (
@@ -101,6 +107,45 @@ def recommend(
         head + text,
         _commands(loaded, recipe.name, recipe=f"{out}/treatment.yaml"),
     )
+
+
+def mark_boxes(loaded: LoadedModel, data: str, *, out: str, asked: bool) -> Recommendation:
+    """What to do where boxes are missing.
+
+    Args:
+        loaded: The model.
+        data: The images, as they were named; empty for those of the run.
+        out: Folder of the diagnosis.
+        asked: Whether the images to be marked are listed there by now.
+
+    Returns:
+        Sentences and commands.
+    """
+    model = _words(loaded)
+    ask = f"figureground diagnose {shlex.quote(data) + ' ' if data else ''}{model} --ask-boxes 100 --out {out}"
+    go_on = f"figureground diagnose {out}/ask_boxes.csv {model} --out {out}-boxes"
+    return Recommendation(_MARK, commands=(go_on,) if asked else (ask, go_on))
+
+
+def _words(loaded: LoadedModel) -> str:
+    """The model on the command line, with the settings that it was loaded with."""
+    asked = loaded.settings
+    words = ["--model", loaded.name or "MODEL"]
+    for name in ("weights", "class_names", "checkpoint"):
+        if isinstance(asked.get(name), str | Path) and asked[name] != "best":
+            words += [f"--{name.replace('_', '-')}", str(asked[name])]
+    if asked.get("random"):
+        words.append("--random")
+    for key, value in (asked.get("arguments") or {}).items():
+        words += ["--model-arg", f"{key}={value}"]
+    for key, value in (asked.get("preprocessing") or {}).items():
+        flag, between = ("range", ",") if key == "value_range" else (key.replace("_", "-"), ",")
+        between = "x" if key == "size" else between
+        words += [
+            f"--{flag}",
+            between.join(map(str, value)) if isinstance(value, tuple) else str(value),
+        ]
+    return shlex.join(words)
 
 
 def _commands(loaded: LoadedModel, name: str, *, recipe: str) -> tuple[str, ...]:

@@ -268,6 +268,17 @@ class EvaluationSet:
     def __len__(self) -> int:
         return len(self._items)
 
+    def item(self, row: int) -> Item:
+        """One of the images, not yet decoded.
+
+        Args:
+            row: Position in the set.
+
+        Returns:
+            It, as its source has it.
+        """
+        return self._items[row]
+
     @property
     def identity(self) -> str:
         """Changes with any image, label, box or mask, and with the way images are brought to the network."""

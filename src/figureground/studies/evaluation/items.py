@@ -53,6 +53,7 @@ class Item:
         identity: Text that changes when the image does.
         mask: Where the class is, pixel by pixel.
         size: Width and height of the image; None where the source does not tell without decoding.
+        file: Of the image; None where it has none of its own.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Item:
     identity: str
     mask: MaskFiles | None = None
     size: tuple[int, int] | None = None
+    file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +195,7 @@ def items_of(data: LabeledImages, name: str, *, identity: str) -> list[Item]:
             _NOTHING if data.boxes is None else data.boxes[row].numpy(),
             _row_of(data.image, row),
             f"{identity}|{row}|{_content(data, row)}",
+            file=data.images.file(row) if isinstance(data.images, LazyImages) else None,
         )
         for row, label in enumerate(data.labels.tolist())
     ]
@@ -227,6 +230,7 @@ def _annotated(read: AnnotatedImages, description: str, value_range: str) -> Sou
             _identity(one.path, one.mask),
             one.mask,
             one.size,
+            one.path,
         )
         for one in read.images
     ]
@@ -245,6 +249,7 @@ def _plain_folder(place: Path, value_range: str) -> list[Item]:
             _NOTHING,
             _decoder(path, value_range),
             file_identity(path),
+            file=path,
         )
         for path in paths
     ]
