@@ -13,8 +13,16 @@ CLASSES = {
     *("EigenGradCAM", "GradCAMElementwise", "CNNFixations", "DeepFeatureFactorization"),
 }
 ROOMS = {"data", "errors", "maps", "methods", "metrics", "models", "studies", "training"}
-QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run"}
-OTHERS = {"METHODS", "CamMethod", "Classifier", "Explainer", "Explanation", "load_classifier"}
+QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run", "diagnose"}
+OTHERS = {
+    "BackgroundSwap",
+    "METHODS",
+    "CamMethod",
+    "Classifier",
+    "Explainer",
+    "Explanation",
+    "load_classifier",
+}
 
 
 def test_the_public_names_are_these():

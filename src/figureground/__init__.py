@@ -1,12 +1,14 @@
 """See what an image classifier looks at, measure whether it is the right thing, train it to look better.
 
 ``fg.Explainer`` makes maps; ``fg.load_classifier`` finds models; ``fg.explain``, ``fg.evaluate``, ``fg.compare``,
-``fg.rank`` and ``fg.train`` are the commands of the same names. Everything is loaded when it is first used.
+``fg.rank`` and ``fg.train`` are the commands of the same names; ``fg.diagnose`` is that of images in memory, and
+``fg.BackgroundSwap`` what treats them in any loop. Everything is loaded when it is first used.
 """
 
 __all__ = [
     "CAM",
     "METHODS",
+    "BackgroundSwap",
     "CNNFixations",
     "CamMethod",
     "Classifier",
@@ -24,6 +26,7 @@ __all__ = [
     "__version__",
     "compare",
     "data",
+    "diagnose",
     "errors",
     "evaluate",
     "explain",
@@ -65,12 +68,14 @@ if TYPE_CHECKING:
     )
     from figureground.models import Classifier
     from figureground.studies.comparison.compare import compare
+    from figureground.studies.diagnosis.library import diagnose
     from figureground.studies.evaluation.evaluate import evaluate
     from figureground.studies.explain.explain import explain_images as explain
     from figureground.studies.models import load_classifier
     from figureground.studies.ranking.rank import rank_images as rank
     from figureground.studies.training.runs import load_run
     from figureground.studies.training.train import train
+    from figureground.training.algorithms.background_swap.swap import BackgroundSwap
 
 __version__ = "0.1.0"
 
@@ -98,6 +103,8 @@ _TABLE = {
     "explain": "figureground.studies.explain.explain:explain_images",
     "evaluate": "figureground.studies.evaluation.evaluate:evaluate",
     "compare": "figureground.studies.comparison.compare:compare",
+    "diagnose": "figureground.studies.diagnosis.library:diagnose",
+    "BackgroundSwap": "figureground.training.algorithms.background_swap.swap:BackgroundSwap",
     "rank": "figureground.studies.ranking.rank:rank_images",
     "train": "figureground.studies.training.train:train",
     "load_run": "figureground.studies.training.runs:load_run",

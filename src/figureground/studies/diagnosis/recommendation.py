@@ -1,9 +1,10 @@
 """What to do about a finding: sentences, a complete recipe, and the commands."""
 
-__all__ = ["Recommendation", "mark_boxes", "recommend"]
+__all__ = ["Origin", "ReadyModel", "Recommendation", "mark_boxes", "recommend"]
 
 import shlex
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,19 @@ _ORDER = (
 
 
 @dataclass(frozen=True)
+class ReadyModel:
+    """A network that is an object of the caller's: no name, no run, no settings."""
+
+    run: None = None
+    name: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+Origin = LoadedModel | ReadyModel
+"""Where a model comes from."""
+
+
+@dataclass(frozen=True)
 class Recommendation:
     """What follows.
 
@@ -68,7 +82,7 @@ class Recommendation:
 
 def recommend(
     found: Findings,
-    loaded: LoadedModel,
+    loaded: Origin,
     sentence: str,
     *,
     options: DiagnoseOptions,
@@ -109,7 +123,7 @@ def recommend(
     )
 
 
-def mark_boxes(loaded: LoadedModel, data: str, *, out: str, asked: bool) -> Recommendation:
+def mark_boxes(loaded: Origin, data: str, *, out: str, asked: bool) -> Recommendation:
     """What to do where boxes are missing.
 
     Args:
@@ -127,7 +141,7 @@ def mark_boxes(loaded: LoadedModel, data: str, *, out: str, asked: bool) -> Reco
     return Recommendation(_MARK, commands=(go_on,) if asked else (ask, go_on))
 
 
-def _words(loaded: LoadedModel) -> str:
+def _words(loaded: Origin) -> str:
     """The model on the command line, with the settings that it was loaded with."""
     asked = loaded.settings
     words = ["--model", loaded.name or "MODEL"]
@@ -148,7 +162,7 @@ def _words(loaded: LoadedModel) -> str:
     return shlex.join(words)
 
 
-def _commands(loaded: LoadedModel, name: str, *, recipe: str) -> tuple[str, ...]:
+def _commands(loaded: Origin, name: str, *, recipe: str) -> tuple[str, ...]:
     """Train with the treatment, and without it where there is no run to compare with; then compare."""
     treated, before = f"runs/{name}", "runs/before"
     more: tuple[str, ...] = ()
@@ -172,7 +186,7 @@ def _treatment(found: Findings) -> tuple[str, ...]:
     return (*sentences, _LOCAL) if found.cue == "local" else sentences
 
 
-def _recipe(loaded: LoadedModel) -> Recipe:
+def _recipe(loaded: Origin) -> Recipe:
     """The run's own recipe with the treatment; or a fresh one for the model."""
     treatment = {"background-swap": {"p": 1.0, "mask": "inner"}}
     if loaded.run is not None:
@@ -193,7 +207,7 @@ def _recipe(loaded: LoadedModel) -> Recipe:
     )
 
 
-def _model(loaded: LoadedModel) -> dict[str, Any]:
+def _model(loaded: Origin) -> dict[str, Any]:
     """The model as a recipe names it, with the weights that were diagnosed where a file or a zoo has them."""
     asked = loaded.settings
     weights, fields = asked.get("weights"), asked.get("preprocessing") or {}
@@ -209,7 +223,7 @@ def _model(loaded: LoadedModel) -> dict[str, Any]:
     }
 
 
-def _remarks(loaded: LoadedModel) -> list[str]:
+def _remarks(loaded: Origin) -> list[str]:
     """What has to be filled in, and from where the weights come."""
     remarks = [f"{_PLACEHOLDER}: {_OWN_DATA}"]
     if not loaded.name:
