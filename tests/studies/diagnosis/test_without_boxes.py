@@ -123,9 +123,9 @@ def test_images_without_boxes_only_narrow_an_interval(reader: Make, photos: Phot
 def test_the_narrowed_interval_is_that_of_the_paper(reader: Make, photos: Photos, out: Path):
     """Worked out again from the stored answers: loss by centre boxes of all, by true boxes of the first 20."""
     model = reader("frame")
-    torch.nn.init.constant_(
-        model.classifier.network.scale, 60.0
-    )  # so that probabilities differ from image to image
+    scale = model.classifier.network.scale
+    assert isinstance(scale, torch.Tensor)
+    torch.nn.init.constant_(scale, 60.0)  # so that probabilities differ from image to image
     record = diagnose_images(model, without_boxes(photos(), 20), out=out, options=FEW)
     with np.load(out / "pairs.npz") as arrays:
         found = {}
