@@ -63,6 +63,15 @@ class _Job:
     overwrite: bool
     progress: Progress
 
+    @property
+    def asked(self) -> dict[str, str]:
+        """What decides the answers, for the folder's mark."""
+        told = self.options.deciding.description | {
+            "data": self.images.name,
+            "model": self.loaded.classifier.name,
+        }
+        return {name: words for name, words in told.items() if name != "ask_boxes"}
+
 
 def diagnose_images(
     loaded: LoadedModel,
@@ -121,9 +130,7 @@ def diagnose_images(
 def _diagnosed(job: _Job) -> DiagnosisRecord:
     """Scenes, answers, files and the record, which is written by the caller."""
     loaded, images, claim = job.loaded, job.images, job.claim
-    deciding = job.options.deciding
-    told = {name: words for name, words in deciding.description.items() if name != "ask_boxes"}
-    asked = told | {"data": images.name, "model": loaded.classifier.name}
+    deciding, asked = job.options.deciding, job.asked
     claim.check(asked, overwrite=job.overwrite)
     with ExitStack() as stack:
 
