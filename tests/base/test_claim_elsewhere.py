@@ -20,6 +20,11 @@ LOCK = ".figureground.lock"
 HERE = socket.gethostname()
 
 
+def of_this_process(text: str) -> str:
+    """Filled in when a test runs: each test process has a number of its own, and all must collect the same tests."""
+    return text.replace("OWN", str(os.getpid())).replace("HERE", HERE)
+
+
 @pytest.fixture(params=[errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def no_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system without locks."""
@@ -126,10 +131,12 @@ def test_without_locks_a_process_elsewhere_cannot_be_asked_and_its_file_may_be_d
 
 @pytest.mark.usefixtures("no_locks")
 @pytest.mark.parametrize(
-    "text", ["", f"{os.getpid()} {HERE}\n", f"{10**30} {HERE}\n", f"0 {HERE}\n", "\0\0\0", "7\n"]
+    "text", ["", "OWN HERE\n", f"{10**30} HERE\n", "0 HERE\n", "\0\0\0", "7\n"]
 )
 def test_without_locks_a_file_that_names_nobody_is_taken_over(text: str, tmp_path: Path):
-    (tmp_path / LOCK).write_text(text)  # a process of our number may have been there before us
+    (tmp_path / LOCK).write_text(
+        of_this_process(text)
+    )  # a process of our number may have been there before us
     with locked(tmp_path):
         assert (tmp_path / LOCK).read_text() == f"{os.getpid()} {HERE}\n"
 
@@ -153,9 +160,9 @@ def test_on_windows_a_second_one_is_told_and_nothing_stays(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("windows")
-@pytest.mark.parametrize("text", ["", "7 elsewhere\n", f"{os.getpid()} {HERE}\n", "x"])
+@pytest.mark.parametrize("text", ["", "7 elsewhere\n", "OWN HERE\n", "x"])
 def test_on_windows_a_file_that_nobody_has_locked_is_taken_over(text: str, tmp_path: Path):
-    (tmp_path / LOCK).write_text(text)
+    (tmp_path / LOCK).write_text(of_this_process(text))
     with locked(tmp_path):
         assert (tmp_path / LOCK).read_text() == f"{os.getpid()} {HERE}\n"
 
