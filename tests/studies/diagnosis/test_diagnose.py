@@ -44,6 +44,7 @@ def test_a_network_that_reads_the_frame_rests_on_the_background(
     assert read_recipe(out / "treatment.yaml").algorithms == (
         {"background-swap": {"p": 1.0, "mask": "inner"}},
     )
+    assert len({strip.label for strip in record.strips}) == FEW.examples  # a class each
     for strip in record.strips:
         told = [(cell["title"], cell["right"]) for cell in strip.cells]
         assert told[:2] == [("original", True), ("its background alone", True)]

@@ -44,7 +44,7 @@ _NAMES = {
     "effect": "background effect (mean of both)",
     "foreground": "foreground effect",
     "interaction": "interaction (above 0: needs both; below 0: either suffices)",
-    "share": "background share: of what the network knows, in probability",
+    "share": "background share: of what object and background do together",
     "v11": "v11, foreground and background of the class (Mixed-Same)",
     "v10": "v10, foreground of the class, other background (Mixed-Rand)",
     "v01": "v01, other foreground, background of the class",
@@ -301,8 +301,8 @@ def _controls_table(found: Findings) -> dict[str, Any]:
     ]
     caption = (
         "A cost above 0.15 means that composites are hard for this network: read contrasts, not levels. Background "
-        "alone cannot say what happens with the object present. Hole: the own background, with another object's hole "
-        "filled; seams stay, so the difference is an upper bound."
+        "alone cannot say what happens with the object present. Hole control: accuracy with another object's "
+        "hole filled in the own background, less that on other backgrounds; seams make it an upper bound of the gap."
     )
     return table("Controls", ["number", "value", "from", "to"], rows, caption=caption)
 

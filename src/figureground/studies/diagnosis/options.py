@@ -158,7 +158,7 @@ class DiagnosisRecord:
         commands: To be typed next.
         strips: Images on other backgrounds.
         grids: The four cells of the 2 x 2 table for one class: title, rate, pictures.
-        cell_picture: Where the cue lies, over the mean image, a ``data:`` address; empty where not measured.
+        cell_picture: Where a local cue lies, over the mean image, a ``data:`` address; else empty.
         classes: Class, pull with its interval, whether found: for the chart.
         data: Description of the images.
         images: How many took part.

@@ -49,10 +49,14 @@ def draw_strips(
     loss, error = found.images.loss, found.images.loss_error.nan_to_num(0)
     right = crossing.alone["best"] == crossing.classes[crossing.labels]
     low = (loss - 1.96 * error).nan_to_num(-2).masked_fill(~right, -3)
-    rows = low.argsort(dim=0, descending=True)[:count].tolist()
-    return tuple(
-        _strip(crossing, row, names=names, model_names=model_names) for row in rows if low[row] > -3
-    )
+    order = [row for row in low.argsort(dim=0, descending=True).tolist() if low[row] > -3]
+    times = [0] * len(names)
+    turns = []  # one of each class before a second one of any
+    for row in order:
+        turns.append((times[int(crossing.labels[row])], row))
+        times[int(crossing.labels[row])] += 1
+    rows = [row for _, row in sorted(turns, key=lambda one: one[0])][:count]
+    return tuple(_strip(crossing, row, names=names, model_names=model_names) for row in rows)
 
 
 def _strip(crossing: Crossing, row: int, *, names: list[str], model_names: Namer) -> Strip:

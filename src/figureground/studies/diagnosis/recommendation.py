@@ -26,10 +26,10 @@ _SWAP = (
     "Train with background-swap: every image gets the background of another one, cut along masks that are tighter than "
     "boxes."
 )
-_SHARE = " {:.0%} of what the network knows comes from the background."
+_SHARE = " {:.0%} of what object and background together do to the probability is the background's doing."
 _WARNING = (
-    "Accuracy on images like these will fall towards that on other backgrounds ({:.0%} now): that lower number was the "
-    "skill all along. The gain shows where backgrounds do not fit."
+    "Accuracy on images like these will fall, since what is now right because of the background is no skill. Accuracy "
+    "on backgrounds of other classes, {:.0%} now, should rise: 'compare --background' tells how far both went."
 )
 _LOCAL = (
     "The cue is local, in one part of the background: removing it at its source is the other way."

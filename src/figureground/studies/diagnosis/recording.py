@@ -98,7 +98,7 @@ def record_of(
             found, crossing, names, model_names=about.class_name, count=options.examples
         ),
         grids=draw_grids(found, crossing, names) if options.examples else (),
-        cell_picture=draw_cells(crossing),
+        cell_picture=draw_cells(crossing) if found.cue == "local" else "",
         classes=_chart(found, names),
         data=about.data,
         images=len(crossing.scenes),
