@@ -132,7 +132,8 @@ def test_strange_classes_and_names_are_refused(images: Path, toy_run: Callable[.
     with pytest.raises(OptionError, match="classes that the runs do not know: b; known: a, c"):
         held_out(arms, str(images)).of(run)
     with pytest.raises(
-        OptionError, match="'fotos' is neither a folder nor a data set; data sets: boxes, caltech101"
+        OptionError,
+        match="'fotos' is neither a folder nor a data set; data sets: boxes, caltech101",
     ):
         held_out(arms, "fotos")
 
