@@ -24,12 +24,12 @@ from figureground.metrics.reliance import (
     background_of,
     cross,
     crossed_scores,
+    filled_boxes,
     hits,
     reliance,
     verdict_of,
 )
 from figureground.studies.diagnosis.planted import true_reliance
-from figureground.training.algorithms.background_swap.swap import filled_boxes
 from figureground.training.trained import load_trained
 
 WORLDS = ("tints", "pictures", "patch")

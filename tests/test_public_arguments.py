@@ -107,8 +107,6 @@ PARTICULAR: dict[str, dict[str, Any]] = {
     "cross": {"labels": torch.tensor([0, 1, 0, 1, 1])},
     "numbers_of": {"cells": torch.rand(2, 3, 4, dtype=torch.float64)},
     "node_weights": {"images": 5, "draws": 3},
-    "mass_inside": {"masks": torch.rand(2, 6, 8) > 0.5},
-    "rank_inside": {"masks": torch.rand(2, 6, 8) > 0.5},
     "refined": {"boxes": torch.rand(2, 12, 16) > 0.5},
     "percentiles": {"images": 9},
     "prediction_powered_mean": {"estimated_all": torch.rand(8)},

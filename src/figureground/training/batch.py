@@ -5,8 +5,6 @@ __all__ = ["Batch"]
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool
-from torch import Tensor
 
 from figureground.base.shapes import Images, Labels
 from figureground.training.crops import CropParameters
@@ -21,14 +19,12 @@ class Batch:
         labels: ``(N,)`` int64; the background label is the last index, -1 is unlabelled.
         indices: ``(N,)`` int64, index of each image in the training data; -1 where it comes from elsewhere.
         crops: How the images were cropped and flipped; None where they were not.
-        foreground: Where the objects are, cropped and flipped with the images; None where nobody has said.
     """
 
     images: Images
     labels: Labels
     indices: Labels
     crops: CropParameters | None = None
-    foreground: Bool[Tensor, "N 1 H W"] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,19 +46,4 @@ class Batch:
             torch.cat([self.labels, other.labels]),
             torch.cat([self.indices, other.indices]),
             crops,
-            _both(self, other),
         )
-
-
-def _both(first: Batch, second: Batch) -> Tensor | None:
-    """Foregrounds of two batches; nothing is foreground where one of them does not know."""
-    parts = [first.foreground, second.foreground]
-    if parts == [None, None]:
-        return None
-    filled = [
-        one.images.new_zeros(len(one), 1, *one.images.shape[2:], dtype=torch.bool)
-        if part is None
-        else part
-        for one, part in zip((first, second), parts, strict=True)
-    ]
-    return torch.cat(filled)

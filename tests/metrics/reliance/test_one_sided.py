@@ -1,17 +1,13 @@
-"""Only the background, noise on one half, mass of maps, few annotations: by hand and against other programs."""
+"""Only the background, and few annotations beside many images: by hand."""
 
 import numpy as np
 import pytest
 import torch
 
-from figureground.base.errors import OptionError, ShapeError
-from figureground.metrics.localisation import energy_pointing_game
+from figureground.base.errors import ShapeError
 from figureground.metrics.reliance import (
-    mass_inside,
     only_background,
     prediction_powered_mean,
-    rank_inside,
-    relative_foreground_sensitivity,
 )
 
 
@@ -22,66 +18,6 @@ def test_chance_is_the_largest_share_of_a_class():
     assert only_background(always, labels, seed=0).mean == pytest.approx(0.0)
     right = torch.eye(3)[labels]
     assert only_background(right, labels, seed=0).mean == pytest.approx(0.4)
-
-
-def half_reader(left: bool):
-    """Class by the mean of one half of the image: 0 below 0.5, 1 above."""
-
-    def score(images: torch.Tensor) -> torch.Tensor:
-        half = images[..., : images.shape[3] // 2] if left else images[..., images.shape[3] // 2 :]
-        level = half[..., :1, :1].mean((1, 2, 3)) - 0.5
-        return torch.stack([-level, level], 1)
-
-    return score
-
-
-@pytest.mark.parametrize("left", [True, False])
-def test_noise_hurts_where_the_network_looks(left: bool):
-    labels = torch.arange(60) % 2
-    images = (0.4 + 0.2 * labels.float())[:, None, None, None].expand(60, 1, 8, 8).clone()
-    masks = torch.zeros(60, 8, 8, dtype=torch.bool)
-    masks[:, :, :4] = True
-    found = relative_foreground_sensitivity(
-        half_reader(left), images, masks=masks, labels=labels, seed=0
-    )
-    # noise of 0.25 turns a margin of 0.1 in 34 of 100 cases; the other half stays at 100 %
-    assert (found > 0.8) if left else (found < -0.8)
-
-
-def test_noise_that_changes_nothing_gives_zero():
-    labels = torch.zeros(4, dtype=torch.int64)
-    found = relative_foreground_sensitivity(
-        lambda x: torch.tensor([[1.0, 0.0]]).expand(len(x), 2),
-        torch.rand(4, 3, 6, 6),
-        masks=torch.ones(4, 6, 6, dtype=torch.bool),
-        labels=labels,
-        seed=0,
-    )
-    assert found == 0
-
-
-def test_mass_is_that_of_the_energy_pointing_game():
-    draw = torch.Generator().manual_seed(0)
-    maps = torch.randn(5, 12, 16, generator=draw)
-    boxes = [torch.tensor([[k, 2, k + 5, 9]]) for k in range(5)]
-    masks = torch.zeros(5, 12, 16, dtype=torch.bool)
-    for k in range(5):
-        masks[k, 2:9, k : k + 5] = True
-    torch.testing.assert_close(mass_inside(maps, masks), energy_pointing_game(maps, boxes))
-    assert mass_inside(-torch.ones(1, 4, 4), torch.ones(1, 4, 4, dtype=torch.bool)).isnan().all()
-
-
-def test_rank_is_that_of_numpy():
-    draw = np.random.default_rng(0)
-    maps, masks = draw.normal(size=(6, 9, 7)), draw.random((6, 9, 7)) < 0.3
-    wanted = []
-    for one, mask in zip(maps, masks, strict=True):
-        highest = np.argsort(-one.ravel(), kind="stable")[: mask.sum()]
-        wanted.append(mask.ravel()[highest].mean())
-    found = rank_inside(torch.from_numpy(maps).float(), torch.from_numpy(masks))
-    np.testing.assert_allclose(found.numpy(), wanted, rtol=1e-6)
-    flat = torch.ones(1, 3, 3)
-    assert rank_inside(flat, flat > 0).isnan().all()
 
 
 def test_an_estimate_that_tells_nothing_leaves_the_measured_interval():
@@ -122,14 +58,3 @@ def test_what_cannot_be_is_refused():
     two = torch.zeros(2)
     with pytest.raises(ShapeError, match="at least three"):
         prediction_powered_mean(two, two, torch.zeros(9))
-    with pytest.raises(ShapeError):
-        mass_inside(torch.zeros(1, 3, 3), torch.zeros(1, 3, 4, dtype=torch.bool))
-    with pytest.raises(OptionError):
-        relative_foreground_sensitivity(
-            half_reader(left=True),
-            torch.rand(1, 3, 4, 4),
-            masks=torch.ones(1, 4, 4, dtype=torch.bool),
-            labels=torch.tensor([0]),
-            seed=0,
-            trials=0,
-        )

@@ -17,7 +17,7 @@ from figureground.studies.models import load_model
 from figureground.studies.training.train import train
 from figureground.training.recipe import changed
 
-BARE = CompareOptions(limit=200, ood=("none",), corrupted=0, maps=0, examples=4)
+BARE = CompareOptions(limit=200, ood=("none",), corrupted=0, examples=4)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def test_trained_runs_are_compared_and_shown(trained: dict[str, list[Path]], tmp
     alone = diagnose_images(
         load_model(trained["plain"][0]),
         out=tmp_path / "alone",
-        options=DiagnoseOptions(cells=0, maps=0, examples=0),
+        options=DiagnoseOptions(cells=0, examples=0),
         data_options=DataOptions(limit=200),
     )
     for mask in ("outer", "given", "inner"):

@@ -13,12 +13,12 @@ from figureground.metrics.reliance import (
     cells_of,
     cross,
     crossed_scores,
+    filled_boxes,
     hits,
     numbers_of,
     reliance,
 )
 from figureground.studies.training.train import train
-from figureground.training.algorithms.background_swap.swap import filled_boxes
 from figureground.training.recipe import read_recipe
 from figureground.training.shipped import recipe_path
 from figureground.training.trained import load_trained

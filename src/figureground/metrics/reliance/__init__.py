@@ -15,8 +15,8 @@ __all__ = [
     "cross",
     "crossed_scores",
     "dilated",
+    "filled_boxes",
     "hits",
-    "mass_inside",
     "nested_masks",
     "node_weights",
     "numbers_of",
@@ -25,9 +25,7 @@ __all__ = [
     "percentiles",
     "prediction_powered_mean",
     "pull_test",
-    "rank_inside",
     "refined",
-    "relative_foreground_sensitivity",
     "reliance",
     "verdict_of",
 ]
@@ -38,21 +36,18 @@ from figureground.metrics.reliance.composites import (
     background_of,
     composite,
     dilated,
+    filled_boxes,
     nested_masks,
     refined,
 )
 from figureground.metrics.reliance.crossed import crossed_scores
-from figureground.metrics.reliance.map_mass import mass_inside, rank_inside
 from figureground.metrics.reliance.node_bootstrap import (
     Verdict,
     node_weights,
     percentiles,
     verdict_of,
 )
-from figureground.metrics.reliance.one_sided import (
-    only_background,
-    relative_foreground_sensitivity,
-)
+from figureground.metrics.reliance.one_sided import only_background
 from figureground.metrics.reliance.pairs import Pairs, cross
 from figureground.metrics.reliance.per_image import ImageReliance, per_image
 from figureground.metrics.reliance.ppi import prediction_powered_mean

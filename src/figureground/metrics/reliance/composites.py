@@ -1,12 +1,23 @@
 """Foregrounds on other backgrounds: the hole is filled, the foreground replaces what lies there."""
 
-__all__ = ["FILLS", "Nested", "background_of", "composite", "dilated", "nested_masks", "refined"]
+__all__ = [
+    "FILLS",
+    "Nested",
+    "background_of",
+    "composite",
+    "dilated",
+    "filled_boxes",
+    "nested_masks",
+    "refined",
+]
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Real
 from torch import Tensor
 from torch.nn.functional import max_pool2d
 
@@ -153,6 +164,34 @@ def dilated(masks: Bool[Tensor, "N H W"], pixels: int) -> Bool[Tensor, "N H W"]:
     # down, then across: a square of 45 pixels at once would be twenty times as slow
     down = max_pool2d(masks[:, None].float(), (size, 1), 1, (pixels, 0))
     return max_pool2d(down, (1, size), 1, (0, pixels))[:, 0] > 0
+
+
+@checked
+def filled_boxes(
+    boxes: Sequence[Real[Tensor, "_ 4"]], size: Sequence[int]
+) -> Bool[Tensor, "N H W"]:
+    """Masks of boxes, rounded outward; several boxes of an image are one mask.
+
+    Args:
+        boxes: For each image, xyxy pixels, half-open.
+        size: Height and width.
+
+    Returns:
+        One mask an image.
+
+    Raises:
+        ShapeError: Something is no list of boxes.
+
+    Examples:
+        >>> filled_boxes([torch.tensor([[0.4, 0, 1.2, 1]])], (2, 3)).tolist()
+        [[[True, True, False], [False, False, False]]]
+    """
+    found = torch.zeros(len(boxes), *size, dtype=torch.bool)
+    for one, own in zip(found, boxes, strict=True):
+        for x0, y0, x1, y1 in own.tolist():
+            rows = slice(max(0, math.floor(y0 + 1e-4)), math.ceil(y1 - 1e-4))
+            one[rows, max(0, math.floor(x0 + 1e-4)) : math.ceil(x1 - 1e-4)] = True
+    return found
 
 
 @checked

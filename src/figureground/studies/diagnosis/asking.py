@@ -5,10 +5,9 @@ __all__ = ["ASKED", "ask_for_boxes"]
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from figureground.base.errors import ImageError, OptionError
 from figureground.base.record import replaced, write_atomically
+from figureground.data.splits import random_subset
 from figureground.models import Classifier
 from figureground.studies.diagnosis.recording import csv_of
 from figureground.studies.evaluation.image_set import EvaluationSet
@@ -50,9 +49,8 @@ def ask_for_boxes(
         return f"{place} is there already and is kept; delete it for a new list"
     if not unmarked:
         return "no image lacks boxes: none is asked for"
-    order = torch.randperm(len(unmarked), generator=torch.Generator().manual_seed(seed))
     rows: list[tuple[object, ...]] = [_HEAD]
-    for at in order[:count].sort().values.tolist():
+    for at in random_subset(len(unmarked), count, seed).tolist():
         row = unmarked[at]
         file = _file(images, row, folder)
         if file is not None:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.seeds import generator
 from figureground.studies.diagnosis.options import DiagnoseOptions
 from figureground.studies.diagnosis.scenes import Scenes
 
@@ -44,7 +45,7 @@ def cell_losses(
         ``(8, 8)``; NaN where there is no background, or no image to take it from.
     """
     found = np.full((GRID, GRID), np.nan, np.float32)
-    draws = torch.Generator().manual_seed(options.seed * _SEED_STEP + row)
+    draws = generator(options.seed * _SEED_STEP + row)
     apart = scenes.groups != scenes.groups[row]
     other = _drawn((apart & (labels != labels[row])).nonzero().flatten(), draws)
     own = _drawn((apart & (labels == labels[row])).nonzero().flatten(), draws)

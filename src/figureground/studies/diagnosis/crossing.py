@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from figureground.base.progress import Progress
+from figureground.data.splits import random_subset
 from figureground.metrics.reliance import Pairs, background_of, composite, cross
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
@@ -99,13 +100,11 @@ class Answers:
         pairs: Positions among the scenes that took part.
         probabilities: Of the K classes that occur, in the order of ``Crossing.classes``.
         best: Highest class of all, as the network numbers them.
-        margins: Logit of the foreground's class less the mean logit.
     """
 
     pairs: Pairs
     probabilities: Float[Tensor, "P K"]
     best: Tensor
-    margins: Tensor
 
     def hits(self, classes: Tensor) -> Float[Tensor, "P K"]:
         """1 where a class is the answer.
@@ -268,16 +267,13 @@ class _Plan:
         self.pairs = {"given": draw(self.labels, seed=options.seed, groups=scenes.groups)}
         few = min(options.nested, len(scenes))
         if few and not options.quick:
-            rows = torch.arange(len(scenes))
-            if few < len(scenes):
-                draws = torch.Generator().manual_seed(options.seed + _NESTED_STEP)
-                rows = torch.randperm(len(scenes), generator=draws)[:few].sort().values
+            rows = random_subset(len(scenes), few, options.seed + _NESTED_STEP)
             inner = draw(self.labels[rows], seed=options.seed, groups=scenes.groups[rows])
             chosen = Pairs(rows[inner.foreground], rows[inner.background], inner.round)
             self.pairs |= {name: chosen for name in MASKS if name != "given"}
-        self.cell_rows = _some(
-            len(scenes), 0 if options.quick else options.cells, options.seed + _CELL_STEP
-        )
+        self.cell_rows = torch.zeros(0, dtype=torch.int64)
+        if options.cells and not options.quick:
+            self.cell_rows = random_subset(len(scenes), options.cells, options.seed + _CELL_STEP)
         given = self.pairs["given"]
         ends = (given.foreground.flip(0).tolist(), given.background.flip(0).tolist())
         self._donor = dict(zip(*ends, strict=True))  # of the first round
@@ -327,7 +323,6 @@ class _Plan:
             batch_size=self._options.batch_size,
         )
         logits = torch.cat([batch for (batch,) in asked])
-        finite = torch.where(logits.isinf(), torch.nan, logits)
         at = torch.arange(len(front))
         own = logits[at, self._scenes.labels[front]]
         return _arrays(
@@ -338,7 +333,6 @@ class _Plan:
             logit_foreground=own,
             logit_background=logits[at, self._scenes.labels[back]],
             log_sum_exp=logits.logsumexp(1),
-            mean_logit=finite.nanmean(1),
             probabilities=logits.softmax(1)[:, self.classes],
         )
 
@@ -361,8 +355,7 @@ class _Plan:
         for mask in self.pairs:
             one = whole[mask]
             pairs = Pairs(one["foreground"], one["background"], one["round"])
-            margins = one["logit_foreground"] - one["mean_logit"]
-            answers[mask] = Answers(pairs, one["probabilities"], one["best"], margins)
+            answers[mask] = Answers(pairs, one["probabilities"], one["best"])
         cells, errors = mean_cells(whole["cells"]["loss"]) if "cells" in whole else (None, None)
         return Crossing(
             self._scenes, self.classes, self.labels, whole["alone"], answers, cells, errors
@@ -380,12 +373,6 @@ def _in_units(
 def _asked(network: Score, images: Tensor, batch_size: int) -> Tensor:
     """Logits of images in memory."""
     return torch.cat([network(part) for part in torch.split(images, batch_size)])
-
-
-def _some(count: int, most: int, seed: int) -> Tensor:
-    """So many rows at most, drawn, in order."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    return order[:most].sort().values
 
 
 def _arrays(**columns: Tensor) -> Columns:

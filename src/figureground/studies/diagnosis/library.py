@@ -19,6 +19,7 @@ from figureground.base.lazy import load
 from figureground.base.outputs import find_logits
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import write_atomically, write_json
+from figureground.metrics.reliance import filled_boxes
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.diagnosis.crossing import InMemory, Network, cross_scenes, units_of
@@ -35,7 +36,6 @@ from figureground.studies.diagnosis.recording import (
 )
 from figureground.studies.diagnosis.scenes import FEWEST, Scenes, is_enough, scenes_of
 from figureground.studies.evaluation.tables import model_description
-from figureground.training.algorithms.background_swap.swap import filled_boxes
 
 _PAGE = {"page": "figureground.reports.diagnosis_report:write_diagnosis_report"}
 _FILES = ("record.json", "report.html", "pairs.npz", "per_image.csv", "treatment.yaml")

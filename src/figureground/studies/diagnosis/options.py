@@ -27,7 +27,6 @@ class DiagnoseOptions(Options):
         class_delta: Pull from where on a class does, in probability.
         nested: Images that are also measured with a tighter and a wider mask; 0 for none.
         cells: Images of the map that tells where in the background the cue lies; 0 for none.
-        maps: Images whose Grad-CAM maps are set beside; 0 for none.
         examples: Images that are shown.
         quick: The annotated mask alone, 2 + 1 rounds, no map of cells.
         ask_boxes: Random images without boxes that are listed to be marked; changes no number.
@@ -66,9 +65,6 @@ class DiagnoseOptions(Options):
     )
     cells: int = option(
         100, "Images of the map of where the cue lies; 0 for none.", least=0, panel=_WHAT
-    )
-    maps: int = option(
-        200, "Images whose Grad-CAM maps are set beside; 0 for none.", least=0, panel=_WHAT
     )
     examples: int = option(6, "Images that are shown; 0 for none.", least=0, panel=_WHAT)
     quick: bool = option(

@@ -2,7 +2,6 @@
 
 __all__ = ["FEWEST", "Scenes", "check_enough", "is_enough", "read_scenes", "scenes_of"]
 
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -16,14 +15,14 @@ from torch import Tensor
 
 from figureground.base.errors import DataError
 from figureground.base.progress import Progress
-from figureground.metrics.reliance import background_of, dilated, nested_masks
+from figureground.metrics.reliance import background_of, dilated, filled_boxes, nested_masks
 from figureground.studies.diagnosis.options import MASKS
 from figureground.studies.diagnosis.rows import DiskRows, MemoryRows, Rows
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.tables import ImageProblem
 
 _BATCH = 16
-_MOST_AREA, _MOST_HOLE = 0.95, 0.9
+_MOST_AREA = 0.95
 _MARGIN = 0.02  # of the shorter side around exact masks, whose edges hold some of the object
 _IGNORED = 255
 
@@ -313,16 +312,11 @@ def _finish(made: Scenes, facts: _Facts, *, fill: str, progress: Progress) -> No
 
 def _annotated(batch: EvaluationBatch) -> tuple[Tensor, Tensor]:
     """Masks ``(N, H, W)`` of the batch, and which follow the outline; an empty mask where nothing is annotated."""
-    height, width = batch.images.shape[2:]
-    found = torch.zeros(len(batch), height, width, dtype=torch.bool)
+    found = filled_boxes(batch.boxes, batch.images.shape[2:])
     exact = torch.zeros(len(batch), dtype=torch.bool)
-    for at in range(len(batch)):
-        if batch.masks is not None and not bool((batch.masks[at] == _IGNORED).all()):
-            found[at], exact[at] = batch.masks[at] == 1, True
-            continue
-        for x0, y0, x1, y1 in batch.boxes[at].tolist():
-            rows = slice(math.floor(y0 + 1e-4), math.ceil(y1 - 1e-4))
-            found[at, rows, math.floor(x0 + 1e-4) : math.ceil(x1 - 1e-4)] = True
+    for at, mask in enumerate(batch.masks if batch.masks is not None else ()):
+        if not bool((mask == _IGNORED).all()):
+            found[at], exact[at] = mask == 1, True
     return found, exact
 
 

@@ -110,7 +110,7 @@ class BackgroundSwapping(Algorithm):
             run: The run.
 
         Returns:
-            The same foregrounds, crops and flips; a new batch, which knows where its foregrounds are.
+            The same foregrounds, crops and flips; a new batch.
         """
         assert self._swap is not None  # noqa: S101 - prepared
         swap, device = self._swap, self._swap.usable.device
@@ -127,13 +127,12 @@ class BackgroundSwapping(Algorithm):
         donors = torch.where(coins.to(device), donors, rows)
         whole = swap(rows, donors).to(batch.images.device, non_blocking=True)
         kept = (batch.indices < 0) | ~coins.to(batch.indices.device)
-        front = swap.foregrounds[rows][:, None].to(batch.images.device, non_blocking=True)
         if batch.crops is not None:
-            whole, front = apply_crops(whole, batch.crops), apply_crops(front, batch.crops)
+            whole = apply_crops(whole, batch.crops)
         swapped = whole.to(batch.images.dtype).div_(255)
         images = torch.where(kept[:, None, None, None], batch.images, swapped)
         layout = torch.channels_last if run.batches.channels_last else torch.contiguous_format
-        return replace(batch, images=images.contiguous(memory_format=layout), foreground=front)
+        return replace(batch, images=images.contiguous(memory_format=layout))
 
     def change_validation(self, data: LabeledImages, run: Run) -> LabeledImages:
         """Validation images on each other's backgrounds.

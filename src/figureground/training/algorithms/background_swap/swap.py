@@ -1,8 +1,7 @@
 """Foregrounds of a training set on its own backgrounds: a plain object for any loop."""
 
-__all__ = ["BackgroundSwap", "filled_boxes"]
+__all__ = ["BackgroundSwap"]
 
-import math
 from collections.abc import Sequence
 from zlib import crc32
 
@@ -11,7 +10,12 @@ from jaxtyping import Bool, Int, Real, UInt8
 from torch import Tensor
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.metrics.reliance.composites import background_of, dilated, nested_masks
+from figureground.metrics.reliance.composites import (
+    background_of,
+    dilated,
+    filled_boxes,
+    nested_masks,
+)
 
 _AT_ONCE = 256
 _MARGIN = 0.02
@@ -139,28 +143,4 @@ def _of_all_copies(images: Tensor, masks: Tensor) -> Tensor:
     for same in rows.values():
         if len(same) > 1:
             found[same] = masks[same].any(0)
-    return found
-
-
-def filled_boxes(
-    boxes: Sequence[Real[Tensor, "_ 4"]], size: Sequence[int]
-) -> Bool[Tensor, "N H W"]:
-    """Masks of boxes, rounded outward; several boxes of an image are one mask.
-
-    Args:
-        boxes: For each image, xyxy pixels, half-open.
-        size: Height and width.
-
-    Returns:
-        One mask an image.
-
-    Examples:
-        >>> filled_boxes([torch.tensor([[0.4, 0, 1.2, 1]])], (2, 3)).tolist()
-        [[[True, True, False], [False, False, False]]]
-    """
-    found = torch.zeros(len(boxes), *size, dtype=torch.bool)
-    for one, own in zip(found, boxes, strict=True):
-        for x0, y0, x1, y1 in own.tolist():
-            rows = slice(max(0, math.floor(y0 + 1e-4)), math.ceil(y1 - 1e-4))
-            one[rows, max(0, math.floor(x0 + 1e-4)) : math.ceil(x1 - 1e-4)] = True
     return found
