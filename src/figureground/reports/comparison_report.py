@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from figureground.base.errors import DataError
-from figureground.base.record import read_json, write_atomically
+from figureground.base.record import write_atomically
 from figureground.reports.entries import data_uri
 from figureground.reports.figures import interval_chart_svg, svg_data_uri
-from figureground.reports.pages import asset, chart_of, page_template, write_tables
+from figureground.reports.pages import asset, chart_of, page_template, record_of_kind, write_tables
 from figureground.reports.tables import Table, checked_table
 
 _SCHEMA = 2
@@ -33,12 +32,7 @@ def write_comparison_report(folder: Path) -> Path:
         DataError: The record is missing, is not JSON, is of another kind or schema, or has a malformed table; or the
             page cannot be written.
     """
-    record = read_json(folder / "record.json")
-    known = isinstance(record, Mapping) and record.get("kind") == "comparison"
-    if not known or record.get("schema") != _SCHEMA:
-        raise DataError(
-            f"{folder / 'record.json'} is no comparison of schema {_SCHEMA}, which this version reads"
-        )
+    record = record_of_kind(folder, "comparison", _SCHEMA)
     tables = [checked_table(table) for table in record.get("tables") or []]
     write_tables(folder, tables)
     page = page_template("comparison.html.j2").render(**_page(record, tables))

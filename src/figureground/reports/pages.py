@@ -1,6 +1,6 @@
 """What every page of ours is made with: templates, styles, charts, and tables beside it."""
 
-__all__ = ["asset", "chart_of", "page_template", "write_tables"]
+__all__ = ["asset", "chart_of", "page_template", "record_of_kind", "write_tables"]
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, Template
 
 from figureground.base.errors import DataError
-from figureground.base.record import write_atomically
+from figureground.base.record import read_json, write_atomically
 from figureground.reports.figures import line_chart_svg, svg_data_uri
 from figureground.reports.tables import Table, as_csv, as_markdown, cell_text
 
@@ -45,6 +45,30 @@ def asset(name: str) -> str:
         Its text.
     """
     return (files("figureground.reports") / "templates" / name).read_text(encoding="utf-8")
+
+
+def record_of_kind(folder: Path, kind: str, schema: int) -> Mapping[str, Any]:
+    """The record that a page is made of.
+
+    Args:
+        folder: Holds ``record.json``.
+        kind: Of the record.
+        schema: That the page can show.
+
+    Returns:
+        The record.
+
+    Raises:
+        DataError: It is missing, is not JSON, or is of another kind or schema.
+    """
+    record = read_json(folder / "record.json")
+    known = isinstance(record, Mapping) and record.get("kind") == kind
+    if not known or record.get("schema") != schema:
+        raise DataError(
+            f"{folder / 'record.json'} is no {kind} of schema {schema}, which this version reads"
+        )
+    found: Mapping[str, Any] = record
+    return found
 
 
 def write_tables(folder: Path, tables: Sequence[Table]) -> None:

@@ -1,11 +1,15 @@
 """Planted sets by name."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
 from figureground.base.errors import DataError, OptionError
-from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.data.loaders import LoadOptions, load_dataset, planted_sets
 from figureground.data.loaders.planted_sets import planted_images
+from figureground.data.planted import Planted, make_planted
 
 FEW = LoadOptions(count=40)
 
@@ -19,19 +23,24 @@ def test_sets_have_boxes_and_groups(name: str, side: int):
     assert all(len(one) == 1 for one in data.boxes)
 
 
-def test_parts_share_no_digit():
-    found = {}
-    for part in ("train", "val", "test"):
-        data = load_dataset("planted-tints", part=part, options=LoadOptions(count=3000))
-        assert data.groups is not None
-        found[part] = data.groups
-    from figureground.data import sklearn_digits, split_digits  # noqa: PLC0415 - here alone
+def test_parts_share_no_digit(monkeypatch: pytest.MonkeyPatch):
+    """What images are made of, byte for byte."""
+    given: list[set[bytes]] = []
 
-    _, labels = sklearn_digits()
-    split = split_digits(labels, seed=0)
-    for part, rows in zip(("train", "val", "test"), split, strict=True):
-        assert set(found[part].tolist()) <= set(range(len(rows)))
-    assert len(set(map(len, split))) > 1
+    def made(objects: np.ndarray, *others: Any, **named: Any) -> Planted:
+        given.append({one.tobytes() for one in objects})
+        return make_planted(objects, *others, **named)
+
+    monkeypatch.setattr(planted_sets, "make_planted", made)
+    for part in ("train", "val", "test"):
+        data = load_dataset("planted-tints", part=part, options=FEW)
+        assert data.groups is not None
+        assert int(data.groups.max()) < len(given[-1])
+    train, val, test = given
+    assert len(train) > len(val) > 100
+    assert not train & val
+    assert not train & test
+    assert not val & test
 
 
 def test_rho_arrives():

@@ -202,7 +202,7 @@ def _hole_gap(crossing: Crossing, *, seed: int) -> Interval:
 def _numbers_table(found: Findings, options: DiagnoseOptions) -> dict[str, Any]:
     hits, probabilities = found.hits["given"].numbers, found.probabilities.numbers
     rows = [
-        [words, *_of(hits.get(name)), *_of(probabilities.get(name))]
+        [words, *ends_of(hits.get(name)), *ends_of(probabilities.get(name))]
         for name, words in _NAMES.items()
     ]
     caption = (
@@ -222,7 +222,7 @@ def _masks_table(found: Findings) -> dict[str, Any]:
         if mask in found.hits:
             numbers = found.hits[mask].numbers
             rows.append(
-                [mask, *_of(numbers.get("gap")), *_of(numbers["pull"]), numbers["v10"].mean]
+                [mask, *ends_of(numbers.get("gap")), *ends_of(numbers["pull"]), numbers["v10"].mean]
             )
     caption = (
         "outer: the annotation and 6 % of the side around it; inner: boxes refined by colour, masks eroded. A network "
@@ -240,9 +240,10 @@ def _classes_table(
     for one in found.classes[:_MOST_LISTED]:
         area = float(crossing.scenes.areas[crossing.labels == one.label].mean())
         v11, v10 = (float(cells[one.label, at]) for at in (0, 1))
+        pull, gap = ends_of(one.pull), _known(v11 - v10)
         rows.append(
-            [names[one.label], one.images, *_of(one.pull), _known(v11 - v10), area, one.auroc, one.p_value, one.found]
-        )  # fmt: skip
+            [names[one.label], one.images, *pull, gap, area, one.auroc, one.p_value, one.found]
+        )
     few = len(names) - len(found.classes)
     caption = (
         "Ordered by the lower end. Pull: probability that the class's backgrounds add to it under foregrounds of other "
@@ -289,15 +290,15 @@ def _areas_table(found: Findings, crossing: Crossing) -> dict[str, Any]:
 def _controls_table(found: Findings) -> dict[str, Any]:
     v11 = found.hits["given"].numbers.get("v11")
     rows: list[list[Any]] = [
-        ["accuracy on the originals", *_of(found.accuracy)],
+        ["accuracy on the originals", *ends_of(found.accuracy)],
         [
             "cost of compositing: originals less v11",
             None if v11 is None else found.accuracy.mean - v11.mean,
             None,
             None,
         ],
-        ["background alone: accuracy above chance", *_of(found.background_alone)],
-        ["hole control: accuracy lost on other backgrounds", *_of(found.hole)],
+        ["background alone: accuracy above chance", *ends_of(found.background_alone)],
+        ["hole control: accuracy lost on other backgrounds", *ends_of(found.hole)],
     ]
     caption = (
         "A cost above 0.15 means that composites are hard for this network: read contrasts, not levels. Background "
@@ -394,7 +395,15 @@ def points(share: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _of(one: Interval | None) -> list[float | None]:
+def ends_of(one: Interval | None) -> list[float | None]:
+    """An interval as three cells of a table.
+
+    Args:
+        one: The interval; None where nothing is defined.
+
+    Returns:
+        Mean, low, high.
+    """
     return [None, None, None] if one is None else [one.mean, one.low, one.high]
 
 

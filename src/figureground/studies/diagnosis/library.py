@@ -3,7 +3,7 @@
 __all__ = ["Diagnosis", "diagnose"]
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from figureground.base.lazy import load
 from figureground.base.outputs import find_logits
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import write_atomically, write_json
+from figureground.capture.untouched import borrowed
 from figureground.metrics.reliance import filled_boxes
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
@@ -209,7 +210,6 @@ def _asked(
 ) -> Iterator[Callable[[Tensor], Tensor]]:
     """The model as a function from images to logits on the CPU; a network as it was afterwards."""
     channels = images.shape[1]
-    modes = [(one, one.training) for one in model.modules()] if isinstance(model, nn.Module) else []
     device = device_of(model) if isinstance(model, nn.Module) else images.device
     network = Network(model, None) if isinstance(model, Classifier) else None
 
@@ -221,13 +221,8 @@ def _asked(
         logits = found.float().cpu().clone()
         return logits if logits.shape[1] > 1 else torch.cat([torch.zeros_like(logits), logits], 1)
 
-    try:
-        if isinstance(model, nn.Module):
-            model.eval()
+    with borrowed(model) if isinstance(model, nn.Module) else nullcontext():
         yield score
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def _about(

@@ -17,10 +17,9 @@ import torch
 from torch import Tensor
 
 from figureground.base.record import provenance
-from figureground.metrics.intervals import Interval
 from figureground.metrics.reliance import prediction_powered_mean
 from figureground.studies.diagnosis.crossing import Crossing
-from figureground.studies.diagnosis.findings import Findings, find
+from figureground.studies.diagnosis.findings import Findings, ends_of, find
 from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord, Strip
 from figureground.studies.diagnosis.pictures import draw_strips
 from figureground.studies.diagnosis.recommendation import Recommendation
@@ -195,8 +194,8 @@ def with_unmarked(
     alone = prediction_powered_mean(true, nothing, nothing)  # which tells nothing: the plain mean
     both = prediction_powered_mean(true, same, everywhere)
     rows = [
-        ["images with boxes alone", *_ends(alone), len(true), 0],
-        ["with those that have none", *_ends(both), len(true), len(everywhere)],
+        ["images with boxes alone", *ends_of(alone), len(true), 0],
+        ["with those that have none", *ends_of(both), len(true), len(everywhere)],
     ]
     caption = (
         "Probability of the true class lost on other classes' backgrounds, mean over images. For images without boxes "
@@ -215,7 +214,7 @@ def _screens_table(
     for one, crossing in screens.items():
         numbers = found[one].hits["given"].numbers
         own, other, chance = _conflict(crossing)
-        cells = [*_ends(numbers.get("gap")), *_ends(numbers.get("pull"))]
+        cells = [*ends_of(numbers.get("gap")), *ends_of(numbers.get("pull"))]
         rows.append([one.title, *cells, own, other, chance])
     caption = (
         f"{_WRONG}. Gap and pull: accuracy lost on, and answers drawn by, what lies outside the box when it comes from "
@@ -240,7 +239,3 @@ def _conflict(crossing: Crossing) -> tuple[float, float, float]:
 
 def _share(right: Tensor) -> float:
     return float(right.double().mean())
-
-
-def _ends(one: Interval | None) -> list[float | None]:
-    return [None, None, None] if one is None else [one.mean, one.low, one.high]
