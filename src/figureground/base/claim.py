@@ -20,9 +20,8 @@ from figureground.base.record import is_whole, sealed, write_json
 _MARK, _LOCK, _RECORD = "figureground.json", ".figureground.lock", "record.json"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _HELD: ContextVar[frozenset[str]] = ContextVar("held", default=frozenset())
-_OF_THIS_PROCESS: set[str] = (
-    set()
-)  # folders that one of its threads holds, where the file system cannot tell
+# folders that a thread of this process holds, where the file system cannot tell
+_OF_THIS_PROCESS: set[str] = set()
 
 
 class Claim:

@@ -83,11 +83,6 @@ class ArmNumbers:
             torch.stack([one.draws for one in self.gaps.values()]).amax(0),
         )
 
-    @property
-    def widest(self) -> str:
-        """The mask with the largest gap."""
-        return max(self.gaps, key=lambda mask: self.gaps[mask].value)
-
 
 @dataclass(frozen=True)
 class Judgement:
