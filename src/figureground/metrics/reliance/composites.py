@@ -180,12 +180,14 @@ def filled_boxes(
         One mask an image.
 
     Raises:
-        ShapeError: Something is no list of boxes.
+        ShapeError: Something is no list of boxes, or a corner is not finite.
 
     Examples:
         >>> filled_boxes([torch.tensor([[0.4, 0, 1.2, 1]])], (2, 3)).tolist()
         [[[True, True, False], [False, False, False]]]
     """
+    if not all(bool(own.double().isfinite().all()) for own in boxes):
+        raise ShapeError("corners of boxes must be finite numbers")
     found = torch.zeros(len(boxes), *size, dtype=torch.bool)
     for one, own in zip(found, boxes, strict=True):
         for x0, y0, x1, y1 in own.tolist():
