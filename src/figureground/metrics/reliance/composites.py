@@ -180,7 +180,7 @@ def filled_boxes(
         One mask an image.
 
     Raises:
-        ShapeError: Something is no list of boxes, or a corner is not finite.
+        ShapeError: Something is no list of boxes, a corner is not finite, or the size is none.
 
     Examples:
         >>> filled_boxes([torch.tensor([[0.4, 0, 1.2, 1]])], (2, 3)).tolist()
@@ -188,6 +188,8 @@ def filled_boxes(
     """
     if not all(bool(own.double().isfinite().all()) for own in boxes):
         raise ShapeError("corners of boxes must be finite numbers")
+    if len(size) != 2 or min(size) < 0:
+        raise ShapeError(f"size is height and width, not {tuple(size)}")
     found = torch.zeros(len(boxes), *size, dtype=torch.bool)
     for one, own in zip(found, boxes, strict=True):
         for x0, y0, x1, y1 in own.tolist():
