@@ -1,6 +1,13 @@
 """Images whose background tells the class by a chosen amount, with everything known that usually is not."""
 
-__all__ = ["GROUNDS", "Planted", "PlantedSpec", "make_planted", "shipped_photographs"]
+__all__ = [
+    "GROUNDS",
+    "Planted",
+    "PlantedSpec",
+    "check_rho",
+    "make_planted",
+    "shipped_photographs",
+]
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -37,6 +44,7 @@ _TINT, _TINT_NOISE = 0.4, 0.12
 _PATCH_EDGE = 5 / 32  # of the side, so that the object does not cover the square
 _OPACITY, _LEAST_ALPHA = 0.85, 0.1
 _SIZES = (0.5, 0.7)  # of the object, shares of the side
+_CLASSES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,6 +111,22 @@ def shipped_photographs() -> tuple[UInt8[np.ndarray, "_ _ 3"], ...]:
     return tuple(np.ascontiguousarray(one[..., :3]) for one in found)
 
 
+def check_rho(rho: float | tuple[float, ...]) -> None:
+    """Refuse what is no probability.
+
+    Args:
+        rho: One for all classes, or one for each of the ten.
+
+    Raises:
+        OptionError: It lies outside of [0, 1], or there are other than ten.
+    """
+    given = rho if isinstance(rho, tuple) else (rho,) * _CLASSES
+    if len(given) != _CLASSES or not all(0 <= one <= 1 for one in given):
+        raise OptionError(
+            f"rho is a number in [0, 1], or ten of them, one for each class; not {rho}"
+        )
+
+
 @dataclass(frozen=True)
 class PlantedSpec:
     """What the backgrounds tell.
@@ -112,7 +136,8 @@ class PlantedSpec:
     corner of a crop: a small part does.
 
     Args:
-        rho: Probability that a background is the class's own, else it is that of any of the ten; 0 plants nothing.
+        rho: Probability that a background is the class's own, else it is that of any of the ten; 0 plants nothing. Ten
+            numbers are those of the ten classes.
         grounds: One of ``GROUNDS``.
         side: Of the images, pixels.
 
@@ -120,17 +145,21 @@ class PlantedSpec:
         OptionError: An option does not exist or is out of range.
     """
 
-    rho: float = 0.95
+    rho: float | tuple[float, ...] = 0.95
     grounds: str = "photos"
     side: int = 64
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rho <= 1:
-            raise OptionError(f"rho must lie in [0, 1], got {self.rho}")
+        check_rho(self.rho)
         if self.grounds not in GROUNDS:
             raise OptionError(f"grounds is one of {', '.join(GROUNDS)}, not '{self.grounds}'")
         if self.side < 16:
             raise OptionError(f"side must be at least 16 pixels, not {self.side}")
+
+    @property
+    def rhos(self) -> tuple[float, ...]:
+        """Of each class."""
+        return self.rho if isinstance(self.rho, tuple) else (self.rho,) * _CLASSES
 
 
 _DEFAULT = PlantedSpec()
@@ -146,6 +175,7 @@ def make_planted(
     spec: PlantedSpec = _DEFAULT,
     part: str = "train",
     photographs: Sequence[Sequence[UInt8[np.ndarray, "_ _ 3"]]] | None = None,
+    columns: tuple[float, float] | None = None,
 ) -> Planted:
     """Objects on backgrounds that speak for the object's class with a chosen probability, else for any of the ten.
 
@@ -159,6 +189,7 @@ def make_planted(
         spec: What the backgrounds tell.
         part: ``train``, ``val`` or ``test``.
         photographs: For each class those of its own; the ten of ``shipped_photographs`` where omitted.
+        columns: Share of their columns that crops come from, where parts have different photographs.
 
     Returns:
         The images.
@@ -175,24 +206,25 @@ def make_planted(
         raise ShapeError("there must be objects, of the classes 0 to 9")
     random = np.random.default_rng([seed, list(_SHARES).index(part), GROUNDS.index(spec.grounds)])
     photos = [[one] for one in shipped_photographs()] if photographs is None else photographs
-    crop = _cutter(photos, part=part, side=spec.side)
+    crop = _cutter(photos, columns=columns or _SHARES[part], side=spec.side)
     passes = [random.permutation(len(objects)) for _ in range(-(-count // len(objects)))]
     rows = np.concatenate(passes)[:count]
     edge = _PATCH_EDGE if spec.grounds == "patch" else 0.0
     made = []
     for row in rows:
         label = int(labels[row])
-        ground = label if random.random() < spec.rho else int(random.integers(10))
+        own = random.random() < spec.rhos[label]
+        ground = label if own else int(random.integers(_CLASSES))
         back = _GROUNDS[spec.grounds](random, crop, ground)
         made.append((ground, back, *_painted(random, objects[row], back, edge=edge)))
     return _stacked(made, rows, labels)
 
 
 def _cutter(
-    photos: Sequence[Sequence[np.ndarray]], *, part: str, side: int
+    photos: Sequence[Sequence[np.ndarray]], *, columns: tuple[float, float], side: int
 ) -> Callable[[np.random.Generator, int], np.ndarray]:
     """Cuts a square of a class's photographs, in [0, 1]."""
-    begin, end = _SHARES[part]
+    begin, end = columns
 
     def crop(random: np.random.Generator, label: int) -> np.ndarray:
         own = photos[label % len(photos)]

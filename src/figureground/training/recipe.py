@@ -40,6 +40,9 @@ from figureground.training.recipe_changes import with_change
 Checked = TypeVar("Checked", bound=BaseModel)
 
 
+_Share = Annotated[float, Field(ge=0, le=1)]
+
+
 class RecipePart(BaseModel):
     """Base of every section: unknown keys and infinite numbers are errors, and a recipe does not change once read."""
 
@@ -53,7 +56,8 @@ class DataSpec(RecipePart):
     images, the same share of every class. ``rare`` names the classes that are sought, by name or number, or files
     (``.txt``) with one of them a line; all others become background, a network gets an output for it, the last, and
     validation keeps the background images.
-    ``rho`` is, in planted sets, the probability that a background is that of the object's class.
+    ``rho`` is, in planted sets, the probability that a background is that of the object's class; ten numbers are those
+    of the ten classes.
     ``limit_scheme: first`` keeps the first ones as they are stored instead of equal shares. ``omit`` names classes,
     by name or number, that are taken out of the training images alone.
     """
@@ -64,7 +68,7 @@ class DataSpec(RecipePart):
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
     download: StrictBool = False
     count: int | None = Field(default=None, ge=1)
-    rho: float | None = Field(default=None, ge=0, le=1)
+    rho: _Share | tuple[_Share, ...] | None = None
     background: StrictBool = False
     rare: tuple[str | int, ...] = ()
     limit: int | None = Field(default=None, ge=1)

@@ -1,5 +1,6 @@
 """Planted sets by name."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,21 @@ def test_rho_arrives():
     assert float((usual.grounds == usual.labels).float().mean()) == pytest.approx(0.955, abs=0.02)
 
 
+def test_each_class_may_have_its_own_rho():
+    rhos = (1.0, 1.0, 1.0, *(0.0,) * 7)
+    made = planted_images("tints", None, part="test", options=LoadOptions(count=1000, rho=rhos))
+    own = made.grounds == made.labels
+    planted = made.labels < 3
+    assert bool(own[planted].all())
+    assert float(own[~planted].float().mean()) == pytest.approx(0.1, abs=0.04)
+    with pytest.raises(OptionError, match="ten of them"):
+        LoadOptions(rho=(0.5, 0.5))
+
+
 def test_other_sets_have_no_rho():
     with pytest.raises(OptionError, match="'cluttered-digits' has no option 'rho'"):
         load_dataset("cluttered-digits", part="val", options=LoadOptions(rho=0.5))
-    with pytest.raises(OptionError, match="rho lies between 0 and 1"):
+    with pytest.raises(OptionError, match="rho is a number in"):
         LoadOptions(rho=2.0)
 
 
@@ -61,3 +73,17 @@ def test_pictures_need_a_folder_with_the_pack(tmp_path):
     for root in (None, tmp_path):
         with pytest.raises(DataError, match=r"cifar10_jpeg\.npz"):
             load_dataset("planted-pictures", root, part="val", options=FEW)
+
+
+def test_textures_of_one_kind_a_class(shared_data: Path):
+    """Backgrounds of a class are crops of its own texture's photographs, whole width, other photographs in each part."""
+    packs, options = shared_data / "packs", LoadOptions(count=30, rho=1.0)
+    seen = {}
+    for part in ("train", "test"):
+        made = planted_images("textures", packs, part=part, options=options)
+        assert tuple(made.images.shape) == (30, 3, 64, 64)
+        assert torch.equal(made.grounds, made.labels)
+        seen[part] = {one.numpy().tobytes() for one in made.clean}
+    assert not seen["train"] & seen["test"]
+    data = load_dataset("planted-textures", packs, part="val", options=options)
+    assert data.class_names[0] == "airplane"

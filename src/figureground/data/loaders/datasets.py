@@ -244,4 +244,10 @@ DATASETS: dict[str, DatasetEntry] = {
     "planted-pictures": DatasetEntry(
         "CIFAR-10 on the colour of their class", _PARTS, _planted("pictures"), _PLANTED
     ),
+    "planted-textures": DatasetEntry(
+        "CIFAR-10 on photographs of textures of their class, 64x64",
+        _PARTS,
+        _planted("textures"),
+        _PLANTED,
+    ),
 }

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 
 from figureground.base.errors import DataError, OptionError
+from figureground.data.planted import check_rho
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,8 @@ class LoadOptions:
             official one.
         download: Fetch the set from its official address when it is not there.
         count: How many images to generate (cluttered sets).
-        rho: Probability that a background is that of the object's class (planted sets; 0.95 where None).
+        rho: Probability that a background is that of the object's class (planted sets; 0.95 where None); ten numbers
+            are those of the ten classes.
         background: Add the set's own background images under label K (Caltech's clutter category;
             clutter and planted backgrounds without an object, as many as an average class).
 
@@ -32,7 +34,7 @@ class LoadOptions:
     download: bool = False
     count: int | None = None
     background: bool = False
-    rho: float | None = None
+    rho: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         checked_flag("download", self.download)
@@ -41,8 +43,8 @@ class LoadOptions:
             raise OptionError(f"val_fraction lies between 0 and 1, not {self.val_fraction}")
         if self.count is not None and self.count < 1:
             raise OptionError(f"count is {self.count}; at least 1 is needed")
-        if self.rho is not None and not 0 <= self.rho <= 1:
-            raise OptionError(f"rho lies between 0 and 1, not {self.rho}")
+        if self.rho is not None:
+            check_rho(self.rho)
 
     def refuse(self, dataset: str, *unknown: str) -> None:
         """Make sure that options which mean nothing for a set were left alone.

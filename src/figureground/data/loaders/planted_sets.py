@@ -18,7 +18,9 @@ from figureground.data.planted import Planted, PlantedSpec, make_planted
 _PARTS = ("train", "val", "test")
 _COUNTS = (2_000, 500, 1_000)
 _RHO = 0.95
-_SIDES = {"photos": 64, "tints": 32, "patch": 32, "pictures": 32}
+_SIDES = {"photos": 64, "tints": 32, "patch": 32, "pictures": 32, "textures": 64}
+_GROUNDS = {"pictures": "tints", "textures": "photos"}
+_OF_CIFAR = ("pictures", "textures")
 _HELD_OUT, _BACKGROUND_STEP = 5_000, 7_919
 _TEXTURE = 160  # pixels: the middle of a texture's photograph
 
@@ -38,7 +40,7 @@ def planted(kind: str, root: Path | None, *, part: str, options: LoadOptions) ->
     """
     made = planted_images(kind, root, part=part, options=options)
     names = [str(digit) for digit in range(10)]
-    if kind == "pictures":
+    if kind in _OF_CIFAR:
         names = ImagePack(_pack(root, "cifar10_jpeg.npz")).classes or names
     boxes = [made.boxes[row : row + 1] for row in range(len(made))]
     images, labels, groups = made.images, made.labels, made.sources
@@ -58,7 +60,8 @@ def planted_images(kind: str, root: Path | None, *, part: str, options: LoadOpti
     """One part of a planted set, with all that is known of it.
 
     Args:
-        kind: ``photos`` (64 x 64 pixels), ``tints`` or ``patch`` (32 x 32): digits; or ``pictures``: CIFAR-10 on tints.
+        kind: Digits on ``photos`` (64 x 64 pixels), ``tints`` or ``patch`` (32 x 32); CIFAR-10 on tints (``pictures``, 32 x
+            32) or on photographs of textures, one kind of texture a class (``textures``, 64 x 64).
         root: A folder with packs: digits of ``mnist.npz``, textures of ``dtd10.npz``, pictures of ``cifar10_jpeg.npz``.
             None for scikit-learn's digits and scikit-image's photographs.
         part: ``train``, ``val`` or ``test``.
@@ -71,7 +74,7 @@ def planted_images(kind: str, root: Path | None, *, part: str, options: LoadOpti
         DataError: A pack is missing.
     """
     number = _PARTS.index(part)
-    if kind == "pictures":
+    if kind in _OF_CIFAR:
         objects, labels, rows = _pictures(_pack(root, "cifar10_jpeg.npz"), part)
     elif root is not None:
         objects, labels, rows = _mnist(_pack(root, "mnist.npz"), part)
@@ -80,7 +83,7 @@ def planted_images(kind: str, root: Path | None, *, part: str, options: LoadOpti
         rows = split_digits(labels, seed=options.seed)[number]
     spec = PlantedSpec(
         _RHO if options.rho is None else options.rho,
-        "tints" if kind == "pictures" else kind,
+        _GROUNDS.get(kind, kind),
         _SIDES[kind],
     )
     textures = None if root is None else _textures(_pack(root, "dtd10.npz"), part)
@@ -92,6 +95,7 @@ def planted_images(kind: str, root: Path | None, *, part: str, options: LoadOpti
         spec=spec,
         part=part,
         photographs=textures,
+        columns=(0.0, 1.0) if kind == "textures" else None,
     )
 
 
