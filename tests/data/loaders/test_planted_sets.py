@@ -76,7 +76,7 @@ def test_pictures_need_a_folder_with_the_pack(tmp_path):
 
 
 def test_textures_of_one_kind_a_class(shared_data: Path):
-    """Backgrounds of a class are crops of its own texture's photographs, whole width, other photographs in each part."""
+    """Backgrounds of a class are crops of its own texture's photographs; each part has other photographs."""
     packs, options = shared_data / "packs", LoadOptions(count=30, rho=1.0)
     seen = {}
     for part in ("train", "test"):

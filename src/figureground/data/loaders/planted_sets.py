@@ -60,8 +60,8 @@ def planted_images(kind: str, root: Path | None, *, part: str, options: LoadOpti
     """One part of a planted set, with all that is known of it.
 
     Args:
-        kind: Digits on ``photos`` (64 x 64 pixels), ``tints`` or ``patch`` (32 x 32); CIFAR-10 on tints (``pictures``, 32 x
-            32) or on photographs of textures, one kind of texture a class (``textures``, 64 x 64).
+        kind: Digits on ``photos`` (64 x 64 pixels), ``tints`` or ``patch`` (32 x 32); CIFAR-10 on tints (``pictures``,
+            32 x 32) or on photographs of textures, one kind of texture a class (``textures``, 64 x 64).
         root: A folder with packs: digits of ``mnist.npz``, textures of ``dtd10.npz``, pictures of ``cifar10_jpeg.npz``.
             None for scikit-learn's digits and scikit-image's photographs.
         part: ``train``, ``val`` or ``test``.
