@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from figureground.base.errors import OptionError, ShapeError
+from figureground.data.planted import shipped_photographs
+from figureground.metrics.faithfulness import linear_imputation
 from figureground.metrics.reliance import (
     FILLS,
     background_of,
@@ -48,6 +50,32 @@ def test_the_foreground_replaces_what_lies_there(images: torch.Tensor, masks: to
 def test_a_soft_mask_mixes():
     made = composite(torch.ones(1, 1, 1, 2), torch.tensor([[[0.25, 1.0]]]), torch.zeros(1, 1, 1, 2))
     assert made.flatten().tolist() == [0.25, 1.0]
+
+
+def test_a_large_image_is_filled_as_by_the_whole_system_of_equations():
+    """Holes of photographs: what a quarter of the resolution leaves out is below a fiftieth of the range."""
+    crops = [torch.from_numpy(one[:224, :224].copy()) for one in shipped_photographs()[:8]]
+    images = torch.stack(crops).permute(0, 3, 1, 2).float() / 255
+    masks = torch.zeros(8, 224, 224, dtype=torch.bool)
+    masks[:, 60:150, 41:203] = True
+    masks[::2, 100:224, 0:90] = True
+    exact = linear_imputation(images, masks, tolerance=1e-6)
+    found = background_of(images, masks)
+    errors = (found - exact).square().mean((1, 2, 3)).sqrt()
+    assert float(errors.max()) < 0.02
+    assert torch.equal(
+        found[~masks[:, None].expand_as(found)], images[~masks[:, None].expand_as(found)]
+    )
+
+
+def test_a_large_fill_knows_nothing_of_the_object():
+    images = torch.rand(2, 3, 130, 141, generator=torch.Generator().manual_seed(0))
+    masks = torch.zeros(2, 130, 141, dtype=torch.bool)
+    masks[0, 7:99, 13:100] = masks[1, 50:130, 40:141] = True
+    painted = torch.where(masks[:, None], 7.0, images)
+    assert torch.equal(background_of(painted, masks), background_of(images, masks))
+    lowest, highest = background_of(painted, masks).aminmax()
+    assert 0 <= float(lowest) < float(highest) <= 1
 
 
 @pytest.mark.parametrize("fill", ["impute", "tile", "mean"])

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 import torch
 from jaxtyping import Bool, Float, Real
 from torch import Tensor
-from torch.nn.functional import max_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, max_pool2d
 
 from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
@@ -30,7 +30,8 @@ Fill = Literal["impute", "tile", "mean", "grey"]
 FILLS: tuple[str, ...] = get_args(Fill)
 """Ways to fill the hole of an object."""
 
-_TOLERANCE = 1e-4  # of pixel values: 17 to 26 ms of one CPU core an image of 224 x 224
+_TOLERANCE = 1e-4  # of pixel values
+_COARSE, _LARGE = 4, 128  # an image of 224 x 224 takes a CPU core 4 ms instead of 21
 _OUTER, _RING, _ERODED = 0.06, 0.10, 0.03  # shares of the shorter side
 _FEWEST_RING = 8
 
@@ -98,7 +99,8 @@ def background_of(
     Args:
         images: ``(N, C, H, W)`` in [0, 1].
         removed: Where the object is, with a margin; one hole at least as large as the object.
-        fill: ``impute``: every pixel the mean of its neighbours;
+        fill: ``impute``: every pixel the mean of its neighbours, from 128 pixels a side on those of a quarter of the
+            resolution, which is nearly the same, since what is imputed is smooth;
             ``tile``: the largest full strip beside the hole, repeated over it (ImageNet-9's Only-BG-T);
             ``mean``: the mean colour of what is kept; ``grey``: 0.5.
 
@@ -130,12 +132,25 @@ def background_of(
         kept = (~removed[:, None]).to(images.dtype)
         mean = (images * kept).sum((2, 3), keepdim=True) / kept.sum((2, 3), keepdim=True)
         filled = {
-            "impute": lambda: linear_imputation(images, removed, tolerance=_TOLERANCE),
+            "impute": lambda: _imputed(images, removed),
             "mean": lambda: mean.expand_as(images),
             "grey": lambda: torch.full_like(images, 0.5),
         }[fill]()
     filled = torch.where(whole, torch.full_like(images, 0.5), filled)
     return torch.where(removed[:, None], filled, images)
+
+
+def _imputed(images: Tensor, removed: Tensor) -> Tensor:
+    """Holes filled; those of large images by a small one, whose pixels are means of what is kept."""
+    sides = images.shape[2:]
+    if min(sides) < _LARGE:
+        return linear_imputation(images, removed, tolerance=_TOLERANCE)
+    small = (sides[0] // _COARSE, sides[1] // _COARSE)
+    kept = (~removed[:, None]).to(images.dtype)
+    known = adaptive_avg_pool2d(kept, small)
+    means = adaptive_avg_pool2d(images * kept, small) / known.clamp_min(1e-6)
+    filled = linear_imputation(means, known[:, 0] == 0, tolerance=_TOLERANCE)
+    return interpolate(filled, sides, mode="bilinear", align_corners=False)
 
 
 @checked
