@@ -21,7 +21,7 @@ from figureground.data.packs import ImagePack
 from figureground.models import Classifier, load_classifier
 from figureground.studies.training.train import train
 from figureground.training.algorithms.background_splitting import ClusterPseudoLabeler, PseudoLabels
-from figureground.training.algorithms.background_splitting.features import outputs_and_features
+from figureground.training.last_linear import outputs_and_features
 from figureground.training.recipe import changed
 from figureground.training.trained import load_trained
 

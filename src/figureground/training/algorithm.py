@@ -27,6 +27,7 @@ class Algorithm:
         paper: Where it comes from; None for this base.
         Options: What a recipe may say.
         takes_background: Whether it knows what to do with training images labelled as background.
+        needs_gradients: Whether it is of use only where some weight is trained by gradients.
 
     Args:
         options: Read from the recipe.
@@ -37,6 +38,7 @@ class Algorithm:
     paper: ClassVar[Paper | None] = None
     Options: ClassVar[type[RecipePart]] = RecipePart
     takes_background: ClassVar[bool] = False
+    needs_gradients: ClassVar[bool] = True
 
     def __init__(self, options: RecipePart, num_classes: int) -> None:
         self.options = options

@@ -19,6 +19,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from figureground.base.code import code_identity
+from figureground.base.errors import OptionError
 from figureground.base.identity import digest, tensor_identity
 from figureground.training.batches import Batches
 from figureground.training.divergence import LossWatch
@@ -106,6 +107,10 @@ class Run:
 
         Returns:
             The run.
+
+        Raises:
+            OptionError: No weight can be trained, and no algorithm sets weights by itself; or it does so in several
+                processes.
         """
         layout = torch.channels_last if recipe.channels_last else torch.preserve_format
         network = fabric.to_device(network.to(memory_format=layout))
@@ -114,6 +119,8 @@ class Run:
         )
         fabric.to_device(extras)
         parameters = [p for p in (*network.parameters(), *extras.parameters()) if p.requires_grad]
+        if not parameters:
+            _check_untrained(algorithms, fabric)
         optimiser = make_optimiser(parameters, recipe.optimiser)
         steps = recipe.epochs * len(batches) // recipe.accumulate
         schedule = make_schedule(optimiser, recipe.schedule, steps)
@@ -218,6 +225,15 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _check_untrained(algorithms: Sequence[Any], fabric: Fabric) -> None:
+    """Refuse a run in which nothing would change."""
+    alone = [one.name for one in algorithms if not one.needs_gradients]
+    if not alone:
+        raise OptionError("no weight of this network requires a gradient: nothing would be trained")
+    if fabric.world_size > 1:
+        raise OptionError(f"{alone[0]} trains nothing by gradients, and runs in one process")
 
 
 def _wrapped(extras: nn.ModuleDict, fabric: Fabric) -> dict[str, nn.Module]:

@@ -4,7 +4,7 @@ __all__ = ["OPTIMISERS", "SCHEDULES", "make_optimiser", "make_schedule"]
 
 import math
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from figureground.training.recipe import OptimiserSpec, ScheduleSpec
 
 Value = TypeVar("Value")
 
-OPTIMISERS: dict[str, Callable[[Iterable[nn.Parameter], OptimiserSpec], Optimizer]] = {
+OPTIMISERS: dict[str, Callable[[list[dict[str, Any]], OptimiserSpec], Optimizer]] = {
     "sgd": lambda parameters, spec: torch.optim.SGD(
         parameters, spec.lr, spec.momentum, weight_decay=spec.weight_decay, nesterov=spec.nesterov
     ),
@@ -38,7 +38,7 @@ def make_optimiser(parameters: Iterable[nn.Parameter], spec: OptimiserSpec) -> O
     """The optimiser of a recipe.
 
     Args:
-        parameters: What it changes.
+        parameters: What it changes; there may be none.
         spec: Its kind and numbers.
 
     Returns:
@@ -47,7 +47,8 @@ def make_optimiser(parameters: Iterable[nn.Parameter], spec: OptimiserSpec) -> O
     Raises:
         OptionError: An unknown kind.
     """
-    return _known(OPTIMISERS, "optimiser", spec.kind)(parameters, spec)
+    group = {"params": list(parameters)}  # torch takes an empty group, but no empty list
+    return _known(OPTIMISERS, "optimiser", spec.kind)([group], spec)
 
 
 def make_schedule(optimiser: Optimizer, spec: ScheduleSpec, total_steps: int) -> LambdaLR:

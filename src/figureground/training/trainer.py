@@ -76,7 +76,8 @@ def fit(run: Run, validation: Validation | None = None, progress: Progress = no_
                         losses = algorithm.change_losses(losses, outputs, batch, run)
                     run.losses.see(losses, run.step + 1)
                     total = torch.stack(list(losses.values())).sum()
-                    run.fabric.backward(total / run.recipe.accumulate)
+                    if total.requires_grad:  # or an algorithm sets the weights by itself
+                        run.fabric.backward(total / run.recipe.accumulate)
                 if is_last:
                     _change_parameters(run)
                 run.step_in_epoch, run.step = run.step_in_epoch + 1, run.step + 1

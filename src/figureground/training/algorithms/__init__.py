@@ -11,6 +11,7 @@ from figureground.training.algorithms.background_splitting.algorithm import Back
 from figureground.training.algorithms.background_swap.algorithm import BackgroundSwapping
 from figureground.training.algorithms.cam_erasing.algorithm import CamErasing
 from figureground.training.algorithms.distillation.algorithm import Distillation
+from figureground.training.algorithms.last_layer.algorithm import LastLayer
 from figureground.training.algorithms.mcmi.algorithm import MCMI
 from figureground.training.algorithms.rotation import Rotation
 from figureground.training.recipe import Recipe, RecipePart, checked
@@ -21,6 +22,7 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "background-swap": BackgroundSwapping,
     "cam-erasing": CamErasing,
     "distillation": Distillation,
+    "last-layer": LastLayer,
     "mcmi": MCMI,
     "rotation": Rotation,
 }

@@ -16,10 +16,10 @@ from figureground.training.algorithms.background_splitting import (
 )
 from figureground.training.algorithms.background_splitting.afterwards import replace_last
 from figureground.training.algorithms.background_splitting.algorithm import BackgroundSplitting
-from figureground.training.algorithms.background_splitting.features import outputs_and_features
 from figureground.training.algorithms.background_splitting.options import (
     BackgroundSplittingOptions,
 )
+from figureground.training.last_linear import outputs_and_features
 from figureground.training.trainer import Validation
 
 

@@ -14,7 +14,7 @@ from figureground.training.algorithms.background_splitting import (
     PseudoLabeler,
     PseudoLabels,
 )
-from figureground.training.algorithms.background_splitting.features import (
+from figureground.training.last_linear import (
     last_linear,
     outputs_and_features,
 )

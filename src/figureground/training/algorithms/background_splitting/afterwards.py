@@ -9,10 +9,6 @@ from torch import Tensor, nn
 
 from figureground.base.errors import OptionError, unknown_option
 from figureground.models.heads import CosineLinear
-from figureground.training.algorithms.background_splitting.features import (
-    last_linear,
-    outputs_and_features,
-)
 from figureground.training.algorithms.background_splitting.options import (
     BackgroundSplittingOptions,
 )
@@ -20,6 +16,10 @@ from figureground.training.algorithms.background_splitting.posthoc import (
     retrained_head,
     scaled_head,
     tau_normalize,
+)
+from figureground.training.last_linear import (
+    last_linear,
+    outputs_and_features,
 )
 
 AFTERWARDS = ("retrained", "scaled", "tau-normalized")

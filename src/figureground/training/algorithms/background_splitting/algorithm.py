@@ -21,7 +21,6 @@ from figureground.training.algorithms.background_splitting.afterwards import (
     replace_last,
 )
 from figureground.training.algorithms.background_splitting.class_shares import set_prior_bias
-from figureground.training.algorithms.background_splitting.features import last_linear
 from figureground.training.algorithms.background_splitting.heads import copied_linear
 from figureground.training.algorithms.background_splitting.losses import (
     BackgroundSplitLoss,
@@ -35,6 +34,7 @@ from figureground.training.algorithms.background_splitting.options import (
 from figureground.training.algorithms.background_splitting.pseudo_labels import PseudoLabels
 from figureground.training.algorithms.background_splitting.teacher import Teacher
 from figureground.training.batch import Batch
+from figureground.training.last_linear import last_linear
 from figureground.training.run import Run
 from figureground.training.streams import stream
 

@@ -21,8 +21,8 @@ from figureground.base.errors import DataError, OptionError, ShapeError
 from figureground.base.record import write_atomically
 from figureground.capture.untouched import borrowed
 from figureground.data.packs import NO_ARRAY
-from figureground.training.algorithms.background_splitting.features import outputs_and_features
 from figureground.training.algorithms.background_splitting.pseudo_labels import PseudoLabels
+from figureground.training.last_linear import outputs_and_features
 
 ImageSource = (
     Any  # a Tensor (n, C, H, W), or anything with a length whose items are images or (image, label)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from figureground.training.algorithms.background_splitting.features import last_linear
 from figureground.training.algorithms.background_splitting.labelers import (
     ClusterPseudoLabeler,
     PseudoLabeler,
@@ -17,6 +16,7 @@ from figureground.training.algorithms.background_splitting.options import (
     BackgroundSplittingOptions,
 )
 from figureground.training.algorithms.background_splitting.pseudo_labels import PseudoLabels
+from figureground.training.last_linear import last_linear
 from figureground.training.teacher import load_teacher
 
 
