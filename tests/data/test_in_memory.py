@@ -59,11 +59,13 @@ def test_bad_picture_is_left_out_and_named(tmp_path):
     paths[1].write_bytes(b"no")
     groups = torch.tensor([4, 5, 6])
     data = LabeledImages(LazyImages.of_files(paths), torch.tensor([0, 1, 2]), ("a", "b", "c"),
-                         groups=groups)  # fmt: skip
+                         groups=groups, contexts=torch.tensor([0, 7, 1]))  # fmt: skip
     made = in_memory(data, (4, 4))
     assert made.labels.tolist() == [0, 2]
     assert made.groups is not None
     assert made.groups.tolist() == [4, 6]
+    assert made.contexts is not None
+    assert made.contexts.tolist() == [0, 1]
     assert made.pixels[:, 0, 0, 0].tolist() == [0, 2]
     assert "1.png" in made.left_out[0]
     paths[0].unlink()

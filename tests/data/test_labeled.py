@@ -13,7 +13,8 @@ def some(**changes):
     pixels = torch.arange(4 * 3 * 2 * 5, dtype=torch.uint8).reshape(4, 3, 2, 5)
     boxes = tuple(torch.full((row, 4), float(row)) for row in range(4))
     values = {"images": pixels, "labels": torch.tensor([0, 2, -1, 1]), "class_names": ("cat", "dog"),
-              "boxes": boxes, "groups": torch.tensor([5, 6, 7, 8])}  # fmt: skip
+              "boxes": boxes, "groups": torch.tensor([5, 6, 7, 8]),
+              "contexts": torch.tensor([3, 0, 2, 0])}  # fmt: skip
     return LabeledImages(**{**values, **changes})
 
 
@@ -28,6 +29,8 @@ def test_background_is_the_label_after_the_last_class_and_unlabelled_counts_nowh
     [
         ({"labels": torch.tensor([0, 1])}, "4 images but 2 labels"),
         ({"groups": torch.tensor([0])}, "4 images but 1 groups"),
+        ({"contexts": torch.tensor([0])}, "4 images but 1 contexts"),
+        ({"contexts": torch.tensor([0, 1, -1, 0])}, "contexts are numbers from 0, not -1"),
         ({"boxes": ()}, "4 images but 0 boxes"),
         ({"labels": torch.tensor([0, 1, 3, 0])}, r"labels run from 0 to 3; with 2 classes .* or 2"),
         ({"labels": torch.tensor([0, 1, -2, 0])}, "labels run from -2 to 1"),
@@ -39,7 +42,7 @@ def test_what_does_not_fit_is_refused(changes, message):
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_subset_takes_pictures_labels_boxes_and_groups_in_the_order_asked(lazy):
+def test_subset_takes_pictures_labels_boxes_groups_and_contexts_in_the_order_asked(lazy):
     data = some()
     if lazy:
         data = some(images=LazyImages(data.image, 4))
@@ -47,6 +50,8 @@ def test_subset_takes_pictures_labels_boxes_and_groups_in_the_order_asked(lazy):
     assert isinstance(two.images, LazyImages) == lazy
     assert two.labels.tolist() == [2, 1]
     assert two.groups.tolist() == [6, 8]
+    assert two.contexts.tolist() == [0, 0]
+    assert data.subset(torch.tensor([2, 0])).contexts.tolist() == [2, 3]
     assert [len(boxes) for boxes in two.boxes] == [1, 3]
     for row, original in enumerate((1, 3)):
         image, label = two[row]

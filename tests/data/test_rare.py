@@ -72,6 +72,18 @@ def test_a_file_of_labels_names_pictures_classes_background_and_the_unlabelled(t
     assert len(load_dataset("csv", path, part="test")) == 2
 
 
+def test_a_column_of_contexts_is_numbered_in_natural_order(tmp_path: Path):
+    path = tmp_path / "labels.csv"
+    path.write_text(
+        "path,context,label\na.png,place 10,cat\nb.png, place 9,dog\nc.png,,cat\nd.png,place 9,\n"
+    )
+    found = labels_file(path)
+    assert found.contexts is not None
+    assert found.contexts.tolist() == [2, 1, 0, 1]
+    path.write_text("path,label\na.png,cat\n")
+    assert labels_file(path).contexts is None
+
+
 def test_files_that_are_no_lists_of_labels_are_refused(tmp_path: Path):
     path = tmp_path / "labels.csv"
     with pytest.raises(DataError, match="cannot read"):

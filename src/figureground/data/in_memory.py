@@ -82,6 +82,7 @@ def in_memory(
         labels=data.labels[rows],
         boxes=None if data.boxes is None else tuple(boxes),
         groups=None if data.groups is None else data.groups[rows],
+        contexts=None if data.contexts is None else data.contexts[rows],
         left_out=(*data.left_out, *left_out),
         noticed=(*data.noticed, *decode.noticed),
     )

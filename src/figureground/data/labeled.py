@@ -141,6 +141,7 @@ class LabeledImages:
         notes: What a user should know of how they were read.
         left_out: Images that could not be decoded, and why.
         noticed: What was odd about those that could.
+        contexts: Number of each image's surroundings, from 0, where the data tell it.
 
     Raises:
         ShapeError: Lengths differ, or a label is out of range.
@@ -160,13 +161,16 @@ class LabeledImages:
     notes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     noticed: tuple[Noticed, ...] = ()
+    contexts: Int[Tensor, " X"] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.images)
-        held = {"labels": self.labels, "boxes": self.boxes, "groups": self.groups}
-        for name, values in held.items():
+        for name in ("labels", "boxes", "groups", "contexts"):
+            values = getattr(self, name)
             if values is not None and len(values) != count:
                 raise ShapeError(f"{count} images but {len(values)} {name}")
+        if self.contexts is not None and count and int(self.contexts.min()) < 0:
+            raise ShapeError(f"contexts are numbers from 0, not {int(self.contexts.min())}")
         if count and not -1 <= int(self.labels.min()) <= int(self.labels.max()) <= self.num_classes:
             raise ShapeError(
                 f"labels run from {int(self.labels.min())} to {int(self.labels.max())}; with "
@@ -234,6 +238,7 @@ class LabeledImages:
             labels=self.labels[rows],
             boxes=None if self.boxes is None else tuple(self.boxes[row] for row in chosen),
             groups=None if self.groups is None else self.groups[rows],
+            contexts=None if self.contexts is None else self.contexts[rows],
         )
 
     def decoded_by(self, decode: Callable[[Path], Image.Image]) -> "LabeledImages":

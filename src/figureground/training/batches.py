@@ -37,6 +37,7 @@ class Batches:
         channels_last: Whether batches are in ``channels_last`` memory format.
         boxes: For each image its boxes, xyxy pixels, half-open; None where the data have none.
         value_range: By which the images were decoded, for others that join them.
+        contexts: ``(M,)`` number of each image's surroundings; None where the data tell none.
 
     Raises:
         OptionError: The data are fewer than one optimiser step needs, or processes do not divide a batch.
@@ -55,6 +56,7 @@ class Batches:
     channels_last: bool = False
     boxes: Sequence[Tensor] | None = None
     value_range: str = FULL
+    contexts: Tensor | None = None
 
     def __post_init__(self) -> None:
         if len(self.labels) < self.size * self.accumulate:

@@ -58,6 +58,8 @@ class DataSpec(RecipePart):
     validation keeps the background images.
     ``rho`` is, in planted sets, the probability that a background is that of the object's class; ten numbers are those
     of the ten classes.
+    ``use: held-out`` trains on half of what a run with the same data and seed sets aside for validation, and the other
+    half chooses: a last layer is best fitted to images that the features were not trained on.
     ``limit_scheme: first`` keeps the first ones as they are stored instead of equal shares. ``omit`` names classes,
     by name or number, that are taken out of the training images alone.
     """
@@ -66,6 +68,7 @@ class DataSpec(RecipePart):
     root: str | None = None
     seed: int | None = None
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
+    use: Literal["training", "held-out"] = "training"
     download: StrictBool = False
     count: int | None = Field(default=None, ge=1)
     rho: _Share | tuple[_Share, ...] | None = None

@@ -13,12 +13,15 @@ from figureground.base.value_range import FULL
 from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.data.loaders.datasets import parts_of
 from figureground.data.notices import summed
 from figureground.data.omitting import without_classes
 from figureground.data.rare import named_rare, with_rare
 from figureground.data.splits import few_shot, first_fraction
 from figureground.models import Preprocessing
 from figureground.training.recipe import DataSpec
+
+_HALVES = 2  # beside the seed, by which the images were set aside
 
 
 @dataclass(frozen=True)
@@ -121,9 +124,12 @@ def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
     options = LoadOptions(
         own, spec.val_fraction, spec.download, spec.count, spec.background, spec.rho
     )
-    train = load_dataset(spec.name, spec.root, part="train", options=options)
     # generated sets: as many validation images as the set has by itself, not as many as were asked for training
     val = load_dataset(spec.name, spec.root, part="val", options=replace(options, count=None))
+    if spec.use == "held-out":
+        train, val = _halves(val, seed=own)
+    else:
+        train = load_dataset(spec.name, spec.root, part="train", options=options)
     if spec.omit:
         train = without_classes(train, spec.omit)
     if spec.limit is not None and spec.limit < len(train):
@@ -138,6 +144,14 @@ def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
     told = f"{lost} validation images of no known class: validation is over the known ones"
     val = replace(val.subset(known), left_out=(*val.left_out, *([told] if lost else [])))
     return TrainingData(train, val, bool(spec.rare))
+
+
+def _halves(held_out: LabeledImages, *, seed: int) -> tuple[LabeledImages, LabeledImages]:
+    """Two halves of every class of the images set aside; images of one group stay together."""
+    first, second = parts_of(held_out, 0.5, seed=seed + _HALVES)
+    told = f"trained on {len(first)} of {len(held_out)} images that are set aside for validation"
+    train = held_out.subset(first)
+    return replace(train, notes=(*train.notes, told)), held_out.subset(second)
 
 
 def _absent(train: LabeledImages, val: LabeledImages) -> list[str]:

@@ -14,7 +14,7 @@ from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms import make_algorithms
 from figureground.training.batch_norms import are_folded, give_statistics
 from figureground.training.batches import Batches
-from figureground.training.recipe import Recipe, is_run
+from figureground.training.recipe import Recipe, is_run, read_recipe
 from figureground.training.recipe_data import TrainingData, training_data
 from figureground.training.run import Run, launched
 from figureground.training.schedules import OPTIMISERS, SCHEDULES
@@ -56,6 +56,7 @@ def start_run(
 def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:
     """Data, classifier and algorithms, which need to know each other's sizes."""
     _check_kinds(recipe)
+    _check_unseen(recipe)
     data = training_data(recipe.data, seed=recipe.seed)
     algorithms = make_algorithms(recipe, len(data.class_names))
     extra = sum(one.extra_outputs for one in algorithms)
@@ -91,6 +92,25 @@ def _check_kinds(recipe: Recipe) -> None:
         raise unknown_option("schedule", recipe.schedule.kind, SCHEDULES)
 
 
+def _check_unseen(recipe: Recipe) -> None:
+    """Refuse to take for held-out what the run that is trained further was trained on."""
+    if recipe.data.use == "training" or not is_run(recipe.model.name):
+        return
+    earlier = read_recipe(Path(recipe.model.name) / "recipe.yaml")
+    theirs, ours = (
+        (one.data.val_fraction, one.seed if one.data.seed is None else one.data.seed)
+        for one in (earlier, recipe)
+    )
+    if earlier.data.name != recipe.data.name:
+        return
+    if theirs != ours or earlier.data.use != "training":
+        raise OptionError(
+            f"data.use: held-out: the run {recipe.model.name} set other images aside. Its data have use: "
+            f"{earlier.data.use}, val_fraction: {theirs[0]:g} and seed {theirs[1]}, these val_fraction: "
+            f"{ours[0]:g} and seed {ours[1]}"
+        )
+
+
 def _check_norms(recipe: Recipe, data: TrainingData, classifier: Classifier) -> None:
     """Refuse trained weights whose batch norms have no statistics, or measure them if asked."""
     spec = recipe.model
@@ -120,6 +140,7 @@ def _batches(recipe: Recipe, data: TrainingData, *, rank: int, world: int) -> Ba
         channels_last=recipe.channels_last,
         boxes=data.train.boxes,
         value_range=data.value_range,
+        contexts=data.train.contexts,
     )
 
 

@@ -44,6 +44,21 @@ def test_parts_share_no_digit(monkeypatch: pytest.MonkeyPatch):
     assert not val & test
 
 
+@pytest.mark.parametrize("name", ["tints", "photos"])
+def test_contexts_are_what_the_backgrounds_speak_for(name: str):
+    options = LoadOptions(count=40, background=True, rho=0.5)
+    data = load_dataset(f"planted-{name}", part="train", options=options)
+    assert data.contexts is not None
+    made = planted_images(name, None, part="train", options=LoadOptions(count=40, rho=0.5))
+    assert torch.equal(data.contexts[:40], made.grounds)
+    assert 0 < int((data.contexts[:40] == data.labels[:40]).sum()) < 40
+    assert len(data.contexts) == 44
+    if name == "tints":  # the bare grounds, too, have the colour of their class
+        reds = data.pixels[:, :].float().mean((2, 3))[40:, 0]
+        colours = torch.tensor([0.9, 0.1, 0.1, 0.9, 0.9, 0.1, 0.95, 0.55, 0.98, 0.05])
+        assert float(torch.corrcoef(torch.stack([reds, colours[data.contexts[40:]]]))[0, 1]) > 0.8
+
+
 def test_rho_arrives():
     sure = planted_images("tints", None, part="test", options=LoadOptions(count=50, rho=1.0))
     assert torch.equal(sure.grounds, sure.labels)

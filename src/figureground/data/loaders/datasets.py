@@ -1,6 +1,6 @@
 """The data sets, and their parts."""
 
-__all__ = ["DATASETS", "DatasetEntry", "load_dataset"]
+__all__ = ["DATASETS", "DatasetEntry", "load_dataset", "parts_of"]
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -78,8 +78,25 @@ def load_dataset(
         return _divided(entry.load(place, "all", options), part, options)
     official = entry.load(place, "train", options)
     return official.subset(
-        _parts(official, options.val_fraction, seed=options.seed)[_PARTS.index(part)]
+        parts_of(official, options.val_fraction, seed=options.seed)[_PARTS.index(part)]
     )
+
+
+def parts_of(data: LabeledImages, share: float, *, seed: int) -> tuple[Tensor, ...]:
+    """Rows of all but this share of every class, and of the share; images of one group stay together.
+
+    Args:
+        data: Any images.
+        share: Above 0 and below 1.
+        seed: Any integer.
+
+    Returns:
+        Sorted, disjoint rows of both parts, together all.
+    """
+    shares = (1 - share, share)
+    if data.groups is None:
+        return split(data.labels, shares, seed=seed)
+    return split_groups(data.groups.tolist(), shares, strata=data.labels.tolist(), seed=seed)
 
 
 def _entry(name: str) -> DatasetEntry:
@@ -96,23 +113,15 @@ def _check_part(part: str) -> None:
 
 def _divided(data: LabeledImages, part: str, options: LoadOptions) -> LabeledImages:
     """A part of a set that nobody divided. The test does not change with the share of validation."""
-    rest, test = _parts(data, _TEST_SHARE, seed=options.seed)
+    rest, test = parts_of(data, _TEST_SHARE, seed=options.seed)
     note = f"{len(test)} of {len(data)} images are set aside as test images: the set is not divided by itself"
     data = replace(data, notes=(*data.notes, note))
     if part == "test":
         return data.subset(test)
     left = data.subset(rest)
     return left.subset(
-        _parts(left, options.val_fraction, seed=options.seed + 1)[_PARTS.index(part)]
+        parts_of(left, options.val_fraction, seed=options.seed + 1)[_PARTS.index(part)]
     )
-
-
-def _parts(data: LabeledImages, share: float, *, seed: int) -> tuple[Tensor, ...]:
-    """Rows of all but this share of every class, and of the share; images of one group stay together."""
-    shares = (1 - share, share)
-    if data.groups is None:
-        return split(data.labels, shares, seed=seed)
-    return split_groups(data.groups.tolist(), shares, strata=data.labels.tolist(), seed=seed)
 
 
 def _needed(root: Path | None, name: str) -> Path:

@@ -36,24 +36,25 @@ def planted(kind: str, root: Path | None, *, part: str, options: LoadOptions) ->
             class.
 
     Returns:
-        Images in memory; groups are the originals of the objects.
+        Images in memory; groups are the originals of the objects, contexts the classes that the backgrounds speak for.
     """
     made = planted_images(kind, root, part=part, options=options)
     names = [str(digit) for digit in range(10)]
     if kind in _OF_CIFAR:
         names = ImagePack(_pack(root, "cifar10_jpeg.npz")).classes or names
     boxes = [made.boxes[row : row + 1] for row in range(len(made))]
-    images, labels, groups = made.images, made.labels, made.sources
+    images, labels, groups, contexts = made.images, made.labels, made.sources, made.grounds
     if options.background:
         empty = max(1, round(len(made) / 10))
         # another seed, or each would be the background of an image with an object
         other = replace(options, count=empty, seed=options.seed + _BACKGROUND_STEP)
-        bare = planted_images(kind, root, part=part, options=other).clean
-        images = torch.cat([images, bare])
+        bare = planted_images(kind, root, part=part, options=other)
+        images = torch.cat([images, bare.clean])
+        contexts = torch.cat([contexts, bare.grounds])
         labels = torch.cat([labels, labels.new_full((empty,), 10)])
         groups = torch.cat([groups, groups.max() + 1 + torch.arange(empty)])
         boxes += [made.boxes[:0]] * empty
-    return LabeledImages(images, labels, tuple(names), tuple(boxes), groups)
+    return LabeledImages(images, labels, tuple(names), tuple(boxes), groups, contexts=contexts)
 
 
 def planted_images(kind: str, root: Path | None, *, part: str, options: LoadOptions) -> Planted:

@@ -26,6 +26,8 @@ from figureground.training.groups import balanced_weights
 from figureground.training.last_linear import outputs_and_features
 from figureground.training.trainer import Validation
 
+PAIRED = torch.tensor([0, 1, 1, 1] * 8)  # contexts
+
 
 def last(**options: Any) -> LastLayer:
     return LastLayer(LastLayerOptions(**options), 3)
@@ -36,20 +38,21 @@ class Watching(Algorithm):
 
     def __init__(self) -> None:
         super().__init__(self.Options(), 3)
-        self.seen: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self.seen: list[tuple[torch.Tensor, ...]] = []
 
     def before_pass(self, batch, run):
-        self.seen.append((batch.images.clone(), batch.labels.clone()))
+        self.seen.append((batch.images.clone(), batch.labels.clone(), batch.indices.clone()))
 
 
 def expected(old: nn.Module, seen: Watching, **options: Any) -> nn.Linear:
     """The layer made from all that was seen, without the algorithm."""
-    images, labels = (torch.cat(part) for part in zip(*seen.seen, strict=True))
+    images, labels, indices = (torch.cat(part) for part in zip(*seen.seen, strict=True))
     known = labels >= 0
     logits, features = outputs_and_features(old, images[known])
     settings: dict[str, Any] = {
         "none": {},
         "classes": {"weights": balanced_weights(labels[known])},
+        "groups": {"weights": balanced_weights(labels[known] * 2 + PAIRED[indices[known]])},
         "afr": {"weights": afr_weights(logits, labels[known]), "old": old[-1]},  # type: ignore[index]
     }[options.get("weights", "none")]
     return fit_last_layer(
@@ -58,7 +61,9 @@ def expected(old: nn.Module, seen: Watching, **options: Any) -> nn.Linear:
 
 
 @pytest.mark.parametrize("average", [None, 0.5])
-@pytest.mark.parametrize("options", [{}, {"weights": "classes"}, {"weights": "afr", "l2": 0.1}])
+@pytest.mark.parametrize(
+    "options", [{}, {"weights": "classes"}, {"weights": "groups"}, {"weights": "afr", "l2": 0.1}]
+)
 def test_the_last_layer_fits_what_the_network_saw_and_all_else_stays(
     options, average, start, recipe, network, tmp_path
 ):
@@ -66,7 +71,7 @@ def test_the_last_layer_fits_what_the_network_saw_and_all_else_stays(
     old = network(dropout=0.5, norm=True)
     run = start(
         recipe(ema=average), network(dropout=0.5, norm=True), tmp_path,
-        algorithms=[seen, last(**options)], crop_padding=1, flip=True,
+        algorithms=[seen, last(**options)], crop_padding=1, flip=True, contexts=PAIRED,
     )  # fmt: skip
     run.batches.labels[[3, 8]] = -1
     run.best = 2.0  # of an earlier epoch, with the old layer
@@ -176,3 +181,15 @@ def test_several_processes_are_refused(start, recipe, network, tmp_path, fabric,
         OptionError, match="last-layer trains nothing by gradients, and runs in one"
     ):
         start(recipe(), network(), tmp_path, algorithms=[last()])
+
+
+def test_groups_need_contexts_and_are_told(start, recipe, network, tmp_path):
+    with pytest.raises(OptionError, match="these data tell no contexts"):
+        start(recipe(), network(), tmp_path, algorithms=[last(weights="groups")])
+    grouped, plain, other = (last(weights=weights) for weights in ("groups", "none", "groups"))
+    for one, contexts in ((grouped, PAIRED), (plain, PAIRED), (other, PAIRED.flip(0))):
+        start(recipe(), network(), tmp_path, algorithms=[one], contexts=contexts)
+    assert sum(grouped.description()["group_counts"]) == 32
+    assert len(grouped.description()["group_counts"]) == 5
+    assert grouped.identity() != other.identity()
+    assert plain.description() == {}

@@ -10,12 +10,13 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from figureground.base.errors import OptionError
+from figureground.base.identity import tensor_identity
 from figureground.base.paper import Paper
 from figureground.capture.untouched import listening
 from figureground.training.algorithm import Algorithm, Losses
 from figureground.training.algorithms.last_layer.fitting import afr_weights, fit_last_layer
 from figureground.training.batch import Batch
-from figureground.training.groups import balanced_weights
+from figureground.training.groups import balanced_weights, groups_of
 from figureground.training.last_linear import outputs_and_features, plain_last_linear
 from figureground.training.recipe import RecipePart
 from figureground.training.run import Run
@@ -24,12 +25,12 @@ from figureground.training.run import Run
 class LastLayerOptions(RecipePart):
     """What a recipe may say.
 
-    ``weights``: all images count alike (``none``), all classes do (``classes``), or those images count most that the
-    network as it was had wrong (``afr``, with ``gamma``; the penalty then pulls towards the old layer). ``l2`` is the
-    strength of the penalty.
+    ``weights``: all images count alike (``none``), all classes do (``classes``), all groups of class and context do
+    (``groups``), or those images count most that the network as it was had wrong (``afr``, with ``gamma``; the penalty
+    then pulls towards the old layer). ``l2`` is the strength of the penalty.
     """
 
-    weights: Literal["none", "classes", "afr"] = "none"
+    weights: Literal["none", "classes", "groups", "afr"] = "none"
     gamma: float = Field(default=4.0, ge=0)
     l2: float = Field(default=1e-3, gt=0)
 
@@ -62,7 +63,8 @@ class LastLayer(Algorithm):
         self.chosen = options
         self._hearing = ExitStack()
         self._heard: list[Tensor] = []
-        self._kept: list[tuple[Tensor, Tensor]] = []
+        self._kept: list[tuple[Tensor, ...]] = []
+        self._groups: Tensor | None = None
 
     def modules(self, network: nn.Module) -> dict[str, nn.Module]:
         """No head; freezes the network before the optimiser is made.
@@ -81,13 +83,14 @@ class LastLayer(Algorithm):
         return {}
 
     def prepare(self, run: Run) -> None:
-        """Make sure that the layer is what gives the logits.
+        """Make sure that the layer is what gives the logits, and find the groups where they are asked for.
 
         Args:
             run: The run.
 
         Raises:
-            OptionError: Something follows the last linear layer, or it is not the last of the algorithms.
+            OptionError: Something follows the last linear layer, it is not the last of the algorithms, or the data tell
+                no contexts.
         """
         if run.algorithms[-1] is not self:
             raise OptionError(
@@ -102,6 +105,19 @@ class LastLayer(Algorithm):
                 "last-layer: the logits of this network are not what its last linear layer gives; model.head: linear "
                 "puts a plain one at its end"
             )
+        if self.chosen.weights == "groups":
+            self._groups = groups_of(run.batches)
+
+    def identity(self) -> str:
+        """Stands for the groups."""
+        return "" if self._groups is None else tensor_identity(self._groups)
+
+    def description(self) -> dict[str, Any]:
+        """How many training images the groups have, the smallest first."""
+        if self._groups is None:
+            return {}
+        counts = torch.bincount(self._groups[self._groups >= 0])
+        return {"group_counts": counts.sort().values.tolist()}
 
     def state(self) -> dict[str, Any]:
         """What was kept so far."""
@@ -113,7 +129,7 @@ class LastLayer(Algorithm):
         Args:
             state: What ``state`` gave.
         """
-        self._kept = [(features.cpu(), labels.cpu()) for features, labels in state["kept"]]
+        self._kept = [tuple(part.cpu() for part in parts) for parts in state["kept"]]
 
     def change_batch(self, batch: Batch, run: Run) -> Batch:
         """Nothing; normalisation and dropout do not learn either.
@@ -152,9 +168,13 @@ class LastLayer(Algorithm):
             The same terms.
         """
         self._hearing.close()
-        known = batch.labels >= 0
+        known = (batch.labels >= 0) & (
+            batch.indices >= 0
+        )  # all of the data, whose groups are known
         features = self._heard[0].detach().float()
-        self._kept.append((features[known].cpu(), batch.labels[known].cpu()))
+        self._kept.append(
+            tuple(part[known].cpu() for part in (features, batch.labels, batch.indices))
+        )
         self._heard.clear()
         return losses
 
@@ -166,9 +186,10 @@ class LastLayer(Algorithm):
         """
         if run.epoch < run.recipe.epochs:
             return
-        features, labels = (torch.cat(part) for part in zip(*self._kept, strict=True))
+        features, labels, indices = (torch.cat(part) for part in zip(*self._kept, strict=True))
         layer = self._layer(run.network)
-        found = self._fitted(layer, features, labels)
+        groups = labels if self._groups is None else self._groups[indices]
+        found = self._fitted(layer, features, labels, groups=groups)
         averaged = [] if run.average is None else [self._layer(run.average.module)]
         with torch.no_grad():
             for one in (layer, *averaged):
@@ -177,11 +198,13 @@ class LastLayer(Algorithm):
         self._kept.clear()
         run.best = -1.0  # what earlier epochs reached, they reached with the old layer
 
-    def _fitted(self, layer: nn.Linear, features: Tensor, labels: Tensor) -> nn.Linear:
-        """The new layer."""
+    def _fitted(
+        self, layer: nn.Linear, features: Tensor, labels: Tensor, *, groups: Tensor
+    ) -> nn.Linear:
+        """The new layer; without contexts, groups are classes."""
         weights, old = None, None
-        if self.chosen.weights == "classes":
-            weights = balanced_weights(labels)
+        if self.chosen.weights in {"classes", "groups"}:
+            weights = balanced_weights(groups)
         elif self.chosen.weights == "afr":
             old = nn.Linear(layer.in_features, layer.out_features)
             old.load_state_dict(layer.state_dict())
