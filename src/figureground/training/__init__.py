@@ -11,6 +11,7 @@ __all__ = [
     "Recipe",
     "Run",
     "Validation",
+    "attribution_prior",
     "background_class",
     "background_splitting",
     "background_swap",
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from figureground.training.algorithm import Algorithm
     from figureground.training.algorithms import (
         ALGORITHMS,
+        attribution_prior,
         background_class,
         background_splitting,
         background_swap,

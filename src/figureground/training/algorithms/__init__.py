@@ -6,6 +6,7 @@ from typing import Any
 
 from figureground.base.errors import unknown_option
 from figureground.training.algorithm import Algorithm
+from figureground.training.algorithms.attribution_prior.algorithm import AttributionPrior
 from figureground.training.algorithms.background_class.algorithm import BackgroundClass
 from figureground.training.algorithms.background_splitting.algorithm import BackgroundSplitting
 from figureground.training.algorithms.background_swap.algorithm import BackgroundSwapping
@@ -17,6 +18,7 @@ from figureground.training.algorithms.rotation import Rotation
 from figureground.training.recipe import Recipe, RecipePart, checked
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
+    "attribution-prior": AttributionPrior,
     "background-class": BackgroundClass,
     "background-splitting": BackgroundSplitting,
     "background-swap": BackgroundSwapping,
