@@ -71,7 +71,7 @@ def test_uniform_erasing_never_makes_a_map(begun, monkeypatch):
     def refuse(*_args, **_words):
         raise AssertionError("maps were made")
 
-    monkeypatch.setattr(page, "image_maps", refuse)
+    monkeypatch.setattr(page, "cached_maps", refuse)
     run, erasing = begun(region="uniform", start=0.0)
     fit(run)
     assert erasing.cache is None

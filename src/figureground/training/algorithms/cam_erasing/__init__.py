@@ -13,8 +13,8 @@ __all__ = [
 ]
 
 from figureground.training.algorithms.cam_erasing.algorithm import CamErasing, CamErasingOptions
-from figureground.training.algorithms.cam_erasing.cache import CamCache
 from figureground.training.algorithms.cam_erasing.erasing import erase_regions
 from figureground.training.algorithms.cam_erasing.options import PRESETS, ErasingOptions
-from figureground.training.algorithms.cam_erasing.refresh import MapSource, image_maps
-from figureground.training.algorithms.cam_erasing.warping import warp_maps
+from figureground.training.own_maps.cache import CamCache
+from figureground.training.own_maps.refresh import MapSource, image_maps
+from figureground.training.own_maps.warping import warp_maps

@@ -12,12 +12,12 @@ from torch import Tensor
 
 from figureground.base.paper import Paper
 from figureground.training.algorithm import Algorithm
-from figureground.training.algorithms.cam_erasing.cache import CamCache
 from figureground.training.algorithms.cam_erasing.erasing import erase_regions
 from figureground.training.algorithms.cam_erasing.options import ErasingOptions
-from figureground.training.algorithms.cam_erasing.refresh import MapSource, image_maps
-from figureground.training.algorithms.cam_erasing.warping import warp_maps
 from figureground.training.batch import Batch
+from figureground.training.own_maps.cache import CamCache
+from figureground.training.own_maps.refresh import MapSource, cached_maps
+from figureground.training.own_maps.warping import warp_maps
 from figureground.training.run import Run
 from figureground.training.streams import stream
 
@@ -182,23 +182,10 @@ class CamErasing(Algorithm):
         Args:
             run: The run.
         """
-        labels = run.batches.labels
-        known = labels.masked_fill(labels >= self.num_classes, -1)
         source = MapSource(
             method=self.chosen.method, layer=self.chosen.layer, batch_size=self.chosen.map_batch
         )
-        world, rank = run.fabric.world_size, run.fabric.global_rank
-        # the last indices of an uneven division begin again at the first: shares of one length can be gathered
-        indices = torch.arange(rank, -(-len(labels) // world) * world, world) % len(labels)
-        with run.fabric.autocast():
-            maps = image_maps(
-                run.network, run.batches.images, known, indices=indices, source=source
-            )
-        indices = indices.to(maps.device)
-        if world > 1:
-            indices, maps = (_gathered(part, run) for part in (indices, maps))
-        self.cache = CamCache(len(labels), (maps.shape[1], maps.shape[2]), run.device)
-        self.cache.put(indices, maps)
+        self.cache = cached_maps(run, self.num_classes, source)
         self.refreshes += 1
         self._mean_map = None
 
@@ -220,13 +207,6 @@ class CamErasing(Algorithm):
         if self._partners is not None:
             indices = torch.where(indices >= 0, self._partners[indices.clamp(min=0)], indices)
         return cache.get(indices)
-
-
-def _gathered(part: Tensor, run: Run) -> Tensor:
-    """The shares of all processes, one after the other."""
-    every = run.fabric.all_gather(part)
-    assert isinstance(every, Tensor)  # noqa: S101 - a tensor was given
-    return every.flatten(0, 1)
 
 
 def _generator(run: Run) -> torch.Generator:

@@ -1,6 +1,6 @@
 """Maps of the training images: from whole, un-erased images, by the network in evaluation mode."""
 
-__all__ = ["MapSource", "image_maps"]
+__all__ = ["MapSource", "cached_maps", "image_maps"]
 
 import torch
 from jaxtyping import Float, Int
@@ -21,7 +21,9 @@ from figureground.capture import (
 from figureground.maps import normalise
 from figureground.methods import Explainer
 from figureground.methods.method import find_methods
+from figureground.training.own_maps.cache import CamCache
 from figureground.training.recipe import RecipePart
+from figureground.training.run import Run
 
 
 class MapSource(RecipePart):
@@ -84,6 +86,39 @@ def image_maps(
         maps = normalise(maker(part_images, classes.clamp(min=0)), relu=True, on_blank="zeros")
         found.append(maps * (classes >= 0)[:, None, None])
     return torch.cat(found)
+
+
+def cached_maps(run: Run, num_classes: int, source: MapSource = _GRAD_CAM) -> CamCache:
+    """The maps of all training images by the network as it is now, each process making its share.
+
+    Args:
+        run: The run.
+        num_classes: Of the data; images with other labels have maps of zeros.
+        source: Method, layer, batch size.
+
+    Returns:
+        The same maps in every process, on the device of training.
+    """
+    labels = run.batches.labels
+    known = labels.masked_fill(labels >= num_classes, -1)
+    world, rank = run.fabric.world_size, run.fabric.global_rank
+    # the last indices of an uneven division begin again at the first: shares of one length can be gathered
+    indices = torch.arange(rank, -(-len(labels) // world) * world, world) % len(labels)
+    with run.fabric.autocast():
+        maps = image_maps(run.network, run.batches.images, known, indices=indices, source=source)
+    indices = indices.to(maps.device)
+    if world > 1:
+        indices, maps = (_gathered(part, run) for part in (indices, maps))
+    cache = CamCache(len(labels), (maps.shape[1], maps.shape[2]), run.device)
+    cache.put(indices, maps)
+    return cache
+
+
+def _gathered(part: Tensor, run: Run) -> Tensor:
+    """The shares of all processes, one after the other."""
+    every = run.fabric.all_gather(part)
+    assert isinstance(every, Tensor)  # noqa: S101 - a tensor was given
+    return every.flatten(0, 1)
 
 
 class _Maker:
