@@ -22,6 +22,7 @@ __all__ = [
     "launched",
     "load_trained",
     "make_algorithms",
+    "mask_tune",
     "mcmi",
     "read_recipe",
     "rotation",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         distillation,
         last_layer,
         make_algorithms,
+        mask_tune,
         mcmi,
         rotation,
     )

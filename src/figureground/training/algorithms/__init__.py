@@ -13,6 +13,7 @@ from figureground.training.algorithms.background_swap.algorithm import Backgroun
 from figureground.training.algorithms.cam_erasing.algorithm import CamErasing
 from figureground.training.algorithms.distillation.algorithm import Distillation
 from figureground.training.algorithms.last_layer.algorithm import LastLayer
+from figureground.training.algorithms.mask_tune.algorithm import MaskTune
 from figureground.training.algorithms.mcmi.algorithm import MCMI
 from figureground.training.algorithms.rotation import Rotation
 from figureground.training.recipe import Recipe, RecipePart, checked
@@ -25,6 +26,7 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "cam-erasing": CamErasing,
     "distillation": Distillation,
     "last-layer": LastLayer,
+    "mask-tune": MaskTune,
     "mcmi": MCMI,
     "rotation": Rotation,
 }
