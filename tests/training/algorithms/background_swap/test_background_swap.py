@@ -110,10 +110,42 @@ def test_the_loop_sees_the_plain_object_cropped_and_flipped(begin, world):
     assert torch.equal(found.labels, batch.labels)
 
 
-def test_without_probability_nothing_changes(begin):
-    run, algorithm = begin(p=0.0)
+@pytest.mark.parametrize("donors", ["images", "colours"])
+def test_without_probability_nothing_changes(begin, donors):
+    run, algorithm = begin(p=0.0, donors=donors)
     batch = run.batches.make(torch.arange(4))
     assert torch.equal(algorithm.change_batch(batch, run).images, batch.images)
+
+
+def test_a_painted_image_is_the_square_on_one_colour(world):
+    images, boxes = world
+    swap = BackgroundSwap(images, [boxes[0], *boxes[1:7], boxes[7][:0]], mask="given")
+    colours = torch.tensor([[1, 2, 3], [250, 0, 9], [5, 5, 5]], dtype=torch.uint8)
+    found = swap.painted(torch.tensor([0, 5, 7]), colours)
+    for one, row, colour in zip(found[:2], (0, 5), colours, strict=False):
+        wanted = colour[:, None, None].repeat(1, 16, 18)
+        wanted[:, 1 + row : 4 + row, 2 + row : 6 + row] = 200 + row
+        assert torch.equal(one, wanted)
+    assert torch.equal(found[2], images[7])
+
+
+def test_painted_backgrounds_are_of_a_random_colour_each_and_move_with_the_crop(begin):
+    run, algorithm = begin(donors="colours")
+    crops = CropParameters(
+        torch.tensor([0, 1, 2, 1]), torch.tensor([2, 0, 1, 1]), torch.tensor([True, False] * 2), 1
+    )
+    rows = torch.tensor([3, 1, 6, 0])
+    batch = run.batches.make(rows, crops=crops)
+    found, again = (algorithm.change_batch(batch, run).images for _ in range(2))
+    assert torch.equal(found, again)
+    inside = apply_crops(torch.ones_like(batch.images), crops).bool()
+    square = batch.images * 255 > 199
+    assert torch.equal(found[square], batch.images[square])
+    colours = [one[where].unique() for one, where in zip(found, inside & ~square, strict=True)]
+    assert [len(one) for one in colours] == [1] * 4
+    assert len({one.item() for one in colours}) == 4
+    run.step += 1
+    assert not torch.equal(algorithm.change_batch(batch, run).images, found)
 
 
 def test_before_its_start_nothing_changes(begin):
@@ -139,8 +171,9 @@ def test_steps_and_only_they_decide_the_donors(begin):
     assert not torch.equal(first, later)
 
 
-def test_two_processes_together_swap_as_one(begin, monkeypatch: pytest.MonkeyPatch):
-    run, algorithm = begin(p=0.5)
+@pytest.mark.parametrize("donors", ["images", "colours"])
+def test_two_processes_together_swap_as_one(begin, donors, monkeypatch: pytest.MonkeyPatch):
+    run, algorithm = begin(p=0.5, donors=donors)
     rows = torch.tensor([3, 1, 6, 0])
     whole = algorithm.change_batch(run.batches.make(rows), run).images
     parts = []

@@ -25,11 +25,12 @@ from figureground.training.streams import stream
 class BackgroundSwapOptions(RecipePart):
     """What a recipe may say.
 
-    An image gets another background with probability ``p``, from the share ``start`` of the run on. ``mask`` and
-    ``fill`` are those of ``BackgroundSwap``.
+    An image gets another background with probability ``p``, from the share ``start`` of the run on: that of another
+    image, or one random colour (``donors``). ``mask`` and ``fill`` are those of ``BackgroundSwap``.
     """
 
     p: float = Field(default=1.0, ge=0, le=1)
+    donors: Literal["images", "colours"] = "images"
     mask: Literal["inner", "given", "outer"] = "inner"
     fill: Literal["impute", "tile", "mean", "grey"] = "impute"
     start: float = Field(default=0.0, ge=0, lt=1)
@@ -39,9 +40,9 @@ class BackgroundSwapping(Algorithm):
     """Every training image gets the background of another one, cut along tight masks.
 
     Whole images are composed, then cropped and flipped as the batch was. Images without boxes pass unchanged and are
-    counted. Validation images are swapped, too, once and for all: chosen on unswapped ones, the best weights would be
-    those that lean on the background again. It must be the first of the algorithms, since it begins from the stored
-    images.
+    counted. Validation images are swapped, too, once and for all, also where training images are painted: chosen on
+    unswapped ones, the best weights would be those that lean on the background again. It must be the first of the
+    algorithms, since it begins from the stored images.
 
     Args:
         options: See ``BackgroundSwapOptions``.
@@ -124,8 +125,12 @@ class BackgroundSwapping(Algorithm):
         )
         donors = swap.donors(count, draws)[share]
         coins = (torch.rand(count, generator=draws) < self.chosen.p)[share]
-        donors = torch.where(coins.to(device), donors, rows)
-        whole = swap(rows, donors).to(batch.images.device, non_blocking=True)
+        if self.chosen.donors == "colours":
+            colours = torch.randint(256, (count, batch.images.shape[1]), generator=draws)[share]
+            whole = swap.painted(rows, colours.to(device, torch.uint8))
+        else:
+            whole = swap(rows, donors)
+        whole = whole.to(batch.images.device, non_blocking=True)
         kept = (batch.indices < 0) | ~coins.to(batch.indices.device)
         if batch.crops is not None:
             whole = apply_crops(whole, batch.crops)

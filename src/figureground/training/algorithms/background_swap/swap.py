@@ -130,8 +130,25 @@ class BackgroundSwap:
         Returns:
             Whole images, before any crop or flip; one that is not usable as it is.
         """
-        front = self.foregrounds[rows] | ~self.usable[rows][:, None, None]
-        return torch.where(front[:, None], self._images[rows], self.backgrounds[donors])
+        return torch.where(self._front(rows), self._images[rows], self.backgrounds[donors])
+
+    def painted(
+        self, rows: Int[Tensor, " N"], colours: UInt8[Tensor, "N C"]
+    ) -> UInt8[Tensor, "N C H W"]:
+        """Images on backgrounds of one colour.
+
+        Args:
+            rows: Which images.
+            colours: Of the background of each.
+
+        Returns:
+            Whole images, before any crop or flip; one that is not usable as it is.
+        """
+        return torch.where(self._front(rows), self._images[rows], colours[:, :, None, None])
+
+    def _front(self, rows: Tensor) -> Tensor:
+        """What of an image stays, ``(N, 1, H, W)``."""
+        return (self.foregrounds[rows] | ~self.usable[rows][:, None, None])[:, None]
 
 
 def _of_all_copies(images: Tensor, masks: Tensor) -> Tensor:
