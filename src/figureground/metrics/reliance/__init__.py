@@ -2,6 +2,7 @@
 
 __all__ = [
     "FILLS",
+    "BackgroundProbe",
     "ClassPull",
     "ImageReliance",
     "Nested",
@@ -9,8 +10,10 @@ __all__ = [
     "Reliance",
     "Verdict",
     "background_of",
+    "background_probe",
     "benjamini_hochberg",
     "cells_of",
+    "colour_thumbnail",
     "composite",
     "cross",
     "crossed_scores",
@@ -51,6 +54,11 @@ from figureground.metrics.reliance.one_sided import only_background
 from figureground.metrics.reliance.pairs import Pairs, cross
 from figureground.metrics.reliance.per_image import ImageReliance, per_image
 from figureground.metrics.reliance.ppi import prediction_powered_mean
+from figureground.metrics.reliance.probe import (
+    BackgroundProbe,
+    background_probe,
+    colour_thumbnail,
+)
 from figureground.metrics.reliance.pull_test import ClassPull, benjamini_hochberg, pull_test
 from figureground.metrics.reliance.two_by_two import (
     Reliance,
