@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from figureground.base.errors import LayerError
-from figureground.capture.taps import stage_layers, tap_shapes, tapped
+from figureground.capture.taps import output_and_features, stage_layers, tap_shapes, tapped
 
 
 class Halving(nn.Module):
@@ -87,3 +87,47 @@ def test_layers_that_do_not_exist_or_run_are_refused(network):
         tap_shapes(network, ["2.idle"], images)
     with pytest.raises(LayerError, match=r"gives maps \(N, C, h, w\)"):
         stage_layers(nn.Flatten(), images)
+
+
+def test_features_are_what_the_last_linear_layer_was_given(network):
+    network.eval()
+    images = torch.rand(3, 1, 4, 6)
+    output, features = output_and_features(network, images)
+    with torch.no_grad():
+        wanted = network[:-1](images)
+    torch.testing.assert_close(features, wanted)
+    torch.testing.assert_close(output, network(images))
+    assert features is not None
+    assert not features.requires_grad
+    assert not any(module._forward_hooks for module in network.modules())
+
+
+class Tokens(nn.Module):
+    """A linear layer over tokens, whose outputs are averaged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Linear(3, 5), nn.Linear(5, 2)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.head(self.embed(images.flatten(2).mT).relu()).mean(1)
+
+
+def test_features_are_averaged_over_positions():
+    images = torch.rand(2, 3, 4, 6)
+    tokens = Tokens()
+    wanted = tokens.embed(images.flatten(2).mT).relu().mean(1)
+    torch.testing.assert_close(output_and_features(tokens, images)[1], wanted.detach())
+    convolution = nn.Sequential(
+        nn.ReLU(), nn.Conv2d(3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    torch.testing.assert_close(output_and_features(convolution, images)[1], images.mean((2, 3)))
+
+
+def test_a_network_without_a_linear_layer_or_with_rows_of_its_own_has_no_features():
+    images = torch.rand(2, 3, 4, 6)
+    assert output_and_features(nn.Flatten(), images)[1] is None
+    folded = nn.Sequential(
+        nn.Flatten(0, 1), nn.Flatten(), nn.Linear(24, 1), nn.Unflatten(0, (2, 3))
+    )
+    assert output_and_features(folded, images)[1] is None

@@ -1,17 +1,19 @@
 """Outputs of layers recorded while a network runs in somebody else's loop, with their graph where there is one."""
 
-__all__ = ["stage_layers", "tap_shapes", "tapped"]
+__all__ = ["output_and_features", "stage_layers", "tap_shapes", "tapped"]
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from figureground.base.errors import LayerError
 from figureground.base.shapes import Images
 from figureground.capture.grid import first_tensor, with_first_tensor
+from figureground.capture.head import Classifying, can_classify, classifying
 from figureground.capture.layers import named_layer
 from figureground.capture.naming import module_of, named_run
 from figureground.capture.trace import Seen, look
@@ -58,6 +60,46 @@ def tapped(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor
 
     with listening(dict.fromkeys(modules.values()), keep):
         yield kept
+
+
+def output_and_features(
+    model: nn.Module, images: Images
+) -> tuple[Any, Float[Tensor, "N D"] | None]:
+    """What the network returns, and what its last linear layer or 1×1 convolution was given in the same pass.
+
+    The network runs as its caller runs it. The last layer is the one that runs last.
+
+    Args:
+        model: The network (unwrapped).
+        images: ``(N, C, H, W)``.
+
+    Returns:
+        The output as it is, and ``(N, D)`` float32, averaged over positions where there are several; None where no such
+        layer runs, or where its rows are not the images.
+
+    Examples:
+        >>> network = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(2, 3), nn.Softmax(1))
+        >>> output_and_features(network, torch.tensor([[[[-1.0, 2.0]]]]))[1]
+        tensor([[0., 2.]])
+    """
+    last: list[Classifying] = []
+
+    def keep(module: nn.Module, inputs: tuple[Any, ...], _output: Any) -> None:  # noqa: ANN401
+        found = classifying(module, inputs)
+        if found is not None:
+            last[:] = [found]
+
+    with listening([one for one in model.modules() if can_classify(one)], keep):
+        output = model(images)
+    if not last or len(last[0].features) != len(images):
+        return output, None
+    features = last[0].features.detach().float()
+    if features.ndim > 2:  # a convolution has its channels first, a linear layer last
+        positions = (
+            range(2, features.ndim) if last[0].weight.ndim == 4 else range(1, features.ndim - 1)
+        )
+        features = features.mean(tuple(positions))
+    return output, features.clone()
 
 
 def tap_shapes(
