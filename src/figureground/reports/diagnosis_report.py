@@ -13,6 +13,10 @@ from figureground.reports.pages import asset, page_template, record_of_kind, wri
 from figureground.reports.tables import Table, checked_table
 
 _SCHEMA = 1
+_SQUARE = (
+    (True, "backgrounds tell the class", ((True, "shortcut"), (False, "latent"))),
+    (False, "backgrounds do not", ((True, "leak, or bad boxes"), (False, "clean"))),
+)
 
 
 def write_diagnosis_report(folder: Path) -> Path:
@@ -51,6 +55,8 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
         "strips": [_strip(one) for one in record.get("strips") or []],
         "grids": [_grid(one) for one in record.get("grids") or []],
         "cell_picture": data_uri(record.get("cell_picture")),
+        "offer": record.get("offer") or {},
+        "square": _SQUARE,
         "chart": _chart(record.get("classes") or []),
         "tables": tables,
         "style": asset("report.css"),

@@ -22,8 +22,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from figureground.base.progress import Progress
+from figureground.capture.taps import output_and_features
 from figureground.data.splits import random_subset
-from figureground.metrics.reliance import Pairs, background_of, composite, cross
+from figureground.metrics.reliance import (
+    Pairs,
+    background_of,
+    colour_thumbnail,
+    composite,
+    cross,
+)
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.diagnosis.cells import cell_losses, mean_cells
@@ -127,7 +134,8 @@ class Crossing:
         classes: Classes that occur, as the network numbers them.
         labels: Class of each scene, as a position in ``classes``.
         alone: Columns with a row for each scene: ``probability`` and ``best`` of the original, ``background`` and
-            ``background_best`` of the background alone, ``hole`` and ``hole_best`` of the original with another's hole.
+            ``background_best`` of the background alone, ``hole`` and ``hole_best`` of the original with another's hole;
+            ``thumbnail`` ``(N, 48)`` of the background and, where there are any, its ``features`` ``(N, D)``.
         answers: Mask -> answers.
         cells: Mean loss of log-probability where a cell of the background is replaced by another class's, less that by
             the class's own; NaN where too few images have background there. None where not measured.
@@ -164,11 +172,32 @@ class Network:
         Returns:
             ``(n, L)`` on the CPU.
         """
+        with torch.inference_mode():
+            logits = self._classifier(self._batch(images)).float().cpu()
+        return self._answers(logits)
+
+    def with_features(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Logits, and what the last linear layer was given, from one pass.
+
+        Args:
+            images: In [0, 1].
+
+        Returns:
+            ``(n, L)`` and ``(n, D)`` on the CPU; None where the network has no such layer.
+        """
+        with torch.inference_mode():
+            logits, features = output_and_features(self._classifier, self._batch(images))
+            logits = logits.float().cpu()
+        return self._answers(logits), None if features is None else features.cpu().clone()
+
+    def _batch(self, images: Tensor) -> Tensor:
+        """As the network takes them."""
         if self._channels == 1:
             images = images[:, :1]
-        batch = images.to(self._device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
-            logits = self._classifier(batch).float().cpu()
+        return images.to(self._device).contiguous(memory_format=torch.channels_last)
+
+    def _answers(self, logits: Tensor) -> Tensor:
+        """Logits of at least two classes."""
         logits = logits.clone()  # which may be changed, other than what inference mode made
         if logits.shape[1] == 1:  # one logit speaks for class 1
             logits = torch.cat([torch.zeros_like(logits), logits], 1)
@@ -213,6 +242,7 @@ def cross_scenes(
     dropped: int | None,
     progress: Progress,
     prefix: str = "",
+    probe: Score | None = None,
 ) -> Crossing:
     """Measure what an earlier run has not measured.
 
@@ -224,11 +254,12 @@ def cross_scenes(
         dropped: Output of the classifier that stands for background; None for none.
         progress: Called after every unit.
         prefix: Of the units, as for ``units_of``.
+        probe: Backgrounds to their features; None takes those of the classifier, in the pass that is made anyway.
 
     Returns:
         All answers.
     """
-    plan = _Plan(scenes, options, prefix)
+    plan = _Plan(scenes, options, prefix, probe=probe)
     network = Network(classifier, dropped) if isinstance(classifier, Classifier) else classifier
     work = plan.work()
     open_units = [unit for unit in store.unfinished() if unit in work]
@@ -259,8 +290,11 @@ def units_of(scenes: Scenes, options: DiagnoseOptions, prefix: str = "") -> list
 class _Plan:
     """Which composites are made."""
 
-    def __init__(self, scenes: Scenes, options: DiagnoseOptions, prefix: str) -> None:
+    def __init__(
+        self, scenes: Scenes, options: DiagnoseOptions, prefix: str, *, probe: Score | None = None
+    ) -> None:
         self._scenes, self._options, self._prefix = scenes, options, prefix
+        self._probe = probe
         self.classes, self.labels = torch.unique(scenes.labels, return_inverse=True)
         rounds, same = options.asked_rounds
         draw = partial(cross, rounds=rounds, same_rounds=same)
@@ -292,10 +326,12 @@ class _Plan:
         """Originals, backgrounds alone, and originals with a hole in their background."""
         scenes, of_class = self._scenes, self._scenes.labels[rows]
         images, backgrounds = scenes.images(rows), scenes.without_objects(rows, "given")
-        asked = (images, backgrounds, self._holed(rows, images))
-        first, second, third = (_asked(network, one, self._options.batch_size) for one in asked)
+        size = self._options.batch_size
+        first, third = (_asked(network, one, size) for one in (images, self._holed(rows, images)))
+        second, features = self._on_backgrounds(network, backgrounds)
         at = torch.arange(len(rows))
         return _arrays(
+            **features,
             row=rows,
             probability=first.softmax(1)[at, of_class],
             best=first.argmax(1),
@@ -304,6 +340,21 @@ class _Plan:
             hole=third.softmax(1)[at, of_class],
             hole_best=third.argmax(1),
         )
+
+    def _on_backgrounds(
+        self, network: Score, backgrounds: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits of backgrounds alone, and what a probe is to be given of them."""
+        told = {"thumbnail": colour_thumbnail(backgrounds)}
+        parts, probe = torch.split(backgrounds, self._options.batch_size), self._probe
+        if isinstance(network, Network) and probe is None:
+            logits, features = zip(*(network.with_features(part) for part in parts), strict=True)
+            if all(one is not None for one in features):
+                told["features"] = torch.cat(features)
+            return torch.cat(logits), told
+        if probe is not None:
+            told["features"] = torch.cat([probe(part) for part in parts])
+        return torch.cat([network(part) for part in parts]), told
 
     def _holed(self, rows: Tensor, images: Tensor) -> Tensor:
         """Images with the hole of the first one that they are paired with cut out of their background and filled."""

@@ -21,6 +21,7 @@ from figureground.models.predicting import chosen_device, placed
 from figureground.studies.diagnosis.asking import ASKED, ask_for_boxes
 from figureground.studies.diagnosis.crossing import Crossing, cross_scenes, units_of
 from figureground.studies.diagnosis.findings import find, image_rows, verdict_sentence
+from figureground.studies.diagnosis.offer import ProbeModel, load_probe
 from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord
 from figureground.studies.diagnosis.recommendation import mark_boxes, recommend
 from figureground.studies.diagnosis.recording import (
@@ -58,6 +59,7 @@ class _Job:
 
     loaded: LoadedModel
     images: EvaluationSet
+    probe: ProbeModel | None
     options: DiagnoseOptions
     claim: Claim
     overwrite: bool
@@ -71,6 +73,13 @@ class _Job:
             "model": self.loaded.classifier.name,
         }
         return {name: words for name, words in told.items() if name != "ask_boxes"}
+
+    @property
+    def key(self) -> str:
+        """Of everything that the answers depend on."""
+        networks = [model_identity(self.loaded.classifier)]
+        networks += [model_identity(self.probe.classifier)] if self.probe is not None else []
+        return digest("diagnosis", self.options.deciding, *networks, self.images.identity)
 
 
 def diagnose_images(
@@ -117,11 +126,12 @@ def diagnose_images(
         if isinstance(data, EvaluationSet)
         else open_images(data, loaded.classifier, asked_of, run=loaded.run)
     )
-    with (
-        claimed(out, "diagnosis", writes=_WRITES) as claim,
-        placed(loaded.classifier, chosen_device(device)),
-    ):
-        record = _diagnosed(_Job(loaded, images, chosen, claim, overwrite, progress))
+    probe = load_probe(chosen)
+    with ExitStack() as stack:
+        claim = stack.enter_context(claimed(out, "diagnosis", writes=_WRITES))
+        for one in (loaded, *([probe] if probe is not None else ())):
+            stack.enter_context(placed(one.classifier, chosen_device(device)))
+        record = _diagnosed(_Job(loaded, images, probe, chosen, claim, overwrite, progress))
         record = replace(record, seconds=round(time.perf_counter() - began, 1))
         write_json(claim.folder / "record.json", record)
     return record
@@ -146,12 +156,11 @@ def _diagnosed(job: _Job) -> DiagnosisRecord:
             views[one.prefix] = read(one.fill or deciding.fill, one.share)
         if not views or not all(map(is_enough, views.values())):
             check_enough(scenes, images)
-        key = digest("diagnosis", deciding, model_identity(loaded.classifier), images.identity)
         units = {
             name: units_of(made, _asked_of(name, deciding), name) for name, made in views.items()
         }
-        wanted = {unit: key for some in units.values() for unit in some}
-        store = Store(claim, job=key, asked=asked, wanted=wanted, overwrite=job.overwrite)
+        wanted = {unit: job.key for some in units.values() for unit in some}
+        store = Store(claim, job=job.key, asked=asked, wanted=wanted, overwrite=job.overwrite)
         crossings = {
             name: cross_scenes(
                 made,
@@ -161,6 +170,7 @@ def _diagnosed(job: _Job) -> DiagnosisRecord:
                 dropped=_background_output(loaded),
                 progress=job.progress,
                 prefix=name,
+                probe=job.probe,
             )
             for name, made in views.items()
         }

@@ -25,6 +25,7 @@ from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.diagnosis.crossing import InMemory, Network, cross_scenes, units_of
 from figureground.studies.diagnosis.findings import find, image_rows, verdict_sentence
+from figureground.studies.diagnosis.offer import load_probe
 from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord
 from figureground.studies.diagnosis.recommendation import ReadyModel, recommend
 from figureground.studies.diagnosis.recording import (
@@ -148,7 +149,13 @@ def diagnose(
     kept = InMemory(units_of(scenes, chosen))
     with _asked(model, images) as score:
         crossing = cross_scenes(
-            scenes, score, store=kept, options=chosen, dropped=None, progress=progress
+            scenes,
+            score,
+            store=kept,
+            options=chosen,
+            dropped=None,
+            progress=progress,
+            probe=load_probe(chosen),
         )
     check_labels(crossing)
     found = find(crossing, chosen)

@@ -2,7 +2,7 @@
 
 __all__ = ["MASKS", "DiagnoseOptions", "DiagnosisRecord", "PlantedOptions", "Strip"]
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from figureground.base.options import Options, option
@@ -29,6 +29,7 @@ class DiagnoseOptions(Options):
         cells: Images of the map that tells where in the background the cue lies; 0 for none.
         examples: Images that are shown.
         quick: The annotated mask alone, 2 + 1 rounds, no map of cells.
+        probe_model: Network whose features a probe of the backgrounds is given; None for the one under test.
         ask_boxes: Random images without boxes that are listed to be marked; changes no number.
         allow_training_images: Go on although a run was trained on these images.
         seed: Of all drawing.
@@ -71,6 +72,11 @@ class DiagnoseOptions(Options):
         False,
         "The annotated masks alone, 2 + 1 rounds, no map of cells.",
         flag="--quick",
+        panel=_WHAT,
+    )
+    probe_model: str | None = option(
+        None,
+        "Network whose features tell what the backgrounds offer, named as --model; default: the one under test.",
         panel=_WHAT,
     )
     ask_boxes: int = option(
@@ -155,6 +161,8 @@ class DiagnosisRecord:
         strips: Images on other backgrounds.
         grids: The four cells of the 2 x 2 table for one class: title, rate, pictures.
         cell_picture: Where a local cue lies, over the mean image, a ``data:`` address; else empty.
+        offer: Whether backgrounds alone tell the class (``offered``), whether the network uses them (``used``, None
+            where that cannot be told), and both in sentences; empty where there was no probe.
         classes: Class, pull with its interval, whether found: for the chart.
         data: Description of the images.
         images: How many took part.
@@ -192,5 +200,6 @@ class DiagnosisRecord:
     left_out: tuple[str, ...]
     seconds: float
     provenance: Provenance
+    offer: dict[str, Any] = field(default_factory=dict)
     kind: str = "diagnosis"
     schema: int = 1

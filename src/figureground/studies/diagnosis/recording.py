@@ -21,6 +21,7 @@ from figureground.studies.diagnosis.findings import (
     tables_of,
     verdict_sentence,
 )
+from figureground.studies.diagnosis.offer import offer_of, offer_tables, read_offer
 from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord
 from figureground.studies.diagnosis.pictures import draw_cells, draw_grids, draw_strips
 from figureground.studies.diagnosis.recommendation import Recommendation
@@ -84,7 +85,7 @@ def record_of(
     Returns:
         All but the time that it took.
     """
-    names = about.names(crossing)
+    names, offer = about.names(crossing), offer_of(crossing, options)
     return DiagnosisRecord(
         verdict=verdict_sentence(found, options),
         word=found.verdict.word,
@@ -104,12 +105,17 @@ def record_of(
         images=len(crossing.scenes),
         model=about.model,
         options=options.description,
-        tables=(*tables_of(found, crossing, names, options=options), *more),
+        tables=(
+            *tables_of(found, crossing, names, options=options),
+            *offer_tables(offer, options),
+            *more,
+        ),
         notes=about.notes,
         problems=dict(about.problems or {}),
         left_out=about.left_out,
         seconds=0.0,
         provenance=provenance(seeds=(options.seed,)),
+        offer=read_offer(offer, found.verdict.word),
     )
 
 
