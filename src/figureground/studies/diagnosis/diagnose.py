@@ -21,6 +21,12 @@ from figureground.models.predicting import chosen_device, placed
 from figureground.studies.diagnosis.asking import ASKED, ask_for_boxes
 from figureground.studies.diagnosis.crossing import Crossing, cross_scenes, units_of
 from figureground.studies.diagnosis.findings import find, image_rows, verdict_sentence
+from figureground.studies.diagnosis.map_places import (
+    MapPlaces,
+    map_units,
+    measure_maps,
+    places_table,
+)
 from figureground.studies.diagnosis.offer import ProbeModel, load_probe
 from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord
 from figureground.studies.diagnosis.recommendation import mark_boxes, recommend
@@ -139,9 +145,8 @@ def diagnose_images(
 
 def _diagnosed(job: _Job) -> DiagnosisRecord:
     """Scenes, answers, files and the record, which is written by the caller."""
-    loaded, images, claim = job.loaded, job.images, job.claim
-    deciding, asked = job.options.deciding, job.asked
-    claim.check(asked, overwrite=job.overwrite)
+    images, claim, deciding = job.images, job.claim, job.options.deciding
+    claim.check(job.asked, overwrite=job.overwrite)
     with ExitStack() as stack:
 
         def read(fill: str, centre: float | None = None) -> Scenes:
@@ -156,28 +161,39 @@ def _diagnosed(job: _Job) -> DiagnosisRecord:
             views[one.prefix] = read(one.fill or deciding.fill, one.share)
         if not views or not all(map(is_enough, views.values())):
             check_enough(scenes, images)
-        units = {
-            name: units_of(made, _asked_of(name, deciding), name) for name, made in views.items()
-        }
-        wanted = {unit: job.key for some in units.values() for unit in some}
-        store = Store(claim, job=job.key, asked=asked, wanted=wanted, overwrite=job.overwrite)
-        crossings = {
-            name: cross_scenes(
-                made,
-                loaded.classifier,
-                store=store,
-                options=_asked_of(name, deciding),
-                dropped=_background_output(loaded),
-                progress=job.progress,
-                prefix=name,
-                probe=job.probe,
-            )
-            for name, made in views.items()
-        }
-        check_labels(next(iter(crossings.values())))
-        store.begin()
-        store.write_arrays("pairs.npz", arrays_of(store, crossings))
-        return _record(job, scenes, crossings)
+        return _measured(job, scenes, views)
+
+
+def _measured(job: _Job, scenes: Scenes, views: Mapping[str, Scenes]) -> DiagnosisRecord:
+    """Answers, those of earlier runs included, and the record of them."""
+    deciding, classifier = job.options.deciding, job.loaded.classifier
+    units = {name: units_of(made, _asked_of(name, deciding), name) for name, made in views.items()}
+    if _MAIN in views:
+        units[_MAIN] += map_units(scenes, deciding)
+    wanted = {unit: job.key for some in units.values() for unit in some}
+    store = Store(job.claim, job=job.key, asked=job.asked, wanted=wanted, overwrite=job.overwrite)
+    crossings = {
+        name: cross_scenes(
+            made,
+            classifier,
+            store=store,
+            options=_asked_of(name, deciding),
+            dropped=_background_output(job.loaded),
+            progress=job.progress,
+            prefix=name,
+            probe=job.probe,
+        )
+        for name, made in views.items()
+    }
+    check_labels(next(iter(crossings.values())))
+    places = None
+    if _MAIN in views:
+        places = measure_maps(
+            scenes, classifier, store=store, options=deciding, progress=job.progress
+        )
+    store.begin()
+    store.write_arrays("pairs.npz", arrays_of(store, crossings))
+    return _record(job, scenes, crossings, places=places)
 
 
 def _asked_of(name: str, options: DiagnoseOptions) -> DiagnoseOptions:
@@ -193,7 +209,9 @@ def _background_output(loaded: LoadedModel) -> int | None:
     return names.index("background") if "background" in names and len(names) > 2 else None
 
 
-def _record(job: _Job, scenes: Scenes, crossings: Mapping[str, Crossing]) -> DiagnosisRecord:
+def _record(
+    job: _Job, scenes: Scenes, crossings: Mapping[str, Crossing], *, places: MapPlaces | None
+) -> DiagnosisRecord:
     """Numbers and pictures, and the files that hold them."""
     loaded, images, out = job.loaded, job.images, str(job.claim.folder)
     problems, lost, odd = told_of(images.problems, scenes.problems)
@@ -222,16 +240,18 @@ def _record(job: _Job, scenes: Scenes, crossings: Mapping[str, Crossing]) -> Dia
         advice = mark_boxes(loaded, data, out=out, asked=asked)
         screens = {one: crossings[one.prefix] for one in ASSUMED}
         return screened_record(screens, scenes, about, advice=advice, options=job.options)
-    return _verdict(job, crossings, about)
+    return _verdict(job, crossings, about, places=places)
 
 
-def _verdict(job: _Job, crossings: Mapping[str, Crossing], about: About) -> DiagnosisRecord:
+def _verdict(
+    job: _Job, crossings: Mapping[str, Crossing], about: About, *, places: MapPlaces | None
+) -> DiagnosisRecord:
     """The record of a diagnosis with boxes."""
     options, crossing, folder = job.options, crossings[_MAIN], job.claim.folder
     found = find(crossing, options)
     sentence = verdict_sentence(found, options)
     advice = recommend(found, job.loaded, sentence, options=options, out=str(folder))
-    more = []
+    more = [] if places is None else [places_table(places, found)]
     if ASSUMED[0].prefix in crossings:
         estimate = with_unmarked(found, crossing, crossings[ASSUMED[0].prefix], options=options)
         more += [estimate] if estimate is not None else []
