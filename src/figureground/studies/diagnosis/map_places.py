@@ -37,7 +37,7 @@ _TITLES = {
 }
 _MATTERS = 0.05  # excess outside
 _ON_OBJECT = "The maps lie on the objects far more than a uniform one, and yet the network rests on the background."
-_OUTSIDE = "The maps lie outside the objects far more than a uniform one, and yet the network does not rest on backgrounds."
+_OUTSIDE = "The maps lie outside the objects far more than a uniform one, yet the network does not rest on backgrounds."
 _UNRELATED = (
     "Images whose maps lie further outside are not those that lose more on other backgrounds."
 )
