@@ -26,6 +26,7 @@ __all__ = [
     "mcmi",
     "read_recipe",
     "rotation",
+    "upweight",
     "validate",
 ]
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         mask_tune,
         mcmi,
         rotation,
+        upweight,
     )
     from figureground.training.batches import Batches
     from figureground.training.recipe import Recipe, read_recipe

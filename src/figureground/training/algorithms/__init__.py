@@ -16,6 +16,7 @@ from figureground.training.algorithms.last_layer.algorithm import LastLayer
 from figureground.training.algorithms.mask_tune.algorithm import MaskTune
 from figureground.training.algorithms.mcmi.algorithm import MCMI
 from figureground.training.algorithms.rotation import Rotation
+from figureground.training.algorithms.upweight.algorithm import Upweight
 from figureground.training.recipe import Recipe, RecipePart, checked
 
 ALGORITHMS: dict[str, type[Algorithm]] = {
@@ -29,6 +30,7 @@ ALGORITHMS: dict[str, type[Algorithm]] = {
     "mask-tune": MaskTune,
     "mcmi": MCMI,
     "rotation": Rotation,
+    "upweight": Upweight,
 }
 
 
