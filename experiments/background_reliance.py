@@ -17,7 +17,7 @@ world; background class, CAM erasing, label smoothing and distillation by a plai
 above .7; a background class removes most of the local cue; a teacher that was trained on balanced data helps in part.
 For the last nine arms, added later, from seed 3 of a trial: painting and the attribution prior cure the local cue at
 most; MaskTune, AFR and DFR on 250 held-out images leave the gap above .5; the last layer on held-out images swapped
-along boxes falls below .1 but for digits, with conflict below .2. Of JTT and known groups, from the prototype: JTT above
+along boxes falls below .1 but for digits, conflict below .2. Of JTT and known groups, from the prototype: JTT above
 .65 everywhere, groups drawn alike above .6 on both scene-wide worlds and near 0 on the patch.
 """
 
