@@ -13,6 +13,7 @@ from figureground.base.errors import HeadError
 from figureground.capture.taps import output_and_features
 from figureground.data.splits import random_subset
 from figureground.metrics.reliance import BackgroundProbe, background_probe
+from figureground.metrics.reliance.probe import FOLDS
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.diagnosis.crossing import Crossing
@@ -140,7 +141,7 @@ def load_probe(options: DiagnoseOptions) -> ProbeModel | None:
 
 
 def offer_of(crossing: Crossing, options: DiagnoseOptions) -> Offer:
-    """Fit the probes, on a thousand images at most.
+    """Fit the probes, on a thousand images at most, of classes with five or more.
 
     Args:
         crossing: With what was made of the backgrounds.
@@ -149,7 +150,9 @@ def offer_of(crossing: Crossing, options: DiagnoseOptions) -> Offer:
     Returns:
         What they tell.
     """
-    rows = random_subset(len(crossing.labels), _MOST, options.seed + _STEP)
+    enough = torch.bincount(crossing.labels)[crossing.labels] >= FOLDS
+    some = random_subset(int(enough.sum()), _MOST, options.seed + _STEP)
+    rows = enough.nonzero().flatten()[some]
 
     def probed(name: str) -> BackgroundProbe | None:
         if name not in crossing.alone:
@@ -183,7 +186,7 @@ def offer_tables(offer: Offer, options: DiagnoseOptions) -> list[dict[str, Any]]
         if one is not None
     ]  # fmt: skip
     caption = (
-        f"How often a logistic regression tells the class of {offer.images} images without their objects, held out "
+        f"How often a linear discriminant tells the class of {offer.images} images without their objects, held out "
         "(five folds; two objects of an image are in one), beside the share of the commonest class and the best of 20 "
         f"permutations of the labels. It tells: above all of these, and the lower end above chance by {offer.least:g}. "
         "Features are the input of the last linear layer. Those of the network under test hold what it was trained to "
