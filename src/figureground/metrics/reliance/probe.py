@@ -86,7 +86,7 @@ def background_probe(
     if permutations < 0:
         raise OptionError(f"permutations must not be negative, got {permutations}")
     others = [_permuted(labels, together, seed=seed + 1 + one) for one in range(permutations)]
-    sets = torch.stack([labels, *others])
+    sets = torch.stack([labels, *others]).long()
     answers = _answers(_standardised(features), sets, grouped_folds(labels, together, seed=seed))
     right = (answers == sets).double()
     accuracy, permuted = right[0].mean(), right[1:].mean(1)
