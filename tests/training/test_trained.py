@@ -36,3 +36,10 @@ def test_trained_weights_below_a_replaced_head_are_kept(tmp_path):
     one, other = (found.get_parameter("network.conv1.weight") for found in (first, second))
     assert torch.equal(one, other)
     assert second(torch.zeros(1, 1, 12, 12)).shape == (1, 3)
+
+
+def test_what_the_logits_of_the_old_head_meant_is_not_told():
+    spec = ModelSpec(name="timm:mobilenetv2_050", arguments={"num_classes": 1001})
+    made = make_classifier(spec, NAMES)
+    assert made.class_names == NAMES
+    assert not [note for note in made.notes if "1001" in note]

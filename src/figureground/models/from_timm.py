@@ -14,7 +14,7 @@ from torch import nn
 from figureground.base.errors import FigureGroundError, ModelError, OptionError, unknown_option
 from figureground.models.imagenet import imagenet_names
 from figureground.models.preprocessing import Preprocessing, per_channel
-from figureground.models.source import Found, Wanted, fetching, reachable
+from figureground.models.source import LOGITS_OF_1001, Found, Wanted, fetching, reachable
 
 _HUB_PREFIXES = ("hf-hub:", "local-dir:")
 _RESIZE: dict[str, Literal["crop", "stretch", "pad"]] = {
@@ -181,7 +181,5 @@ def _notes(config: Mapping[str, Any], count: int, *, trained: bool) -> tuple[str
             "untrained."
         )
     if count == 1001:
-        notes.append(
-            "1001 logits: logit 0 was taken for background, logit 1 + k for ImageNet class k."
-        )
+        notes.append(LOGITS_OF_1001)
     return tuple(notes)

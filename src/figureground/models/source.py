@@ -1,6 +1,15 @@
 """What a source of models is asked for, and what it returns."""
 
-__all__ = ["SOURCES", "Found", "Source", "Wanted", "fetching", "reachable", "source"]
+__all__ = [
+    "LOGITS_OF_1001",
+    "SOURCES",
+    "Found",
+    "Source",
+    "Wanted",
+    "fetching",
+    "reachable",
+    "source",
+]
 
 import contextlib
 import importlib
@@ -16,6 +25,9 @@ from torch import nn
 
 from figureground.base.errors import ModelError, unknown_option
 from figureground.models.preprocessing import Preprocessing
+
+LOGITS_OF_1001 = "1001 logits: logit 0 was taken for background, logit 1 + k for ImageNet class k."
+"""What a network of so many logits was taken for; void where it gets a head of its own."""
 
 # by module name, imported on demand: timm and torchvision take seconds to import, and transformers is optional
 SOURCES = {

@@ -10,6 +10,7 @@ import torch
 from figureground.base.errors import DataError, ModelError, OptionError, unknown_option
 from figureground.base.record import read_json
 from figureground.models import Classifier, load_classifier, load_weights, replace_head
+from figureground.models.source import LOGITS_OF_1001
 from figureground.training.recipe import ModelSpec, as_tuples, is_run, read_recipe
 from figureground.training.streams import forked_rng
 from figureground.training.trust import refuse_code, trusting
@@ -44,6 +45,8 @@ def make_classifier(
         classifier, _ = replace_head(classifier, len(names), head=spec.head)
     elif classifier.num_classes != len(names):
         classifier, _ = replace_head(classifier, len(names))
+    # the data say what the classes are
+    classifier.notes = tuple(one for one in classifier.notes if one != LOGITS_OF_1001)
     classifier.class_names, classifier.num_classes = names, len(names)
     return classifier
 
