@@ -5,7 +5,11 @@ import torch
 from torch import nn
 
 from figureground.base.errors import ShapeError
-from figureground.training.algorithms.attribution_prior import attribution_maps, energy_outside
+from figureground.training.algorithms.attribution_prior import (
+    attribution_maps,
+    energy_outside,
+    gradient_outside,
+)
 
 
 @pytest.fixture
@@ -147,3 +151,39 @@ def test_logits_without_a_graph_to_the_layer_are_refused(network, batch):
         attribution_maps(logits.detach(), features, labels)
     with pytest.raises(ShapeError, match="'masks' is"):
         energy_outside(features[:2, 0].float(), masks)
+
+
+def log_sum(network, images):
+    """The sum over classes of log-probabilities, of each image."""
+    return passed(network, images)[1].log_softmax(1).sum(1)
+
+
+def test_gradients_outside_are_what_differences_of_answers_say(network, batch):
+    images, _, masks = batch
+    images = images.clone()
+    wanted = torch.zeros(3, dtype=torch.float64)
+    for at, y, x in (~masks).nonzero().tolist():
+        for channel in range(2):
+            ends = []
+            for sign in (1, -1):
+                moved = images.clone()
+                moved[at, channel, y, x] += sign * 1e-4
+                ends.append(log_sum(network, moved)[at].item())
+            wanted[at] += ((ends[0] - ends[1]) / 2e-4) ** 2
+    images.requires_grad_()
+    found = gradient_outside(passed(network, images)[1], images, masks)
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-8)
+    found.sum().backward()
+    slope = network["head"].weight.grad
+    assert slope is not None
+    assert float(slope.abs().max()) > 1e-6
+
+
+def test_gradients_of_what_is_covered_do_not_count(network, batch):
+    images = batch[0].requires_grad_()
+    logits = passed(network, images)[1]
+    assert not gradient_outside(logits, images, torch.ones(3, 4, 6, dtype=torch.bool)).any()
+    with pytest.raises(ShapeError, match="'masks' is"):
+        gradient_outside(logits, images, torch.ones(3, 4, 5, dtype=torch.bool))
+    with pytest.raises(ShapeError, match="do not depend"):
+        gradient_outside(logits.detach(), images, batch[2])

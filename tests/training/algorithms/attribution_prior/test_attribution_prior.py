@@ -13,6 +13,7 @@ from figureground.training.algorithms.attribution_prior import (
     AttributionPrior,
     AttributionPriorOptions,
     energy_outside,
+    gradient_outside,
 )
 from figureground.training.checkpoint import load_checkpoint
 from figureground.training.crops import CropParameters
@@ -119,6 +120,28 @@ def test_training_with_the_term_moves_maps_into_the_boxes(start, recipe, network
         return shares(run, batch, prior._moved_masks(batch)).mean().item()
 
     assert after(5.0) < after(0.0) - 0.05
+
+
+def test_the_gradient_term_is_the_mean_over_boxed_images_and_training_lowers_it(
+    start, recipe, network, tmp_path
+):
+    def after(weight):
+        prior = AttributionPrior(AttributionPriorOptions(kind="gradient", weight=weight), 3)
+        full = recipe(epochs=8, optimiser={"kind": "sgd", "lr": 0.1})
+        run = start(full, network(), tmp_path / str(weight), algorithms=[prior], boxes=[BOX] * 32)
+        fit(run)
+        batch = run.batches.make(torch.arange(32))
+        images = batch.images.detach().clone().requires_grad_()
+        masks = torch.zeros(32, 6, 6, dtype=torch.bool)
+        masks[:, 0:2, 1:4] = True
+        each = gradient_outside(run.network(images), images, masks)
+        if weight:
+            found = term(run, prior, batch)
+            torch.testing.assert_close(found, weight * each.mean(), rtol=1e-4, atol=1e-7)
+        return each.mean().item()
+
+    assert after(3.0) < 0.7 * after(0.0)
+    assert AttributionPriorOptions(kind="gradient").weight is None
 
 
 def test_hooks_are_gone_after_a_step_and_after_one_that_failed(begun):

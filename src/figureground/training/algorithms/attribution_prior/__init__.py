@@ -1,6 +1,12 @@
 """A loss that wants the network's attribution on the object; the card beside this page says what it does not do."""
 
-__all__ = ["AttributionPrior", "AttributionPriorOptions", "attribution_maps", "energy_outside"]
+__all__ = [
+    "AttributionPrior",
+    "AttributionPriorOptions",
+    "attribution_maps",
+    "energy_outside",
+    "gradient_outside",
+]
 
 from figureground.training.algorithms.attribution_prior.algorithm import (
     AttributionPrior,
@@ -9,4 +15,5 @@ from figureground.training.algorithms.attribution_prior.algorithm import (
 from figureground.training.algorithms.attribution_prior.losses import (
     attribution_maps,
     energy_outside,
+    gradient_outside,
 )

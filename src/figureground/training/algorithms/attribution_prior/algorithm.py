@@ -4,7 +4,7 @@ __all__ = ["AttributionPrior", "AttributionPriorOptions"]
 
 import weakref
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import Field
@@ -20,17 +20,25 @@ from figureground.training.algorithm import Algorithm, Losses
 from figureground.training.algorithms.attribution_prior.losses import (
     attribution_maps,
     energy_outside,
+    gradient_outside,
 )
 from figureground.training.batch import Batch
 from figureground.training.crops import apply_crops
 from figureground.training.recipe import RecipePart
 from figureground.training.run import Run
 
+_WEIGHTS = {"energy": 1.0, "gradient": 10.0}
+
 
 class AttributionPriorOptions(RecipePart):
-    """``weight`` of the term beside the cross-entropy."""
+    """What a recipe may say.
 
-    weight: float = Field(default=1.0, ge=0)
+    ``kind: energy``: the share of the class's map that lies outside the object; ``gradient``: squared input gradients
+    outside of it. ``weight`` of the term beside the cross-entropy: 1 for the energy, 10 for gradients where omitted.
+    """
+
+    kind: Literal["energy", "gradient"] = "energy"
+    weight: float | None = Field(default=None, ge=0)
 
 
 class AttributionPrior(Algorithm):
@@ -96,19 +104,23 @@ class AttributionPrior(Algorithm):
                 f"{without} of {len(images)} training images have no box: their maps may lie anywhere"
             ]
         self._masks = masks.to(images.device)
+        if self.chosen.kind == "gradient":
+            return
         first = torch.zeros(1, dtype=torch.int64, device=run.batches.labels.device)
         with run.fabric.autocast():
             self._layer = choose_layer(run.network, run.batches.make(first).images)
         self._told["layer"] = self._layer.name
 
-    def before_pass(self, batch: Batch, run: Run) -> None:  # noqa: ARG002
-        """Record the layer in the pass that follows.
+    def before_pass(self, batch: Batch, run: Run) -> None:
+        """Record the layer, or the slopes by the images, in the pass that follows.
 
         Args:
             batch: The images.
             run: The run.
         """
-        assert self._layer is not None  # noqa: S101 - prepared
+        if self._layer is None:
+            batch.images.requires_grad_()
+            return
         self._open.close()  # a step that failed may have left it open
         self._kept = self._open.enter_context(tapped(run.network, [self._layer.name]))
 
@@ -131,9 +143,13 @@ class AttributionPrior(Algorithm):
         masks = self._moved_masks(batch)
         known = (batch.indices >= 0) & (batch.labels >= 0) & (batch.labels < self.num_classes)
         takes_part = known & masks.flatten(1).any(1)
-        outside = energy_outside(self._maps(outputs, batch.labels), masks)
+        if self._layer is None:
+            outside = gradient_outside(outputs, batch.images, masks)
+        else:
+            outside = energy_outside(self._maps(outputs, batch.labels), masks)
         mean = (outside * takes_part).sum() / takes_part.sum().clamp_min(1)
-        return losses | {"attribution_prior": self.chosen.weight * mean}
+        weight = _WEIGHTS[self.chosen.kind] if self.chosen.weight is None else self.chosen.weight
+        return losses | {"attribution_prior": weight * mean}
 
     def _maps(self, outputs: Tensor, labels: Tensor) -> Tensor:
         """Of the layer that was recorded, which is forgotten."""

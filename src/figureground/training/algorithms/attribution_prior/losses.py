@@ -1,6 +1,6 @@
 """How much of a network's attribution lies beside the object, as numbers that can be trained on."""
 
-__all__ = ["attribution_maps", "energy_outside"]
+__all__ = ["attribution_maps", "energy_outside", "gradient_outside"]
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from figureground.base.checking import checked
 from figureground.base.errors import ShapeError
-from figureground.base.shapes import FeatureMaps, Labels, Logits, Maps
+from figureground.base.shapes import FeatureMaps, Images, Labels, Logits, Maps
 
 
 @checked
@@ -73,6 +73,40 @@ def energy_outside(
     outside = F.adaptive_avg_pool2d(1 - masks.to(maps.dtype), (maps.shape[1], maps.shape[2]))
     total = positive.sum((1, 2)).clamp_min(torch.finfo(maps.dtype).tiny)
     return (positive * outside).sum((1, 2)) / total
+
+
+@checked
+def gradient_outside(
+    logits: Logits, images: Images, masks: Bool[Tensor, "N H W"] | Float[Tensor, "N H W"]
+) -> Float[Tensor, " N"]:
+    """How strongly pixels beside the object move the answers: squared input gradients, summed.
+
+    ``Σ_outside (∂ Σ_k log p_k / ∂x)²`` over pixels and channels.
+
+    Args:
+        logits: ``(N, L)``, computed from the images, with their graph.
+        images: ``(N, C, H, W)``, which require a gradient.
+        masks: True, or a share in [0, 1], on the object.
+
+    Returns:
+        One number an image, from 0, differentiable by the network's weights.
+
+    Raises:
+        ShapeError: The logits were not computed from these images with a graph, or the masks have another size.
+
+    References:
+        Ross, Hughes, Doshi-Velez (2017). Right for the right reasons: training differentiable models by constraining
+        their explanations. IJCAI, arXiv 1703.03717, equation 3 (the first term over A).
+
+    Examples:
+        >>> x = torch.tensor([[[[1.0, 2.0]]]], requires_grad=True)
+        >>> pair = torch.cat([x.sum((1, 2, 3))[:, None], torch.zeros(1, 1)], 1)
+        >>> round(gradient_outside(pair, x, torch.tensor([[[True, False]]])).item(), 4)
+        0.8193
+    """
+    slope = _slope(logits.float().log_softmax(1).sum(), images)
+    outside = 1 - masks.to(slope.dtype)[:, None]
+    return (outside * slope).square().sum((1, 2, 3))
 
 
 def _slope(summed: Tensor, inputs: Tensor) -> Tensor:
