@@ -16,9 +16,9 @@ masks all fall below .15 and conflict of digits rises above .4; half of the imag
 world; background class, CAM erasing, label smoothing and distillation by a plain teacher leave both scene-wide worlds
 above .7; a background class removes most of the local cue; a teacher that was trained on balanced data helps in part.
 For the last ten arms, added later, from seed 3 of a trial: painting and the attribution prior cure the local cue at
-most, gradients nothing; MaskTune, AFR and DFR on 250 held-out images leave the gap above .5; the last layer on held-out images swapped
-along boxes falls below .1 but for digits, conflict below .2. Of JTT and known groups, from the prototype: JTT above
-.65 everywhere, groups drawn alike above .6 on both scene-wide worlds and near 0 on the patch.
+most, gradients nothing; MaskTune, AFR and DFR on 250 held-out images leave the gap above .5; the last layer on held-out
+images swapped along boxes falls below .1 but for digits, conflict below .2. Of JTT and known groups, from the
+prototype: JTT above .65 everywhere, groups drawn alike above .6 on both scene-wide worlds and near 0 on the patch.
 """
 
 __all__ = ["main"]
