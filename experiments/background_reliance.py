@@ -29,6 +29,7 @@ import statistics
 from pathlib import Path
 
 import torch
+from torch.nn.functional import interpolate
 
 from figureground.data.loaders import LoadOptions
 from figureground.data.loaders.planted_sets import planted_images
@@ -118,9 +119,9 @@ def truth(classifier, world, *, seed, root):
     images = planted_images(world, place, part="test", options=options)
     pairs = cross(images.labels, seed=seed)
     with torch.inference_mode():
-        plain = classifier.eval()(images.images.float() / 255)
+        plain = _asked(classifier, images.images.float() / 255)
         parts = [
-            classifier(images.composite(front, back))
+            _asked(classifier, images.composite(front, back))
             for front, back in torch.split(
                 torch.stack([pairs.foreground, pairs.background]), 256, dim=1
             )
@@ -135,6 +136,14 @@ def truth(classifier, world, *, seed, root):
         "gap": round(table["gap"].mean, 4),
         "share": round(share["share"].mean, 4) if "share" in share else None,
     }
+
+
+def _asked(classifier, images):
+    """Logits of images at the size that the network was trained at."""
+    size = classifier.preprocessing.size
+    if images.shape[2:] != size:
+        images = interpolate(images, size, mode="bilinear", antialias=True, align_corners=False)
+    return classifier.eval()(images)
 
 
 def _print(lines):
