@@ -9,9 +9,11 @@ import torch
 from safetensors.torch import save_file
 
 from figureground.base.errors import DataError
+from figureground.metrics.intervals import Interval
+from figureground.metrics.reliance import Reliance
 from figureground.studies.diagnosis.diagnose import diagnose_images
 from figureground.studies.diagnosis.options import DiagnoseOptions
-from figureground.studies.diagnosis.recommendation import _recipe, _remarks
+from figureground.studies.diagnosis.recommendation import _mask, _recipe, _remarks
 from figureground.studies.models import LoadedModel, load_model
 from figureground.studies.training.train import train
 from figureground.training.recipe import Recipe, changed, read_recipe
@@ -46,6 +48,20 @@ def same_weights(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     return first.keys() == second.keys() and all(
         torch.equal(first[key], second[key]) for key in first
     )
+
+
+@pytest.mark.parametrize(("low", "high", "mask"), [(0.39, 0.49, "given"), (0.60, 0.70, "inner")])
+def test_tight_masks_are_not_recommended_where_they_surely_cut_off_what_counts(
+    low: float, high: float, mask: str
+):
+    def right(low: float, high: float) -> Reliance:
+        numbers = {"v11": Interval((low + high) / 2, low, high, 0.95, 100)}
+        return Reliance(numbers, torch.zeros(1, 4), torch.tensor([True]), {})
+
+    along = {"given": right(0.66, 0.76), "inner": right(low, high)}
+    assert _mask(along) == mask
+    del along["inner"]  # --quick asks along the annotation alone
+    assert _mask(along) == "inner"
 
 
 def test_the_recipe_for_a_foreign_model_runs(photos: Photos, tmp_path: Path):
@@ -86,7 +102,7 @@ def test_the_recipe_for_a_foreign_model_runs(photos: Photos, tmp_path: Path):
 def test_the_recipe_of_a_run_is_its_own_with_the_swap_first(photos: Photos, tmp_path: Path):
     folder = tmp_path / "before"
     train(plain(photos(each=8), epochs=1, algorithms=[{"rotation": {}}]), folder)
-    recipe = _recipe(load_model(folder))
+    recipe = _recipe(load_model(folder), mask="inner")
     assert [next(iter(one)) for one in recipe.algorithms] == ["background-swap", "rotation"]
     assert recipe.name == "before-swap"
     train(recipe, tmp_path / "swap")
@@ -117,7 +133,7 @@ def test_training_begins_with_the_weights_that_were_diagnosed(
     random = load_model(name, random=True, **settings)
     save_file(random.classifier.network.state_dict(), file)
     loaded = load_model(name, weights=file, **settings)
-    recipe = _recipe(loaded)
+    recipe = _recipe(loaded, mask="inner")
     made = make_classifier(recipe.model, ("a", "b", "c", "d"))
     assert same_weights(made.network, loaded.classifier.network)
     assert made.preprocessing == loaded.classifier.preprocessing
@@ -130,15 +146,16 @@ def test_what_cannot_be_loaded_again_is_said(tmp_path: Path, reader: Callable[..
     assert any("the function returns" in line for line in _remarks(bare))
     random = load_model("figureground:small-resnet", random=True)
     assert any("has random weights" in line for line in _remarks(random))
-    assert not _recipe(random).model.pretrained
+    assert not _recipe(random, mask="inner").model.pretrained
     ready = reader("frame")
     assert any("the function here that makes your network" in line for line in _remarks(ready))
-    assert _recipe(ready).model.name == "MY-NETWORK.py:FUNCTION"
+    assert _recipe(ready, mask="inner").model.name == "MY-NETWORK.py:FUNCTION"
 
 
 def test_the_placeholder_is_refused_by_name(reader: Callable[..., LoadedModel], tmp_path: Path):
     recipe = changed(
-        _recipe(reader("frame")).model_dump(mode="json") | {"model": plain(tmp_path).model}
+        _recipe(reader("frame"), mask="inner").model_dump(mode="json")
+        | {"model": plain(tmp_path).model}
     )
     with pytest.raises(DataError, match="no annotations at TRAINING-IMAGES-WITH-BOXES"):
         train(recipe, tmp_path / "out")
