@@ -55,6 +55,8 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
         "strips": [_strip(one) for one in record.get("strips") or []],
         "grids": [_grid(one) for one in record.get("grids") or []],
         "cell_picture": data_uri(record.get("cell_picture")),
+        "kinds": [_kind(one) for one in record.get("kinds") or []],
+        "parts": [_grid(one) for one in record.get("parts") or []],
         "offer": record.get("offer") or {},
         "square": _SQUARE,
         "chart": _chart(record.get("classes") or []),
@@ -73,6 +75,11 @@ def _strip(strip: Mapping[str, Any]) -> dict[str, Any]:
 
 def _grid(grid: Mapping[str, Any]) -> dict[str, Any]:
     return {**grid, "pictures": [data_uri(one) for one in grid.get("pictures") or []]}
+
+
+def _kind(kind: Mapping[str, Any]) -> dict[str, Any]:
+    """Both kinds of backgrounds of a class."""
+    return {**kind, "kinds": [_grid(one) for one in kind.get("kinds") or []]}
 
 
 def _chart(classes: list[Mapping[str, Any]]) -> str:

@@ -3,15 +3,18 @@
 __all__ = [
     "FILLS",
     "BackgroundProbe",
+    "Carrier",
     "ClassPull",
     "ImageReliance",
     "Nested",
     "Pairs",
     "Reliance",
     "Verdict",
+    "background_kinds",
     "background_of",
     "background_probe",
     "benjamini_hochberg",
+    "carriers",
     "cells_of",
     "colour_thumbnail",
     "composite",
@@ -36,6 +39,7 @@ __all__ = [
     "verdict_of",
 ]
 
+from figureground.metrics.reliance.clusters import Carrier, background_kinds, carriers
 from figureground.metrics.reliance.composites import (
     FILLS,
     Nested,

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,6 +30,7 @@ from figureground.studies.diagnosis.map_places import (
 )
 from figureground.studies.diagnosis.offer import ProbeModel, load_probe
 from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord
+from figureground.studies.diagnosis.parts import Parts, measure_parts, part_units
 from figureground.studies.diagnosis.recommendation import mark_boxes, recommend
 from figureground.studies.diagnosis.recording import (
     About,
@@ -86,6 +88,14 @@ class _Job:
         networks = [model_identity(self.loaded.classifier)]
         networks += [model_identity(self.probe.classifier)] if self.probe is not None else []
         return digest("diagnosis", self.options.deciding, *networks, self.images.identity)
+
+
+@dataclass(frozen=True, eq=False)
+class _Looks:
+    """What was seen in the network beside its answers; None where that was not asked for."""
+
+    maps: MapPlaces | None = None
+    parts: Parts | None = None
 
 
 def diagnose_images(
@@ -169,7 +179,7 @@ def _measured(job: _Job, scenes: Scenes, views: Mapping[str, Scenes]) -> Diagnos
     deciding, classifier = job.options.deciding, job.loaded.classifier
     units = {name: units_of(made, _asked_of(name, deciding), name) for name, made in views.items()}
     if _MAIN in views:
-        units[_MAIN] += map_units(scenes, deciding)
+        units[_MAIN] += [*map_units(scenes, deciding), *part_units(scenes, deciding)]
     wanted = {unit: job.key for some in units.values() for unit in some}
     store = Store(job.claim, job=job.key, asked=job.asked, wanted=wanted, overwrite=job.overwrite)
     crossings = {
@@ -186,14 +196,14 @@ def _measured(job: _Job, scenes: Scenes, views: Mapping[str, Scenes]) -> Diagnos
         for name, made in views.items()
     }
     check_labels(next(iter(crossings.values())))
-    places = None
+    looks = _Looks()
     if _MAIN in views:
-        places = measure_maps(
-            scenes, classifier, store=store, options=deciding, progress=job.progress
-        )
+        told: dict[str, Any] = {"store": store, "options": deciding, "progress": job.progress}
+        places = measure_maps(scenes, classifier, **told)
+        looks = _Looks(places, measure_parts(scenes, classifier, **told))
     store.begin()
     store.write_arrays("pairs.npz", arrays_of(store, crossings))
-    return _record(job, scenes, crossings, places=places)
+    return _record(job, scenes, crossings, looks=looks)
 
 
 def _asked_of(name: str, options: DiagnoseOptions) -> DiagnoseOptions:
@@ -210,7 +220,7 @@ def _background_output(loaded: LoadedModel) -> int | None:
 
 
 def _record(
-    job: _Job, scenes: Scenes, crossings: Mapping[str, Crossing], *, places: MapPlaces | None
+    job: _Job, scenes: Scenes, crossings: Mapping[str, Crossing], *, looks: _Looks
 ) -> DiagnosisRecord:
     """Numbers and pictures, and the files that hold them."""
     loaded, images, out = job.loaded, job.images, str(job.claim.folder)
@@ -240,18 +250,18 @@ def _record(
         advice = mark_boxes(loaded, data, out=out, asked=asked)
         screens = {one: crossings[one.prefix] for one in ASSUMED}
         return screened_record(screens, scenes, about, advice=advice, options=job.options)
-    return _verdict(job, crossings, about, places=places)
+    return _verdict(job, crossings, about, looks=looks)
 
 
 def _verdict(
-    job: _Job, crossings: Mapping[str, Crossing], about: About, *, places: MapPlaces | None
+    job: _Job, crossings: Mapping[str, Crossing], about: About, *, looks: _Looks
 ) -> DiagnosisRecord:
     """The record of a diagnosis with boxes."""
     options, crossing, folder = job.options, crossings[_MAIN], job.claim.folder
     found = find(crossing, options)
     sentence = verdict_sentence(found, options)
     advice = recommend(found, job.loaded, sentence, options=options, out=str(folder))
-    more = [] if places is None else [places_table(places, found)]
+    more = [] if looks.maps is None else [places_table(looks.maps, found)]
     if ASSUMED[0].prefix in crossings:
         estimate = with_unmarked(found, crossing, crossings[ASSUMED[0].prefix], options=options)
         more += [estimate] if estimate is not None else []
@@ -261,7 +271,15 @@ def _verdict(
         write_atomically(folder / "treatment.yaml", advice.recipe.encode())
     if found.by_hole:
         about = replace(about, notes=(*about.notes, _BY_HOLE))
-    return record_of(found, crossing, about, advice=advice, options=options, more=tuple(more))
+    return record_of(
+        found,
+        crossing,
+        about,
+        advice=advice,
+        options=options,
+        more=tuple(more),
+        parts=looks.parts,
+    )
 
 
 def _notes(job: _Job, scenes: Scenes, crossings: Mapping[str, Crossing]) -> list[str]:

@@ -163,6 +163,9 @@ class DiagnosisRecord:
         cell_picture: Where a local cue lies, over the mean image, a ``data:`` address; else empty.
         offer: Whether backgrounds alone tell the class (``offered``), whether the network uses them (``used``, None
             where that cannot be told), and both in sentences; empty where there was no probe.
+        kinds: Of the classes that rest on their backgrounds most: the kind of background that draws most to the class,
+            and the one on which the fewest are right, with numbers and pictures.
+        parts: Parts of backgrounds that speak for a class: shares, contribution, pictures.
         classes: Class, pull with its interval, whether found: for the chart.
         data: Description of the images.
         images: How many took part.
@@ -201,5 +204,7 @@ class DiagnosisRecord:
     seconds: float
     provenance: Provenance
     offer: dict[str, Any] = field(default_factory=dict)
+    kinds: tuple[dict[str, Any], ...] = ()
+    parts: tuple[dict[str, Any], ...] = ()
     kind: str = "diagnosis"
     schema: int = 1

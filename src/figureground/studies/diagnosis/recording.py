@@ -21,8 +21,10 @@ from figureground.studies.diagnosis.findings import (
     tables_of,
     verdict_sentence,
 )
+from figureground.studies.diagnosis.kinds import draw_kinds, kinds_table
 from figureground.studies.diagnosis.offer import offer_of, offer_tables, read_offer
 from figureground.studies.diagnosis.options import DiagnoseOptions, DiagnosisRecord
+from figureground.studies.diagnosis.parts import Parts, draw_parts, parts_found, parts_table
 from figureground.studies.diagnosis.pictures import draw_cells, draw_grids, draw_strips
 from figureground.studies.diagnosis.recommendation import Recommendation
 from figureground.studies.evaluation.tables import ImageProblem, left_out, noticed_apart
@@ -71,6 +73,7 @@ def record_of(
     advice: Recommendation,
     options: DiagnoseOptions,
     more: tuple[dict[str, Any], ...] = (),
+    parts: Parts | None = None,
 ) -> DiagnosisRecord:
     """The record.
 
@@ -81,11 +84,14 @@ def record_of(
         advice: What to do.
         options: Of the diagnosis.
         more: Tables beside those of the findings.
+        parts: Parts of backgrounds, where they were looked at.
 
     Returns:
         All but the time that it took.
     """
     names, offer = about.names(crossing), offer_of(crossing, options)
+    speaking = () if parts is None else parts_found(parts, crossing, seed=options.seed)
+    shown = () if parts is None else draw_parts(speaking, parts, crossing, names=names)
     return DiagnosisRecord(
         verdict=verdict_sentence(found, options),
         word=found.verdict.word,
@@ -107,6 +113,8 @@ def record_of(
         options=options.description,
         tables=(
             *tables_of(found, crossing, names, options=options),
+            *kinds_table(found, crossing, names, seed=options.seed),
+            *parts_table(speaking, names),
             *offer_tables(offer, options),
             *more,
         ),
@@ -116,6 +124,8 @@ def record_of(
         seconds=0.0,
         provenance=provenance(seeds=(options.seed,)),
         offer=read_offer(offer, found.verdict.word),
+        kinds=draw_kinds(found, crossing, names, seed=options.seed) if options.examples else (),
+        parts=shown if options.examples else (),
     )
 
 
