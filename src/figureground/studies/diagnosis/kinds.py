@@ -17,7 +17,7 @@ from figureground.studies.evaluation.tables import table
 
 _FEWEST = 5  # images of a kind
 _MOST_CLASSES, _UNNAMED_CLASSES = 5, 3
-_MOST_DRAWN, _WIDTH = 8, 96
+_MOST_DRAWN, _WIDTH = 7, 96
 
 
 @dataclass(frozen=True, eq=False)
