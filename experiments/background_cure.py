@@ -6,16 +6,21 @@
 CIFAR-10's ten classes on photographs of ten kinds of textures, 3,000 training images at 64 pixels in which the texture
 is that of the class with probability 0.95 (``recipes/cifar10-textures.yaml``); MobileNetV2 with ImageNet weights, all
 layers trained by AdamW at 3e-4 for six epochs. Arms: plain; the ``treatment.yaml`` that the diagnosis of the plain
-network wrote, unchanged; the same with ``mask=given``; the last layer alone, fitted on swapped images; and balanced
-data (rho 0), the ideal. Judged on 400 test images whose pictures and photographs no training has seen: by
-``compare --background``, which knows boxes alone, and by composites that the generator renders. Finished runs are not
-repeated, nothing is chosen by these numbers.
+network wrote, unchanged; the same with tight masks and with boxes; the last layer alone, fitted on images swapped along
+boxes; and balanced data (rho 0), the ideal. Diagnosed on 400 test images whose pictures and photographs no training has
+seen; judged on 1,000 by ``compare --background``, which knows boxes alone, and by composites that the generator
+renders. Finished runs are not repeated, nothing is chosen by these numbers.
 
 Expected, before any run: the plain network rests on the background (gap above .2, on other textures right in fewer
 than .6), since textures are easier than 45-pixel pictures; the recommended recipe brings the largest of the three gaps
 below .1 and accuracy on other textures up by .1 at least, "cured" in two of three seeds or "better" in all; masks as
 annotated do the same here, since the box is the picture, and are a little more accurate; a last layer on swaps gets
 halfway, since the features were fine-tuned on the textures, too.
+
+After seeds 3 to 5, where tight masks were recommended and cost 13 to 23 points of accuracy: a diagnosis recommends
+boxes where objects on backgrounds of their own class are surely recognised less often along tight masks. Expected of
+seeds 6 to 8, before they were run: boxes are recommended in all three, accuracy on other textures is above .6, and
+``compare`` says "cured" in two of three.
 """
 
 __all__ = ["main"]
@@ -39,9 +44,10 @@ from figureground.studies.training.train import train
 from figureground.training.recipe import read_recipe
 from figureground.training.shipped import recipe_path
 
-_TEST = 400
-_LAST = ["algorithms=[{background-swap: {}}, {last-layer: {}}]", "epochs=4"]
-_ARMS = ("plain", "treatment", "treatment, boxes", "last layer", "balanced data")
+_TEST, _JUDGED = 400, 1000
+_LAST = ["algorithms=[{background-swap: {mask: given}}, {last-layer: {}}]", "epochs=4"]
+_MASK = "algorithms.0.background-swap.mask"
+_ARMS = ("plain", "treatment", "swap, inner", "swap, boxes", "last layer, boxes", "balanced data")
 
 
 def main() -> None:
@@ -81,10 +87,9 @@ def _one_seed(given, seed, *, arms):
     treatment = place / "diagnosis" / "treatment.yaml"
     made = {
         "treatment": lambda: read_recipe(treatment),
-        "treatment, boxes": lambda: read_recipe(
-            treatment, ["algorithms.0.background-swap.mask=given"]
-        ),
-        "last layer": lambda: read_recipe(
+        "swap, inner": lambda: read_recipe(treatment, [f"{_MASK}=inner"]),
+        "swap, boxes": lambda: read_recipe(treatment, [f"{_MASK}=given"]),
+        "last layer, boxes": lambda: read_recipe(
             shipped, [*common, f"model={{name: {place / 'plain'}, checkpoint: last}}", *_LAST]
         ),
         "balanced data": lambda: read_recipe(shipped, [*common, *own, "data.rho=0"]),
@@ -96,7 +101,13 @@ def _one_seed(given, seed, *, arms):
         {name: [run.folder] for name, run in runs.items()},
         out=place / f"compared-{len(runs)}",
         options=CompareOptions(
-            background=True, ood=("none",), corrupted=0, maps=0, examples=4, limit=_TEST, seed=seed
+            background=True,
+            ood=("none",),
+            corrupted=0,
+            maps=0,
+            examples=4,
+            limit=_JUDGED,
+            seed=seed,
         ),
         checkpoint="last",
     )
