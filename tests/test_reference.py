@@ -94,7 +94,7 @@ def test_every_public_name_is_on_exactly_one_page(pages: Pages):
 
 
 def test_every_package_with_public_names_is_looked_at():
-    internal = ("figureground.base", "figureground.capture", "figureground.cli")
+    internal = tuple(f"figureground.{one}" for one in ("base", "capture", "cli", "compat"))
     packages = {
         ".".join(path.parent.relative_to(ROOT / "src").parts)
         for path in (ROOT / "src" / "figureground").rglob("__init__.py")

@@ -35,7 +35,8 @@ def _defined(statement: ast.stmt) -> str | None:
 
 def test_no_module_is_called_after_nothing(sources: list[Path], root: Path):
     inside = [path.relative_to(root / "src") for path in sources]
-    bad = [complaint for path in inside for complaint in banned_names(path)]
+    ours = [path for path in inside if path.parts[1] != "compat"]  # whose names are those of others
+    bad = [complaint for path in ours for complaint in banned_names(path)]
     assert not bad, "\n".join(bad)
 
 

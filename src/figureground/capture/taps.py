@@ -1,6 +1,6 @@
 """Outputs of layers recorded while a network runs in somebody else's loop, with their graph where there is one."""
 
-__all__ = ["output_and_features", "stage_layers", "tap_shapes", "tapped"]
+__all__ = ["InputTap", "output_and_features", "stage_layers", "tap_shapes", "tapped"]
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +18,50 @@ from figureground.capture.layers import named_layer
 from figureground.capture.naming import module_of, named_run
 from figureground.capture.trace import Seen, look
 from figureground.capture.untouched import borrowed, listening
+
+
+class InputTap:
+    """Remembers the images that a network is given in somebody else's passes, until it is closed.
+
+    Args:
+        model: The network.
+
+    Attributes:
+        images: The last images, or None.
+        listening: Whether they are remembered.
+
+    Examples:
+        >>> network = nn.Identity()
+        >>> tap = InputTap(network)
+        >>> _ = network(torch.ones(1, 2))
+        >>> tap.close()
+        >>> tap.images
+        tensor([[1., 1.]])
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.images: Tensor | None = None
+        self.listening = True
+        self._handle = model.register_forward_pre_hook(self._keep, with_kwargs=True)
+
+    def _keep(self, _module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        """The first tensor among the arguments."""
+        given = [one for one in (*inputs, *named.values()) if isinstance(one, Tensor)]
+        if self.listening and given:
+            self.images = given[0].detach()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Passes of our own are not remembered."""
+        before, self.listening = self.listening, False
+        try:
+            yield
+        finally:
+            self.listening = before
+
+    def close(self) -> None:
+        """No longer listen."""
+        self._handle.remove()
 
 
 @contextmanager

@@ -1,0 +1,408 @@
+"""Its classes: each is a name of ours, called as theirs is."""
+
+__all__ = [
+    "FEM",
+    "KPCA_CAM",
+    "AblationCAM",
+    "AblationLayer",
+    "AblationLayerFasterRCNN",
+    "AblationLayerVit",
+    "BaseCAM",
+    "EigenCAM",
+    "EigenGradCAM",
+    "FinerCAM",
+    "FullGrad",
+    "GradCAM",
+    "GradCAMElementWise",
+    "GradCAMPlusPlus",
+    "GuidedBackpropReLUModel",
+    "HiResCAM",
+    "LayerCAM",
+    "RandomCAM",
+    "ScoreCAM",
+    "SegEigenCAM",
+    "ShapleyCAM",
+    "XGradCAM",
+]
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+
+from figureground.base.errors import OptionError, ShapeError
+from figureground.compat.pytorch_grad_cam.utils.model_targets import (
+    ClassifierOutputTarget,
+    FinerWeightedTarget,
+)
+from figureground.maps import normalise, resize
+from figureground.methods import METHODS, CamMethod, Explainer
+
+Target = Callable[[Any], Tensor]
+Maps = Float32[np.ndarray, "N H W"]
+
+_GUIDED = (
+    "guided backpropagation is left out on purpose: its pictures hardly change when upper layers get random weights, "
+    "and hardly depend on the class (Adebayo et al. 2018); full-grad, or a fusion of several layers, shows fine detail"
+)
+_EIGEN = "{} has no eigen_smooth; EigenGradCAM is the first principal component of activations times gradients"
+
+
+class BaseCAM:
+    """One method, called as in pytorch-grad-cam.
+
+    Nothing stays on the model between calls, so that ``with`` is not needed, and neither is ``reshape_transform``:
+    tokens are put on their grid by looking at the network. Each call runs the network once for gradient methods.
+
+    Args:
+        model: The network.
+        target_layers: Modules; several are averaged.
+        reshape_transform: Accepted and not used.
+        options: Of the method, as ``Explainer`` takes them.
+    """
+
+    method = ""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Sequence[nn.Module],
+        reshape_transform: object = None,
+        **options: Any,
+    ) -> None:
+        del reshape_transform
+        self.model = model.eval()
+        self.target_layers = list(target_layers)
+        self.outputs: Any = None
+        self._made: CamMethod = METHODS[self.method].load()(**options)
+
+    def __enter__(self) -> "BaseCAM":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to undo."""
+
+    def __call__(
+        self,
+        input_tensor: Tensor,
+        targets: Sequence[Target] | None = None,
+        aug_smooth: bool = False,
+        eigen_smooth: bool = False,
+    ) -> Maps:
+        """Maps of a batch.
+
+        Args:
+            input_tensor: ``(N, C, H, W)``.
+            targets: One for each image, from what the model returns for it to a scalar; None for the predicted class.
+            aug_smooth: Average over six views (flipped or not, contrast 0.9, 1 and 1.1).
+            eigen_smooth: The first principal component instead of the sum, for methods that have it.
+
+        Returns:
+            ``(N, H, W)`` float32 in [0, 1].
+
+        Raises:
+            OptionError: The method has no ``eigen_smooth``.
+            ShapeError: There are not as many targets as images.
+        """
+        if targets is not None and len(targets) != len(input_tensor):
+            raise ShapeError(f"{len(targets)} targets for {len(input_tensor)} images")
+        if eigen_smooth:
+            raise OptionError(_EIGEN.format(type(self).__name__))
+        device = next(self.model.parameters()).device
+        images = input_tensor.to(device)
+        numbers = _numbers(targets)
+        if targets is None or numbers is not None:
+            return self._maps(images, numbers, smooth=aug_smooth)
+        found, raw = [], []
+        for image, target in zip(torch.split(images, 1), targets, strict=True):
+            found.append(self._maps(image, target, smooth=aug_smooth))
+            raw.append(self.outputs)
+        self.outputs = torch.cat(raw) if all(isinstance(one, Tensor) for one in raw) else raw
+        return np.concatenate(found)
+
+    def _maps(self, images: Tensor, wanted: Tensor | Target | None, *, smooth: bool) -> Maps:
+        """Of class numbers; or of one image and a target, whose value stands for the logits."""
+        read = _Reader(None if isinstance(wanted, Tensor) else wanted)
+        layers = self.target_layers or None
+        explainer = Explainer(self.model, layer=layers, output=read, smooth=smooth)
+        classes = (lambda values: values[:, 0]) if read.target is not None else wanted
+        found = explainer(images, classes, [self._made])
+        self.outputs = read.first
+        (maps,) = found.maps.values()
+        size = (images.shape[2], images.shape[3])
+        stacks = list(maps.values()) if isinstance(maps, dict) else [maps]
+        scaled = [
+            resize(normalise(one[:, 0].float().cpu(), relu=True, on_blank="zeros"), size)
+            for one in stacks
+        ]
+        mean = torch.stack(scaled).mean(0)
+        return normalise(mean, on_blank="zeros").numpy().astype(np.float32)
+
+
+class _Reader:
+    """Finds the score in what the network returns, and keeps the return of the run on the images themselves."""
+
+    def __init__(self, target: Target | None) -> None:
+        self.target, self.first = target, None
+
+    def __call__(self, returned: Any) -> Tensor:
+        self.first = _detached(returned)
+        if self.target is None:
+            return getattr(returned, "logits", returned)
+        values = [self.target(one).reshape(-1).sum() for one in _each(returned)]
+        return torch.stack(values)[:, None]
+
+
+def _each(returned: Any) -> Sequence[Any]:
+    """What was returned for every image."""
+    return list(returned)
+
+
+def _detached(returned: Any) -> Any:
+    return returned.detach() if isinstance(returned, Tensor) else returned
+
+
+def _numbers(targets: Sequence[Target] | None) -> Tensor | None:
+    """Class numbers, where all targets are logits of one class."""
+    if targets is None or not all(type(one) is ClassifierOutputTarget for one in targets):
+        return None
+    return torch.tensor([int(one.category) for one in targets])  # type: ignore[attr-defined]
+
+
+class GradCAM(BaseCAM):
+    """``grad-cam``."""
+
+    method = "grad-cam"
+
+
+class GradCAMPlusPlus(BaseCAM):
+    """``grad-cam++``."""
+
+    method = "grad-cam++"
+
+
+class GradCAMElementWise(BaseCAM):
+    """``grad-cam-elementwise``."""
+
+    method = "grad-cam-elementwise"
+
+
+class HiResCAM(BaseCAM):
+    """``hires-cam``."""
+
+    method = "hires-cam"
+
+
+class XGradCAM(BaseCAM):
+    """``xgrad-cam``."""
+
+    method = "xgrad-cam"
+
+
+class LayerCAM(BaseCAM):
+    """``layer-cam``."""
+
+    method = "layer-cam"
+
+
+class EigenCAM(BaseCAM):
+    """``eigen-cam``; *differs:* its sign is chosen, where theirs is what the decomposition gives."""
+
+    method = "eigen-cam"
+
+
+class EigenGradCAM(BaseCAM):
+    """``eigen-grad-cam``; its sign is chosen, too."""
+
+    method = "eigen-grad-cam"
+
+
+class AblationCAM(BaseCAM):
+    """``ablation-cam``; *differs:* channels are set to zero one by one, whatever the size of a batch."""
+
+    method = "ablation-cam"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Sequence[nn.Module],
+        reshape_transform: object = None,
+        ablation_layer: object = None,
+        batch_size: int = 32,
+        ratio_channels_to_ablate: float = 1.0,
+    ) -> None:
+        del ablation_layer, batch_size
+        if ratio_channels_to_ablate != 1:
+            raise OptionError("all channels are ablated: ratio_channels_to_ablate must be 1")
+        super().__init__(model, target_layers, reshape_transform)
+
+
+class ScoreCAM(BaseCAM):
+    """``score-cam`` with the paper's softmax over channels, as theirs."""
+
+    method = "score-cam"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Sequence[nn.Module],
+        reshape_transform: object = None,
+    ) -> None:
+        super().__init__(model, target_layers, reshape_transform, weights="softmax")
+
+
+class FullGrad(BaseCAM):
+    """``full-grad``; the layers that were given are not used, as in theirs."""
+
+    method = "full-grad"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Sequence[nn.Module] = (),
+        reshape_transform: object = None,
+    ) -> None:
+        del target_layers
+        super().__init__(model, (), reshape_transform)
+
+
+class RandomCAM(BaseCAM):
+    """``random``."""
+
+    method = "random"
+
+
+class FEM(BaseCAM):
+    """``fem``."""
+
+    method = "fem"
+
+
+class KPCA_CAM(BaseCAM):
+    """``kpca-cam``."""
+
+    method = "kpca-cam"
+
+
+class SegEigenCAM(BaseCAM):
+    """``seg-eigen-cam``."""
+
+    method = "seg-eigen-cam"
+
+
+class ShapleyCAM(BaseCAM):
+    """``shapley-cam``."""
+
+    method = "shapley-cam"
+
+
+class FinerCAM:
+    """What tells a class from those that the network takes it for: another method with a weighted difference as target.
+
+    Args:
+        model: The network.
+        target_layers: Modules; several are averaged.
+        reshape_transform: Accepted and not used.
+        base_method: One of these classes.
+
+    References:
+        Zhang et al. (2025). Finer-CAM: Spotting the Difference Reveals Finer Details. CVPR, arXiv:2501.11309.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Sequence[nn.Module],
+        reshape_transform: object = None,
+        base_method: type[BaseCAM] = GradCAM,
+    ) -> None:
+        self.base_cam = base_method(model, target_layers, reshape_transform)
+
+    def __enter__(self) -> "FinerCAM":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Nothing to undo."""
+
+    def __call__(
+        self,
+        input_tensor: Tensor,
+        targets: Sequence[Target] | None = None,
+        eigen_smooth: bool = False,
+        alpha: float = 1,
+        comparison_categories: Sequence[int] = (1, 2, 3),
+        target_idx: int | None = None,
+    ) -> Maps:
+        """Maps of a batch.
+
+        Args:
+            input_tensor: ``(N, C, H, W)``.
+            targets: One for each image; None takes the predicted class against the classes nearest to it.
+            eigen_smooth: As for the base method.
+            alpha: How much of the other classes' logits is taken off.
+            comparison_categories: Places of the other classes in the order of nearness, from 1.
+            target_idx: A class in place of the predicted one.
+
+        Returns:
+            ``(N, H, W)`` float32 in [0, 1].
+        """
+        if targets is None:
+            device = next(self.base_cam.model.parameters()).device
+            with torch.no_grad():
+                logits = self.base_cam.model(input_tensor.to(device))
+            main = (
+                logits.argmax(1) if target_idx is None else torch.full((len(logits),), target_idx)
+            )
+            nearest = [
+                (row - row[one]).abs().argsort(stable=True).tolist()
+                for row, one in zip(logits, main.tolist(), strict=True)
+            ]
+            targets = [
+                FinerWeightedTarget(
+                    order[0], [order[at] for at in comparison_categories if at < len(order)], alpha
+                )
+                for order in nearest
+            ]
+        return self.base_cam(input_tensor, targets, eigen_smooth=eigen_smooth)
+
+
+class AblationLayer:
+    """Accepted by ``AblationCAM`` and not needed."""
+
+
+class AblationLayerVit(AblationLayer):
+    """Accepted by ``AblationCAM`` and not needed."""
+
+
+class AblationLayerFasterRCNN(AblationLayer):
+    """Accepted by ``AblationCAM`` and not needed."""
+
+
+class GuidedBackpropReLUModel:
+    """Refused.
+
+    Args:
+        model: The network.
+        device: Where.
+
+    Raises:
+        OptionError: Always, with the reason.
+    """
+
+    def __init__(self, model: nn.Module, device: object = None) -> None:
+        del model, device
+        raise OptionError(_GUIDED)

@@ -1,0 +1,1 @@
+"""Scores of maps, from the confidence in changed images."""

@@ -1,0 +1,1 @@
+"""Targets, pictures and transforms."""

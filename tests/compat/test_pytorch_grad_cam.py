@@ -1,0 +1,293 @@
+"""Scripts as users of pytorch-grad-cam write them run with the import line changed, and give the right maps."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torchvision.models import ResNet, resnet18, vit_b_16
+from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
+from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+
+from figureground.base.errors import OptionError, ShapeError
+from figureground.base.seeds import seed_everything
+from figureground.compat.pytorch_grad_cam import (
+    DeepFeatureFactorization,
+    EigenCAM,
+    FinerCAM,
+    GradCAM,
+    GradCAMPlusPlus,
+    GuidedBackpropReLUModel,
+    HiResCAM,
+    LayerCAM,
+    XGradCAM,
+)
+from figureground.compat.pytorch_grad_cam.metrics.cam_mult_image import (
+    CamMultImageConfidenceChange,
+    DropInConfidence,
+    IncreaseInConfidence,
+)
+from figureground.compat.pytorch_grad_cam.metrics.road import (
+    ROADCombined,
+    ROADLeastRelevantFirst,
+    ROADMostRelevantFirst,
+)
+from figureground.compat.pytorch_grad_cam.utils.image import (
+    deprocess_image,
+    preprocess_image,
+    scale_cam_image,
+    show_cam_on_image,
+)
+from figureground.compat.pytorch_grad_cam.utils.model_targets import (
+    BinaryClassifierOutputTarget,
+    ClassifierOutputReST,
+    ClassifierOutputSoftmaxTarget,
+    ClassifierOutputTarget,
+    FasterRCNNBoxScoreTarget,
+    FinerWeightedTarget,
+    RawScoresOutputTarget,
+    SemanticSegmentationTarget,
+    SoftmaxOutputTarget,
+)
+from figureground.compat.pytorch_grad_cam.utils.reshape_transforms import vit_reshape_transform
+from figureground.methods import Explainer
+
+
+@pytest.fixture(scope="module")
+def model() -> ResNet:
+    seed_everything(0)
+    return resnet18(weights=None, num_classes=7).eval()
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+
+
+def by_hand(model: ResNet, images: torch.Tensor, score) -> np.ndarray:
+    """Grad-CAM by autograd on the whole graph: channel means of the gradient, ReLU, scaled, enlarged, scaled."""
+    kept: list[torch.Tensor] = []
+    handle = model.layer4.register_forward_hook(lambda _m, _i, out: kept.append(out))
+    total = sum(score(number, row) for number, row in enumerate(model(images)))
+    handle.remove()
+    (slope,) = torch.autograd.grad(total, kept[0])
+    maps = (slope.mean((2, 3), keepdim=True) * kept[0]).sum(1).relu().detach()
+    for size in (images.shape[2:], None):
+        low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+        maps = (maps - low) / (high - low)
+        if size is not None:
+            maps = F.interpolate(maps[:, None], size, mode="bilinear")[:, 0]
+    return maps.numpy()
+
+
+def test_a_class_on_a_batch(model: ResNet, images: torch.Tensor):
+    targets = [ClassifierOutputTarget(3), ClassifierOutputTarget(5)]
+    with GradCAM(model=model, target_layers=[model.get_submodule("layer4.1")]) as cam:
+        grayscale_cam = cam(input_tensor=images, targets=targets)
+        model_outputs = cam.outputs
+    expected = by_hand(model, images, lambda number, row: row[(3, 5)[number]])
+    np.testing.assert_allclose(grayscale_cam, expected, atol=1e-5)
+    torch.testing.assert_close(model_outputs, model(images).detach())
+    picture = np.full((64, 96, 3), 0.5, np.float32)
+    shown = show_cam_on_image(picture, grayscale_cam[0], use_rgb=True)
+    assert shown.shape == (64, 96, 3)
+    assert shown.max() == 255
+
+
+def test_the_predicted_class_and_smoothing(model: ResNet, images: torch.Tensor):
+    cam = GradCAM(model, [model.get_submodule("layer4.1")])
+    best = model(images).argmax(1).tolist()
+    predicted = cam(images, None)
+    np.testing.assert_array_equal(predicted, cam(images, [*map(ClassifierOutputTarget, best)]))
+    assert np.abs(cam(images, aug_smooth=True) - predicted).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("target", "score"),
+    [
+        (ClassifierOutputSoftmaxTarget(2), lambda row: row.softmax(0)[2]),
+        (ClassifierOutputReST(2), lambda row: row[2] + row.log_softmax(0)[2]),
+        (SoftmaxOutputTarget(), None),
+        (RawScoresOutputTarget(), lambda row: row.sum()),
+        (lambda row: row[1] - row[4], lambda row: row[1] - row[4]),
+    ],
+)
+def test_other_targets(model: ResNet, images: torch.Tensor, target, score):
+    found = GradCAM(model, [model.layer4])(images, [target, target])
+    if score is None:  # probabilities add up to 1: there is no gradient but rounding
+        assert found.shape == (2, 64, 96)
+        return
+    expected = by_hand(model, images, lambda _number, row: score(row))
+    np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+def test_several_layers_are_averaged(model: ResNet, images: torch.Tensor):
+    target = [ClassifierOutputTarget(1)] * 2
+    both = LayerCAM(model, [model.layer3, model.layer4])(images, target)
+    explainer = Explainer(model, layer=["layer3", "layer4"])
+    raw = explainer(images, 1, "layer-cam").maps["layer-cam"]
+    alone = [scale_cam_image(one[:, 0].relu().numpy(), (96, 64)) for one in raw.values()]
+    mean = np.mean(alone, axis=0)
+    mean -= mean.min((1, 2), keepdims=True)
+    np.testing.assert_allclose(both, mean / mean.max((1, 2), keepdims=True), atol=1e-5)
+
+
+@pytest.mark.parametrize("method", [GradCAMPlusPlus, HiResCAM, XGradCAM, EigenCAM])
+def test_each_class_of_theirs_is_a_method_of_ours(model: ResNet, images: torch.Tensor, method):
+    found = method(model, [model.layer4])(images, [ClassifierOutputTarget(0)] * 2)
+    assert found.shape == (2, 64, 96)
+    assert (found.min(), found.max()) == (0, 1)
+
+
+def test_a_transformer_needs_no_reshape_transform():
+    seed_everything(0)
+    model = vit_b_16(weights=None, num_classes=3, image_size=64).eval()
+    images = torch.randn(1, 3, 64, 64)
+    layer = [model.get_submodule("encoder.layers.encoder_layer_11.ln_1")]
+    given = HiResCAM(model, layer, reshape_transform=vit_reshape_transform)(images)
+    np.testing.assert_array_equal(given, HiResCAM(model, layer)(images))
+    tokens = torch.arange(2 * 7 * 3).view(2, 7, 3)
+    maps = vit_reshape_transform(tokens, 2, 3)
+    assert maps[1, 2, 1, 0] == tokens[1, 1 + 3, 2]
+
+
+def test_a_category_of_a_segmentation_network():
+    class Wrapper(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = lraspp_mobilenet_v3_large(
+                weights=None, weights_backbone=None, num_classes=4
+            )
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.model(x)["out"]
+
+    seed_everything(0)
+    model = Wrapper().eval()
+    images = torch.randn(1, 3, 64, 64)
+    mask = (model(images)[0].argmax(0) == 2).float().numpy()
+    layer = model.model.get_submodule("backbone.16")
+    found = GradCAM(model, [layer])(images, [SemanticSegmentationTarget(2, mask)])
+    kept: list[torch.Tensor] = []
+    handle = layer.register_forward_hook(lambda _m, _i, out: kept.append(out))
+    score = (model(images)[0, 2] * torch.from_numpy(mask)).sum()
+    handle.remove()
+    (slope,) = torch.autograd.grad(score, kept[0])
+    raw = (slope.mean((2, 3), keepdim=True) * kept[0]).sum(1, keepdim=True).relu()
+    expected = scale_cam_image(scale_cam_image(raw[0].detach().numpy(), (64, 64)))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_boxes_of_a_detector():
+    seed_everything(0)
+    model = fasterrcnn_mobilenet_v3_large_320_fpn(
+        weights=None, weights_backbone=None, box_score_thresh=0.0, num_classes=3
+    ).eval()
+    images = torch.rand(1, 3, 96, 96)
+    (found,) = model(images)
+    labels, boxes = found["labels"][:2].tolist(), found["boxes"][:2].detach().numpy()
+    target = FasterRCNNBoxScoreTarget(labels, boxes, iou_threshold=0.5)
+    expected = 2 + float(found["scores"][:2].detach().sum())
+    assert float(target(found).detach()) == pytest.approx(expected, rel=1e-5)
+    nothing = {"boxes": boxes[:0], "labels": found["labels"][:0], "scores": found["scores"][:0]}
+    assert float(target({**nothing, "boxes": torch.zeros(0, 4)}).detach()) == 0
+    maps = EigenCAM(model, [model.get_submodule("backbone.body")])(images, [target])
+    assert maps.shape == (1, 96, 96)
+
+
+def test_finer_cam_is_the_weighted_difference(model: ResNet, images: torch.Tensor):
+    order = (model(images)[0] - model(images)[0].max()).abs().argsort().tolist()
+
+    def difference(_number: int, row: torch.Tensor) -> torch.Tensor:
+        weights = row.softmax(0)[order[1:4]]
+        return (weights * (row[order[0]] - 0.6 * row[order[1:4]])).sum() / weights.sum()
+
+    found = FinerCAM(model, [model.layer4])(images[:1], alpha=0.6)
+    np.testing.assert_allclose(found, by_hand(model, images[:1], difference), atol=1e-4)
+    target = FinerWeightedTarget(order[0], order[1:4], 0.6)
+    row = model(images)[0].detach()
+    assert float(target(row)) == pytest.approx(float(difference(0, row)), rel=1e-5)
+
+
+def test_concepts_and_what_the_classifier_calls_them(model: ResNet, images: torch.Tensor):
+    dff = DeepFeatureFactorization(
+        model=model, target_layer=model.layer4, computation_on_concepts=model.fc
+    )
+    concepts, pictures, outputs = dff(images, 4)
+    assert concepts.shape == (512, 4)
+    assert len(pictures) == 2
+    assert all(one.shape == (4, 64, 96) for one in pictures)
+    expected = model.fc(torch.from_numpy(concepts.T)).detach().numpy()
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-6)
+    assert len(DeepFeatureFactorization(model, model.layer4)(images, 2)) == 2
+
+
+def test_scores_of_maps(model: ResNet, images: torch.Tensor):
+    targets = [ClassifierOutputSoftmaxTarget(2)] * 2
+    maps = GradCAM(model, [model.layer4])(images, [ClassifierOutputTarget(2)] * 2)
+    change, seen = CamMultImageConfidenceChange()(
+        images, maps, targets, model, return_visualization=True
+    )
+    torch.testing.assert_close(seen, images * torch.from_numpy(maps)[:, None])
+    before, after = (model(one).softmax(1)[:, 2].detach().numpy() for one in (images, seen))
+    np.testing.assert_allclose(change, after - before, atol=1e-6)
+    drop = DropInConfidence()(images, maps, targets, model)
+    rise = IncreaseInConfidence()(images, maps, targets, model)
+    np.testing.assert_allclose(drop, np.maximum(before - after, 0), atol=1e-6)
+    np.testing.assert_array_equal(rise, np.float32(after > before))
+
+
+def test_removing_what_does_not_matter_leaves_the_score():
+    class Left(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.stack([x[:, :, :, :8].mean((1, 2, 3)), -x[:, :, :, :8].mean((1, 2, 3))], 1)
+
+    image = torch.zeros(1, 3, 16, 16)
+    image[:, :, :, :8] = 1
+    one = np.linspace(1, 0, 16, dtype=np.float32)[None, None].repeat(16, 1)
+    targets = [ClassifierOutputTarget(0)]
+    most = ROADMostRelevantFirst(percentile=45.0)(image, one, targets, Left())
+    least = ROADLeastRelevantFirst(percentile=45.0)(image, one, targets, Left())
+    assert abs(least[0]) < 0.01
+    assert most[0] < -0.05
+    both = ROADCombined(percentiles=[45.0])(image, one, targets, Left())
+    assert both[0] == pytest.approx((least[0] - most[0]) / 2, abs=1e-6)
+
+
+def test_pictures_and_preprocessing():
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3) * 14
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    made = preprocess_image(pixels, mean=mean, std=std)
+    assert made.shape == (1, 3, 2, 3)
+    assert float(made[0, 2, 1, 0]) == pytest.approx((pixels[1, 0, 2] / 255 - 0.406) / 0.225)
+    assert (
+        abs(int(deprocess_image(np.random.default_rng(0).normal(5, 9, (50, 50))).mean()) - 127) < 2
+    )
+    red = show_cam_on_image(np.zeros((1, 1, 3)), np.ones((1, 1)), use_rgb=True, image_weight=0.0)
+    assert red[0, 0].tolist() == [255, 0, 0]
+    blue = show_cam_on_image(np.zeros((1, 1, 3)), np.ones((1, 1)), image_weight=0.0)
+    assert blue[0, 0].tolist() == [0, 0, 255]
+    with pytest.raises(OptionError, match="floats in"):
+        show_cam_on_image(np.full((1, 1, 3), 255.0), np.ones((1, 1)))
+    with pytest.raises(OptionError, match="colour map"):
+        show_cam_on_image(np.zeros((1, 1, 3)), np.ones((1, 1)), colormap=99)
+
+
+def test_a_single_logit():
+    seed_everything(0)
+    model = resnet18(weights=None, num_classes=1).eval()
+    images = torch.randn(1, 3, 64, 64)
+    for_one = GradCAM(model, [model.layer4])(images, [BinaryClassifierOutputTarget(1)])
+    against = GradCAM(model, [model.layer4])(images, [BinaryClassifierOutputTarget(0)])
+    for found, sign in ((for_one, 1), (against, -1)):
+        expected = by_hand(model, images, lambda _number, row, sign=sign: sign * row[0])
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_what_is_refused_says_why(model: ResNet, images: torch.Tensor):
+    with pytest.raises(OptionError, match="Adebayo"):
+        GuidedBackpropReLUModel(model=model, device="cpu")
+    with pytest.raises(OptionError, match="eigen_smooth"):
+        GradCAM(model, [model.layer4])(images, None, eigen_smooth=True)
+    with pytest.raises(ShapeError, match="1 targets for 2 images"):
+        GradCAM(model, [model.layer4])(images, [ClassifierOutputTarget(0)])

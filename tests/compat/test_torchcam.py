@@ -1,0 +1,114 @@
+"""Scripts as users of torch-cam write them run with the import line changed."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torchvision.models import ResNet, resnet18
+from torchvision.transforms.v2.functional import to_pil_image
+
+from figureground.base.errors import OptionError, ShapeError
+from figureground.base.seeds import seed_everything
+from figureground.compat.torchcam.methods import CAM, GradCAM, LayerCAM, XGradCAM
+from figureground.compat.torchcam.utils import overlay_mask
+
+
+@pytest.fixture(scope="module")
+def model() -> ResNet:
+    seed_everything(0)
+    return resnet18(weights=None, num_classes=7).eval()
+
+
+@pytest.fixture(scope="module")
+def images() -> torch.Tensor:
+    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+
+
+def class_map(model: ResNet, images: torch.Tensor, classes: list[int]) -> torch.Tensor:
+    """Weights of the last layer times its input maps."""
+    maps = nn.Sequential(*list(model.children())[:-2])(images)
+    return torch.einsum("nc,nchw->nhw", model.fc.weight[classes], maps).detach()
+
+
+def scaled(maps: torch.Tensor) -> torch.Tensor:
+    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
+    return (maps - low) / (high - low)
+
+
+def test_maps_of_the_run_before(model: ResNet, images: torch.Tensor):
+    with GradCAM(model, target_layer="layer4") as extractor:
+        out = model(images)
+        (maps,) = extractor(out.argmax(1).tolist(), out)
+        assert extractor.target_names == ["layer4"]
+    expected = scaled(class_map(model, images, out.argmax(1).tolist()).relu())
+    torch.testing.assert_close(maps, expected, atol=1e-5, rtol=1e-4)
+    assert not model._forward_pre_hooks
+
+
+def test_cam_keeps_negative_values_until_it_is_scaled(model: ResNet, images: torch.Tensor):
+    with torch.no_grad(), CAM(model, "layer4", fc_layer="fc") as extractor:
+        model(images)
+        (raw,) = extractor(3, normalized=False)
+        (maps,) = extractor(3)
+    expected = class_map(model, images, [3, 3])
+    torch.testing.assert_close(scaled(raw), scaled(expected), atol=1e-5, rtol=1e-4)
+    assert (raw < 0).any()
+    torch.testing.assert_close(maps, scaled(expected), atol=1e-5, rtol=1e-4)
+
+
+def test_a_layer_is_found_and_an_overlay_made(model: ResNet, images: torch.Tensor):
+    extractor = XGradCAM(model)
+    model(images[:1])
+    (maps,) = extractor(0)
+    extractor.remove_hooks()
+    photo = Image.fromarray(np.full((64, 96, 3), 128, np.uint8))
+    result = overlay_mask(photo, to_pil_image(maps[0], mode="F"), alpha=0.5)
+    assert result.size == photo.size
+    hot, cold = (maps[0] == value for value in (maps.max(), maps.min()))
+    large = torch.nn.functional.interpolate(hot[None, None].float(), (64, 96))[0, 0] > 0
+    small = torch.nn.functional.interpolate(cold[None, None].float(), (64, 96))[0, 0] > 0
+    pixels = np.asarray(result).astype(int)
+    assert (pixels[large.numpy()][:, 0] > pixels[small.numpy()][:, 0].max() - 130).all()
+    assert pixels[small.numpy()][:, 2].mean() > pixels[large.numpy()][:, 2].mean()  # cold is blue
+
+
+def test_layers_are_fused_as_the_paper_says(model: ResNet, images: torch.Tensor):
+    with LayerCAM(model, ["layer3", "layer4"]) as extractor:
+        model(images)
+        maps = extractor([1, 2])
+        fused = extractor.fuse_cams(maps)
+    assert [tuple(one.shape) for one in maps] == [(2, 4, 6), (2, 2, 3)]
+    large = torch.nn.functional.interpolate((2 * maps[1]).tanh()[:, None], (4, 6), mode="bilinear")
+    torch.testing.assert_close(fused, torch.maximum((2 * maps[0]).tanh(), large[:, 0]))
+    assert LayerCAM.fuse_cams(maps[:1]) is maps[0]
+    with pytest.raises(ShapeError, match="no maps"):
+        GradCAM.fuse_cams([])
+
+
+def test_targets_in_place_of_classes(model: ResNet, images: torch.Tensor):
+    with GradCAM(model, "layer4") as extractor:
+        model(images)
+        (maps,) = extractor(targets=[lambda row: row[3] - row[0], lambda row: row[5] - row[0]])
+    expected = class_map(model, images, [3, 5]) - class_map(model, images, [0, 0])
+    torch.testing.assert_close(maps, scaled(expected.relu()), atol=1e-5, rtol=1e-4)
+
+
+def test_listening_can_be_paused_and_what_is_wrong_is_said(model: ResNet, images: torch.Tensor):
+    with GradCAM(model, "layer4") as extractor:
+        with pytest.raises(OptionError, match="run the network"):
+            extractor(0)
+        model(images)
+        extractor.disable_hooks()
+        model(images[:1])
+        extractor.enable_hooks()
+        assert len(extractor(0)[0]) == 2
+        with pytest.raises(OptionError, match="exactly one"):
+            extractor()
+        with pytest.raises(ShapeError, match="3 classes for 2 images"):
+            extractor([0, 1, 2])
+        extractor.reset_hooks()
+        with pytest.raises(OptionError, match="run the network"):
+            extractor(0)
+    with pytest.raises(OptionError, match="num_samples"):
+        GradCAM(model, "layer4", num_samples=3)
