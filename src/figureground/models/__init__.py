@@ -16,11 +16,16 @@ __all__ = [
     "SpinalStyle",
     "View",
     "add_background_output",
+    "anchors",
+    "boxes",
     "list_models",
     "load_classifier",
     "load_weights",
     "read_class_names",
+    "regression",
     "replace_head",
+    "segmentation",
+    "similarity",
 ]
 
 from figureground.models.cifar_mobile import (
@@ -43,6 +48,7 @@ from figureground.models.heads import (
 from figureground.models.lenet_gap import LeNetGAP
 from figureground.models.loading import load_classifier
 from figureground.models.preprocessing import Preprocessing, View
+from figureground.models.readouts import anchors, boxes, regression, segmentation, similarity
 from figureground.models.small_resnet import SmallResNet
 from figureground.models.weights import load_weights
 from figureground.models.zoo import list_models
