@@ -15,6 +15,7 @@ __all__ = [
     "SpinalHead",
     "SpinalStyle",
     "View",
+    "ZeroShot",
     "add_background_output",
     "anchors",
     "boxes",
@@ -26,6 +27,7 @@ __all__ = [
     "replace_head",
     "segmentation",
     "similarity",
+    "text_embeddings",
 ]
 
 from figureground.models.cifar_mobile import (
@@ -51,4 +53,5 @@ from figureground.models.preprocessing import Preprocessing, View
 from figureground.models.readouts import anchors, boxes, regression, segmentation, similarity
 from figureground.models.small_resnet import SmallResNet
 from figureground.models.weights import load_weights
+from figureground.models.zero_shot import ZeroShot, text_embeddings
 from figureground.models.zoo import list_models

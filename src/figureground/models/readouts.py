@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from figureground.base.checking import checked
 from figureground.base.errors import ModelError, OptionError, ShapeError
@@ -94,6 +93,8 @@ def boxes(
         )
     if not 0 < iou <= 1:
         raise OptionError(f"iou must be in (0, 1], not {iou}")
+
+    from torchvision.ops import box_iou  # noqa: PLC0415 - slow to import, and needed here alone
 
     def read_one(found: Mapping[str, Tensor]) -> Tensor:
         scores = found["scores"]

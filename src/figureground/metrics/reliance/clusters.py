@@ -8,10 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from scipy.stats import fisher_exact
-from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
-from sklearn.metrics import silhouette_score
 from torch import Tensor
 
 from figureground.base.checking import checked
@@ -48,6 +44,10 @@ def background_kinds(features: Float[Tensor, "N D"], *, seed: int = 0) -> Int[Te
         >>> background_kinds(features).tolist()
         [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1]
     """
+    from sklearn.cluster import KMeans  # noqa: PLC0415 - slow to import
+    from sklearn.decomposition import PCA  # noqa: PLC0415
+    from sklearn.metrics import silhouette_score  # noqa: PLC0415
+
     if not features.isfinite().all():
         raise ShapeError("features of backgrounds must be finite")
     one = torch.zeros(len(features), dtype=torch.int64)
@@ -130,6 +130,8 @@ def carriers(
     References:
         Fisher (1935). The Design of Experiments. Benjamini, Hochberg (1995). JRSS B 57.
     """
+    from scipy.stats import fisher_exact  # noqa: PLC0415 - slow to import
+
     if len(images) and not 0 <= int(images.min()) <= int(images.max()) < len(labels):
         raise ShapeError("positions belong to images that have a label")
     pairs = list(_pairs(kinds, images, labels, contributions=contributions))

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from figureground.base.errors import HeadError, LayerError
@@ -204,6 +203,8 @@ def _measured(
     scenes: Scenes, classifier: Classifier, rows: Tensor, *, options: DiagnoseOptions
 ) -> Columns:
     """Features and contributions of positions outside the objects, the features as kinds."""
+    from sklearn.cluster import KMeans  # noqa: PLC0415 - slow to import
+
     try:
         layer = choose_layer(classifier, _taken(scenes, classifier, rows[:1]))
         found = [
