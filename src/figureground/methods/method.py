@@ -24,6 +24,7 @@ from figureground.base.shapes import (
     MapStack,
 )
 from figureground.capture.head import Directions
+from figureground.methods.left_out import LEFT_OUT
 from figureground.methods.registry import METHODS, MethodEntry, Need
 
 _DESCRIBED = ("name", "title", "paper", "needs", "class_specific", "per_layer", "signed")
@@ -149,12 +150,12 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
         Name -> method, in the order asked for.
 
     Raises:
-        OptionError: Unknown name, nothing asked for, or one name twice.
+        OptionError: Unknown name, one that is left out (with the reason), nothing asked for, or one name twice.
 
     Examples:
         >>> list(find_methods(["GradCAM++", "eigencam"]))
         ['grad-cam++', 'eigen-cam']
-    """  # noqa: DOC501 - unknown_option makes an OptionError
+    """  # noqa: DOC501 - _unknown makes an OptionError
     asked = [methods] if isinstance(methods, str | CamMethod) else list(methods)
     if not asked:
         raise OptionError("no method asked for")
@@ -166,7 +167,7 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
         else:
             key = _canonical(one)
             if key not in known:
-                raise unknown_option("method", one, METHODS)
+                raise _unknown(one, key)
             name = known[key]
             method = METHODS[name].load()()
         if name in found:
@@ -175,6 +176,14 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
             )
         found[name] = method
     return found
+
+
+def _unknown(name: str, key: str) -> OptionError:
+    """Why there is no method of this name."""
+    reasons = {_canonical(known): reason for known, reason in LEFT_OUT.items()}
+    if key in reasons:
+        return OptionError(f"'{name}' is left out: {reasons[key]}")
+    return unknown_option("method", name, METHODS)
 
 
 def _canonical(name: str) -> str:
