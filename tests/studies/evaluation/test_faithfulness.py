@@ -11,11 +11,18 @@ import torch
 
 from figureground.base.errors import OptionError
 from figureground.methods import Explainer
+from figureground.metrics.faithfulness import (
+    arcc,
+    faithfulness_correlation,
+    infidelity,
+    random_logit,
+)
 from figureground.metrics.faithfulness.adcc import adcc
 from figureground.metrics.faithfulness.curves import area_under_curve, insertion_deletion
 from figureground.metrics.faithfulness.drop import masked_confidence
 from figureground.metrics.faithfulness.road import Removal, road
 from figureground.metrics.faithfulness.sweep import Sweep
+from figureground.metrics.robustness import map_sensitivity
 from figureground.models import Classifier
 from figureground.studies.evaluation.faithfulness import Faithfulness, _same_maps
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
@@ -90,6 +97,56 @@ def test_the_record_holds_every_method_both_baselines_and_every_measure(
     assert [x for x, _ in record.charts[2].series["eigen-cam"]] == [0.25, 0.5]
 
 
+def test_sampled_measures_are_those_of_their_metrics(
+    measure: Run, classifier: Classifier, six: EvaluationSet, tmp_path: Path
+):
+    (tmp_path / "theirs").mkdir()
+    for name in six.names:
+        np.save(tmp_path / "theirs" / f"{Path(name).stem}.npy", np.eye(5, dtype=np.float32))
+    options = replace(OPTIONS, samples=12, maps=(tmp_path / "theirs",))
+    record, columns = measure(options, classifier, six)
+    (table,) = [one for one in record.tables if one["title"] == "Samples of changed images"]
+    assert [row[0] for row in table["rows"]][:3] == ["grad-cam", "eigen-cam", "theirs"]
+    assert table["rows"][2][3:] == [None] * 3  # maps of a folder cannot be made anew
+    found: dict[str, list[torch.Tensor]] = {}
+    explainer = Explainer(classifier)
+
+    def explain(some: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return explainer(some, wanted, "grad-cam").map_of("grad-cam")[:, 0].relu()
+
+    for batch in six.batches(4):
+        classes = classifier(batch.images).argmax(1)
+        maps, count = explain(batch.images, classes), classifier(batch.images).shape[1]
+        for key, removal in (
+            ("correlation", faithfulness_correlation),
+            ("infidelity", infidelity),
+        ):
+            one = removal(classifier, batch.images, maps, classes=classes, samples=12, seed=3)
+            found.setdefault(key, []).append(one)
+        moved = map_sensitivity(explain, batch.images, maps, classes=classes, samples=10, seed=3)
+        found.setdefault("max-sensitivity", []).append(moved.largest)
+        found.setdefault("average-sensitivity", []).append(moved.average)
+        logit = random_logit(
+            explain, batch.images, maps, classes=classes, num_classes=count, seed=3
+        )
+        found.setdefault("random logit", []).append(logit)
+    for key, parts in found.items():
+        np.testing.assert_allclose(
+            columns[f"grad-cam/{key}"], torch.cat(parts).detach(), rtol=1e-3, atol=1e-6, err_msg=key
+        )
+    np.testing.assert_allclose(columns["eigen-cam/random logit"], 1, atol=1e-5)
+
+
+def test_without_samples_none_is_measured(measure: Run, classifier: Classifier, six: EvaluationSet):
+    record, columns = measure(OPTIONS, classifier, six)
+    assert "grad-cam/infidelity" not in columns
+    assert all(one["title"] != "Samples of changed images" for one in record.tables)
+    parts = (columns[f"eigen-cam/{key}"] for key in ("coherency", "complexity", "road"))
+    wanted = arcc(*(torch.from_numpy(one) for one in parts))
+    np.testing.assert_allclose(columns["eigen-cam/arcc"], wanted, rtol=1e-5)
+    assert (columns["eigen-cam/sparseness"] > columns["eigen-cam/complexity"] * 0).all()
+
+
 def test_methods_that_make_one_map_are_measured_once_and_said_so(
     measure: Run, classifier: Classifier, six: EvaluationSet
 ):
@@ -121,7 +178,7 @@ def test_foreign_maps_are_a_row_without_coherency_and_missing_ones_are_counted(
     for one in Faithfulness.measures:
         undefined = np.isnan(columns[f"theirs/{one.key}"]).tolist()
         assert undefined == (
-            [True] * 6 if one.key in {"coherency", "adcc"} else [False] * 5 + [True]
+            [True] * 6 if one.key in {"coherency", "adcc", "arcc"} else [False] * 5 + [True]
         )
 
 
@@ -159,6 +216,7 @@ def test_random_maps_differ_by_batch_image_and_seed_and_by_nothing_else(six: Eva
         ({"steps": 1}, "steps must be at least 2, got 1"),
         ({"fractions": (0.5, 1.5)}, "fractions must be at most 1, got 1.5"),
         ({"precision": "fp8"}, "no precision 'fp8'"),
+        ({"samples": 1}, "samples must be 0 or at least 2, got 1"),
     ],
 )
 def test_impossible_options_are_refused(wrong: dict[str, Sequence[float]], message: str):

@@ -97,8 +97,8 @@ def mask_pointing_game(
         )
     _refuse_blank(maps)
     peak = maps.flatten(1).argmax(1)[:, None]
-    places = torch.arange(maps[0].numel(), device=maps.device)
-    width = maps.shape[2]
+    height, width = maps.shape[1:]
+    places = torch.arange(height * width, device=maps.device)
     across, down = places % width - peak % width, places // width - peak // width
     squares = (across.double().square() + down.double().square()).view(maps.shape)
     return squares.masked_fill(~masks.to(maps.device), torch.inf).amin((1, 2)).sqrt() <= tolerance
