@@ -27,6 +27,7 @@ __all__ = [
     "MeanActivation",
     "Random",
     "SegEigenCAM",
+    "ShapleyCAM",
     "XGradCAM",
     "__version__",
     "compare",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
         MeanActivation,
         Random,
         SegEigenCAM,
+        ShapleyCAM,
         XGradCAM,
     )
     from figureground.models import Classifier
@@ -107,6 +109,7 @@ _TABLE = {
     "MeanActivation": "figureground.methods.mean_activation:MeanActivation",
     "Random": "figureground.methods.random:Random",
     "SegEigenCAM": "figureground.methods.seg_eigen_cam:SegEigenCAM",
+    "ShapleyCAM": "figureground.methods.shapley_cam:ShapleyCAM",
     "GradCAM": "figureground.methods.grad_cam:GradCAM",
     "GradCAMElementwise": "figureground.methods.grad_cam_elementwise:GradCAMElementwise",
     "GradCAMPlusPlus": "figureground.methods.grad_cam_plus_plus:GradCAMPlusPlus",

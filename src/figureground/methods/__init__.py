@@ -24,6 +24,7 @@ __all__ = [
     "MethodEntry",
     "Random",
     "SegEigenCAM",
+    "ShapleyCAM",
     "XGradCAM",
     "find_methods",
 ]
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from figureground.methods.random import Random
     from figureground.methods.registry import MethodEntry
     from figureground.methods.seg_eigen_cam import SegEigenCAM
+    from figureground.methods.shapley_cam import ShapleyCAM
     from figureground.methods.xgrad_cam import XGradCAM
 
 _TABLE = {

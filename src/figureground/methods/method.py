@@ -24,6 +24,7 @@ from figureground.base.shapes import (
     MapStack,
 )
 from figureground.capture.head import Directions
+from figureground.capture.second_derivative import Derivatives
 from figureground.methods.left_out import LEFT_OUT
 from figureground.methods.registry import METHODS, MethodEntry, Need
 
@@ -43,6 +44,7 @@ class MethodInputs:
         class_maps: ``(N, K, h, w)`` weighted by a linear head; for methods that need them.
         tape: Record of the operations of the run; for methods that need it.
         concept_logits: Maps concept vectors ``(k, C)`` to the classifier's logits ``(k, L)``; for methods that need it.
+        derivatives: First and second derivatives of the classes' evidence; for methods that need them.
     """
 
     images: Images
@@ -53,6 +55,7 @@ class MethodInputs:
     class_maps: MapsPerClass | None = None
     tape: Any = None
     concept_logits: Callable[[Tensor], Tensor] | None = None
+    derivatives: Derivatives | None = None
 
     @property
     def per_class(self) -> tuple[Activations, Gradients]:

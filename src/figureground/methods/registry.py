@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from figureground.base.paper import Paper
 
-Need = Literal["gradients", "class-maps", "tape", "concept-logits"]
+Need = Literal["gradients", "class-maps", "tape", "concept-logits", "second-derivative"]
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,13 @@ METHODS: dict[str, MethodEntry] = {
             "github.com/jacobgil/pytorch-grad-cam",
         ),
         needs=frozenset({"gradients"}),
+    ),
+    "shapley-cam": MethodEntry(
+        "shapley-cam",
+        "Shapley-CAM",
+        "shapley_cam.ShapleyCAM",
+        paper=Paper("Cai", "CAMs as Shapley Value-based Explainers", 2025, "arXiv 2501.06261"),
+        needs=frozenset({"gradients", "second-derivative"}),
     ),
     "eigen-cam": MethodEntry(
         "eigen-cam",
