@@ -84,7 +84,7 @@ def test_the_record_holds_every_method_both_baselines_and_every_measure(
     measure: Run, classifier: Classifier, six: EvaluationSet
 ):
     record, columns = measure(OPTIONS, classifier, six)
-    rows = ["grad-cam", "eigen-cam", "centre-gaussian", "random"]
+    rows = ["grad-cam", "eigen-cam", "centre-gaussian", "random-map"]
     assert [row[0] for row in record.tables[0]["rows"]] == rows
     for row in rows:
         for one in Faithfulness.measures:
@@ -147,6 +147,13 @@ def test_without_samples_none_is_measured(measure: Run, classifier: Classifier, 
     assert (columns["eigen-cam/sparseness"] > columns["eigen-cam/complexity"] * 0).all()
 
 
+def test_random_weights_and_random_maps_are_rows_of_their_own(
+    measure: Run, classifier: Classifier, six: EvaluationSet
+):
+    _, columns = measure(replace(OPTIONS, methods=("random",)), classifier, six)
+    assert not np.array_equal(columns["random/deletion"], columns["random-map/deletion"])
+
+
 def test_methods_that_make_one_map_are_measured_once_and_said_so(
     measure: Run, classifier: Classifier, six: EvaluationSet
 ):
@@ -199,14 +206,14 @@ def test_random_maps_differ_by_batch_image_and_seed_and_by_nothing_else(six: Eva
         batch.on(torch.device("cpu"), at) for at, batch in enumerate(six.batches(3, range(6)))
     )
     again = replace(first, images=1 - first.images)
-    maps = [OPTIONS.baseline("random", one) for one in (first, again, second)]
+    maps = [OPTIONS.baseline("random-map", one) for one in (first, again, second)]
     assert maps[0].shape == (3, 7, 7)
     assert torch.equal(maps[0], maps[1])
     assert not torch.equal(maps[0], maps[2])
     assert not torch.equal(maps[0][0], maps[0][1])
-    assert not torch.equal(maps[0], replace(OPTIONS, seed=4).baseline("random", first))
+    assert not torch.equal(maps[0], replace(OPTIONS, seed=4).baseline("random-map", first))
     # for a changed image the map is another one: a random map is not coherent
-    assert not torch.equal(maps[0], OPTIONS.baseline("random", first, offset=1))
+    assert not torch.equal(maps[0], OPTIONS.baseline("random-map", first, offset=1))
 
 
 @pytest.mark.parametrize(

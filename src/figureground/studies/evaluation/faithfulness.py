@@ -50,9 +50,9 @@ _ALIKE, _SIDE, _ROAD_TOLERANCE = 1e-4, 7, 1e-4
 
 @dataclass(frozen=True, kw_only=True)
 class Faithfulness(MapEvaluation):
-    """Insertion, deletion, average drop, increase, ADCC and ROAD, with intervals and two baselines.
+    """Insertion, deletion, average drop, increase, ADCC, ARCC, ROAD, sparseness, with intervals and two baselines.
 
-    Maps of folders have no coherency and no ADCC, which need the method itself.
+    Maps of folders have no coherency, ADCC, ARCC, sensitivity and random logit, which need the method itself.
 
     Args:
         classes: The class that is explained and whose probability is measured: ``predicted`` or ``true``.
@@ -65,7 +65,7 @@ class Faithfulness(MapEvaluation):
 
     kind: ClassVar[str] = "faithfulness"
     question: ClassVar[str] = "Do the maps show what the model uses?"
-    baselines: ClassVar[tuple[str, ...]] = ("centre-gaussian", "random")
+    baselines: ClassVar[tuple[str, ...]] = ("centre-gaussian", "random-map")
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("insertion", "insertion ↑"),
         Measure("deletion", "deletion ↓"),
