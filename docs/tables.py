@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from figureground.base.paper import Paper
+from figureground.methods.left_out import LEFT_OUT
 from figureground.methods.registry import METHODS
 from figureground.training.algorithms import ALGORITHMS
 
@@ -15,7 +16,7 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 def methods_table() -> str:
-    """One row for each method: name, what it does, where it comes from, what it costs."""
+    """One row for each method: name, what it does, where it comes from, what it costs; then those that are left out."""
     rows = ["| Name | Map | Paper | Per class | Needs |", "| --- | --- | --- | --- | --- |"]
     for name, method in METHODS.items():
         title = (sys.modules[method.load().__module__].__doc__ or "").splitlines()[0]
@@ -23,6 +24,8 @@ def methods_table() -> str:
         needs = ", ".join(sorted(method.needs)) or "one forward pass"
         per_class = "yes" if method.class_specific else "no"
         rows.append(f"| `{name}` | {what} | {_cited(method.paper)} | {per_class} | {needs} |")
+    rows += ["", "| Left out | Why, and what to use |", "| --- | --- |"]
+    rows += [f"| `{name}` | {reason} |" for name, reason in LEFT_OUT.items()]
     return "\n".join(rows)
 
 

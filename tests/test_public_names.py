@@ -11,6 +11,7 @@ import figureground as fg
 CLASSES = {
     *("CAM", "GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM"),
     *("EigenGradCAM", "GradCAMElementwise", "CNNFixations", "DeepFeatureFactorization"),
+    *("SegEigenCAM", "ShapleyCAM", "KPCACAM", "FEM", "MeanActivation", "Random"),
 }
 ROOMS = {"data", "errors", "maps", "methods", "metrics", "models", "studies", "training"}
 QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run", "diagnose"}

@@ -7,6 +7,8 @@
 
 __all__ = [
     "CAM",
+    "FEM",
+    "KPCACAM",
     "METHODS",
     "BackgroundSwap",
     "CNNFixations",
@@ -22,6 +24,10 @@ __all__ = [
     "GradCAMPlusPlus",
     "HiResCAM",
     "LayerCAM",
+    "MeanActivation",
+    "Random",
+    "SegEigenCAM",
+    "ShapleyCAM",
     "XGradCAM",
     "__version__",
     "compare",
@@ -51,6 +57,8 @@ if TYPE_CHECKING:
     from figureground.base import errors
     from figureground.methods import (
         CAM,
+        FEM,
+        KPCACAM,
         METHODS,
         CamMethod,
         CNNFixations,
@@ -64,6 +72,10 @@ if TYPE_CHECKING:
         GradCAMPlusPlus,
         HiResCAM,
         LayerCAM,
+        MeanActivation,
+        Random,
+        SegEigenCAM,
+        ShapleyCAM,
         XGradCAM,
     )
     from figureground.models import Classifier
@@ -92,6 +104,12 @@ _TABLE = {
     "DeepFeatureFactorization": "figureground.methods.dff:DeepFeatureFactorization",
     "EigenCAM": "figureground.methods.eigen_cam:EigenCAM",
     "EigenGradCAM": "figureground.methods.eigen_grad_cam:EigenGradCAM",
+    "FEM": "figureground.methods.fem:FEM",
+    "KPCACAM": "figureground.methods.kpca_cam:KPCACAM",
+    "MeanActivation": "figureground.methods.mean_activation:MeanActivation",
+    "Random": "figureground.methods.random:Random",
+    "SegEigenCAM": "figureground.methods.seg_eigen_cam:SegEigenCAM",
+    "ShapleyCAM": "figureground.methods.shapley_cam:ShapleyCAM",
     "GradCAM": "figureground.methods.grad_cam:GradCAM",
     "GradCAMElementwise": "figureground.methods.grad_cam_elementwise:GradCAMElementwise",
     "GradCAMPlusPlus": "figureground.methods.grad_cam_plus_plus:GradCAMPlusPlus",

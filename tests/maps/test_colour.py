@@ -7,7 +7,8 @@ import torch
 from figureground.base.errors import MapError, OptionError
 from figureground.maps.colour import COLOUR_MAPS, DIVERGING, colour, colour_table
 
-EVEN = ["viridis", "inferno", "magma", "cividis"]
+EVEN = ["viridis", "inferno", "magma", "plasma", "cividis"]
+OTHERS = ["turbo", "gray", "coolwarm", "RdBu_r", "bwr", "seismic"]
 
 
 def lightness(table: torch.Tensor) -> torch.Tensor:
@@ -19,7 +20,7 @@ def lightness(table: torch.Tensor) -> torch.Tensor:
     return torch.where(luminance > 0.008856, 116 * luminance ** (1 / 3) - 16, low)
 
 
-@pytest.mark.parametrize("name", EVEN)
+@pytest.mark.parametrize("name", EVEN + OTHERS)
 def test_table_equals_matplotlib(name):
     matplotlib = pytest.importorskip("matplotlib")
     expected = matplotlib.colormaps[name](np.arange(256))[:, :3]

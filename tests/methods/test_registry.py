@@ -1,5 +1,6 @@
 """Names of methods as people write them."""
 
+import re
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 
 from figureground.base.errors import OptionError
 from figureground.methods import METHODS, CamMethod, EigenCAM, find_methods
+from figureground.methods.left_out import LEFT_OUT
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -62,6 +64,23 @@ def test_instances_keep_their_options_and_the_order_is_kept():
 def test_unknown_name_says_what_is_closest():
     with pytest.raises(OptionError, match="no method 'grad-kam'; closest: 'grad-cam'"):
         find_methods("grad-kam")
+
+
+@pytest.mark.parametrize("name", LEFT_OUT)
+def test_a_name_that_is_left_out_says_why_and_what_to_use(name):
+    assert name not in METHODS
+    for written in (name, name.upper(), name.replace("-", "")):
+        with pytest.raises(OptionError, match=f"^'{re.escape(written)}' is left out: ") as caught:
+            find_methods(written)
+        reason, _, instead = str(caught.value).partition("; ")
+        assert reason
+        assert {*METHODS, "smooth"} & set(re.findall(r"[\w+-]+", instead or reason))
+
+
+def test_smooth_grad_cam_plus_plus_is_left_out_in_every_spelling():
+    for written in ("SmoothGradCAMpp", "smooth-grad-cam-plus-plus"):
+        with pytest.raises(OptionError, match="is left out: it averages over noisy copies"):
+            find_methods(written)
 
 
 def test_nothing_and_the_same_twice_are_refused():

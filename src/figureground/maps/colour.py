@@ -19,11 +19,12 @@ _LEVELS = 256
 def colour(values: MapStack, name: str = "inferno") -> UInt8[Tensor, "... h w 3"]:
     """Colours of a normalised map.
 
-    ``viridis``, ``inferno``, ``magma`` and ``cividis`` rise evenly in lightness, so equal steps of
+    ``viridis``, ``inferno``, ``magma``, ``plasma`` and ``cividis`` rise evenly in lightness, so equal steps of
     the map look equal and a grey print keeps their order; ``cividis`` also looks the same to most
     colour-blind readers. ``jet`` is here to compare with figures of older papers: its bright bands
-    at 0.4 and 0.6 show edges that the map does not have. ``blue-red`` is for signed maps: pale at
-    0.5, blue below, red above.
+    at 0.4 and 0.6 show edges that the map does not have; ``turbo`` has fewer of them. ``blue-red``, ``coolwarm``,
+    ``RdBu_r``, ``bwr`` and ``seismic`` are for signed maps: pale at 0.5, blue below, red above. All but ``jet`` (that
+    of OpenCV) and ``blue-red`` (ours) are matplotlib's of the same names.
 
     Args:
         values: Normalised maps ``(..., h, w)``; values outside [0, 1] take the end colours.
@@ -37,7 +38,8 @@ def colour(values: MapStack, name: str = "inferno") -> UInt8[Tensor, "... h w 3"
         MapError: A value is NaN.
 
     References:
-        Smith and van der Walt (2015), viridis, inferno and magma, released as CC0.
+        Smith and van der Walt (2015), viridis, inferno, magma and plasma, released as CC0.
+        Mikhailov (2019), turbo. Moreland (2009), coolwarm. Brewer (2002), RdBu.
         Nuñez, Anderson and Renslow (2018), Optimizing colormaps with consideration for color vision
         deficiency, PLoS ONE 13(7).
 
@@ -89,7 +91,7 @@ def _interpolated(anchors: str) -> Tensor:
     return torch.lerp(points[left], points[left + 1], share).round().to(torch.uint8)
 
 
-DIVERGING = frozenset({"blue-red"})
+DIVERGING = frozenset({"blue-red", "coolwarm", "RdBu_r", "bwr", "seismic"})
 
 COLOUR_MAPS: dict[str, str] = {
     "viridis": (
@@ -117,6 +119,27 @@ COLOUR_MAPS: dict[str, str] = {
         "c2b369 c5b568 c8b866 ccba64 cfbd62 d2c060 d5c25e d9c55c dcc859 dfca57 e2cd54 "
         "e6d051 e9d34e edd54a f0d846 f3db42 f7de3e fbe138 fee434 fee838"
     ),
+    "plasma": (
+        "0d0887 1b068d 260591 2f0596 38049a 41049d 4903a0 5102a3 5901a5 6100a7 6900a8 7100a8 "
+        "7801a8 8004a8 8707a6 8e0ca4 9511a1 9c179e a21d9a a82296 ae2892 b42e8d ba3388 bf3984 "
+        "c43e7f c9447a cd4a76 d24f71 d6556d da5b69 de6164 e26660 e66c5c e97257 ed7953 f07f4f "
+        "f3854b f58c46 f79342 f99a3e fba139 fca835 fdaf31 feb72d febe2a fdc627 fcce25 fbd724 "
+        "f8df25 f6e826 f3f027 f0f921"
+    ),
+    "turbo": (
+        "30123b 392a73 4040a1 4456c7 466be3 467ff6 4293ff 37a7fa 29bbec 1dcdd8 18dcc3 1ee8b0 "
+        "31f299 4cf97e 6bfd64 8aff4d a3fd3c b8f735 cced34 dee037 edd03a f8c03a fdae35 fe982c "
+        "fb8022 f56817 ec520f e04009 d23105 c02302 ac1701 950d01 7a0403"
+    ),
+    "gray": "000000 ffffff",
+    "coolwarm": (
+        "3b4cc0 445acc 4d68d7 5775e1 6282ea 6c8ef1 779af7 82a5fb 8db0fe 98b9ff a3c2fe aec9fc "
+        "b8d0f9 c2d5f4 ccd9ee d5dbe6 dddddd e5d8d1 ecd3c5 f1ccb9 f4c4ad f7bba0 f7b194 f7a687 "
+        "f49a7b f18d6f ec7f63 e57058 de604d d55042 cb3e38 c0282f b40426"
+    ),
+    "RdBu_r": "053061 2166ab 4393c3 92c5de d1e5f0 f7f7f6 fddbc7 f4a582 d6604d b2182b 67001f",
+    "bwr": "0000ff fefefe ff0000",
+    "seismic": "00004c 0101fe fefdfe ff0101 800000",
     "jet": "000080 0000ff 0080ff 00ffff 80ff80 ffff00 ff8000 ff0000 800000",
     "blue-red": "0b2f6b 2a62b0 6ea0d8 bcd4ee f5f5f5 f3c6b8 e08a70 bf4030 6f0f1a",
 }

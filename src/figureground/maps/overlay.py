@@ -29,8 +29,8 @@ def overlay(
     """Images with a map painted over each.
 
     The map is scaled to [0, 1] by itself, resized bilinearly to the image and coloured in 256
-    levels. A diverging colour map (``blue-red``) is scaled by its largest absolute value instead,
-    so zero keeps the pale middle colour; pass ``relu=False`` with it to see negative values.
+    levels. A diverging colour map (``blue-red``, ``coolwarm`` and such) is scaled by its largest absolute value
+    instead, so zero keeps the pale middle colour; pass ``relu=False`` with it to see negative values.
 
     A map that says nothing (constant, or holding NaN or infinity; after ReLU also one without
     positive values) is not painted: its image comes back in grey, without any colour.

@@ -5,6 +5,8 @@ Names are loaded when they are first used: ``METHODS`` can be read without torch
 
 __all__ = [
     "CAM",
+    "FEM",
+    "KPCACAM",
     "METHODS",
     "CNNFixations",
     "CamMethod",
@@ -18,7 +20,11 @@ __all__ = [
     "GradCAMPlusPlus",
     "HiResCAM",
     "LayerCAM",
+    "MeanActivation",
     "MethodEntry",
+    "Random",
+    "SegEigenCAM",
+    "ShapleyCAM",
     "XGradCAM",
     "find_methods",
 ]
@@ -36,13 +42,19 @@ if TYPE_CHECKING:
     from figureground.methods.eigen_grad_cam import EigenGradCAM
     from figureground.methods.explainer import Explainer
     from figureground.methods.explanation import Explanation
+    from figureground.methods.fem import FEM
     from figureground.methods.grad_cam import GradCAM
     from figureground.methods.grad_cam_elementwise import GradCAMElementwise
     from figureground.methods.grad_cam_plus_plus import GradCAMPlusPlus
     from figureground.methods.hires_cam import HiResCAM
+    from figureground.methods.kpca_cam import KPCACAM
     from figureground.methods.layer_cam import LayerCAM
+    from figureground.methods.mean_activation import MeanActivation
     from figureground.methods.method import CamMethod, find_methods
+    from figureground.methods.random import Random
     from figureground.methods.registry import MethodEntry
+    from figureground.methods.seg_eigen_cam import SegEigenCAM
+    from figureground.methods.shapley_cam import ShapleyCAM
     from figureground.methods.xgrad_cam import XGradCAM
 
 _TABLE = {

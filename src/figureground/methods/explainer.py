@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from figureground.base.checking import checked
 from figureground.base.errors import LayerError, OptionError, ShapeError
@@ -270,7 +271,9 @@ class Explainer:
         """One pass, with what the methods need of it."""
         needs: set[Need] = set().union(*(method.needs for method in methods.values()))
         tape = Tape() if "tape" in needs else None
-        with tape if tape is not None else nullcontext():
+        # fused attention has no second derivative
+        plain = sdpa_kernel(SDPBackend.MATH) if "second-derivative" in needs else nullcontext()
+        with plain, tape if tape is not None else nullcontext():
             run = run_once(
                 self.model,
                 images,

@@ -24,6 +24,8 @@ from figureground.base.shapes import (
     MapStack,
 )
 from figureground.capture.head import Directions
+from figureground.capture.second_derivative import Derivatives
+from figureground.methods.left_out import LEFT_OUT
 from figureground.methods.registry import METHODS, MethodEntry, Need
 
 _DESCRIBED = ("name", "title", "paper", "needs", "class_specific", "per_layer", "signed")
@@ -42,6 +44,7 @@ class MethodInputs:
         class_maps: ``(N, K, h, w)`` weighted by a linear head; for methods that need them.
         tape: Record of the operations of the run; for methods that need it.
         concept_logits: Maps concept vectors ``(k, C)`` to the classifier's logits ``(k, L)``; for methods that need it.
+        derivatives: First and second derivatives of the classes' evidence; for methods that need them.
     """
 
     images: Images
@@ -52,6 +55,7 @@ class MethodInputs:
     class_maps: MapsPerClass | None = None
     tape: Any = None
     concept_logits: Callable[[Tensor], Tensor] | None = None
+    derivatives: Derivatives | None = None
 
     @property
     def per_class(self) -> tuple[Activations, Gradients]:
@@ -149,12 +153,12 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
         Name -> method, in the order asked for.
 
     Raises:
-        OptionError: Unknown name, nothing asked for, or one name twice.
+        OptionError: Unknown name, one that is left out (with the reason), nothing asked for, or one name twice.
 
     Examples:
         >>> list(find_methods(["GradCAM++", "eigencam"]))
         ['grad-cam++', 'eigen-cam']
-    """  # noqa: DOC501 - unknown_option makes an OptionError
+    """  # noqa: DOC501 - _unknown makes an OptionError
     asked = [methods] if isinstance(methods, str | CamMethod) else list(methods)
     if not asked:
         raise OptionError("no method asked for")
@@ -166,7 +170,7 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
         else:
             key = _canonical(one)
             if key not in known:
-                raise unknown_option("method", one, METHODS)
+                raise _unknown(one, key)
             name = known[key]
             method = METHODS[name].load()()
         if name in found:
@@ -175,6 +179,14 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
             )
         found[name] = method
     return found
+
+
+def _unknown(name: str, key: str) -> OptionError:
+    """Why there is no method of this name."""
+    reasons = {_canonical(known): reason for known, reason in LEFT_OUT.items()}
+    if key in reasons:
+        return OptionError(f"'{name}' is left out: {reasons[key]}")
+    return unknown_option("method", name, METHODS)
 
 
 def _canonical(name: str) -> str:

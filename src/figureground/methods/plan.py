@@ -15,6 +15,7 @@ from figureground.base.errors import HeadError
 from figureground.base.shapes import Images, MapsPerClass
 from figureground.capture import Captured, Directions, Finding, finite_images
 from figureground.capture.naming import shown_layer
+from figureground.capture.second_derivative import rest_derivatives
 from figureground.maps import MapProblem, diagnose
 from figureground.methods.method import CamMethod, MethodInputs, MethodResult
 from figureground.methods.registry import Need
@@ -157,6 +158,7 @@ def compute_maps(
         for layer, gradient in gradients.items():
             flat = gradient.flatten(2).abs().amax(-1) == 0
             zeros.setdefault(layer, []).append(flat.expand(len(images), -1))
+        derivatives = rest_derivatives(run, part) if "second-derivative" in needs else {}
         for layer, activations in run.activations.items():
             inputs = MethodInputs(
                 images,
@@ -167,6 +169,7 @@ def compute_maps(
                 _class_maps(run, layer, part) if "class-maps" in needs else None,
                 tape,
                 _concept_logits(run, layer, replay),
+                derivatives.get(layer),
             )
             for name, method in methods.items():
                 if (method.class_specific or is_first) and (method.per_layer or layer == first):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from figureground.base.paper import Paper
 
-Need = Literal["gradients", "class-maps", "tape", "concept-logits"]
+Need = Literal["gradients", "class-maps", "tape", "concept-logits", "second-derivative"]
 
 
 @dataclass(frozen=True)
@@ -138,6 +138,13 @@ METHODS: dict[str, MethodEntry] = {
         ),
         needs=frozenset({"gradients"}),
     ),
+    "shapley-cam": MethodEntry(
+        "shapley-cam",
+        "Shapley-CAM",
+        "shapley_cam.ShapleyCAM",
+        paper=Paper("Cai", "CAMs as Shapley Value-based Explainers", 2025, "arXiv 2501.06261"),
+        needs=frozenset({"gradients", "second-derivative"}),
+    ),
     "eigen-cam": MethodEntry(
         "eigen-cam",
         "Eigen-CAM",
@@ -161,6 +168,68 @@ METHODS: dict[str, MethodEntry] = {
             "github.com/jacobgil/pytorch-grad-cam",
         ),
         needs=frozenset({"gradients"}),
+        signed=True,
+    ),
+    "seg-eigen-cam": MethodEntry(
+        "seg-eigen-cam",
+        "Seg-Eigen-CAM",
+        "seg_eigen_cam.SegEigenCAM",
+        paper=Paper(
+            "Chung & Ying",
+            "Seg-Eigen-CAM: Eigen-Value-Based Visual Explanations for Semantic Segmentation Models",
+            2025,
+            "Applied Sciences 15(13)",
+        ),
+        needs=frozenset({"gradients"}),
+    ),
+    "kpca-cam": MethodEntry(
+        "kpca-cam",
+        "KPCA-CAM",
+        "kpca_cam.KPCACAM",
+        paper=Paper(
+            "Karmani et al.",
+            "KPCA-CAM: Visual Explainability of Deep Computer Vision Models using Kernel PCA",
+            2024,
+            "arXiv 2410.00267",
+        ),
+        class_specific=False,
+    ),
+    "fem": MethodEntry(
+        "fem",
+        "FEM",
+        "fem.FEM",
+        paper=Paper(
+            "Fuad et al.",
+            "Features Understanding in 3D CNNs for Actions Recognition in Video",
+            2020,
+            "IPTA",
+        ),
+        class_specific=False,
+    ),
+    "mean-activation": MethodEntry(
+        "mean-activation",
+        "Mean activation",
+        "mean_activation.MeanActivation",
+        paper=Paper(
+            "Zagoruyko & Komodakis",
+            "Paying More Attention to Attention: Improving the Performance of Convolutional Neural Networks "
+            "via Attention Transfer",
+            2017,
+            "ICLR, arXiv 1612.03928",
+        ),
+        class_specific=False,
+    ),
+    "random": MethodEntry(
+        "random",
+        "Random weights",
+        "random.Random",
+        paper=Paper(
+            "Gildenblat et al.",
+            "PyTorch library for CAM methods",
+            2021,
+            "github.com/jacobgil/pytorch-grad-cam",
+        ),
+        class_specific=False,
         signed=True,
     ),
     "cnn-fixations": MethodEntry(

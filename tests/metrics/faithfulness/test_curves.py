@@ -52,6 +52,23 @@ def test_curves_equal_a_loop_over_pixels(setting, step):
         assert found.insertion[i].tolist() == pytest.approx(up, abs=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(3, 2, 4, 5), (1, 2, 1, 1), (1, 1, 1, 1)])
+def test_a_baseline_ends_deletion_and_starts_insertion(setting, shape):
+    score, images, maps = setting
+    baseline = torch.rand(shape, generator=torch.Generator().manual_seed(8))
+    found = insertion_deletion(
+        score, images, maps, baseline=baseline, sweep=Sweep(step_pixels=3, removed_value=0.9)
+    )
+    whole = baseline.expand_as(images)
+    for i in range(3):
+        order = sorted(range(20), key=lambda place: -maps[i].flatten()[place].item())
+        options = {"order": order, "step": 3, "label": score(images[i : i + 1]).argmax().item()}
+        down = slow_curve(score, images[i], whole[i], **options)
+        up = slow_curve(score, whole[i], images[i], **options)
+        assert found.deletion[i].tolist() == pytest.approx(down, abs=1e-5)
+        assert found.insertion[i].tolist() == pytest.approx(up, abs=1e-5)
+
+
 def test_area_is_the_trapezoid_rule():
     curves = torch.rand(4, 9, generator=torch.Generator().manual_seed(7))
     expected = np.trapezoid(curves.numpy(), dx=1 / 8, axis=1)

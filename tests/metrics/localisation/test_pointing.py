@@ -13,6 +13,7 @@ from figureground.metrics.localisation.baselines import (
 )
 from figureground.metrics.localisation.pointing import (
     energy_pointing_game,
+    mask_pointing_game,
     pointing_game,
 )
 
@@ -44,6 +45,32 @@ def test_pointing_equals_the_nearest_object_pixel(tolerance):
         expected.append(min(squares) ** 0.5 <= tolerance)
     assert pointing_game(maps, truth, tolerance=tolerance).tolist() == expected
     assert 0 < sum(expected) < len(expected)
+
+
+@pytest.mark.parametrize("tolerance", [0.0, 1.5, 4.0])
+def test_pointing_in_masks_of_boxes_is_pointing_in_the_boxes(tolerance):
+    maps, truth = setting(count=60)
+    masks = torch.zeros(maps.shape, dtype=torch.bool)
+    for mask, boxes in zip(masks, truth, strict=True):
+        for x, y in pixels_of(boxes):
+            mask[y : y + 1, x : x + 1] = True
+    keep = masks.flatten(1).any(1)
+    cut = [boxes.clamp(max=torch.tensor([17, 11, 17, 11])) for boxes in truth]
+    expected = pointing_game(maps, cut, tolerance=tolerance)
+    assert torch.equal(
+        mask_pointing_game(maps[keep], masks[keep], tolerance=tolerance), expected[keep]
+    )
+    assert 0 < int(expected.sum()) < len(expected)
+
+
+def test_pointing_in_masks_refuses_what_points_nowhere():
+    maps, masks = torch.rand(2, 4, 5), torch.ones(2, 4, 5, dtype=torch.bool)
+    with pytest.raises(ShapeError, match=r"the masks \[1\] are empty"):
+        mask_pointing_game(maps, masks & torch.tensor([True, False])[:, None, None])
+    with pytest.raises(MapError, match=r"maps \[0\] are constant or not finite"):
+        mask_pointing_game(maps * torch.tensor([0.0, 1.0])[:, None, None], masks)
+    with pytest.raises(OptionError, match="tolerance must not be negative"):
+        mask_pointing_game(maps, masks, tolerance=-1.0)
 
 
 def test_energy_is_the_mass_on_the_union_of_boxes():

@@ -11,11 +11,18 @@ import torch
 
 from figureground.base.errors import OptionError
 from figureground.methods import Explainer
+from figureground.metrics.faithfulness import (
+    arcc,
+    faithfulness_correlation,
+    infidelity,
+    random_logit,
+)
 from figureground.metrics.faithfulness.adcc import adcc
 from figureground.metrics.faithfulness.curves import area_under_curve, insertion_deletion
 from figureground.metrics.faithfulness.drop import masked_confidence
 from figureground.metrics.faithfulness.road import Removal, road
 from figureground.metrics.faithfulness.sweep import Sweep
+from figureground.metrics.robustness import map_sensitivity
 from figureground.models import Classifier
 from figureground.studies.evaluation.faithfulness import Faithfulness, _same_maps
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
@@ -77,7 +84,7 @@ def test_the_record_holds_every_method_both_baselines_and_every_measure(
     measure: Run, classifier: Classifier, six: EvaluationSet
 ):
     record, columns = measure(OPTIONS, classifier, six)
-    rows = ["grad-cam", "eigen-cam", "centre-gaussian", "random"]
+    rows = ["grad-cam", "eigen-cam", "centre-gaussian", "random-map"]
     assert [row[0] for row in record.tables[0]["rows"]] == rows
     for row in rows:
         for one in Faithfulness.measures:
@@ -88,6 +95,63 @@ def test_the_record_holds_every_method_both_baselines_and_every_measure(
     assert insertion == pytest.approx(np.nanmean(columns["eigen-cam/insertion"]), abs=1e-4)
     assert [chart.title for chart in record.charts][:2] == ["Insertion", "Deletion"]
     assert [x for x, _ in record.charts[2].series["eigen-cam"]] == [0.25, 0.5]
+
+
+def test_sampled_measures_are_those_of_their_metrics(
+    measure: Run, classifier: Classifier, six: EvaluationSet, tmp_path: Path
+):
+    (tmp_path / "theirs").mkdir()
+    for name in six.names:
+        np.save(tmp_path / "theirs" / f"{Path(name).stem}.npy", np.eye(5, dtype=np.float32))
+    options = replace(OPTIONS, samples=12, maps=(tmp_path / "theirs",))
+    record, columns = measure(options, classifier, six)
+    (table,) = [one for one in record.tables if one["title"] == "Samples of changed images"]
+    assert [row[0] for row in table["rows"]][:3] == ["grad-cam", "eigen-cam", "theirs"]
+    assert table["rows"][2][3:] == [None] * 3  # maps of a folder cannot be made anew
+    found: dict[str, list[torch.Tensor]] = {}
+    explainer = Explainer(classifier)
+
+    def explain(some: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        return explainer(some, wanted, "grad-cam").map_of("grad-cam")[:, 0].relu()
+
+    for batch in six.batches(4):
+        classes = classifier(batch.images).argmax(1)
+        maps, count = explain(batch.images, classes), classifier(batch.images).shape[1]
+        for key, removal in (
+            ("correlation", faithfulness_correlation),
+            ("infidelity", infidelity),
+        ):
+            one = removal(classifier, batch.images, maps, classes=classes, samples=12, seed=3)
+            found.setdefault(key, []).append(one)
+        moved = map_sensitivity(explain, batch.images, maps, classes=classes, samples=10, seed=3)
+        found.setdefault("max-sensitivity", []).append(moved.largest)
+        found.setdefault("average-sensitivity", []).append(moved.average)
+        logit = random_logit(
+            explain, batch.images, maps, classes=classes, num_classes=count, seed=3
+        )
+        found.setdefault("random logit", []).append(logit)
+    for key, parts in found.items():
+        np.testing.assert_allclose(
+            columns[f"grad-cam/{key}"], torch.cat(parts).detach(), rtol=1e-3, atol=1e-6, err_msg=key
+        )
+    np.testing.assert_allclose(columns["eigen-cam/random logit"], 1, atol=1e-5)
+
+
+def test_without_samples_none_is_measured(measure: Run, classifier: Classifier, six: EvaluationSet):
+    record, columns = measure(OPTIONS, classifier, six)
+    assert "grad-cam/infidelity" not in columns
+    assert all(one["title"] != "Samples of changed images" for one in record.tables)
+    parts = (columns[f"eigen-cam/{key}"] for key in ("coherency", "complexity", "road"))
+    wanted = arcc(*(torch.from_numpy(one) for one in parts))
+    np.testing.assert_allclose(columns["eigen-cam/arcc"], wanted, rtol=1e-5)
+    assert (columns["eigen-cam/sparseness"] > columns["eigen-cam/complexity"] * 0).all()
+
+
+def test_random_weights_and_random_maps_are_rows_of_their_own(
+    measure: Run, classifier: Classifier, six: EvaluationSet
+):
+    _, columns = measure(replace(OPTIONS, methods=("random",)), classifier, six)
+    assert not np.array_equal(columns["random/deletion"], columns["random-map/deletion"])
 
 
 def test_methods_that_make_one_map_are_measured_once_and_said_so(
@@ -121,7 +185,7 @@ def test_foreign_maps_are_a_row_without_coherency_and_missing_ones_are_counted(
     for one in Faithfulness.measures:
         undefined = np.isnan(columns[f"theirs/{one.key}"]).tolist()
         assert undefined == (
-            [True] * 6 if one.key in {"coherency", "adcc"} else [False] * 5 + [True]
+            [True] * 6 if one.key in {"coherency", "adcc", "arcc"} else [False] * 5 + [True]
         )
 
 
@@ -142,14 +206,14 @@ def test_random_maps_differ_by_batch_image_and_seed_and_by_nothing_else(six: Eva
         batch.on(torch.device("cpu"), at) for at, batch in enumerate(six.batches(3, range(6)))
     )
     again = replace(first, images=1 - first.images)
-    maps = [OPTIONS.baseline("random", one) for one in (first, again, second)]
+    maps = [OPTIONS.baseline("random-map", one) for one in (first, again, second)]
     assert maps[0].shape == (3, 7, 7)
     assert torch.equal(maps[0], maps[1])
     assert not torch.equal(maps[0], maps[2])
     assert not torch.equal(maps[0][0], maps[0][1])
-    assert not torch.equal(maps[0], replace(OPTIONS, seed=4).baseline("random", first))
+    assert not torch.equal(maps[0], replace(OPTIONS, seed=4).baseline("random-map", first))
     # for a changed image the map is another one: a random map is not coherent
-    assert not torch.equal(maps[0], OPTIONS.baseline("random", first, offset=1))
+    assert not torch.equal(maps[0], OPTIONS.baseline("random-map", first, offset=1))
 
 
 @pytest.mark.parametrize(
@@ -159,6 +223,7 @@ def test_random_maps_differ_by_batch_image_and_seed_and_by_nothing_else(six: Eva
         ({"steps": 1}, "steps must be at least 2, got 1"),
         ({"fractions": (0.5, 1.5)}, "fractions must be at most 1, got 1.5"),
         ({"precision": "fp8"}, "no precision 'fp8'"),
+        ({"samples": 1}, "samples must be 0 or at least 2, got 1"),
     ],
 )
 def test_impossible_options_are_refused(wrong: dict[str, Sequence[float]], message: str):

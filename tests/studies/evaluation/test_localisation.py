@@ -13,15 +13,14 @@ import torch
 from PIL import Image
 
 from figureground.base.errors import DataError, OptionError
+from figureground.metrics.localisation import mass_inside, rank_accuracy
 from figureground.metrics.localisation.pixel_ap import pixel_average_precision
 from figureground.models import Classifier
 from figureground.studies.evaluation.boxes import worst_and_best
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.image_set import EvaluationSet, open_images
-from figureground.studies.evaluation.localisation import (
-    Localisation,
-    _pixel_precision,
-)
+from figureground.studies.evaluation.localisation import Localisation
+from figureground.studies.evaluation.mask_pixels import pixel_precision
 
 Run = Callable[..., Any]
 COARSE = Localisation(methods=("cam",), step=0.05, validation_share=0.25, batch_size=4, cases=1)
@@ -57,6 +56,7 @@ def test_perfect_maps_of_anybody_find_every_object(
     assert [row[f"box acc @{one}"] for one in (0.3, 0.5, 0.7)] == [100.0, 100.0, 100.0]
     assert (row["pointing"], row["GT-known @20 %"]) == (100.0, 100.0)
     assert row["energy"] > 90
+    assert row["rank accuracy"] > 90
     assert row["Top-1 loc"] is None
     assert cells(record, 1, "perfect")["MaxBoxAcc @0.7"] == 100.0
     assert record.problems == {}
@@ -218,10 +218,10 @@ def test_memory_for_an_image_is_a_few_hundred_bytes_for_each_row(
     assert held / len(images) < 300
 
 
-def test_pixel_precision_holds_the_metric_and_an_interval_round_it():
+def testpixel_precision_holds_the_metric_and_an_interval_round_it():
     random = np.random.default_rng(3)
     counts = random.integers(0, 50, (40, 2, 20)) + np.stack([np.arange(20), np.arange(20)[::-1]])
-    value, low, high = _pixel_precision(counts, seed=0)
+    value, low, high = pixel_precision(counts, seed=0)
     assert value == pytest.approx(100 * pixel_average_precision(torch.from_numpy(counts.sum(0))))
     assert low < value < high
     assert high - low < 10
@@ -248,3 +248,22 @@ def test_masks_add_a_table_of_pixels(measure: Run, tmp_path: Path, classifier: C
     assert record.tables[-1]["title"] == "Pixels, %"
     assert pixels["mine"] > 90 > pixels["eigen-cam"]
     assert columns["mine/pixels"].sum() == 4 * 24 * 32
+    (batch,) = images.batches(4)
+    assert batch.masks is not None
+    inside = batch.masks == 1
+    for at, row in ((0, "mine"), (1, "eigen-cam")):
+        whole = dict(
+            zip(record.tables[-1]["columns"], record.tables[-1]["rows"][1 - at], strict=True)
+        )
+        assert whole["method"] == row
+        tested = options.splits(columns).test
+        for key in ("pointing", "energy", "rank accuracy"):
+            mean = 100 * columns[f"{row}/mask {key}"][tested].mean()
+            assert whole[key] == pytest.approx(mean, abs=0.01)
+    shown, _ = options.post(
+        torch.stack([torch.from_numpy(np.load(maps / f"{n}.npy")) for n in range(4)]), (24, 32)
+    )
+    for key, metric in (("energy", mass_inside), ("rank accuracy", rank_accuracy)):
+        np.testing.assert_allclose(columns[f"mine/mask {key}"], metric(shown, inside), rtol=1e-5)
+        assert (columns[f"mine/mask {key}"] > columns[f"eigen-cam/mask {key}"]).all()
+    assert columns["mine/mask pointing"].tolist() == [1] * 4

@@ -37,6 +37,7 @@ def made_columns(
         "m/hits multi": packed[1],
         "m/pointing": random.random(count),
         "m/energy": np.full(count, np.nan),
+        "m/rank accuracy": np.full(count, np.nan),
         "m/blank": np.zeros(count),
     }
     overlaps = {
@@ -112,7 +113,7 @@ def test_rank_one_is_the_second_class_and_rank_five_the_sixth(
         "rank": np.full(4, rank),
         "m/hits": always,
         "m/hits multi": always,
-        **{f"m/{key}": np.zeros(4) for key in ("pointing", "energy", "blank")},
+        **{f"m/{key}": np.zeros(4) for key in ("pointing", "energy", "rank accuracy", "blank")},
     }
     found = options._result(columns, "m", Splits(np.arange(1), np.arange(1, 4))).values
     for prefix in ("", "zhou "):
@@ -127,7 +128,7 @@ def test_all_contours_have_thresholds_of_their_own():
         "rank": np.zeros(4),
         "m/hits": np.packbits(low, axis=2),
         "m/hits multi": np.packbits(high, axis=2),
-        **{f"m/{key}": np.zeros(4) for key in ("pointing", "energy", "blank")},
+        **{f"m/{key}": np.zeros(4) for key in ("pointing", "energy", "rank accuracy", "blank")},
     }
     found = options._result(columns, "m", Splits(np.arange(1), np.arange(1, 4)))
     assert found.thresholds == (0.0,) * 3

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from figureground.base.errors import OptionError
+from figureground.maps import COLOUR_MAPS
 from figureground.models import Classifier
 from figureground.models.predicting import chosen_device
 from figureground.studies.explain.explain import explain_images
@@ -55,3 +56,8 @@ def test_all_that_exists_is_taken():
     options = ExplainOptions(methods=("GradCAM++",), precision="fp32", fuse="max", layer=("a", "b"))
     drawing = (options.colour_map, options.alpha_by_value, options.box_fraction)
     assert drawing == ("inferno", False, 0.2)
+
+
+@pytest.mark.parametrize("name", COLOUR_MAPS)
+def test_every_colour_map_can_be_chosen(name):
+    assert ExplainOptions(colour_map=name).colour_map == name

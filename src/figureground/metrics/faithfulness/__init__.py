@@ -13,23 +13,29 @@ __all__ = [
     "Scoring",
     "Sweep",
     "adcc",
+    "arcc",
     "area_under_curve",
     "blurred",
     "coherency",
     "complexity",
+    "faithfulness_correlation",
+    "infidelity",
     "insertion_deletion",
     "is_blank",
     "linear_imputation",
     "masked_confidence",
     "pearson",
     "pixel_ranks",
+    "random_logit",
     "road",
     "soft_masks",
+    "sparseness",
     "spearman",
     "ssim",
 ]
 
 from figureground.metrics.faithfulness.adcc import AdccScores, adcc, coherency, complexity
+from figureground.metrics.faithfulness.arcc import arcc
 from figureground.metrics.faithfulness.curves import (
     InsertionDeletionCurves,
     area_under_curve,
@@ -40,6 +46,8 @@ from figureground.metrics.faithfulness.drop import (
     masked_confidence,
 )
 from figureground.metrics.faithfulness.imputation import linear_imputation
+from figureground.metrics.faithfulness.random_logit import random_logit
+from figureground.metrics.faithfulness.random_removal import faithfulness_correlation, infidelity
 from figureground.metrics.faithfulness.relevance import is_blank, pixel_ranks, soft_masks
 from figureground.metrics.faithfulness.road import Removal, RoadScores, road
 from figureground.metrics.faithfulness.scoring import PLAIN, Explain, Score, Scoring
@@ -48,4 +56,5 @@ from figureground.metrics.faithfulness.similarity import (
     spearman,
     ssim,
 )
+from figureground.metrics.faithfulness.sparseness import sparseness
 from figureground.metrics.faithfulness.sweep import RISE, Sweep, blurred

@@ -79,6 +79,7 @@ def insertion_deletion(
     maps: Maps,
     *,
     classes: Labels | None = None,
+    baseline: Float[Tensor, "#N #c #H #W"] | None = None,
     sweep: Sweep = RISE,
     scoring: Scoring = PLAIN,
 ) -> InsertionDeletionCurves:
@@ -95,6 +96,8 @@ def insertion_deletion(
         images: ``(N, C, H, W)`` in [0, 1].
         maps: ``(N, h, w)``, any scale: only the order counts.
         classes: ``(N,)``; the predicted ones where omitted.
+        baseline: What deletion ends with and insertion starts from, in place of what ``sweep`` says: an image each, or
+            of size 1 along any axis, ``torch.zeros(1, 1, 1, 1)`` for black in both.
         sweep: How pixels come and go.
         scoring: How to ask.
 
@@ -118,7 +121,11 @@ def insertion_deletion(
         [0.75]
     """
     probe = _probe(score, images, maps, classes=classes, sweep=sweep, scoring=scoring)
-    return InsertionDeletionCurves(probe.fractions, probe.deletion(), probe.insertion(sweep))
+    if baseline is None:
+        emptied, start = torch.full_like(images, sweep.removed_value), blurred(images, sweep=sweep)
+    else:
+        emptied = start = baseline.to(images).expand_as(images)
+    return InsertionDeletionCurves(probe.fractions, probe.deletion(emptied), probe.insertion(start))
 
 
 @dataclass(frozen=True)
@@ -133,21 +140,19 @@ class _Probe:
     clean: Tensor
     blank: Tensor
     scoring: Scoring
-    removed_value: float
 
     @property
     def fractions(self) -> Tensor:
         return self.counts / self.counts[-1]
 
-    def deletion(self) -> Tensor:
-        """From the untouched image (scored already) down to nothing."""
-        removed = torch.full_like(self.images, self.removed_value)
-        rest = self._sweep(self.images, removed, self.counts[1:])
+    def deletion(self, emptied: Tensor) -> Tensor:
+        """From the untouched image (scored already) down to the emptied one."""
+        rest = self._sweep(self.images, emptied, self.counts[1:])
         return self._marked(torch.cat([self.clean[:, None], rest], 1))
 
-    def insertion(self, sweep: Sweep) -> Tensor:
-        """From the blurred image up to the untouched one (scored already)."""
-        rest = self._sweep(blurred(self.images, sweep=sweep), self.images, self.counts[:-1])
+    def insertion(self, start: Tensor) -> Tensor:
+        """From the start up to the untouched image (scored already)."""
+        rest = self._sweep(start, self.images, self.counts[:-1])
         return self._marked(torch.cat([rest, self.clean[:, None]], 1))
 
     def _sweep(self, before: Tensor, after: Tensor, counts: Tensor) -> Tensor:
@@ -183,4 +188,4 @@ def _probe(
     step = sweep.step_pixels or images.shape[-1]
     counts = torch.arange(0, pixels + step, step, device=images.device).clamp_max(pixels)
     blank = is_blank(maps).to(images.device)
-    return _Probe(score, images, ranks, counts, asked, clean, blank, scoring, sweep.removed_value)
+    return _Probe(score, images, ranks, counts, asked, clean, blank, scoring)

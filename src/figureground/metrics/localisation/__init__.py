@@ -18,14 +18,18 @@ __all__ = [
     "choose_threshold",
     "default_thresholds",
     "energy_pointing_game",
+    "excess_outside",
     "frozen_accuracy",
     "hits",
     "iou",
+    "mask_pointing_game",
+    "mass_inside",
     "max_box_acc",
     "max_box_acc_v2",
     "pixel_average_precision",
     "pixel_histograms",
     "pointing_game",
+    "rank_accuracy",
     "scale_boxes",
     "whole_image",
 ]
@@ -57,11 +61,17 @@ from figureground.metrics.localisation.box_accuracy import (
     max_box_acc_v2,
     scale_boxes,
 )
+from figureground.metrics.localisation.map_mass import (
+    excess_outside,
+    mass_inside,
+    rank_accuracy,
+)
 from figureground.metrics.localisation.pixel_ap import (
     pixel_average_precision,
     pixel_histograms,
 )
 from figureground.metrics.localisation.pointing import (
     energy_pointing_game,
+    mask_pointing_game,
     pointing_game,
 )

@@ -21,10 +21,8 @@ __all__ = [
     "cross",
     "crossed_scores",
     "dilated",
-    "excess_outside",
     "filled_boxes",
     "hits",
-    "mass_inside",
     "nested_masks",
     "node_weights",
     "numbers_of",
@@ -33,7 +31,6 @@ __all__ = [
     "percentiles",
     "prediction_powered_mean",
     "pull_test",
-    "rank_accuracy",
     "refined",
     "reliance",
     "verdict_of",
@@ -51,7 +48,6 @@ from figureground.metrics.reliance.composites import (
     refined,
 )
 from figureground.metrics.reliance.crossed import crossed_scores
-from figureground.metrics.reliance.map_mass import excess_outside, mass_inside, rank_accuracy
 from figureground.metrics.reliance.node_bootstrap import (
     Verdict,
     node_weights,

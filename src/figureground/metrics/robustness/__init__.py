@@ -7,6 +7,7 @@ __all__ = [
     "Attack",
     "DeepFoolOptions",
     "DeepFoolResult",
+    "MapSensitivity",
     "MapStability",
     "corrupt",
     "corruption_strength",
@@ -14,6 +15,7 @@ __all__ = [
     "deepfool_trace",
     "fgsm",
     "gaussian_noise",
+    "map_sensitivity",
     "map_stability",
     "pgd",
     "relative_perturbation",
@@ -40,6 +42,7 @@ from figureground.metrics.robustness.deepfool import (
     deepfool,
     deepfool_trace,
 )
+from figureground.metrics.robustness.sensitivity import MapSensitivity, map_sensitivity
 from figureground.metrics.robustness.stability import (
     MapStability,
     map_stability,

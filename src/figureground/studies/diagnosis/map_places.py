@@ -16,8 +16,7 @@ from figureground.maps import resize
 from figureground.methods import Explainer
 from figureground.metrics.faithfulness import spearman
 from figureground.metrics.intervals import Interval, bootstrap_interval
-from figureground.metrics.localisation import centre_gaussian
-from figureground.metrics.reliance import mass_inside, rank_accuracy
+from figureground.metrics.localisation import centre_gaussian, mass_inside, rank_accuracy
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.diagnosis.crossing import Columns, Kept

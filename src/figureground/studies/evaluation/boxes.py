@@ -35,7 +35,9 @@ from figureground.metrics.localisation.box_accuracy import (
     default_thresholds,
     iou,
 )
+from figureground.metrics.localisation.map_mass import rank_accuracy
 from figureground.metrics.localisation.pointing import energy_pointing_game, pointing_game
+from figureground.metrics.reliance.composites import filled_boxes
 from figureground.studies.evaluation.engine import Columns, MapEvaluation
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.subject import Subject
@@ -136,12 +138,13 @@ class BoxEvaluation(MapEvaluation):
             size: Height and width of the view.
             whole: The same boxes in whole pixels, for the rule of the published code; ``boxes`` where None.
             ready: The maps lie in [0, 1] already.
-            points: Whether the maps have a peak at all; where not, ``pointing`` and ``energy`` are NaN.
+            points: Whether the maps have a peak at all; where not, ``pointing``, ``energy`` and ``rank accuracy`` are
+                NaN.
 
         Returns:
             ``hits`` and ``hits multi``: bits ``(N, O, T/8)`` for each overlap and threshold; ``overlap``: of the single
-            box in 1/255, rounded down, for sorting images; ``pointing``; ``energy``; ``blank``. A blank map has no box
-            and no peak: it misses; its energy is not defined.
+            box in 1/255, rounded down, for sorting images; ``pointing``; ``energy``; ``rank accuracy``; ``blank``. A
+            blank map has no box and no peak: it misses; its energy and rank accuracy are not defined.
         """
         shown, blank = self.post(maps.cpu(), size, ready=ready)
         if points:
@@ -149,7 +152,7 @@ class BoxEvaluation(MapEvaluation):
         count, good = len(shown), (~blank).nonzero()[:, 0].tolist()
         tables = np.zeros((2, count, len(self.shares)), np.float32)
         pointing = np.full(count, 0 if points else np.nan, np.float32)
-        energy = np.full(count, np.nan, np.float32)
+        energy, ranks = np.full((2, count), np.nan, np.float32)
         if good:
             seen, true = shown[good], [boxes[at] for at in good]
             cut = true if whole is None or self.box_rule != "clova" else [whole[at] for at in good]
@@ -158,11 +161,13 @@ class BoxEvaluation(MapEvaluation):
             if points:
                 pointing[good] = pointing_game(seen, true, tolerance=self.tolerance)
                 energy[good] = energy_pointing_game(seen, true)
+                ranks[good] = rank_accuracy(seen, filled_boxes(true, size))
         columns = {
             "hits": _packed(tables[0]),
             "overlap": (tables[0] * 255).astype(np.uint8),
             "pointing": pointing,
             "energy": energy,
+            "rank accuracy": ranks,
             "blank": blank.numpy().astype(np.uint8),
         }
         return columns | ({"hits multi": _packed(tables[1])} if self.needs_multi else {})

@@ -3,28 +3,34 @@
 __all__ = ["Faithfulness"]
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from figureground.base.errors import OptionError
 from figureground.base.options import option
 from figureground.base.shapes import Images, Maps
 from figureground.metrics.faithfulness.adcc import AdccScores, coherency, complexity
+from figureground.metrics.faithfulness.arcc import arcc
 from figureground.metrics.faithfulness.curves import area_under_curve, insertion_deletion
 from figureground.metrics.faithfulness.drop import masked_confidence
+from figureground.metrics.faithfulness.random_logit import random_logit
+from figureground.metrics.faithfulness.random_removal import faithfulness_correlation, infidelity
 from figureground.metrics.faithfulness.relevance import is_blank, on_pixels, soft_masks
 from figureground.metrics.faithfulness.road import Removal, road
 from figureground.metrics.faithfulness.scoring import Explain, Score, Scoring
+from figureground.metrics.faithfulness.sparseness import sparseness
 from figureground.metrics.faithfulness.sweep import Sweep
 from figureground.metrics.localisation.baselines import centre_gaussian
+from figureground.metrics.robustness.sensitivity import map_sensitivity
 from figureground.studies.evaluation.engine import BATCH_SIZE, Found, MapEvaluation, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
 from figureground.studies.evaluation.subject import Subject
-from figureground.studies.evaluation.tables import Chart, Measure, mean_curves
+from figureground.studies.evaluation.tables import Chart, Measure, mean_curves, mean_table
 
 _CHARTS = {
     "insertion curve": ("Insertion", "steep and high is good"),
@@ -33,25 +39,33 @@ _CHARTS = {
     "road least": ("ROAD, least relevant removed", "high is good"),
 }
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_MOST_MAPS = 10  # of a map under noise, as captum has it
+_SAMPLED = (
+    "Means over images. Faithfulness correlation, infidelity: the map's sum over random pixels and squares beside the "
+    "drop of the probability without them. Sensitivity: how far noise of 0.02 moves the map. Random logit: SSIM with "
+    "the map of another class, 1 for a class-free map."
+)
 _ALIKE, _SIDE, _ROAD_TOLERANCE = 1e-4, 7, 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Faithfulness(MapEvaluation):
-    """Insertion, deletion, average drop, increase, ADCC and ROAD, with intervals and two baselines.
+    """Insertion, deletion, average drop, increase, ADCC, ARCC, ROAD, sparseness, with intervals and two baselines.
 
-    Maps of folders have no coherency and no ADCC, which need the method itself.
+    Maps of folders have no coherency, ADCC, ARCC, sensitivity and random logit, which need the method itself.
 
     Args:
         classes: The class that is explained and whose probability is measured: ``predicted`` or ``true``.
         steps: Of the insertion and deletion curves. RISE takes one per image row (224).
         fractions: Fractions of the pixels that ROAD removes, each in both orders.
+        samples: Changed images an image for faithfulness correlation and infidelity; sensitivity takes up to 10 of
+            them, random logit one more map. 0 leaves all four out.
         precision: ``bf16`` or ``fp16`` for scoring changed images; maps are made in full precision.
     """
 
     kind: ClassVar[str] = "faithfulness"
     question: ClassVar[str] = "Do the maps show what the model uses?"
-    baselines: ClassVar[tuple[str, ...]] = ("centre-gaussian", "random")
+    baselines: ClassVar[tuple[str, ...]] = ("centre-gaussian", "random-map")
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("insertion", "insertion ↑"),
         Measure("deletion", "deletion ↓"),
@@ -61,11 +75,21 @@ class Faithfulness(MapEvaluation):
         Measure("complexity", "complexity ↓"),
         Measure("adcc", "ADCC ↑"),
         Measure("road", "ROAD ↑"),
+        Measure("arcc", "ARCC ↑"),
+        Measure("sparseness", "sparseness ↑"),
+    )
+    sampled: ClassVar[tuple[Measure, ...]] = (
+        Measure("correlation", "faithfulness correlation ↑"),
+        Measure("infidelity", "infidelity ↓"),
+        Measure("max-sensitivity", "max-sensitivity ↓"),
+        Measure("average-sensitivity", "average-sensitivity ↓"),
+        Measure("random logit", "random logit ↓"),
     )
     caption: ClassVar[str] = (
         "Means over images. Insertion, deletion, ROAD: probability of the class while pixels come and go by the order "
         "of the map (areas in [0, 1]; ROAD is half the gap between removing the least and the most relevant). Drop, "
-        "increase: image times map. ADCC joins coherency, complexity and drop."
+        "increase: image times map. ADCC joins coherency, complexity and drop, ARCC has ROAD in the place of the drop. "
+        "Sparseness: Gini index of the map."
     )
 
     batch_size: int = option(8, BATCH_SIZE, least=1, panel="Speed")
@@ -78,9 +102,20 @@ class Faithfulness(MapEvaluation):
     fractions: tuple[float, ...] = option(
         (0.1, 0.3, 0.5, 0.7, 0.9), "Fractions of the pixels that ROAD removes.", least=0, most=1
     )
+    samples: int = option(
+        0,
+        "Changed images an image for faithfulness correlation and infidelity, with sensitivity and random logit beside "
+        "them; the papers take about 100, and 0 leaves all out.",
+        least=0,
+    )
     precision: str | None = option(
         None, "bf16 or fp16 for scoring changed images.", choices=tuple(_TYPES)
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.samples == 1:
+            raise OptionError("samples must be 0 or at least 2, got 1: one has no correlation")
 
     def measure(self, batch: EvaluationBatch, network: Subject) -> Measured:
         """Every measure of every row; rows whose maps are the same are measured once."""
@@ -96,6 +131,9 @@ class Faithfulness(MapEvaluation):
             row: self._of_row(batch, network, maps[row], row=row, classes=classes)
             for row in dict.fromkeys(firsts.values())
         }
+        if self.samples:
+            for row in measured:
+                measured[row] |= self._sampled(batch, network, maps[row], row=row, classes=classes)
         columns = {
             f"{row}/{key}": one
             for row, first in firsts.items()
@@ -103,6 +141,21 @@ class Faithfulness(MapEvaluation):
         }
         names = {f"{row}/same as": np.array([first] * len(batch)) for row, first in firsts.items()}
         return columns | names, found.problems
+
+    def shown(self, _found: Found) -> Sequence[Measure]:
+        """Measures whose intervals are shown."""
+        return (*self.measures, *(self.sampled if self.samples else ()))
+
+    def tables(self, found: Found) -> Iterator[dict[str, Any]]:
+        """What is measured on samples of changed images, where it was asked for."""
+        if self.samples:
+            yield mean_table(
+                found.columns.__getitem__,
+                found.network.rows,
+                self.sampled,
+                title="Samples of changed images",
+                caption=_SAMPLED,
+            )
 
     def charts(self, found: Found) -> Iterator[Chart]:
         """Insertion, deletion and both orders of ROAD."""
@@ -168,11 +221,44 @@ class Faithfulness(MapEvaluation):
             "complexity": parts.complexity,
             "adcc": parts.adcc,
             "road": removed.combined,
+            "arcc": arcc(parts.coherency, parts.complexity, removed.combined),
+            "sparseness": sparseness(on_pixels(maps, images)).masked_fill(
+                is_blank(maps), torch.nan
+            ),
             "insertion curve": curves.insertion,
             "deletion curve": curves.deletion,
             "road most": removed.morf,
             "road least": removed.lerf,
         }
+        return {key: values.float().cpu().numpy() for key, values in found.items()}
+
+    def _sampled(
+        self, batch: EvaluationBatch, network: Subject, maps: Tensor, *, row: str, classes: Tensor
+    ) -> dict[str, np.ndarray]:
+        """What is measured on samples of changed images, ``(N,)`` each; NaN for what needs the method and has none."""
+        images, score, explain = (
+            batch.images,
+            self._score(network),
+            self._explain(row, batch, network),
+        )
+        options: dict[str, Any] = {"classes": classes, "samples": self.samples, "seed": self.seed}
+        nothing = torch.full((len(images),), torch.nan)
+        found = {
+            "correlation": faithfulness_correlation(score, images, maps, **options),
+            "infidelity": infidelity(score, images, maps, **options),
+            **{one.key: nothing for one in self.sampled[2:]},
+        }
+        if explain is not None:
+            options["samples"] = min(self.samples, _MOST_MAPS)
+            moved = map_sensitivity(explain, images, maps, **options)
+            count = network.predictions(images[:1]).shape[1]
+            found |= {
+                "max-sensitivity": moved.largest,
+                "average-sensitivity": moved.average,
+                "random logit": random_logit(
+                    explain, images, maps, classes=classes, num_classes=count, seed=self.seed
+                ),
+            }
         return {key: values.float().cpu().numpy() for key, values in found.items()}
 
     def _score(self, network: Subject) -> Score:

@@ -11,13 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from jaxtyping import Int
-from torch import Tensor
 
 from figureground.base.options import option
 from figureground.base.shapes import Labels, Logits
 from figureground.data.predicted_boxes import CORNERS
-from figureground.metrics.localisation.box_accuracy import default_thresholds
-from figureground.metrics.localisation.pixel_ap import pixel_average_precision, pixel_histograms
 from figureground.studies.evaluation.boxes import (
     KNOWN,
     OVERLAPS,
@@ -29,6 +26,7 @@ from figureground.studies.evaluation.boxes import (
 )
 from figureground.studies.evaluation.engine import Columns, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
+from figureground.studies.evaluation.mask_pixels import mask_columns, mask_tables
 from figureground.studies.evaluation.subject import MapBatch, Subject
 from figureground.studies.evaluation.tables import (
     Case,
@@ -41,7 +39,7 @@ from figureground.studies.evaluation.tables import (
     table,
 )
 
-_PIXEL_STEP, _ZHOU, _RESAMPLES = 0.01, 0.2, 500
+_ZHOU = 0.2
 _POINTLESS = "whole-image"
 
 
@@ -74,13 +72,15 @@ class Localisation(BoxEvaluation):
         Measure("zhou top-5", "Top-5 @20 %"),
         Measure("pointing", "pointing"),
         Measure("energy", "energy"),
+        Measure("rank accuracy", "rank accuracy"),
         Measure("blank", "blank maps"),
     )
     caption: ClassVar[str] = (
         "Per cent of the test images. box acc, Top-k: with the threshold that was best on the validation images "
         "(last column, one for each overlap), GT-known is box acc @0.5; V2: mean over the overlaps, all contours. "
         "@20 %: the threshold of Zhou et al. (2016), the same box rule, overlap 0.5. pointing: peak in a box or near; "
-        "energy: share of the mass in the boxes. A blank map misses."
+        "energy: share of the mass in the boxes; rank accuracy: share of the highest pixels, as many as the boxes "
+        "have, that lie in them. A blank map misses."
     )
 
     classes: str = option("true", "Whose maps.", choices=("true", "predicted", "both"))
@@ -132,7 +132,8 @@ class Localisation(BoxEvaluation):
             )
             if here.masks is not None:
                 shown, _ = self.post(found.maps[row].cpu(), size, ready=ready)
-                measured["pixels"] = _pixel_counts(shown, here.masks)
+                tolerance = self.tolerance if points else None
+                measured |= mask_columns(shown, here.masks, tolerance=tolerance)
             columns |= {
                 f"{row}/{key}": _spread(values, keep, count) for key, values in measured.items()
             }
@@ -141,11 +142,8 @@ class Localisation(BoxEvaluation):
     def _nothing(self, rows: Sequence[str], count: int, *, masks: bool) -> dict[str, np.ndarray]:
         """Columns of a batch in which no image can be judged."""
         none = self.places(torch.zeros(0, 1, 1), [], (1, 1))
-        none |= (
-            {"pixels": _pixel_counts(torch.zeros(0, 1, 1), torch.zeros(0, 1, 1, dtype=torch.uint8))}
-            if masks
-            else {}
-        )
+        if masks:
+            none |= mask_columns(torch.zeros(0, 1, 1), torch.zeros(0, 1, 1, dtype=torch.uint8))
         return {
             f"{row}/{key}": _spread(values, [], count)
             for row in rows
@@ -178,7 +176,7 @@ class Localisation(BoxEvaluation):
                 difference_table(
                     read, others, self.measures, title=f"Differences from {reference}, points", seed=self.seed
                 ),
-                *self._pixel_tables(columns, network.rows, splits),
+                *mask_tables(columns, network.rows, splits.test, seed=self.seed),
             ),
             "charts": tuple(self._charts(results)),
             "notes": (
@@ -208,7 +206,8 @@ class Localisation(BoxEvaluation):
             for top in (1, 5):
                 found[f"{prefix}top-{top}"] = np.where(rank < 0, np.nan, box & (rank < top))
         found |= {
-            key: columns[f"{row}/{key}"][splits.test] for key in ("pointing", "energy", "blank")
+            key: columns[f"{row}/{key}"][splits.test]
+            for key in ("pointing", "energy", "rank accuracy", "blank")
         }
         values = {key: 100 * one.astype(np.float64) for key, one in found.items()}
         thresholds = tuple(float(self.shares[at]) for at in frozen)
@@ -228,20 +227,6 @@ class Localisation(BoxEvaluation):
         names = ["method", *(one.title for one in self.measures), "thresholds"]
         title = "Localisation, thresholds frozen on the validation images, %"
         return table(title, names, lines, caption=self.caption + words)
-
-    def _pixel_tables(
-        self, columns: Columns, rows: Sequence[str], splits: Splits
-    ) -> Iterator[dict[str, Any]]:
-        """Pixel average precision of every method, where there are masks."""
-        lines: list[list[object]] = []
-        for row in rows:
-            counts = columns.get(f"{row}/pixels")
-            if counts is not None and counts[splits.test][:, 0].any():
-                found = _pixel_precision(counts[splits.test], seed=self.seed)
-                lines.append([row, *(round(value, 2) for value in found)])
-        if lines:
-            caption = "Average precision of the map's pixels as a detector of the mask's, 100 thresholds, test images."
-            yield table("Pixels, %", ["method", "PxAP", "low", "high"], lines, caption=caption)
 
     def _charts(self, results: Mapping[str, "_RowResult"]) -> Iterator[Chart]:
         """Accuracy over the threshold, one chart for each overlap."""
@@ -343,20 +328,3 @@ def _true_ranks(logits: Logits | None, labels: Labels) -> Int[np.ndarray, " N"]:
     known = labels.to(logits.device)
     own = logits.gather(1, known.clamp_min(0)[:, None])
     return torch.where(known < 0, -1, (logits > own).sum(1)).cpu().numpy()
-
-
-def _pixel_counts(maps: Tensor, masks: Tensor) -> np.ndarray:
-    """Counts of object and background pixels by score, (N, 2, 101)."""
-    counts = pixel_histograms(maps, masks, thresholds=default_thresholds(_PIXEL_STEP))
-    return counts.numpy().astype(np.int32)
-
-
-def _pixel_precision(counts: Int[np.ndarray, "N 2 B"], *, seed: int) -> tuple[float, float, float]:
-    """Pixel average precision of all images and its 95 % bootstrap interval over images, per cent."""
-    random = np.random.default_rng(seed)
-    draws = random.multinomial(len(counts), np.full(len(counts), 1 / len(counts)), _RESAMPLES)
-    sums = np.einsum("rn,nob->rob", draws, counts)
-    values = [pixel_average_precision(torch.from_numpy(one)) for one in sums if one[0].any()]
-    whole = pixel_average_precision(torch.from_numpy(counts.sum(0, dtype=np.int64)))
-    low, high = np.quantile(values, [0.025, 0.975])
-    return 100 * whole, 100 * float(low), 100 * float(high)

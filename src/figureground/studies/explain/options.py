@@ -12,7 +12,10 @@ from figureground.base.record import Provenance
 from figureground.studies.failures import Failure
 
 _WHAT, _OUTPUT, _SPEED = "What to explain", "Output", "Speed"
-_COLOUR_MAPS = ("inferno", "viridis", "magma", "cividis", "jet", "blue-red")
+_COLOUR_MAPS = (
+    *("inferno", "viridis", "magma", "plasma", "cividis", "turbo", "jet", "gray"),
+    *("blue-red", "coolwarm", "RdBu_r", "bwr", "seismic"),  # pale in the middle, for signed maps
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +43,7 @@ class ExplainOptions(Options):
         >>> ExplainOptions(colour_map="inferna")
         Traceback (most recent call last):
             ...
-        figureground.base.errors.OptionError: no colour map 'inferna'; closest: 'inferno'; known: blue-red, cividis, ...
+        figureground.base.errors.OptionError: no colour map 'inferna'; closest: 'inferno'; known: RdBu_r, ...
     """
 
     methods: tuple[Any, ...] | Mapping[str, Any] = option(

@@ -6,8 +6,12 @@ import pytest
 import torch
 
 from figureground.base.errors import ShapeError
-from figureground.metrics.localisation import energy_pointing_game
-from figureground.metrics.reliance import excess_outside, mass_inside, rank_accuracy
+from figureground.metrics.localisation import (
+    energy_pointing_game,
+    excess_outside,
+    mass_inside,
+    rank_accuracy,
+)
 
 
 def maps_and_masks(number: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
