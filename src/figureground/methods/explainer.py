@@ -16,6 +16,7 @@ from figureground.base.errors import LayerError, OptionError, ShapeError
 from figureground.base.outputs import ClassNames
 from figureground.base.shapes import Images
 from figureground.capture import (
+    Above,
     Captured,
     Finding,
     LayerChoice,
@@ -24,7 +25,6 @@ from figureground.capture import (
     choose_layer,
     named_layer,
     plain_model,
-    replay as replay_above,
     run_once,
 )
 from figureground.capture.probes import WHOLE, Frame
@@ -286,8 +286,7 @@ class Explainer:
 
         def replayed(layer: str, maps: Tensor) -> Tensor:
             choice = LayerChoice(layer, "", run.grids[layer])
-            some = images[:1].expand(len(maps), -1, -1, -1)
-            return replay_above(self.model, some, choice, maps=maps, output=self.output)
+            return Above(self.model, images[:1], choice, output=self.output).logits(maps)
 
         return replayed
 
