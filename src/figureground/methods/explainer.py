@@ -215,7 +215,7 @@ class Explainer:
             images=images,
             logits=logits,
             classes=targets.classes,
-            scores=targets.directions.select(logits),
+            scores=targets.score(logits),
             maps=self._arranged(computed),
             methods=chosen,
             layers=tuple(replace(choice, grid=run.grids[choice.name]) for choice in self._choices),
