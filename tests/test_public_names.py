@@ -11,6 +11,7 @@ import figureground as fg
 CLASSES = {
     *("CAM", "GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM"),
     *("EigenGradCAM", "GradCAMElementwise", "CNNFixations", "DeepFeatureFactorization"),
+    *("AblationCAM", "ReciproCAM", "ScoreCAM", "RISE"),
 }
 ROOMS = {"data", "errors", "maps", "methods", "metrics", "models", "studies", "training"}
 QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run", "diagnose"}

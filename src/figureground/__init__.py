@@ -8,6 +8,8 @@
 __all__ = [
     "CAM",
     "METHODS",
+    "RISE",
+    "AblationCAM",
     "BackgroundSwap",
     "CNNFixations",
     "CamMethod",
@@ -22,6 +24,8 @@ __all__ = [
     "GradCAMPlusPlus",
     "HiResCAM",
     "LayerCAM",
+    "ReciproCAM",
+    "ScoreCAM",
     "XGradCAM",
     "__version__",
     "compare",
@@ -52,6 +56,8 @@ if TYPE_CHECKING:
     from figureground.methods import (
         CAM,
         METHODS,
+        RISE,
+        AblationCAM,
         CamMethod,
         CNNFixations,
         DeepFeatureFactorization,
@@ -64,6 +70,8 @@ if TYPE_CHECKING:
         GradCAMPlusPlus,
         HiResCAM,
         LayerCAM,
+        ReciproCAM,
+        ScoreCAM,
         XGradCAM,
     )
     from figureground.models import Classifier
@@ -87,6 +95,7 @@ _TABLE = {
     "Explainer": "figureground.methods.explainer:Explainer",
     "Explanation": "figureground.methods.explanation:Explanation",
     "CamMethod": "figureground.methods.method:CamMethod",
+    "AblationCAM": "figureground.methods.ablation_cam:AblationCAM",
     "CAM": "figureground.methods.cam:CAM",
     "CNNFixations": "figureground.methods.cnn_fixations:CNNFixations",
     "DeepFeatureFactorization": "figureground.methods.dff:DeepFeatureFactorization",
@@ -97,6 +106,9 @@ _TABLE = {
     "GradCAMPlusPlus": "figureground.methods.grad_cam_plus_plus:GradCAMPlusPlus",
     "HiResCAM": "figureground.methods.hires_cam:HiResCAM",
     "LayerCAM": "figureground.methods.layer_cam:LayerCAM",
+    "RISE": "figureground.methods.rise:RISE",
+    "ReciproCAM": "figureground.methods.recipro_cam:ReciproCAM",
+    "ScoreCAM": "figureground.methods.score_cam:ScoreCAM",
     "XGradCAM": "figureground.methods.xgrad_cam:XGradCAM",
     "Classifier": "figureground.models.classifier:Classifier",
     "load_classifier": "figureground.studies.models:load_classifier",

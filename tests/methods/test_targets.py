@@ -84,6 +84,7 @@ def test_a_function_gives_no_other_probability():
 def test_targets_are_repeated_for_copies_of_the_batch():
     found = resolve_targets(torch.tensor([[3], [1]]), LOGITS).repeated(2)
     assert found.score(torch.cat([LOGITS, LOGITS])).tolist() == [[2.0], [1.0], [2.0], [1.0]]
+    assert found.classes is not None
     assert found.classes.tolist() == [[3], [1], [3], [1]]
 
 

@@ -16,6 +16,8 @@ __all__ = [
     "look",
     "named_layer",
     "plain_model",
+    "present_precision",
+    "run_logits",
     "run_once",
 ]
 
@@ -25,6 +27,6 @@ from figureground.capture.check import Finding, check_layers
 from figureground.capture.grid import Grid
 from figureground.capture.head import ClassMapHead, Directions, finite_images
 from figureground.capture.layers import LayerChoice, choose_layer, named_layer
-from figureground.capture.run import Precision, run_once
+from figureground.capture.run import Precision, present_precision, run_logits, run_once
 from figureground.capture.trace import Trace, look
 from figureground.capture.untouched import plain_model

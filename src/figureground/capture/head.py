@@ -217,6 +217,13 @@ class ClassMapHead:
         formula = "kc,nchw->nkhw" if weights.shape[0] == 1 else "nkc,nchw->nkhw"
         return torch.einsum(formula, weights[0] if weights.shape[0] == 1 else weights, features)
 
+    def logits(self, activations: FeatureMaps) -> Logits:
+        """The logits of feature maps ``(N, C, h, w)``: ``(N, L)``."""
+        features = self.averaged(activations)
+        if self.outer is not None:
+            return self.logit_maps(features).mean((2, 3))
+        return F.linear(features.mean((2, 3)), self.weight, self.bias)
+
     def logit_maps(self, features: FeatureMaps) -> MapsPerClass:
         """A convolutional classifier's own maps, ``(N, L, h, w)``."""
         maps = F.conv2d(features, self.weight[:, :, None, None], self.bias)

@@ -7,6 +7,8 @@ __all__ = [
     "autocast",
     "forward",
     "other_batch",
+    "present_precision",
+    "run_logits",
     "run_once",
 ]
 
@@ -19,7 +21,7 @@ from torch import Tensor, nn
 
 from figureground.base.errors import LayerError, ModelError
 from figureground.base.outputs import find_logits
-from figureground.base.shapes import Images
+from figureground.base.shapes import Images, Logits
 from figureground.capture.captured import Captured
 from figureground.capture.graph import is_behind
 from figureground.capture.grid import Grid, find_grid, first_tensor, with_first_tensor
@@ -231,6 +233,49 @@ def forward(
                 f"the model failed on images of shape {tuple(images.shape)}: {error}"
             ) from error
         return find_logits(result, len(images), output)
+
+
+def run_logits(
+    model: nn.Module,
+    images: Images,
+    *,
+    precision: Precision | None = None,
+    output: Callable[[Any], Tensor] | None = None,
+) -> Logits:
+    """Run the network in evaluation mode for its logits alone: no hook, no graph.
+
+    Args:
+        model: The network (unwrapped).
+        images: ``(N, C, H, W)``.
+        precision: As for ``run_once``.
+        output: How to find the logits in what the model returns.
+
+    Returns:
+        ``(N, L)`` float32.
+    """
+    with (
+        torch.inference_mode(mode=False),
+        torch.no_grad(),
+        borrowed(model),
+        autocast(images, precision),
+    ):
+        return find_logits(model(images), len(images), output).float()
+
+
+def present_precision(images: Tensor, precision: Precision | None) -> Precision:
+    """What a run of the network would have here and now, to be had again elsewhere.
+
+    Args:
+        images: On the device where the network runs.
+        precision: As asked for; None means the caller's autocast.
+
+    Returns:
+        The precision.
+    """
+    kind = images.device.type
+    if precision is not None or not torch.is_autocast_enabled(kind):
+        return precision or "fp32"
+    return "bf16" if torch.get_autocast_dtype(kind) == torch.bfloat16 else "fp16"
 
 
 def autocast(

@@ -6,6 +6,8 @@ Names are loaded when they are first used: ``METHODS`` can be read without torch
 __all__ = [
     "CAM",
     "METHODS",
+    "RISE",
+    "AblationCAM",
     "CNNFixations",
     "CamMethod",
     "DeepFeatureFactorization",
@@ -19,6 +21,8 @@ __all__ = [
     "HiResCAM",
     "LayerCAM",
     "MethodEntry",
+    "ReciproCAM",
+    "ScoreCAM",
     "XGradCAM",
     "find_methods",
 ]
@@ -29,6 +33,7 @@ from figureground.base.lazy import load
 from figureground.methods.registry import METHODS
 
 if TYPE_CHECKING:
+    from figureground.methods.ablation_cam import AblationCAM
     from figureground.methods.cam import CAM
     from figureground.methods.cnn_fixations import CNNFixations
     from figureground.methods.dff import DeepFeatureFactorization
@@ -42,7 +47,10 @@ if TYPE_CHECKING:
     from figureground.methods.hires_cam import HiResCAM
     from figureground.methods.layer_cam import LayerCAM
     from figureground.methods.method import CamMethod, find_methods
+    from figureground.methods.recipro_cam import ReciproCAM
     from figureground.methods.registry import MethodEntry
+    from figureground.methods.rise import RISE
+    from figureground.methods.score_cam import ScoreCAM
     from figureground.methods.xgrad_cam import XGradCAM
 
 _TABLE = {

@@ -16,7 +16,6 @@ from figureground.base.errors import LayerError, OptionError, ShapeError
 from figureground.base.outputs import ClassNames
 from figureground.base.shapes import Images
 from figureground.capture import (
-    Above,
     Captured,
     Finding,
     LayerChoice,
@@ -25,6 +24,7 @@ from figureground.capture import (
     choose_layer,
     named_layer,
     plain_model,
+    present_precision,
     run_once,
 )
 from figureground.capture.probes import WHOLE, Frame
@@ -36,6 +36,7 @@ from figureground.methods.method import CamMethod, find_methods
 from figureground.methods.plan import Computed, compute_maps, find_problems
 from figureground.methods.registry import Need
 from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
+from figureground.methods.sweeps import Sweeps
 from figureground.methods.targets import ClassSpec, resolve_targets
 
 LayerSpec = str | nn.Module
@@ -165,6 +166,27 @@ class Explainer:
             self._checked(images[:1], {})
         return self._choices[0]
 
+    def forwards(self, methods: MethodSpec) -> int:
+        """Expected runs of the whole network for one image, beyond the one that all methods share.
+
+        Methods that score changed images need them (``score-cam``, ``rise``); the number of classes does not matter.
+        Replays of the part above a layer, which cost less, are not counted.
+
+        Args:
+            methods: As for a call.
+
+        Returns:
+            How many.
+        """
+        views, total = SMOOTHING_VIEWS if self.smooth else 1, 0
+        for method in find_methods(methods).values():
+            if "rescore" not in method.needs:
+                continue
+            for choice in self._choices if method.per_layer else self._choices[:1]:
+                grid = choice.grid
+                total += method.forwards(grid.channels, *grid.size) if grid is not None else 0
+        return total * views
+
     def __call__(
         self, images: Tensor, classes: ClassSpec = None, methods: MethodSpec = "grad-cam"
     ) -> Explanation:
@@ -204,10 +226,11 @@ class Explainer:
         logits = run.logits.detach()[: len(images)]
         to_index, to_name = self._naming(logits.shape[1])
         targets = resolve_targets(classes, logits, to_index)
-        asked = targets.directions.repeated(SMOOTHING_VIEWS if self.smooth else 1)
-        replay = self._replayer(views, run)
+        asked = targets.repeated(SMOOTHING_VIEWS if self.smooth else 1)
+        precision = present_precision(images, self.precision)
+        sweeps = Sweeps.of(self.model, views, run, precision=precision, output=self.output)
         with torch.autocast(images.device.type, enabled=False):  # maps are float32
-            computed = compute_maps(run, chosen, asked, images=views, tape=tape, replay=replay)
+            computed = compute_maps(run, chosen, asked, images=views, tape=tape, sweeps=sweeps)
         computed = _within(computed, self._frame(images, run), chosen)
         if self.smooth:
             computed = _averaged(computed, len(images))
@@ -280,15 +303,6 @@ class Explainer:
                 output=self.output,
             )
         return run, tape
-
-    def _replayer(self, images: Images, run: Captured) -> Callable[[str, Tensor], Tensor]:
-        """Runs the network with maps in the place of a layer's output."""
-
-        def replayed(layer: str, maps: Tensor) -> Tensor:
-            choice = LayerChoice(layer, "", run.grids[layer])
-            return Above(self.model, images[:1], choice, output=self.output).logits(maps)
-
-        return replayed
 
     def _arranged(self, computed: Computed) -> dict[str, Tensor | dict[str, Tensor]]:
         """A tensor per method for one layer or fused layers, else a dict layer -> tensor."""
