@@ -1,4 +1,4 @@
-"""The explainer: any classifier, any methods, any classes, one forward pass per call."""
+"""The explainer: any classifier, any methods, any classes, one shared forward pass per call."""
 
 __all__ = ["Explainer"]
 
@@ -46,13 +46,15 @@ MethodSpec = str | CamMethod | Sequence[str | CamMethod]
 class Explainer:
     """Class activation maps of any image classifier.
 
-    The network runs once per call, whatever the number of methods, classes and layers. Where no layer is given, the
-    first call runs it on the first image alone before that, to choose one. Each layer is checked once for each network,
-    in one pass on seven copies of the first image (``check_layers``): whether its batch is the images', whether it
-    depends on them, and whether its cells answer to the parts of the image that they are drawn over. ``dff`` runs it
-    once more, on one image for each concept, unless it ends in a pooled linear head. ``smooth`` runs six views of each
-    image in the one pass. A network that switches gradients off inside runs again with them on where a method needs
-    them. Maps cover the images also where a network pads or crops them itself.
+    The network runs once per call, whatever the number of methods, classes and layers, except for methods that ask it
+    about changed maps or images: these run it, or its part above the layer, once for each (``forwards`` tells how
+    often), whatever the number of classes. Where no layer is given, the first call runs it on the first image alone
+    before that, to choose one. Each layer is checked once for each network, in one pass on seven copies of the first
+    image (``check_layers``): whether its batch is the images', whether it depends on them, and whether its cells answer
+    to the parts of the image that they are drawn over. ``dff`` runs it once more, and its part above the layer on a map
+    for each concept, unless it ends in a pooled linear head. ``smooth`` runs six views of each image in the one pass. A
+    network that switches gradients off inside runs again with them on where a method needs them. Maps cover the images
+    also where a network pads or crops them itself.
 
     Nothing is left on the network: no hook, no ``.grad``, no changed mode. It may be called within ``no_grad`` or
     ``inference_mode``, in a training loop, and from several threads.

@@ -130,6 +130,10 @@ class Sweeps:
         Returns:
             ``(M, L)`` float32.
         """
+        if (
+            self.precision != "fp32"
+        ):  # half precision is faster with the channels last, by a fifth on a processor
+            images = images.contiguous(memory_format=torch.channels_last)
         return run_logits(self.model, images, precision=self.precision, output=self.output)
 
     def once(self, key: Hashable, make: Callable[[int], Tensor]) -> Tensor:
