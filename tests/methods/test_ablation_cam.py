@@ -1,5 +1,6 @@
 """Ablation-CAM against loops, against the closed form of a linear head, and against numbers of another program."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -151,6 +152,31 @@ def test_a_function_is_read_where_the_channel_is_off(max_head, two_images):
     torch.testing.assert_close(curved.scores, straight.scores)
     a, b = curved.map_of("ablation-cam"), straight.map_of("ablation-cam")
     assert (a - b).abs().max() > 0.01 * a.max() > 0
+
+
+def test_two_threads_sweep_one_network_and_do_not_disturb_one_another(max_head, two_images):
+    max_head.train()
+    methods = ["ablation-cam", "recipro-cam"]
+    explainer = Explainer(max_head, layer="body")
+    wanted = explainer(two_images, [0, 1], methods)
+    before = [set(vars(module)) for module in max_head.modules()]
+    same: list[bool] = []
+
+    def sweep() -> None:
+        for _ in range(5):
+            found = Explainer(max_head, layer="body")(two_images, [0, 1], methods)
+            same.extend(
+                torch.allclose(found.map_of(name), wanted.map_of(name), atol=1e-6)
+                for name in methods
+            )
+
+    threads = [threading.Thread(target=sweep) for _ in range(2)]
+    for step in (threading.Thread.start, threading.Thread.join):
+        for thread in threads:
+            step(thread)
+    assert same == [True] * 20
+    assert [set(vars(module)) for module in max_head.modules()] == before
+    assert all(module.training for module in max_head.modules())
 
 
 def test_an_unknown_filling_is_refused():

@@ -140,6 +140,17 @@ def test_how_many_channels_count_is_told(max_head, two_images):
     assert (found.effective >= 1).all()
 
 
+def test_what_was_not_scored_bounds_the_error_of_few_channels(max_head, two_images):
+    explainer = Explainer(max_head, layer="body")
+    whole = explainer(two_images, [0, 3], "score-cam")
+    assert not whole.details["score-cam"]["body"][0].left_out.any()
+    few = explainer(two_images, [0, 3], ScoreCAM(channels=1))
+    bound = few.details["score-cam"]["body"][0].left_out
+    missing = whole.map_of("score-cam") - few.map_of("score-cam")
+    assert (missing <= bound[:, None] + 1e-6).all()
+    assert missing.max() > 0.05 * bound.max()
+
+
 @pytest.mark.parametrize("numbers", [1, 700, 10**6])
 def test_the_size_of_the_parts_changes_nothing(max_head, two_images, numbers, monkeypatch):
     explainer = Explainer(max_head, layer="body")

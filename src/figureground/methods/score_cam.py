@@ -25,10 +25,13 @@ class ScoredChannels:
         effective: ``(N, K)``: ``(Σ w)² / Σ w²``, as how many channels of equal weight they count. Below about 5 of
             softmax weights, one channel is all that the map shows: take probabilities.
         scored: ``(N,)``: how many channels were scored, the constant ones left out.
+        left_out: ``(N, h, w)``: sum of the positive parts of the channels that were not scored. With weights that are
+            probabilities, the map of all channels is nowhere larger than this one and that sum.
     """
 
     effective: Tensor
     scored: Tensor
+    left_out: Tensor
 
 
 def score_cam(activations: Activations, weights: ChannelWeights) -> MapStack:
@@ -142,7 +145,8 @@ class ScoreCAM(CamMethod):
         weights = torch.stack(found)
         effective = weights.sum(-1) ** 2 / (weights**2).sum(-1)
         maps = score_cam(activations[:, None], weights)
-        return MethodResult(maps, ScoredChannels(effective, live.sum(1)))
+        left_out = activations.relu().masked_fill(scored[:, :, None, None], 0).sum(1)
+        return MethodResult(maps, ScoredChannels(effective, live.sum(1), left_out))
 
     def _scored(self, activations: Tensor) -> Bool[Tensor, "N C"]:
         """Which channels are asked for: all, or those of the largest standard deviation."""

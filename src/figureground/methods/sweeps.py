@@ -38,7 +38,7 @@ class Sweeps:
     head: ClassMapHead | None
     precision: Precision
     output: Output | None = None
-    _above: dict[int, Above] = field(default_factory=dict, init=False, repr=False)
+    _above: tuple[int, Above] | None = field(default=None, init=False, repr=False)
     _found: dict[Hashable, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     @classmethod
@@ -111,15 +111,17 @@ class Sweeps:
         """
         if self.head is not None:
             return self.head.logits(maps)
-        if image not in self._above:
-            self._above[image] = Above(
+        if self._above is None or self._above[0] != image:
+            # of one image at a time: it holds what the layers below gave
+            above = Above(
                 self.model,
                 self.images[image : image + 1],
                 self.layer,
                 precision=self.precision,
                 output=self.output,
             )
-        return self._above[image].logits(maps, keep=keep)
+            self._above = (image, above)
+        return self._above[1].logits(maps, keep=keep)
 
     def rescore(self, images: Images) -> Logits:
         """Logits of other images, changes of those of the run.
