@@ -106,6 +106,20 @@ class Listed(nn.Module):
         return self.head(low.relu().amax((2, 3)))
 
 
+class ListedInPlace(Listed):
+    """The same, and writes into what it gave to the layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.b = nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        low = self.a(x)
+        top = self.b(low) + low.add_(1)
+        assert len(top) == 1
+        return self.head(top.relu().amax((2, 3)))
+
+
 class Counting(nn.Module):
     """Uses the numbers of the whole image, and the number of images, above the layer."""
 
@@ -147,6 +161,7 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], str, str]] = {
     "last of two": (Twice, "backbone", "pixel"),
     "written in place": (InPlaceGlue, "b", "broadcast"),
     "one at a time": (Listed, "a", "single"),
+    "one at a time, in place": (ListedInPlace, "b", "single"),
     "image used above": (Counting, "a", "memo"),
 }
 
@@ -187,6 +202,15 @@ def test_every_way_gives_the_same(way: str):
     above = Above(net, image, layer)
     wanted = above.logits(maps)
     above.way = way  # type: ignore[assignment]
+    torch.testing.assert_close(above.logits(maps), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["first of two", "last of two"])
+def test_the_run_that_is_meant_is_exchanged_also_where_all_runs_again(name: str):
+    net, image, layer, maps, _ = prepared(name)
+    above = Above(net, image, layer)
+    above.way = "full"
+    wanted = exchanged(net, image, layer, maps)
     torch.testing.assert_close(above.logits(maps), wanted, rtol=1e-4, atol=1e-5)
 
 

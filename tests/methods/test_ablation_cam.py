@@ -109,13 +109,28 @@ def test_the_size_of_the_parts_changes_nothing(max_head, two_images, numbers, mo
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-7)
 
 
-def test_a_network_that_writes_into_the_layer_is_swept_all_the_same(two_images):
+class Turned(nn.Module):
+    """Turns the sign of what it is given, in place or not."""
+
+    def __init__(self, *, in_place: bool) -> None:
+        super().__init__()
+        self.in_place = in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.neg_() if self.in_place else -x
+
+
+def test_a_network_that_writes_into_the_layer_is_swept_all_the_same(two_images, monkeypatch):
+    monkeypatch.setattr(sweeps, "_AT_A_TIME", 1000)  # two at a time
     torch.random.manual_seed(0)
-    parts = [nn.Conv2d(3, 6, 3), nn.Tanh(), nn.ReLU(inplace=True), nn.AdaptiveMaxPool2d(1)]
-    net = nn.Sequential(*parts, nn.Flatten(), nn.Linear(6, 5))
-    found = Explainer(net, layer="1")(two_images, [0, 3], "ablation-cam").map_of("ablation-cam")
-    twin = nn.Sequential(*parts[:2], nn.ReLU(), *parts[3:], *net[4:])
-    wanted = Explainer(twin, layer="1")(two_images, [0, 3], "ablation-cam").map_of("ablation-cam")
+    low, high = [nn.Conv2d(3, 6, 3), nn.Tanh()], [nn.AdaptiveMaxPool2d(1), nn.Flatten()]
+    last = nn.Linear(6, 5)
+    found, wanted = (
+        Explainer(nn.Sequential(*low, Turned(in_place=in_place), *high, last), layer="1")(
+            two_images, [0, 3], "ablation-cam"
+        ).map_of("ablation-cam")
+        for in_place in (True, False)
+    )
     assert wanted.any()
     torch.testing.assert_close(found, wanted)
 

@@ -59,6 +59,7 @@ def test_a_function_is_read_at_other_logits_and_not_its_gradient():
     assert torch.equal(found.of_image(1).score(other), torch.stack([asked(other), other[:, 0]], 1))
     linear = found.directions.of_image(1).select(other)
     assert torch.equal(linear[:, 1], other[:, 0])
+    assert torch.equal(found.part(1, 2).score(LOGITS), LOGITS[:, :1])
     assert (linear[:, 0] - asked(other)).abs().min() > 0.01
 
 
