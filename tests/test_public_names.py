@@ -12,6 +12,7 @@ CLASSES = {
     *("CAM", "GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM"),
     *("EigenGradCAM", "GradCAMElementwise", "CNNFixations", "DeepFeatureFactorization"),
     *("SegEigenCAM", "ShapleyCAM", "KPCACAM", "FEM", "MeanActivation", "Random"),
+    *("AblationCAM", "ReciproCAM", "ScoreCAM", "RISE"),
 }
 ROOMS = {"data", "errors", "maps", "methods", "metrics", "models", "studies", "training"}
 QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run", "diagnose"}

@@ -1,11 +1,11 @@
-"""Captured activations and gradients against plain autograd; replay; what a look sees."""
+"""Captured activations and gradients against plain autograd; what a look sees."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from figureground.base.errors import LayerError, ModelError
-from figureground.capture import Directions, LayerChoice, look, replay, run_once
+from figureground.capture import Directions, LayerChoice, look, run_once
 from figureground.capture.untouched import listening
 
 
@@ -71,17 +71,6 @@ def test_gradients_of_a_layer_that_the_logits_do_not_use_are_refused(images):
     run = run_once(Aside(), images, [LayerChoice("aside", "")], gradient=True)
     with pytest.raises(LayerError, match="the logits do not depend on aside"):
         run.gradients(Directions(indices=torch.tensor([[0]])))
-
-
-def test_replayed_maps_take_the_place_of_the_layer_s_own(images):
-    net = network().train()
-    run = run_once(net, images, LAYERS)
-    layer = LayerChoice("3", "", run.grids["3"])
-    torch.testing.assert_close(replay(net, images, layer, maps=run.activations["3"]), run.logits)
-    other = torch.rand(2, 6, 6, 4)
-    with torch.no_grad():
-        torch.testing.assert_close(replay(net, images, layer, maps=other), net[4:](other))
-    assert net.training
 
 
 def test_a_grid_from_another_image_size_is_not_kept(images):

@@ -29,6 +29,16 @@ def test_all_methods_work_with_a_plain_network(type_in: Run, model: str):
     assert all(words[0] == "works" and words[1].startswith("24×32") for words in found.values())
 
 
+def test_methods_that_run_the_network_often_are_tried_with_few_and_tell_their_price(
+    type_in: Run, model: str
+):
+    done = type_in("doctor", "--model", model, "--size", "24x32")
+    words = " ".join(done.stdout.split())
+    assert "4,000 runs of the network an image (tried with few)" in words
+    assert "769 runs of what is above the layer" in words  # one for each of 24×32 positions
+    assert done.stdout.count("runs of what is above the layer") == 2
+
+
 def test_what_cannot_work_says_why(type_in: Run, model: str):
     done = type_in("doctor", "--model", model, "--size", "24x32", "--model-arg", "head=false")
     found = verdicts(done)
@@ -81,7 +91,7 @@ def test_a_layer_whose_cells_lie_elsewhere_is_refused_and_listed_as_such(
     done = type_in("doctor", *model, "--layer", "mixed")
     assert "cells      not in place" in done.stdout
     found = verdicts(done)
-    assert all(words[0] == "cannot" for name, words in found.items() if name != "cnn-fixations")
+    assert all(words[0] == "cannot" for name, words in found.items() if METHODS[name].per_layer)
     listed = [line.split() for line in type_in("ls", "layers", *model).stdout.splitlines()[1:]]
     cells = {row[0]: " ".join(row[5:]).removesuffix(" ← default") for row in listed}
     assert cells == {"body": "in place", "mixed": "not in place", "top": "in place"}

@@ -135,7 +135,7 @@ def test_option_works(words: tuple[str, ...], explain: Run, images: Path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--methods", "grad-cm"), "no method 'grad-cm'; closest: 'grad-cam'; known: cam,"),
+        (("--methods", "grad-cm"), "no method 'grad-cm'; closest: 'grad-cam'; known: "),
         (("--methods", ""), "no method asked for"),
         (("--methods", ","), "cannot read the methods ','"),
         (("--classes", "dog"), "no class 'dog' in"),

@@ -76,7 +76,7 @@ def test_maps_are_float32_finite_and_say_something(name: str):
     assert maps.dtype == torch.float32
     assert maps.shape[0] == 3
     assert maps.shape[1] == (2 if METHODS[name].class_specific else maps.shape[1])
-    assert tuple(maps.shape[2:]) == ((12, 9) if name == "cnn-fixations" else (8, 5))
+    assert tuple(maps.shape[2:]) == ((8, 5) if METHODS[name].per_layer else (12, 9))
     assert maps.isfinite().all()
     assert maps.any()
     assert not maps.requires_grad

@@ -127,3 +127,10 @@ def test_notebook_escapes_class_names(result):
     page = named._repr_html_()
     assert "<b>" not in page
     assert "&lt;b&gt;&amp;" in page
+
+
+def test_scores_of_functions_are_their_values():
+    torch.random.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+    result = Explainer(net)(torch.rand(2, 3, 8, 6), lambda y: y.softmax(1)[:, 2])
+    torch.testing.assert_close(result.scores[:, 0], result.logits.softmax(1)[:, 2])

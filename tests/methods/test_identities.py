@@ -54,7 +54,8 @@ def images() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def result(network: LeNet, images: torch.Tensor) -> Explanation:
     """Everything for three classes; the map is pooled twice: 25×20."""
-    names = [name for name in METHODS if name != "cnn-fixations"]
+    slow = {"cnn-fixations", *(name for name in METHODS if "rescore" in METHODS[name].needs)}
+    names = [name for name in METHODS if name not in slow]
     return Explainer(network, layer="pool")(images, classes=[0, 4, 9], methods=names)
 
 

@@ -49,6 +49,46 @@ def test_a_function_becomes_its_gradient():
     assert torch.equal(dense[:, 1], 2 * LOGITS)
 
 
+def test_a_function_is_read_at_other_logits_and_not_its_gradient():
+    def asked(y):
+        return y.softmax(1)[:, 2]
+
+    found = resolve_targets([asked, lambda y: y[:, 0]], LOGITS)
+    assert torch.equal(found.score(LOGITS)[:, 0], asked(LOGITS))
+    other = LOGITS.flip(1)
+    assert torch.equal(found.of_image(1).score(other), torch.stack([asked(other), other[:, 0]], 1))
+    linear = found.directions.of_image(1).select(other)
+    assert torch.equal(linear[:, 1], other[:, 0])
+    assert torch.equal(found.part(1, 2).score(LOGITS), LOGITS[:, :1])
+    assert (linear[:, 0] - asked(other)).abs().min() > 0.01
+
+
+def test_scores_and_probabilities_of_one_image_are_read_at_its_changes():
+    found = resolve_targets(torch.tensor([[3, 0], [1, 2]]), LOGITS).of_image(1)
+    changes = torch.rand(3, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(found.score(changes), changes[:, [1, 2]])
+    assert torch.equal(found.probability(changes), changes.softmax(1)[:, [1, 2]])
+    assert torch.equal(found.part(1, 2).score(changes), changes[:, [2]])
+
+
+def test_probabilities_of_one_logit_are_its_sigmoid_for_and_against():
+    logits = torch.tensor([[2.0], [-3.0]])
+    found = resolve_targets([0, 1], logits).probability(logits)
+    torch.testing.assert_close(found, torch.cat([(-logits).sigmoid(), logits.sigmoid()], 1))
+
+
+def test_a_function_gives_no_other_probability():
+    found = resolve_targets([lambda y: y[:, 1]], LOGITS)
+    assert torch.equal(found.probability(LOGITS), LOGITS[:, [1]])
+
+
+def test_targets_are_repeated_for_copies_of_the_batch():
+    found = resolve_targets(torch.tensor([[3], [1]]), LOGITS).repeated(2)
+    assert found.score(torch.cat([LOGITS, LOGITS])).tolist() == [[2.0], [1.0], [2.0], [1.0]]
+    assert found.classes is not None
+    assert found.classes.tolist() == [[3], [1], [3], [1]]
+
+
 def test_functions_work_within_no_grad_and_inference_mode():
     for mode in (torch.no_grad(), torch.inference_mode()):
         with mode:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from figureground.base.errors import ModelError
 from figureground.base.shapes import Images
+from figureground.capture.above import Above
 from figureground.capture.graph import is_behind
 from figureground.capture.grid import Grid, find_grid, first_tensor
 from figureground.capture.naming import module_of, named_run, shown_layer
@@ -23,7 +24,6 @@ from figureground.capture.run import (
     autocast,
     forward,
     other_batch,
-    replay,
 )
 from figureground.capture.untouched import borrowed, listening
 
@@ -327,8 +327,7 @@ class _Check:
         own = finding.grid.to_grid(raw.detach()[:1])
         others = [own.flip(2, 3), torch.zeros_like(own), 1 - 2 * own, -own, 3 * own, own.roll(1, 3)]
         maps = torch.cat([own, *others])
-        same = self.image.expand(len(maps), -1, -1, -1)
-        logits = replay(self.model, same, finding, maps=maps, output=self.output)
+        logits = Above(self.model, self.image, finding, output=self.output).logits(maps)
         equal = torch.allclose(logits, logits[:1].expand_as(logits), rtol=1e-6, atol=1e-7)
         return "none" if equal else "cut"
 

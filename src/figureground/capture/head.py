@@ -65,6 +65,14 @@ class Directions:
         ]
         return Directions(*cut)
 
+    def of_image(self, image: int) -> "Directions":
+        """Those of one image, as directions that hold for whatever is compared with it."""
+        one = [
+            t if t is None or len(t) == 1 else t[image : image + 1]
+            for t in (self.indices, self.signs, self.dense)
+        ]
+        return Directions(*one)
+
     def repeated(self, times: int) -> "Directions":
         """The same for a batch that holds every image ``times`` times, one whole copy after another."""
 
@@ -86,7 +94,7 @@ class Directions:
         """Entries of ``(N, L, ...)`` combined along the second axis: ``(N, K, ...)``."""
         flat = values.flatten(2) if values.ndim > 2 else values[..., None]
         if self.dense is not None:
-            picked = torch.einsum("nkl,nlp->nkp", self.dense, flat)
+            picked = self.dense @ flat
         else:
             assert self.indices is not None  # noqa: S101 - one of the two is given
             index = self.indices.expand(values.shape[0], -1)[..., None].expand(
@@ -208,6 +216,13 @@ class ClassMapHead:
         # one matrix product for the whole batch where all images are asked for the same classes
         formula = "kc,nchw->nkhw" if weights.shape[0] == 1 else "nkc,nchw->nkhw"
         return torch.einsum(formula, weights[0] if weights.shape[0] == 1 else weights, features)
+
+    def logits(self, activations: FeatureMaps) -> Logits:
+        """The logits of feature maps ``(N, C, h, w)``: ``(N, L)``."""
+        features = self.averaged(activations)
+        if self.outer is not None:
+            return self.logit_maps(features).mean((2, 3))
+        return F.linear(features.mean((2, 3)), self.weight, self.bias)
 
     def logit_maps(self, features: FeatureMaps) -> MapsPerClass:
         """A convolutional classifier's own maps, ``(N, L, h, w)``."""

@@ -1,4 +1,4 @@
-"""Run a network once, without a graph below the layers; or again with other maps in a layer's place."""
+"""Run a network once, without a graph below the layers."""
 
 __all__ = [
     "Layer",
@@ -7,13 +7,13 @@ __all__ = [
     "autocast",
     "forward",
     "other_batch",
-    "replay",
+    "present_precision",
+    "run_logits",
     "run_once",
 ]
 
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from figureground.base.errors import LayerError, ModelError
 from figureground.base.outputs import find_logits
-from figureground.base.shapes import FeatureMaps, Images, Logits
+from figureground.base.shapes import Images, Logits
 from figureground.capture.captured import Captured
 from figureground.capture.graph import is_behind
 from figureground.capture.grid import Grid, find_grid, first_tensor, with_first_tensor
@@ -132,49 +132,6 @@ def other_batch(name: str, rows: int, images: int) -> str:
     )
 
 
-def replay(
-    model: nn.Module,
-    images: Images,
-    layer: Layer,
-    *,
-    maps: FeatureMaps,
-    output: Callable[[Any], Tensor] | None = None,
-) -> Logits:
-    """Logits of the network with these maps in the place of a layer's output.
-
-    Args:
-        model: The network (unwrapped).
-        images: ``(N, C, H, W)``; what reaches the logits around the layer still comes from them.
-        layer: The layer, with its grid.
-        maps: ``(N, C, h, w)``.
-        output: How to find the logits in what the model returns.
-
-    Returns:
-        ``(N, L)`` float32, without a graph. Of a layer that runs several times, the run that its name says is
-        exchanged, else every one.
-    """
-    grid = layer.grid
-    assert grid is not None  # noqa: S101 - the caller has run the layer
-    wanted, runs = named_run(layer.name)[1], count(1)
-
-    def exchange(_module: nn.Module, _inputs: tuple[Any, ...], out: Any) -> Any:  # noqa: ANN401
-        raw = first_tensor(out)
-        if next(runs) != wanted and wanted is not None:
-            return None
-        # a copy: what follows may write in place (a DenseNet's last ReLU), into the caller's maps
-        return None if raw is None else with_first_tensor(out, grid.from_grid(maps.clone(), raw))
-
-    module = module_of(model, layer.name)
-    with (
-        torch.inference_mode(mode=False),
-        borrowed(model),
-        torch.no_grad(),
-        listening([module], exchange),
-    ):
-        images = images.clone() if images.is_inference() else images
-        return find_logits(model(images), len(images), output).float()
-
-
 class Listener:
     """Keeps what layers return, the input of the first convolution, and that of the last module that can be a head.
 
@@ -276,6 +233,49 @@ def forward(
                 f"the model failed on images of shape {tuple(images.shape)}: {error}"
             ) from error
         return find_logits(result, len(images), output)
+
+
+def run_logits(
+    model: nn.Module,
+    images: Images,
+    *,
+    precision: Precision | None = None,
+    output: Callable[[Any], Tensor] | None = None,
+) -> Logits:
+    """Run the network in evaluation mode for its logits alone: no hook, no graph.
+
+    Args:
+        model: The network (unwrapped).
+        images: ``(N, C, H, W)``.
+        precision: As for ``run_once``.
+        output: How to find the logits in what the model returns.
+
+    Returns:
+        ``(N, L)`` float32.
+    """
+    with (
+        torch.inference_mode(mode=False),
+        torch.no_grad(),
+        borrowed(model),
+        autocast(images, precision),
+    ):
+        return find_logits(model(images), len(images), output).float()
+
+
+def present_precision(images: Tensor, precision: Precision | None) -> Precision:
+    """What a run of the network would have here and now, to be had again elsewhere.
+
+    Args:
+        images: On the device where the network runs.
+        precision: As asked for; None means the caller's autocast.
+
+    Returns:
+        The precision.
+    """
+    kind = images.device.type
+    if precision is not None or not torch.is_autocast_enabled(kind):
+        return precision or "fp32"
+    return "bf16" if torch.get_autocast_dtype(kind) == torch.bfloat16 else "fp16"
 
 
 def autocast(

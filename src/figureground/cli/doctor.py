@@ -19,6 +19,7 @@ _BROKEN = ("non-finite", "dead-layer", "zero-gradient", "several-runs")  # as no
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from figureground.methods import CamMethod, Explainer
     from figureground.models import Classifier
 
 
@@ -82,19 +83,35 @@ def _try_methods(classifier: "Classifier", layer: str | None) -> None:
         say("the layer has few positions, so its maps are coarse; try an earlier --layer")
 
 
-def _verdict(explainer: object, image: "Tensor", method: str) -> tuple[str, str]:
-    """``works``, ``blank`` where no map shows anything, or ``cannot``; and how the maps look or why not."""
+def _verdict(explainer: "Explainer", image: "Tensor", name: str) -> tuple[str, str]:
+    """``works``, ``blank`` where no map shows anything, or ``cannot``; how the maps look or why not; and the price."""
+    from figureground.methods import find_methods  # noqa: PLC0415
+
+    method = find_methods(name)[name]
+    price = _price(explainer, method)
     try:
-        result = explainer(image, methods=method)  # type: ignore[operator]
+        result = explainer(image, methods=method.trial())
     except FigureGroundError as error:
         return "cannot", str(error)
-    n, k, h, w = result.map_of(method).shape
+    n, k, h, w = result.map_of(name).shape
     if not result.problems:
-        return "works", f"{h}×{w}"
+        return "works", f"{h}×{w}{price}"
     wrong = f"{len(result.problems)} of {n * k} maps of random images show nothing that can be relied on"
     broken = all(problem.kind in _BROKEN for problem in result.problems)
     word = "blank" if broken and len(result.problems) == n * k else "works"
-    return word, f"{h}×{w}; {wrong}: {result.problems[0].message}"
+    return word, f"{h}×{w}{price}; {wrong}: {result.problems[0].message}"
+
+
+def _price(explainer: "Explainer", method: "CamMethod") -> str:
+    """What one image costs beyond the run that all methods share; empty where that is nothing to mention."""
+    runs, grid = explainer.forwards(method), explainer.layer.grid
+    if runs:
+        few = " (tried with few)" if method.trial() != method else ""
+        return f"; {runs:,} runs of the network an image{few}"
+    if "replay" in method.needs and grid is not None:
+        most = method.forwards(grid.channels, *grid.size)
+        return f"; at most {most:,} runs of what is above the layer"
+    return ""
 
 
 def _some(names: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ __all__ = [
     "FEM",
     "KPCACAM",
     "METHODS",
+    "RISE",
+    "AblationCAM",
     "CNNFixations",
     "CamMethod",
     "DeepFeatureFactorization",
@@ -23,6 +25,8 @@ __all__ = [
     "MeanActivation",
     "MethodEntry",
     "Random",
+    "ReciproCAM",
+    "ScoreCAM",
     "SegEigenCAM",
     "ShapleyCAM",
     "XGradCAM",
@@ -35,6 +39,7 @@ from figureground.base.lazy import load
 from figureground.methods.registry import METHODS
 
 if TYPE_CHECKING:
+    from figureground.methods.ablation_cam import AblationCAM
     from figureground.methods.cam import CAM
     from figureground.methods.cnn_fixations import CNNFixations
     from figureground.methods.dff import DeepFeatureFactorization
@@ -52,7 +57,10 @@ if TYPE_CHECKING:
     from figureground.methods.mean_activation import MeanActivation
     from figureground.methods.method import CamMethod, find_methods
     from figureground.methods.random import Random
+    from figureground.methods.recipro_cam import ReciproCAM
     from figureground.methods.registry import MethodEntry
+    from figureground.methods.rise import RISE
+    from figureground.methods.score_cam import ScoreCAM
     from figureground.methods.seg_eigen_cam import SegEigenCAM
     from figureground.methods.shapley_cam import ShapleyCAM
     from figureground.methods.xgrad_cam import XGradCAM

@@ -1,4 +1,4 @@
-"""The explainer: any classifier, any methods, any classes, one forward pass per call."""
+"""The explainer: any classifier, any methods, any classes, one shared forward pass per call."""
 
 __all__ = ["Explainer"]
 
@@ -25,7 +25,7 @@ from figureground.capture import (
     choose_layer,
     named_layer,
     plain_model,
-    replay as replay_above,
+    present_precision,
     run_once,
 )
 from figureground.capture.probes import WHOLE, Frame
@@ -37,6 +37,7 @@ from figureground.methods.method import CamMethod, find_methods
 from figureground.methods.plan import Computed, compute_maps, find_problems
 from figureground.methods.registry import Need
 from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
+from figureground.methods.sweeps import Sweeps
 from figureground.methods.targets import ClassSpec, resolve_targets
 
 LayerSpec = str | nn.Module
@@ -46,13 +47,15 @@ MethodSpec = str | CamMethod | Sequence[str | CamMethod]
 class Explainer:
     """Class activation maps of any image classifier.
 
-    The network runs once per call, whatever the number of methods, classes and layers. Where no layer is given, the
-    first call runs it on the first image alone before that, to choose one. Each layer is checked once for each network,
-    in one pass on seven copies of the first image (``check_layers``): whether its batch is the images', whether it
-    depends on them, and whether its cells answer to the parts of the image that they are drawn over. ``dff`` runs it
-    once more, on one image for each concept, unless it ends in a pooled linear head. ``smooth`` runs six views of each
-    image in the one pass. A network that switches gradients off inside runs again with them on where a method needs
-    them. Maps cover the images also where a network pads or crops them itself.
+    The network runs once per call, whatever the number of methods, classes and layers, except for methods that ask it
+    about changed maps or images: these run it, or its part above the layer, once for each (``forwards`` tells how
+    often), whatever the number of classes. Where no layer is given, the first call runs it on the first image alone
+    before that, to choose one. Each layer is checked once for each network, in one pass on seven copies of the first
+    image (``check_layers``): whether its batch is the images', whether it depends on them, and whether its cells answer
+    to the parts of the image that they are drawn over. ``dff`` runs it once more, and its part above the layer on a map
+    for each concept, unless it ends in a pooled linear head. ``smooth`` runs six views of each image in the one pass. A
+    network that switches gradients off inside runs again with them on where a method needs them. Maps cover the images
+    also where a network pads or crops them itself.
 
     Nothing is left on the network: no hook, no ``.grad``, no changed mode. It may be called within ``no_grad`` or
     ``inference_mode``, in a training loop, and from several threads.
@@ -166,6 +169,27 @@ class Explainer:
             self._checked(images[:1], {})
         return self._choices[0]
 
+    def forwards(self, methods: MethodSpec) -> int:
+        """Expected runs of the whole network for one image, beyond the one that all methods share.
+
+        Methods that score changed images need them (``score-cam``, ``rise``); the number of classes does not matter.
+        Replays of the part above a layer, which cost less, are not counted.
+
+        Args:
+            methods: As for a call.
+
+        Returns:
+            How many.
+        """
+        views, total = SMOOTHING_VIEWS if self.smooth else 1, 0
+        for method in find_methods(methods).values():
+            if "rescore" not in method.needs:
+                continue
+            for choice in self._choices if method.per_layer else self._choices[:1]:
+                grid = choice.grid
+                total += method.forwards(grid.channels, *grid.size) if grid is not None else 0
+        return total * views
+
     def __call__(
         self, images: Tensor, classes: ClassSpec = None, methods: MethodSpec = "grad-cam"
     ) -> Explanation:
@@ -205,10 +229,11 @@ class Explainer:
         logits = run.logits.detach()[: len(images)]
         to_index, to_name = self._naming(logits.shape[1])
         targets = resolve_targets(classes, logits, to_index)
-        asked = targets.directions.repeated(SMOOTHING_VIEWS if self.smooth else 1)
-        replay = self._replayer(views, run)
+        asked = targets.repeated(SMOOTHING_VIEWS if self.smooth else 1)
+        precision = present_precision(images, self.precision)
+        sweeps = Sweeps.of(self.model, views, run, precision=precision, output=self.output)
         with torch.autocast(images.device.type, enabled=False):  # maps are float32
-            computed = compute_maps(run, chosen, asked, images=views, tape=tape, replay=replay)
+            computed = compute_maps(run, chosen, asked, images=views, tape=tape, sweeps=sweeps)
         computed = _within(computed, self._frame(images, run), chosen)
         if self.smooth:
             computed = _averaged(computed, len(images))
@@ -216,7 +241,7 @@ class Explainer:
             images=images,
             logits=logits,
             classes=targets.classes,
-            scores=targets.directions.select(logits),
+            scores=targets.score(logits),
             maps=self._arranged(computed),
             methods=chosen,
             layers=tuple(replace(choice, grid=run.grids[choice.name]) for choice in self._choices),
@@ -283,16 +308,6 @@ class Explainer:
                 output=self.output,
             )
         return run, tape
-
-    def _replayer(self, images: Images, run: Captured) -> Callable[[str, Tensor], Tensor]:
-        """Runs the network with maps in the place of a layer's output."""
-
-        def replayed(layer: str, maps: Tensor) -> Tensor:
-            choice = LayerChoice(layer, "", run.grids[layer])
-            some = images[:1].expand(len(maps), -1, -1, -1)
-            return replay_above(self.model, some, choice, maps=maps, output=self.output)
-
-        return replayed
 
     def _arranged(self, computed: Computed) -> dict[str, Tensor | dict[str, Tensor]]:
         """A tensor per method for one layer or fused layers, else a dict layer -> tensor."""

@@ -40,7 +40,7 @@ class Explanation:
         images: ``(N, C, H, W)`` as they were given.
         logits: ``(N, L)`` float32.
         classes: ``(N, K)`` class numbers; None where the targets were functions.
-        scores: ``(N, K)`` logits of the classes, or first-order values of the targets.
+        scores: ``(N, K)`` logits of the classes, or values of the target functions.
         maps: Method -> raw maps ``(N, K, h, w)``; K = 1 for class-free methods, one per concept for
             ``dff``. With several layers that are not fused, method -> layer -> maps.
         methods: Name -> the method with its options.

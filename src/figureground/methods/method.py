@@ -27,6 +27,8 @@ from figureground.capture.head import Directions
 from figureground.capture.second_derivative import Derivatives
 from figureground.methods.left_out import LEFT_OUT
 from figureground.methods.registry import METHODS, MethodEntry, Need
+from figureground.methods.sweeps import Sweeps
+from figureground.methods.targets import Targets
 
 _DESCRIBED = ("name", "title", "paper", "needs", "class_specific", "per_layer", "signed")
 
@@ -45,6 +47,9 @@ class MethodInputs:
         tape: Record of the operations of the run; for methods that need it.
         concept_logits: Maps concept vectors ``(k, C)`` to the classifier's logits ``(k, L)``; for methods that need it.
         derivatives: First and second derivatives of the classes' evidence; for methods that need them.
+        targets: The classes or functions asked for, to be read at other logits.
+        sweeps: Runs of the network on other maps or images, shared by all classes and methods; for methods that need
+            ``replay`` or ``rescore``.
     """
 
     images: Images
@@ -56,12 +61,21 @@ class MethodInputs:
     tape: Any = None
     concept_logits: Callable[[Tensor], Tensor] | None = None
     derivatives: Derivatives | None = None
+    targets: Targets | None = None
+    sweeps: Sweeps | None = None
 
     @property
     def per_class(self) -> tuple[Activations, Gradients]:
         """Activations ``(N, 1, C, h, w)`` and gradients, ready to broadcast over the classes."""
         assert self.gradients is not None  # noqa: S101 - the explainer gives what `needs` lists
         return self.activations[:, None], self.gradients
+
+    @property
+    def per_sweep(self) -> tuple[Targets, Sweeps]:
+        """The targets, and what the network says to other maps and images."""
+        assert self.targets is not None  # noqa: S101 - as above
+        assert self.sweeps is not None  # noqa: S101
+        return self.targets, self.sweeps
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,25 @@ class CamMethod(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"  # methods with options are dataclasses and show them
+
+    def forwards(self, channels: int, height: int, width: int) -> int:
+        """Expected runs for one image beyond the shared one, whatever the number of classes.
+
+        Args:
+            channels: C of the layer.
+            height: h of the layer.
+            width: w of the layer.
+
+        Returns:
+            Runs of the whole network for a method that needs ``rescore``; for one that needs ``replay`` runs of the
+            part above the layer, of which a linear head takes none. 0 for all others.
+        """
+        del channels, height, width
+        return 0
+
+    def trial(self) -> "CamMethod":
+        """The same method as cheap as it can be had, to see whether it works at all; itself where it costs little."""
+        return self
 
     def result(self, inputs: MethodInputs) -> MethodResult:
         """The maps, with what else the method found."""

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from figureground.base.errors import HeadError
@@ -19,6 +18,8 @@ from figureground.capture.second_derivative import rest_derivatives
 from figureground.maps import MapProblem, diagnose
 from figureground.methods.method import CamMethod, MethodInputs, MethodResult
 from figureground.methods.registry import Need
+from figureground.methods.sweeps import Sweeps
+from figureground.methods.targets import Targets
 
 _DEAD = "the layer's activations are all zero for this image: nothing above it can tell one place from another"
 _NO_GRADIENT = (
@@ -118,17 +119,15 @@ def _cause(problem: MapProblem, *, dead: bool, flat: bool) -> tuple[str, str]:
 # classes are taken in parts, so that gradients × classes never hold more numbers than this at a time
 _MOST_NUMBERS = 2**26
 
-Replay = Callable[[str, Tensor], Tensor]
-
 
 def compute_maps(
     run: Captured,
     methods: Mapping[str, CamMethod],
-    directions: Directions,
+    targets: Targets,
     *,
     images: Images,
     tape: Any,  # noqa: ANN401 - a Tape or None
-    replay: Replay,
+    sweeps: Mapping[str, Sweeps],
 ) -> Computed:
     """Raw maps of every method for every layer and class from one run.
 
@@ -138,10 +137,10 @@ def compute_maps(
     Args:
         run: What the network left.
         methods: Name -> method.
-        directions: The K classes.
+        targets: The K classes or functions.
         images: ``(N, C, H, W)`` as they went in.
         tape: Record of the operations, where a method needs it.
-        replay: Logits of feature maps put in the place of a layer: ``replay(layer, maps)``.
+        sweeps: Layer -> what the network says to other maps of it, and to other images.
 
     Returns:
         The maps and what else was found.
@@ -153,23 +152,25 @@ def compute_maps(
     zeros: dict[str, list[Tensor]] = {}
     first = next(iter(run.activations))
     needs: set[Need] = set().union(*(method.needs for method in methods.values()))
-    for is_first, part in _parts(directions, run):
-        gradients = run.gradients(part) if "gradients" in needs else {}
+    for is_first, part in _parts(targets, run):
+        gradients = run.gradients(part.directions) if "gradients" in needs else {}
         for layer, gradient in gradients.items():
             flat = gradient.flatten(2).abs().amax(-1) == 0
             zeros.setdefault(layer, []).append(flat.expand(len(images), -1))
-        derivatives = rest_derivatives(run, part) if "second-derivative" in needs else {}
+        derivatives = rest_derivatives(run, part.directions) if "second-derivative" in needs else {}
         for layer, activations in run.activations.items():
             inputs = MethodInputs(
                 images,
                 activations,
                 run.logits,
-                part,
+                part.directions,
                 gradients.get(layer),
-                _class_maps(run, layer, part) if "class-maps" in needs else None,
+                _class_maps(run, layer, part.directions) if "class-maps" in needs else None,
                 tape,
-                _concept_logits(run, layer, replay),
+                _concept_logits(run, layer, sweeps[layer]),
                 derivatives.get(layer),
+                part,
+                sweeps[layer],
             )
             for name, method in methods.items():
                 if (method.class_specific or is_first) and (method.per_layer or layer == first):
@@ -185,11 +186,12 @@ def compute_maps(
     return computed
 
 
-def _parts(directions: Directions, run: Captured) -> Iterator[tuple[bool, Directions]]:
+def _parts(targets: Targets, run: Captured) -> Iterator[tuple[bool, Targets]]:
     """The classes, as many at a time as the memory allows; with each part whether it is the first."""
     step = max(1, _MOST_NUMBERS // max(a.numel() for a in run.activations.values()))
-    for start in range(0, directions.count, step):
-        yield start == 0, directions.part(start, min(start + step, directions.count))
+    count = targets.directions.count
+    for start in range(0, count, step):
+        yield start == 0, targets.part(start, min(start + step, count))
 
 
 def _joined(
@@ -219,10 +221,7 @@ def _class_maps(run: Captured, layer: str, directions: Directions) -> MapsPerCla
     return head.class_maps(activations, directions)
 
 
-def _concept_logits(run: Captured, layer: str, replay: Replay) -> Callable[[Tensor], Tensor]:
-    """How the classifier judges concept vectors: by its linear head, else by running what lies above the layer."""
-    head = run.head(layer)
-    if head is not None and head.constant_gradient:
-        return lambda vectors: F.linear(vectors, head.weight, head.bias)
+def _concept_logits(run: Captured, layer: str, sweeps: Sweeps) -> Callable[[Tensor], Tensor]:
+    """How the classifier judges concept vectors: as maps that hold nothing else, in the place of the layer's."""
     h, w = run.grids[layer].size
-    return lambda vectors: replay(layer, vectors[:, :, None, None].expand(-1, -1, h, w))
+    return lambda vectors: sweeps.replay(0, vectors[:, :, None, None].expand(-1, -1, h, w))

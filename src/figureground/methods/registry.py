@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from figureground.base.paper import Paper
 
-Need = Literal["gradients", "class-maps", "tape", "concept-logits", "second-derivative"]
+Need = Literal[
+    "gradients", "class-maps", "tape", "concept-logits", "second-derivative", "replay", "rescore"
+]
 
 
 @dataclass(frozen=True)
@@ -257,5 +259,55 @@ METHODS: dict[str, MethodEntry] = {
         ),
         needs=frozenset({"concept-logits"}),
         class_specific=False,
+    ),
+    "ablation-cam": MethodEntry(
+        "ablation-cam",
+        "Ablation-CAM",
+        "ablation_cam.AblationCAM",
+        paper=Paper(
+            "Desai & Ramaswamy",
+            "Ablation-CAM: Visual Explanations for Deep Convolutional Network via Gradient-free Localization",
+            2020,
+            "WACV",
+        ),
+        needs=frozenset({"replay"}),
+    ),
+    "recipro-cam": MethodEntry(
+        "recipro-cam",
+        "Recipro-CAM",
+        "recipro_cam.ReciproCAM",
+        paper=Paper(
+            "Byun & Lee",
+            "ReciproCAM: Lightweight Gradient-free Class Activation Map for Post-hoc Explanations",
+            2024,
+            "CVPR workshops, arXiv 2209.14074",
+        ),
+        needs=frozenset({"replay"}),
+        signed=True,
+    ),
+    "score-cam": MethodEntry(
+        "score-cam",
+        "Score-CAM",
+        "score_cam.ScoreCAM",
+        paper=Paper(
+            "Wang et al.",
+            "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks",
+            2020,
+            "CVPR workshops, arXiv 1910.01279",
+        ),
+        needs=frozenset({"rescore"}),
+    ),
+    "rise": MethodEntry(
+        "rise",
+        "RISE",
+        "rise.RISE",
+        paper=Paper(
+            "Petsiuk et al.",
+            "RISE: Randomized Input Sampling for Explanation of Black-box Models",
+            2018,
+            "BMVC, arXiv 1806.07421",
+        ),
+        needs=frozenset({"rescore"}),
+        per_layer=False,
     ),
 }

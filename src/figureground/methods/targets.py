@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, SupportsIndex
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from figureground.base.errors import OptionError, ShapeError
@@ -27,12 +28,58 @@ class Targets:
     """What was asked for, resolved for one batch.
 
     Args:
-        directions: K directions in the space of logits.
+        directions: K directions in the space of logits; of functions their gradients at the logits of the images.
         classes: ``(N, K)`` class numbers; None where the targets are functions.
+        functions: The functions, where the targets are functions.
     """
 
     directions: Directions
     classes: Tensor | None
+    functions: tuple[Target, ...] = ()
+
+    def score(self, logits: Logits) -> Float[Tensor, "N K"]:
+        """The true values of the targets at any logits: a function stays a function.
+
+        Args:
+            logits: ``(N, L)`` of the images; or ``(M, L)`` of M changes of one image, for the targets of it alone
+                (``of_image``).
+
+        Returns:
+            ``(N, K)`` or ``(M, K)``.
+        """
+        if self.functions:
+            return torch.stack([function(logits).detach() for function in self.functions], 1)
+        return self.directions.select(logits)
+
+    def probability(self, logits: Logits) -> Float[Tensor, "N K"]:
+        """Probabilities of the classes, in place of their logits; functions give what they give.
+
+        Args:
+            logits: As for ``score``. Of one logit the probability is its sigmoid, of several their softmax.
+
+        Returns:
+            ``(N, K)`` or ``(M, K)``.
+        """
+        if self.functions or self.directions.indices is None:
+            return self.score(logits)
+        if logits.shape[1] == 1:
+            return self.score(logits).sigmoid()
+        return self.directions.select(logits.softmax(1))
+
+    def part(self, start: int, stop: int) -> "Targets":
+        """Targets ``start`` to ``stop`` (excluded)."""
+        classes = None if self.classes is None else self.classes[:, start:stop]
+        return Targets(self.directions.part(start, stop), classes, self.functions[start:stop])
+
+    def of_image(self, image: int) -> "Targets":
+        """The targets of one image, to be read at the logits of its changes."""
+        classes = None if self.classes is None else self.classes[image : image + 1]
+        return Targets(self.directions.of_image(image), classes, self.functions)
+
+    def repeated(self, times: int) -> "Targets":
+        """The same for a batch that holds every image ``times`` times, one whole copy after another."""
+        classes = None if self.classes is None else self.classes.repeat(times, 1)
+        return Targets(self.directions.repeated(times), classes, self.functions)
 
 
 def resolve_targets(
@@ -101,7 +148,7 @@ def _functions(functions: Sequence[Target], logits: Logits) -> Targets:
                     "a target is a function of the logits; this one does not use them"
                 )
             rows.append(torch.autograd.grad(value.sum(), leaf)[0])
-    return Targets(Directions(dense=torch.stack(rows, 1)), None)
+    return Targets(Directions(dense=torch.stack(rows, 1)), None, tuple(functions))
 
 
 def _indices(indices: Tensor, logits: Logits) -> Targets:

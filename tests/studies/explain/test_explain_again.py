@@ -14,6 +14,7 @@ from PIL import Image
 
 from figureground.base.errors import DataError, HeadError, LayerError
 from figureground.base.record import write_atomically
+from figureground.methods import RISE, ScoreCAM
 from figureground.models import Classifier
 from figureground.models.classes import ClassChoice
 from figureground.studies.explain.explain import explain_images
@@ -62,6 +63,21 @@ def test_progress_counts_images_of_earlier_runs(
         classifier, paths, out=out, options=OPTIONS, progress=lambda *now: seen.append(now)
     )
     assert seen == [("explaining", done, 5) for done in (2, 4, 5)]
+
+
+def test_progress_tells_the_price_of_methods_that_run_the_network_often(
+    classifier: Classifier, write_images: Write, out: Path
+):
+    seen: list[str] = []
+    chosen = replace(OPTIONS, methods=(RISE(20), ScoreCAM(channels=2), "grad-cam"), smooth=True)
+    explain_images(
+        classifier,
+        write_images(1),
+        out=out,
+        options=chosen,
+        progress=lambda stage, *_: seen.append(stage),
+    )
+    assert set(seen) == {"explaining (138 runs of the network an image)"}  # 6 views × (20 + 3)
 
 
 @pytest.mark.parametrize(

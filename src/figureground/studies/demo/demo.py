@@ -32,6 +32,8 @@ from figureground.studies.training.train import train
 from figureground.training.recipe import Recipe, read_recipe
 from figureground.training.shipped import recipe_path
 
+# without the methods that run a network thousands of times for each image
+_QUICK = tuple(name for name, method in METHODS.items() if "rescore" not in method.needs)
 _ARMS = ("plain", "background class")
 _SET = 20_000
 _STORY = 0.5  # images shown to the networks of the first half, of those of the second
@@ -100,7 +102,7 @@ def run_demo(
         runs[_ARMS[1]].classifier,
         paths,
         out=out,
-        options=ExplainOptions(methods=tuple(METHODS)),
+        options=ExplainOptions(methods=_QUICK),
         overwrite=True,
         truths=truths,
         progress=progress,
@@ -139,7 +141,7 @@ def _recipe(arm: str, *, seed: int, samples: int) -> Recipe:
 
 def _localised(run: TrainedRun, out: Path, *, seed: int) -> EvaluationRecord:
     """Boxes of all methods."""
-    methods = tuple(name for name in METHODS if name != "dff")
+    methods = tuple(name for name in _QUICK if name != "dff")
     chosen = Localisation(methods=methods, cases=0, seed=seed)
     some = DataOptions(limit=_MEASURED, seed=seed)
     return evaluate(chosen, LoadedModel(run.classifier, run), out=out, data_options=some)

@@ -117,10 +117,12 @@ def _explain_all(
     store, writer = sink
     todo = [units[unit] for unit in store.unfinished()]
     done, total = len(units) - len(todo), len(units)
-    progress("explaining", done, total)
     failed: list[Failure] = []
+    stage = "explaining"
     if todo:
         parts.look(units.values(), writer.preprocessing)
+        stage += parts.price
+    progress(stage, done, total)
     images = load_images(todo, writer.preprocessing, workers=writer.workers)
     with closing(images):
         try:
@@ -131,7 +133,7 @@ def _explain_all(
                         store.add(*finished)
                 failed += failures
                 done += len(batch) + len(failures)
-                progress("explaining", done, total)
+                progress(stage, done, total)
         finally:
             # also after Ctrl-C: what is explained shall not have to be explained again
             for finished in writer.rest():
@@ -195,6 +197,12 @@ class _Parts:
             first = next((one for one in images if isinstance(one, LoadedImage)), None)
         if first is not None:
             self.explainer.look(self._ready([first]))
+
+    @property
+    def price(self) -> str:
+        """What an image costs beyond one run of the network, for a progress bar; empty where that is little."""
+        runs = self.explainer.forwards(self._asked) if self.explainer.layers else 0
+        return f" ({runs:,} runs of the network an image)" if runs else ""
 
     def __call__(
         self, images: Sequence[LoadedImage]
