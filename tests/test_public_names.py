@@ -11,6 +11,9 @@ import figureground as fg
 CLASSES = {
     *("CAM", "GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM"),
     *("EigenGradCAM", "GradCAMElementwise", "CNNFixations", "DeepFeatureFactorization"),
+    "AttentionGradient",
+    "AttentionRollout",
+    "ClsAttention",
 }
 ROOMS = {"data", "errors", "maps", "methods", "metrics", "models", "studies", "training"}
 QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run", "diagnose"}

@@ -54,7 +54,7 @@ def images() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def result(network: LeNet, images: torch.Tensor) -> Explanation:
     """Everything for three classes; the map is pooled twice: 25×20."""
-    names = [name for name in METHODS if name != "cnn-fixations"]
+    names = [name for name, entry in METHODS.items() if entry.per_layer]
     return Explainer(network, layer="pool")(images, classes=[0, 4, 9], methods=names)
 
 

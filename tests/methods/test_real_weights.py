@@ -13,7 +13,8 @@ from figureground.methods import METHODS, Explainer, Explanation
 
 BULL_MASTIFF, BOXER, TIGER_CAT = 244, 243, 283  # ILSVRC class + 1: output 0 is the background
 WALKED = {"cnn-fixations"}  # its paths wander on the way through fifty layers
-CLASS_SPECIFIC = [n for n in METHODS if METHODS[n].class_specific and n not in WALKED]
+FOR_CNNS = [n for n in METHODS if not METHODS[n].of_attention]
+CLASS_SPECIFIC = [n for n in FOR_CNNS if METHODS[n].class_specific and n not in WALKED]
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +25,7 @@ def result(shared_data: Path) -> Explanation:
     )
     image = Image.open(shared_data / "photos" / "dog_cat.png").convert("RGB").resize((224, 224))
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
-    return Explainer(net)(
-        (pixels - 0.5) / 0.5, classes=[BULL_MASTIFF, TIGER_CAT], methods=list(METHODS)
-    )
+    return Explainer(net)((pixels - 0.5) / 0.5, classes=[BULL_MASTIFF, TIGER_CAT], methods=FOR_CNNS)
 
 
 def upper_share(maps: torch.Tensor) -> list[float]:

@@ -6,8 +6,11 @@ Names are loaded when they are first used: ``METHODS`` can be read without torch
 __all__ = [
     "CAM",
     "METHODS",
+    "AttentionGradient",
+    "AttentionRollout",
     "CNNFixations",
     "CamMethod",
+    "ClsAttention",
     "DeepFeatureFactorization",
     "EigenCAM",
     "EigenGradCAM",
@@ -29,7 +32,10 @@ from figureground.base.lazy import load
 from figureground.methods.registry import METHODS
 
 if TYPE_CHECKING:
+    from figureground.methods.attention_gradient import AttentionGradient
+    from figureground.methods.attention_rollout import AttentionRollout
     from figureground.methods.cam import CAM
+    from figureground.methods.cls_attention import ClsAttention
     from figureground.methods.cnn_fixations import CNNFixations
     from figureground.methods.dff import DeepFeatureFactorization
     from figureground.methods.eigen_cam import EigenCAM

@@ -27,6 +27,8 @@ from figureground.capture import (
     replay as replay_above,
     run_once,
 )
+from figureground.capture.attention import Attention, AttentionFinding, find_attention
+from figureground.capture.attention_tape import AttentionTape
 from figureground.capture.probes import WHOLE, Frame
 from figureground.capture.stem import find_frame
 from figureground.capture.tape import Tape
@@ -109,6 +111,7 @@ class Explainer:
         self._choices: tuple[LayerChoice, ...] = ()
         self._findings: dict[str, Finding] = {}
         self._frames: dict[tuple[int, int], Frame] = {}
+        self._attention: dict[tuple[int, int], AttentionFinding] = {}
         if layer is not None:
             asked = [layer] if isinstance(layer, str | nn.Module) else list(layer)
             self._choices = tuple(named_layer(self.model, one) for one in asked)
@@ -200,14 +203,16 @@ class Explainer:
         """Run, compute, collect."""
         found = self._checked(images, chosen)
         views = smoothing_views(images) if self.smooth else images
-        run, tape = self._run(views, chosen)
+        run, tape, attention = self._run(views, chosen)
         logits = run.logits.detach()[: len(images)]
         to_index, to_name = self._naming(logits.shape[1])
         targets = resolve_targets(classes, logits, to_index)
         asked = targets.directions.repeated(SMOOTHING_VIEWS if self.smooth else 1)
         replay = self._replayer(views, run)
         with torch.autocast(images.device.type, enabled=False):  # maps are float32
-            computed = compute_maps(run, chosen, asked, images=views, tape=tape, replay=replay)
+            computed = compute_maps(
+                run, chosen, asked, images=views, tape=tape, replay=replay, attention=attention
+            )
         computed = _within(computed, self._frame(images, run), chosen)
         if self.smooth:
             computed = _averaged(computed, len(images))
@@ -266,10 +271,13 @@ class Explainer:
             None if names is None else ClassNames.of(num_logits, names).name
         )
 
-    def _run(self, images: Images, methods: dict[str, CamMethod]) -> tuple[Captured, Tape | None]:
+    def _run(
+        self, images: Images, methods: dict[str, CamMethod]
+    ) -> tuple[Captured, Tape | None, Attention | None]:
         """One pass, with what the methods need of it."""
         needs: set[Need] = set().union(*(method.needs for method in methods.values()))
         tape = Tape() if "tape" in needs else None
+        attending = self._attention_tape(images, needs)
         with tape if tape is not None else nullcontext():
             run = run_once(
                 self.model,
@@ -278,8 +286,26 @@ class Explainer:
                 gradient="gradients" in needs,
                 precision=self.precision,
                 output=self.output,
+                recorders=[] if attending is None else [attending[0]],
             )
-        return run, tape
+        attention = None if attending is None else Attention.of(*attending, run.logits)
+        return run, tape, attention
+
+    def _attention_tape(
+        self, images: Images, needs: set[Need]
+    ) -> tuple[AttentionTape, AttentionFinding] | None:
+        """What records the attention, where a method needs it, and how the network uses attention at this size."""
+        gradient = "attention-gradients" in needs
+        if not gradient and "attention" not in needs:
+            return None
+        size = (int(images.shape[-2]), int(images.shape[-1]))
+        if size not in self._attention:
+            grids = [choice.grid for choice in self._choices if choice.grid is not None]
+            self._attention[size] = find_attention(
+                self.model, images, grids=grids, output=self.output
+            )
+        finding = self._attention[size]
+        return AttentionTape(gradient=gradient, blocks=finding.blocks if gradient else ()), finding
 
     def _replayer(self, images: Images, run: Captured) -> Callable[[str, Tensor], Tensor]:
         """Runs the network with maps in the place of a layer's output."""
@@ -329,7 +355,7 @@ def _within(computed: Computed, frame: Frame, methods: dict[str, CamMethod]) -> 
         return computed
     maps = {
         name: {
-            layer: cut_out(stack, frame) if methods[name].per_layer else stack
+            layer: stack if "tape" in methods[name].needs else cut_out(stack, frame)
             for layer, stack in per_layer.items()
         }
         for name, per_layer in computed.maps.items()

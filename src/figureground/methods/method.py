@@ -23,6 +23,7 @@ from figureground.base.shapes import (
     MapsPerClass,
     MapStack,
 )
+from figureground.capture.attention import Attention
 from figureground.capture.head import Directions
 from figureground.methods.registry import METHODS, MethodEntry, Need
 
@@ -42,6 +43,7 @@ class MethodInputs:
         class_maps: ``(N, K, h, w)`` weighted by a linear head; for methods that need them.
         tape: Record of the operations of the run; for methods that need it.
         concept_logits: Maps concept vectors ``(k, C)`` to the classifier's logits ``(k, L)``; for methods that need it.
+        attention: The attention of the run, with gradients where they were asked for; for methods that need it.
     """
 
     images: Images
@@ -52,6 +54,7 @@ class MethodInputs:
     class_maps: MapsPerClass | None = None
     tape: Any = None
     concept_logits: Callable[[Tensor], Tensor] | None = None
+    attention: Attention | None = None
 
     @property
     def per_class(self) -> tuple[Activations, Gradients]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from figureground.base.errors import HeadError
 from figureground.base.shapes import Images, MapsPerClass
 from figureground.capture import Captured, Directions, Finding, finite_images
+from figureground.capture.attention import Attention
 from figureground.capture.naming import shown_layer
 from figureground.maps import MapProblem, diagnose
 from figureground.methods.method import CamMethod, MethodInputs, MethodResult
@@ -128,6 +129,7 @@ def compute_maps(
     images: Images,
     tape: Any,  # noqa: ANN401 - a Tape or None
     replay: Replay,
+    attention: Attention | None = None,
 ) -> Computed:
     """Raw maps of every method for every layer and class from one run.
 
@@ -141,6 +143,7 @@ def compute_maps(
         images: ``(N, C, H, W)`` as they went in.
         tape: Record of the operations, where a method needs it.
         replay: Logits of feature maps put in the place of a layer: ``replay(layer, maps)``.
+        attention: The attention of the run, where a method needs it.
 
     Returns:
         The maps and what else was found.
@@ -167,6 +170,7 @@ def compute_maps(
                 _class_maps(run, layer, part) if "class-maps" in needs else None,
                 tape,
                 _concept_logits(run, layer, replay),
+                attention,
             )
             for name, method in methods.items():
                 if (method.class_specific or is_first) and (method.per_layer or layer == first):

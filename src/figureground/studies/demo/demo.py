@@ -100,7 +100,7 @@ def run_demo(
         runs[_ARMS[1]].classifier,
         paths,
         out=out,
-        options=ExplainOptions(methods=tuple(METHODS)),
+        options=ExplainOptions(methods=_methods()),
         overwrite=True,
         truths=truths,
         progress=progress,
@@ -114,6 +114,11 @@ def run_demo(
     )
     write_json(out / "record.json", record)
     return record
+
+
+def _methods() -> tuple[str, ...]:
+    """All but those for transformers."""
+    return tuple(name for name, entry in METHODS.items() if not entry.of_attention)
 
 
 def _trained(arm: str, folder: Path, *, recipe: Recipe, progress: Progress) -> TrainedRun:
@@ -139,7 +144,7 @@ def _recipe(arm: str, *, seed: int, samples: int) -> Recipe:
 
 def _localised(run: TrainedRun, out: Path, *, seed: int) -> EvaluationRecord:
     """Boxes of all methods."""
-    methods = tuple(name for name in METHODS if name != "dff")
+    methods = tuple(name for name in _methods() if name != "dff")
     chosen = Localisation(methods=methods, cases=0, seed=seed)
     some = DataOptions(limit=_MEASURED, seed=seed)
     return evaluate(chosen, LoadedModel(run.classifier, run), out=out, data_options=some)
