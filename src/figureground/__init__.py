@@ -25,6 +25,7 @@ __all__ = [
     "GradCAMPlusPlus",
     "HiResCAM",
     "LayerCAM",
+    "LeGrad",
     "XGradCAM",
     "__version__",
     "compare",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
         GradCAMPlusPlus,
         HiResCAM,
         LayerCAM,
+        LeGrad,
         XGradCAM,
     )
     from figureground.models import Classifier
@@ -94,6 +96,7 @@ _TABLE = {
     "Explanation": "figureground.methods.explanation:Explanation",
     "CamMethod": "figureground.methods.method:CamMethod",
     "CAM": "figureground.methods.cam:CAM",
+    "LeGrad": "figureground.methods.le_grad:LeGrad",
     "AttentionGradient": "figureground.methods.attention_gradient:AttentionGradient",
     "AttentionRollout": "figureground.methods.attention_rollout:AttentionRollout",
     "ClsAttention": "figureground.methods.cls_attention:ClsAttention",

@@ -19,6 +19,7 @@ from figureground.capture.head import Directions, tolerance
 from figureground.capture.run import Listener, forward
 from figureground.capture.untouched import borrowed, listening
 
+Above = Callable[[Tensor], Tensor]
 Rows = Float[Tensor, "N tokens"]
 _INSTEAD = "use hires-cam or layer-cam at the last norm ('figureground ls layers' lists the layers)"
 
@@ -48,29 +49,42 @@ class Attention:
         calls: The self-attention of each block, first to last.
         pooling: The call with one query that pools the tokens of the last block, where there is one.
         logits: ``(N, L)``, part of the graph where one was recorded.
+        outputs: What each block gave, ``(N, tokens, D)``, part of the graph; empty where none was recorded.
+        above: Logits ``(M, L)`` of tokens ``(M, tokens, D)`` in the place of what the last block gives.
     """
 
     finding: AttentionFinding
     calls: tuple[AttentionCall, ...]
     pooling: AttentionCall | None
     logits: Logits
+    outputs: tuple[Tensor, ...] = ()
+    above: Above | None = None
 
     @staticmethod
-    def of(tape: AttentionTape, finding: AttentionFinding, logits: Logits) -> "Attention":
+    def of(
+        tape: AttentionTape,
+        finding: AttentionFinding,
+        logits: Logits,
+        *,
+        above: Above | None = None,
+    ) -> "Attention":
         """The calls of one run.
 
         Args:
             tape: Record of the run.
             finding: How the network uses attention.
             logits: ``(N, L)`` of that run.
+            above: Runs the part above the last block.
 
         Returns:
             The attention.
         """
+        given = [first_tensor(tape.outputs[block]) for block in finding.blocks if tape.outputs]
+        outputs = tuple(tensor for tensor in given if tensor is not None)
         *calls, last = tape.calls
         if finding.start is None:
-            return Attention(finding, tuple(calls), last, logits)
-        return Attention(finding, (*calls, last), None, logits)
+            return Attention(finding, tuple(calls), last, logits, outputs, above)
+        return Attention(finding, (*calls, last), None, logits, outputs, above)
 
     def start(self, pooling_weights: Callable[[AttentionCall], Tensor] | None = None) -> Rows:
         """The row to begin with over the tokens of the last block.
@@ -106,6 +120,42 @@ class Attention:
         for k in range(directions.count):
             found = _gradients(self.logits, calls, directions.cotangent(k, self.logits))
             yield dict(zip(calls, found, strict=True))
+
+    def block_gradients(self, directions: Directions) -> Iterator[dict[AttentionCall, Tensor]]:
+        """Gradients of each block's own score with respect to what its own attention gave, one class after the other.
+
+        The score of a block is what the part above the last block makes of the mean of all its tokens.
+
+        Args:
+            directions: K classes or combinations of logits.
+
+        Yields:
+            Call of each block -> the gradient, shaped like its output.
+
+        Raises:
+            LayerError: The blocks cannot be told apart, or the part above them does not stand alone.
+        """
+        if len(self.outputs) != len(self.calls) or self.above is None:
+            raise LayerError(
+                "the blocks of this network cannot be told apart (no module takes and gives batches of tokens around "
+                "each call of its attention): use attention-gradient"
+            )
+        means = torch.stack([tokens.detach().float().mean(1) for tokens in self.outputs])
+        means.requires_grad_()
+        count, tokens = len(means), self.outputs[0].shape[1]
+        with torch.enable_grad():
+            everywhere = means.flatten(0, 1)[:, None].expand(-1, tokens, -1)
+            made = self.above(torch.cat([self.outputs[-1][:1].detach().float(), everywhere]))
+            own = made[1:]
+        exact = self.calls[-1].output.dtype == torch.float32
+        _compare(made[0].detach(), self.logits[0].detach(), exact=exact)
+        for k in range(directions.count):
+            asked = directions.cotangent(k, self.logits.detach()).repeat(count, 1)
+            (found,) = torch.autograd.grad(own, means, asked.to(own.dtype), retain_graph=True)
+            yield {
+                call: _through(output, call, mean[:, None].expand_as(output) / tokens)
+                for call, output, mean in zip(self.calls, self.outputs, found, strict=True)
+            }
 
     def to_map(self, row: Rows) -> Maps:
         """Values of the tokens as maps; those of class, distillation and register tokens are left out.
@@ -221,6 +271,24 @@ def _gradients(
             f"no gradient of the logits reaches the attention: something above it works without: {_INSTEAD}"
         )
     return tuple(one for one in found if one is not None)
+
+
+def _compare(made: Tensor, given: Tensor, *, exact: bool) -> None:
+    """Refuse where the part above the last block makes other logits of its own tokens."""
+    scale = given.abs().amax().clamp_min(torch.finfo(torch.float32).tiny)
+    if bool((made - given).abs().amax() > tolerance(exact) * scale):
+        raise LayerError(
+            "what is above the last block makes other logits of the same tokens when it runs alone (it looks at more "
+            "than these): use attention-gradient"
+        )
+
+
+def _through(output: Tensor, call: AttentionCall, gradient: Tensor) -> Tensor:
+    """From the output of a block to that of its attention."""
+    (found,) = torch.autograd.grad(
+        output, call.output, gradient.to(output.dtype), retain_graph=True
+    )
+    return found
 
 
 def _grid(model: nn.Module, image: Images, *, grids: Sequence[Grid], tokens: int) -> Grid:

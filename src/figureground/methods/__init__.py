@@ -21,6 +21,7 @@ __all__ = [
     "GradCAMPlusPlus",
     "HiResCAM",
     "LayerCAM",
+    "LeGrad",
     "MethodEntry",
     "XGradCAM",
     "find_methods",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from figureground.methods.grad_cam_plus_plus import GradCAMPlusPlus
     from figureground.methods.hires_cam import HiResCAM
     from figureground.methods.layer_cam import LayerCAM
+    from figureground.methods.le_grad import LeGrad
     from figureground.methods.method import CamMethod, find_methods
     from figureground.methods.registry import MethodEntry
     from figureground.methods.xgrad_cam import XGradCAM

@@ -5,6 +5,7 @@ __all__ = ["Explainer"]
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -27,6 +28,7 @@ from figureground.capture import (
     replay as replay_above,
     run_once,
 )
+from figureground.capture.above_blocks import above_blocks
 from figureground.capture.attention import Attention, AttentionFinding, find_attention
 from figureground.capture.attention_tape import AttentionTape
 from figureground.capture.probes import WHOLE, Frame
@@ -288,8 +290,16 @@ class Explainer:
                 output=self.output,
                 recorders=[] if attending is None else [attending[0]],
             )
-        attention = None if attending is None else Attention.of(*attending, run.logits)
-        return run, tape, attention
+        if attending is None:
+            return run, tape, None
+        above = partial(self._above_blocks, images, attending[0])
+        return run, tape, Attention.of(*attending, run.logits, above=above)
+
+    def _above_blocks(self, images: Images, attending: AttentionTape, tokens: Tensor) -> Tensor:
+        """Logits of tokens in the place of what the last block gave."""
+        return above_blocks(
+            self.model, images, attending.outputs, tokens=tokens, output=self.output
+        )
 
     def _attention_tape(
         self, images: Images, needs: set[Need]

@@ -243,4 +243,17 @@ METHODS: dict[str, MethodEntry] = {
         needs=frozenset({"attention-gradients"}),
         per_layer=False,
     ),
+    "le-grad": MethodEntry(
+        "le-grad",
+        "LeGrad",
+        "le_grad.LeGrad",
+        paper=Paper(
+            "Bousselham et al.",
+            "LeGrad: An Explainability Method for Vision Transformers via Feature Formation Sensitivity",
+            2025,
+            "ICCV, arXiv 2404.03214",
+        ),
+        needs=frozenset({"attention-gradients"}),
+        per_layer=False,
+    ),
 }
