@@ -11,6 +11,7 @@ import figureground as fg
 CLASSES = {
     *("CAM", "GradCAM", "GradCAMPlusPlus", "XGradCAM", "HiResCAM", "LayerCAM", "EigenCAM"),
     *("EigenGradCAM", "GradCAMElementwise", "CNNFixations", "DeepFeatureFactorization"),
+    "FullGrad",
     "LeGrad",
     "AttentionGradient",
     "AttentionRollout",

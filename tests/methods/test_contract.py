@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from figureground.base.paper import Paper
-from figureground.methods import METHODS, CamMethod, Explainer
+from figureground.methods import METHODS, CamMethod, Explainer, plan
 
 SHARED_BY_THE_BATCH = {"dff"}  # its concepts are found in all images together
 ATTENTION = [name for name, entry in METHODS.items() if entry.of_attention]
@@ -117,6 +117,22 @@ def test_maps_are_float32_finite_and_say_something(name: str):
     assert METHODS[name].signed or name.startswith("eigen") or (maps >= 0).all()
 
 
+@pytest.mark.parametrize("name", [n for n, entry in METHODS.items() if entry.class_specific])
+def test_classes_are_each_alone_in_any_order_and_in_parts(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    explainer = Explainer(network(name))
+    together = explainer(images(), classes=[1, 4, 0], methods=name).map_of(name)
+    turned = explainer(images(), classes=[0, 1, 4], methods=name).map_of(name)
+    torch.testing.assert_close(turned[:, [1, 2, 0]], together, rtol=1e-4, atol=1e-6)
+    monkeypatch.setattr(plan, "_MOST_NUMBERS", 1)
+    in_parts = explainer(images(), classes=[1, 4, 0], methods=name)
+    torch.testing.assert_close(in_parts.map_of(name), together, rtol=1e-4, atol=1e-6)
+    alone = explainer(images(), classes=[4], methods=name).map_of(name)
+    torch.testing.assert_close(alone[:, 0], together[:, 1], rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(together[:, 0], together[:, 1])
+
+
 @every_method
 def test_two_calls_give_the_same(name: str):
     explainer = Explainer(network(name))
@@ -183,7 +199,9 @@ def test_runs_under_bf16_autocast(name: str):
         name
     )
     assert maps.dtype == torch.float32
-    if name != "cnn-fixations":  # it picks places, which may be others after rounding
+    if name == "full-grad":  # a rectifier that rounding opens or closes changes single pixels
+        assert (maps - expected).abs().mean() < 0.1 * expected.abs().mean()
+    elif name != "cnn-fixations":  # it picks places, which may be others after rounding
         assert (maps - expected).abs().max() < 0.1 * expected.abs().max()
 
 

@@ -96,6 +96,22 @@ def test_pytorch_s_own_encoder_is_left_as_found():
     assert net.encoder.layers[0].training
 
 
+def test_the_network_runs_once_and_a_hook_on_a_block_acts_once(vit: Callable[..., Any]):
+    net, runs = vit(), []
+
+    def doubled(_module: nn.Module, _inputs: Any, tokens: Tensor) -> Tensor:
+        runs.append(len(tokens))
+        return tokens * 2
+
+    net.blocks[2].register_forward_hook(doubled)
+    explainer = Explainer(net)
+    first = explainer(images(), classes=[1], methods="le-grad").map_of("le-grad")
+    runs.clear()
+    again = explainer(images(), classes=[1], methods=["le-grad", "attention-gradient"])
+    assert len(runs) == 1
+    torch.testing.assert_close(again.map_of("le-grad"), first)
+
+
 def test_blocks_that_cannot_be_told_apart_are_refused():
     net = Encoder(batch_first=False)
     with pytest.raises(LayerError, match=r"cannot be told apart .*use attention-gradient"):

@@ -3,6 +3,7 @@
 __all__ = ["above_blocks"]
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -60,7 +61,12 @@ def _answering(module: nn.Module, answers: Mapping[nn.Module, Any]) -> nn.Module
     """The module; a shallow copy of it where it is a block, or holds one, which gives an answer in place of running."""
     if module in answers:
         answering = copy.copy(module)
-        vars(answering)["forward"] = lambda *_args, **_kwargs: answers[module]
+        # a user's hooks have been at the answer already
+        vars(answering).update(
+            forward=lambda *_args, **_kwargs: answers[module],
+            _forward_hooks=OrderedDict(),
+            _forward_pre_hooks=OrderedDict(),
+        )
         return answering
     children = {
         name: None if child is None else _answering(child, answers)

@@ -16,6 +16,7 @@ __all__ = [
     "EigenGradCAM",
     "Explainer",
     "Explanation",
+    "FullGrad",
     "GradCAM",
     "GradCAMElementwise",
     "GradCAMPlusPlus",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from figureground.methods.eigen_grad_cam import EigenGradCAM
     from figureground.methods.explainer import Explainer
     from figureground.methods.explanation import Explanation
+    from figureground.methods.full_grad import FullGrad
     from figureground.methods.grad_cam import GradCAM
     from figureground.methods.grad_cam_elementwise import GradCAMElementwise
     from figureground.methods.grad_cam_plus_plus import GradCAMPlusPlus

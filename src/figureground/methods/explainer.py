@@ -31,13 +31,14 @@ from figureground.capture import (
 from figureground.capture.above_blocks import above_blocks
 from figureground.capture.attention import Attention, AttentionFinding, find_attention
 from figureground.capture.attention_tape import AttentionTape
+from figureground.capture.biases import Biases, BiasTape
 from figureground.capture.probes import WHOLE, Frame
 from figureground.capture.stem import find_frame
 from figureground.capture.tape import Tape
 from figureground.maps import cut_out, fuse_maps
 from figureground.methods.explanation import Explanation
 from figureground.methods.method import CamMethod, find_methods
-from figureground.methods.plan import Computed, compute_maps, find_problems
+from figureground.methods.plan import Computed, Recorded, compute_maps, find_problems
 from figureground.methods.registry import Need
 from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
 from figureground.methods.targets import ClassSpec, resolve_targets
@@ -205,7 +206,7 @@ class Explainer:
         """Run, compute, collect."""
         found = self._checked(images, chosen)
         views = smoothing_views(images) if self.smooth else images
-        run, tape, attention = self._run(views, chosen)
+        run, recorded = self._run(views, chosen)
         logits = run.logits.detach()[: len(images)]
         to_index, to_name = self._naming(logits.shape[1])
         targets = resolve_targets(classes, logits, to_index)
@@ -213,7 +214,7 @@ class Explainer:
         replay = self._replayer(views, run)
         with torch.autocast(images.device.type, enabled=False):  # maps are float32
             computed = compute_maps(
-                run, chosen, asked, images=views, tape=tape, replay=replay, attention=attention
+                run, chosen, asked, images=views, replay=replay, recorded=recorded
             )
         computed = _within(computed, self._frame(images, run), chosen)
         if self.smooth:
@@ -273,13 +274,12 @@ class Explainer:
             None if names is None else ClassNames.of(num_logits, names).name
         )
 
-    def _run(
-        self, images: Images, methods: dict[str, CamMethod]
-    ) -> tuple[Captured, Tape | None, Attention | None]:
+    def _run(self, images: Images, methods: dict[str, CamMethod]) -> tuple[Captured, Recorded]:
         """One pass, with what the methods need of it."""
         needs: set[Need] = set().union(*(method.needs for method in methods.values()))
         tape = Tape() if "tape" in needs else None
-        attending = self._attention_tape(images, needs)
+        biases = BiasTape() if "bias-gradients" in needs else None
+        attending, finding = self._attention_tape(images, needs)
         with tape if tape is not None else nullcontext():
             run = run_once(
                 self.model,
@@ -288,12 +288,15 @@ class Explainer:
                 gradient="gradients" in needs,
                 precision=self.precision,
                 output=self.output,
-                recorders=[] if attending is None else [attending[0]],
+                recorders=[one for one in (attending, biases) if one is not None],
             )
-        if attending is None:
-            return run, tape, None
-        above = partial(self._above_blocks, images, attending[0])
-        return run, tape, Attention.of(*attending, run.logits, above=above)
+        attention = None
+        if attending is not None and finding is not None:
+            above = partial(self._above_blocks, images, attending)
+            attention = Attention.of(attending, finding, run.logits, above=above)
+        return run, Recorded(
+            tape, attention, None if biases is None else Biases(biases, run.logits)
+        )
 
     def _above_blocks(self, images: Images, attending: AttentionTape, tokens: Tensor) -> Tensor:
         """Logits of tokens in the place of what the last block gave."""
@@ -303,11 +306,11 @@ class Explainer:
 
     def _attention_tape(
         self, images: Images, needs: set[Need]
-    ) -> tuple[AttentionTape, AttentionFinding] | None:
+    ) -> tuple[AttentionTape | None, AttentionFinding | None]:
         """What records the attention, where a method needs it, and how the network uses attention at this size."""
         gradient = "attention-gradients" in needs
         if not gradient and "attention" not in needs:
-            return None
+            return None, None
         size = (int(images.shape[-2]), int(images.shape[-1]))
         if size not in self._attention:
             grids = [choice.grid for choice in self._choices if choice.grid is not None]
@@ -365,6 +368,7 @@ def _within(computed: Computed, frame: Frame, methods: dict[str, CamMethod]) -> 
         return computed
     maps = {
         name: {
+            # a tape is walked back to the images themselves
             layer: stack if "tape" in methods[name].needs else cut_out(stack, frame)
             for layer, stack in per_layer.items()
         }

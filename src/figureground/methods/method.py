@@ -24,6 +24,7 @@ from figureground.base.shapes import (
     MapStack,
 )
 from figureground.capture.attention import Attention
+from figureground.capture.biases import Biases
 from figureground.capture.head import Directions
 from figureground.methods.registry import METHODS, MethodEntry, Need
 
@@ -44,6 +45,7 @@ class MethodInputs:
         tape: Record of the operations of the run; for methods that need it.
         concept_logits: Maps concept vectors ``(k, C)`` to the classifier's logits ``(k, L)``; for methods that need it.
         attention: The attention of the run, with gradients where they were asked for; for methods that need it.
+        biases: The biases of the run, with their gradients; for methods that need them.
     """
 
     images: Images
@@ -55,6 +57,7 @@ class MethodInputs:
     tape: Any = None
     concept_logits: Callable[[Tensor], Tensor] | None = None
     attention: Attention | None = None
+    biases: Biases | None = None
 
     @property
     def per_class(self) -> tuple[Activations, Gradients]:

@@ -256,4 +256,17 @@ METHODS: dict[str, MethodEntry] = {
         needs=frozenset({"attention-gradients"}),
         per_layer=False,
     ),
+    "full-grad": MethodEntry(
+        "full-grad",
+        "FullGrad",
+        "full_grad.FullGrad",
+        paper=Paper(
+            "Srinivas & Fleuret",
+            "Full-Gradient Representation for Neural Network Visualization",
+            2019,
+            "NeurIPS, arXiv 1905.00780",
+        ),
+        needs=frozenset({"bias-gradients"}),
+        per_layer=False,
+    ),
 }
