@@ -226,8 +226,26 @@ def test_torchvision_has_the_same_attention():
     assert found.blocks == tuple(net.encoder.layers)
 
 
-def grouped(q: Tensor, kv: Tensor) -> Tensor:
-    return nn.functional.scaled_dot_product_attention(q, kv, kv, enable_gqa=True)
+@pytest.mark.parametrize("how", ["sdpa", "eager"])
+def test_attention_of_a_transformers_model_is_what_it_gives_out_itself(how: str):
+    library = pytest.importorskip("transformers", reason="transformers is not installed")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 4}
+    images_of = {"image_size": SIZE, "patch_size": 8, "num_labels": 5, "intermediate_size": 32}
+    nets = {}
+    for name in (how, "eager"):
+        config = library.ViTConfig(**sizes, **images_of, attn_implementation=name)
+        nets[name] = made(library.ViTForImageClassification, config)
+    tape = AttentionTape()
+    with torch.no_grad(), tape:
+        nets[how](images())
+    given = nets["eager"](images(), output_attentions=True).attentions
+    assert len(tape.calls) == len(given) == 3
+    for call, weights in zip(tape.calls, given, strict=True):
+        torch.testing.assert_close(call.weights(), weights.detach(), atol=1e-6, rtol=1e-5)
+    found = find_attention(nets[how], images())
+    assert found.start is not None
+    assert found.start.tolist() == [1.0] + [0.0] * 12
+    assert len(found.blocks) == 3
 
 
 @pytest.mark.parametrize(

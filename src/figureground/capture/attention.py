@@ -173,7 +173,6 @@ def find_attention(
     model: nn.Module,
     image: Images,
     *,
-    grids: Sequence[Grid] = (),
     output: Callable[[Any], Tensor] | None = None,
 ) -> AttentionFinding:
     """How a network uses attention, from one run on one image, with a graph of all its blocks.
@@ -181,7 +180,6 @@ def find_attention(
     Args:
         model: The network (unwrapped).
         image: ``(N, C, H, W)``; the first one is used.
-        grids: Grids of layers that are known to be read rightly; taken where they fit the tokens.
         output: How to find the logits in what the model returns.
 
     Returns:
@@ -212,7 +210,7 @@ def find_attention(
                 f"attention of {call.queries} tokens gives something else than its weights times its values: {_INSTEAD}"
             )
     start = None if pooled else _start(calls[-1], logits)
-    grid = _grid(model, image, grids=grids, tokens=calls[0].keys)
+    grid = _grid(model, image, tokens=calls[0].keys)
     return AttentionFinding(grid, start, spans.blocks(len(calls), calls[0].keys))
 
 
@@ -251,7 +249,9 @@ def _start(last: AttentionCall, logits: Logits) -> Tensor:
     gradient = last.head_gradient(_gradients(logits, [last], asked.expand_as(logits))[0])
     used = (gradient[0] != 0).any(-1).any(0).float()
     if not bool(used.any()):
-        raise LayerError(f"the logits do not depend on the last attention: {_INSTEAD}")
+        raise LayerError(
+            f"the logits do not depend on the last attention (a head of zeros, as before training?): {_INSTEAD}"
+        )
     return used / used.sum()
 
 
@@ -291,11 +291,8 @@ def _through(output: Tensor, call: AttentionCall, gradient: Tensor) -> Tensor:
     return found
 
 
-def _grid(model: nn.Module, image: Images, *, grids: Sequence[Grid], tokens: int) -> Grid:
+def _grid(model: nn.Module, image: Images, *, tokens: int) -> Grid:
     """How the tokens lie over the image."""
-    for one in grids:
-        if one.layout == "tokens" and one.prefix + one.size[0] * one.size[1] == tokens:
-            return one
     size = (int(image.shape[-2]), int(image.shape[-1]))
     grid = find_grid(image.new_zeros(1, tokens, 1), size, model=model, layer=model)
     if grid is None or grid.size[0] * grid.size[1] == 1:

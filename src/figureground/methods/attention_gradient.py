@@ -30,17 +30,20 @@ def attention_gradient(attention: Attention, gradients: Mapping[AttentionCall, T
     References:
         Chefer, Gur & Wolf (2021), equations 5 and 6 as the authors' code numbers them, arXiv 2103.15679.
 
-    *Differs:* where the head reads several tokens, their rows are averaged; where a call with one query pools them, its
-    own row is the beginning. The paper has a class token.
+    *Differs:* where the head reads several tokens, their rows are averaged, and the ``I`` of the beginning is left out:
+    of tokens that are averaged it is the same for all and would swamp the rest. Where a call with one query pools them,
+    its own row is the beginning. For the class token, which the paper has, all this changes nothing on the image.
     """
 
     def gained(call: AttentionCall) -> Tensor:
         return (call.weight_gradient(gradients[call]) * call.weights()).clamp_min(0).mean(1)
 
     row = attention.start(gained)
+    arrived = torch.zeros_like(row) if attention.pooling is None else row
     for call in reversed(attention.calls):
-        row = row + (row[:, None] @ gained(call))[:, 0]
-    return row
+        more = (row[:, None] @ gained(call))[:, 0]
+        row, arrived = row + more, arrived + more
+    return arrived
 
 
 class AttentionGradient(CamMethod):

@@ -54,7 +54,8 @@ class Explainer:
     first call runs it on the first image alone before that, to choose one. Each layer is checked once for each network,
     in one pass on seven copies of the first image (``check_layers``): whether its batch is the images', whether it
     depends on them, and whether its cells answer to the parts of the image that they are drawn over. ``dff`` runs it
-    once more, on one image for each concept, unless it ends in a pooled linear head. ``smooth`` runs six views of each
+    once more, on one image for each concept, unless it ends in a pooled linear head. Methods of attention look once for
+    each size of image how the network uses attention, in one pass on the first image. ``smooth`` runs six views of each
     image in the one pass. A network that switches gradients off inside runs again with them on where a method needs
     them. Maps cover the images also where a network pads or crops them itself.
 
@@ -313,10 +314,7 @@ class Explainer:
             return None, None
         size = (int(images.shape[-2]), int(images.shape[-1]))
         if size not in self._attention:
-            grids = [choice.grid for choice in self._choices if choice.grid is not None]
-            self._attention[size] = find_attention(
-                self.model, images, grids=grids, output=self.output
-            )
+            self._attention[size] = find_attention(self.model, images, output=self.output)
         finding = self._attention[size]
         return AttentionTape(gradient=gradient, blocks=finding.blocks if gradient else ()), finding
 
