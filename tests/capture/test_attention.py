@@ -289,7 +289,7 @@ REFUSED = {
     "swin_tiny_patch4_window7_224": "within 64 windows of 49 tokens",
     "pvt_v2_b0": "3136 by 49 tokens in one place",
     "levit_128s": "so that its blocks cannot be chained",
-    "cait_xxs24_224": "talking heads",
+    "cait_xxs24_224": "talking heads, gates",
     "resnet18": "attention maps are for transformers; use grad-cam",
 }
 

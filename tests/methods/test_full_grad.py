@@ -1,6 +1,7 @@
 """FullGrad: the numbers of an independent program, completeness, and a loop over channels."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from figureground.capture import Directions
 from figureground.capture.biases import Biases, BiasTape
 from figureground.methods import Explainer, FullGrad
 from figureground.methods.completeness import Completeness
+from figureground.methods.full_grad import full_grad
 
 
 def images(size: tuple[int, int] = (40, 56)) -> Tensor:
@@ -200,6 +202,54 @@ def test_map_covers_the_images_where_they_are_padded_inside():
 def test_map_has_the_size_of_the_image_where_a_convolution_pads_for_itself():
     net = made(timm.create_model, "mobilenetv2_035", num_classes=7, pad_type="same")
     assert found_terms(net, images((48, 64)), [3])[0].shape == (2, 1, 48, 64)
+
+
+class Gated(nn.Module):
+    """Weighs its channels by what two convolutions at a single position say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.squeeze = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1)
+        self.head = nn.Linear(4, 5)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        maps = self.body(pixels).relu()
+        gate = self.squeeze(maps.mean((2, 3), keepdim=True)).sigmoid()
+        logits: Tensor = self.head((maps * gate).mean((2, 3)))
+        return logits
+
+
+def test_biases_without_a_place_are_no_part_of_the_map():
+    net = made(Gated)
+    tape = BiasTape()
+    with torch.no_grad(), tape:
+        logits = net(images())
+    (terms,) = Biases(tape, logits).gradients(Directions(indices=torch.tensor([[1]])))
+    assert [gradient[0, 0].numel() for _, gradient in terms.maps] == [38 * 54, 1]
+    two = full_grad(replace(terms, maps=terms.maps[:1]))
+    torch.testing.assert_close(full_grad(terms), two)
+    assert full_grad(replace(terms, maps=())).sum() < two.sum()
+
+
+class OfVectors(nn.Module):
+    """A batch norm over the tokens of all images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.norm, self.head = nn.Conv2d(3, 4, 8, 8), nn.BatchNorm1d(4), nn.Linear(4, 5)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        tokens = self.body(pixels).flatten(2).mT
+        tokens = self.norm(tokens.flatten(0, 1)).view_as(tokens).relu()
+        logits: Tensor = self.head(tokens).mean(1)
+        return logits
+
+
+def test_terms_of_vectors_are_those_of_their_image():
+    _, terms = found_terms(made(OfVectors), images(), [0, 4])
+    assert terms.missing.max() < 1e-5
+    _, alone = found_terms(made(OfVectors), images()[1:], [0, 4])
+    torch.testing.assert_close(alone.biases[0], terms.biases[1])
 
 
 class TwoStems(nn.Module):

@@ -69,7 +69,7 @@ class AttentionTape(TorchFunctionMode):
         unused = {shape for _, shape in self._open if len(shape) == 4 and shape[2] == shape[3]}
         self.faults += [
             f"attention weights of {shape[2]} by {shape[3]} tokens that are changed between their softmax and their "
-            "values (talking heads)"
+            "values (talking heads, gates)"
             for shape in sorted(unused)
         ]
         self._open = []

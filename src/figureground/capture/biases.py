@@ -44,7 +44,8 @@ class BiasGradients:
         input: ``(N, c, H, W)`` what the first operation took.
         input_gradient: Of the score with respect to it.
         maps: Of each convolution and batch norm with a bias: the bias ``(C,)``, and the gradient ``(N, C, h, w)``.
-        vectors: Of each linear layer with a bias: the bias ``(C,)``, and the gradient ``(N, ..., C)``.
+        vectors: Of each linear layer with a bias, or batch norm of vectors: the bias ``(C,)``, and the gradient
+            ``(rows, ..., C)``, whose rows are those of N images one after the other.
     """
 
     input: Float[Tensor, "N c H W"]
@@ -55,9 +56,11 @@ class BiasGradients:
     @property
     def sums(self) -> tuple[Float[Tensor, " N"], Float[Tensor, " N"]]:
         """The input's term of each image, and that of all biases."""
-        biases = [(gradient.flatten(2).sum(2) @ bias) for bias, gradient in self.maps]
-        biases += [(gradient * bias).flatten(1).sum(1) for bias, gradient in self.vectors]
         first = (self.input * self.input_gradient).flatten(1).sum(1)
+        biases = [(gradient.flatten(2).sum(2) @ bias) for bias, gradient in self.maps]
+        biases += [
+            (gradient * bias).reshape(len(first), -1).sum(1) for bias, gradient in self.vectors
+        ]
         return first, torch.stack(biases).sum(0) if biases else torch.zeros_like(first)
 
 
@@ -164,7 +167,8 @@ class BiasTape(TorchFunctionMode):
         values = self._shift(args, kwargs) if func is F.batch_norm else _given(args, kwargs)
         if values is None:
             return result
-        self.biases.append(_Bias(values.detach(), result, is_map=func is not F.linear))
+        is_map = result.ndim == 4 and func is not F.linear
+        self.biases.append(_Bias(values.detach(), result, is_map=is_map))
         return result.clone()  # what follows may write in place
 
     def _begun(self, taken: Tensor) -> Tensor:

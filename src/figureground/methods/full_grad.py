@@ -20,8 +20,8 @@ def full_grad(terms: BiasGradients) -> Maps:
 
     A logit of a network of convolutions, rectifiers and poolings is ``∇_x f · x + Σ_l Σ ∇_{b_l} f · b_l``. The map is
     ``ψ(∇_x f ⊙ x) + Σ_l Σ_c ψ(∇f ⊙ b)``: absolute values, of each layer and image stretched to [0, 1], summed over
-    the channels and resized to the input. A batch norm's bias is ``β − μγ/√(σ² + ε)``; those of linear layers have
-    no place.
+    the channels and resized to the input. A batch norm's bias is ``β − μγ/√(σ² + ε)``. Those of linear layers, and of
+    convolutions with one position (squeeze and excitation), have no place and are not in the map.
 
     Args:
         terms: Of one class.
@@ -35,7 +35,8 @@ def full_grad(terms: BiasGradients) -> Maps:
     size = (int(terms.input.shape[-2]), int(terms.input.shape[-1]))
     total = _drawn(terms.input * terms.input_gradient, size)
     for bias, gradient in terms.maps:
-        total = total + _drawn(gradient * bias[:, None, None], size)
+        if gradient[0, 0].numel() > 1:
+            total = total + _drawn(gradient * bias[:, None, None], size)
     return total
 
 
