@@ -13,6 +13,11 @@ CLASSES = {
     *("EigenGradCAM", "GradCAMElementwise", "CNNFixations", "DeepFeatureFactorization"),
     *("SegEigenCAM", "ShapleyCAM", "KPCACAM", "FEM", "MeanActivation", "Random"),
     *("AblationCAM", "ReciproCAM", "ScoreCAM", "RISE"),
+    "FullGrad",
+    "LeGrad",
+    "AttentionGradient",
+    "AttentionRollout",
+    "ClsAttention",
 }
 ROOMS = {"data", "errors", "maps", "methods", "metrics", "models", "studies", "training"}
 QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run", "diagnose"}

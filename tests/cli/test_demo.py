@@ -58,9 +58,13 @@ def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: Non
     for name, outputs in (("plain", 10), ("background-class", 11)):
         assert load_trained(tmp_path / "runs" / name, "last").num_classes == outputs
     measured = [row[0] for row in overlap["rows"]]
-    quick = [name for name in METHODS if "rescore" not in METHODS[name].needs]
-    assert measured[: len(quick) - 1] == [name for name in quick if name != "dff"]
-    assert measured[len(quick) - 1 :] == [
+    shown = [
+        name
+        for name, entry in METHODS.items()
+        if not entry.of_attention and "rescore" not in entry.needs
+    ]
+    assert measured[:-4] == [name for name in shown if name != "dff"]
+    assert measured[-4:] == [
         "centre-box", "whole-image", "centre-gaussian", "brightness",
     ]  # fmt: skip
     found = {row[0]: float(row[1].removesuffix(" %")) for row in overlap["rows"] if row[1]}
@@ -72,7 +76,7 @@ def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: Non
         assert word in done.stdout
     assert "Mixed Precision" not in done.output
     first = json.loads((tmp_path / "entries.jsonl").read_text().splitlines()[0])
-    assert {panel["method"] for panel in first["panels"]} == set(quick)
+    assert {panel["method"] for panel in first["panels"]} == set(shown)
     assert first["truth"]["label"] == Path(first["image"]).stem.rpartition("-")[2]
     page = (tmp_path / "report.html").read_text()
     assert record["figures"][1]["png"] in page

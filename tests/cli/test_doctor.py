@@ -9,10 +9,16 @@ from typer.testing import Result
 from figureground.methods import METHODS
 
 Run = Callable[..., Result]
+ATTENTION = {name for name, entry in METHODS.items() if entry.of_attention}
 
 
 def verdicts(done: Result) -> dict[str, list[str]]:
-    """Method -> works or cannot, and the rest."""
+    """Method -> works or cannot, and the rest; of those that are for any network."""
+    return {name: words for name, words in all_verdicts(done).items() if name not in ATTENTION}
+
+
+def all_verdicts(done: Result) -> dict[str, list[str]]:
+    """The same of every method."""
     rows = [line.split() for line in done.stdout.splitlines()]
     return {row[0]: row[1:] for row in rows if row and row[0] in METHODS}
 
@@ -25,7 +31,11 @@ def test_all_methods_work_with_a_plain_network(type_in: Run, model: str):
     assert "layer      3: last feature map before pooling" in done.stdout
     assert "cells      in place" in done.stdout
     found = verdicts(done)
-    assert list(found) == list(METHODS)
+    assert list(found) == [name for name in METHODS if name not in ATTENTION]
+    others = all_verdicts(done)
+    assert list(others) == list(METHODS)
+    assert {others[name][0] for name in ATTENTION} == {"cannot"}
+    assert "attention maps are for transformers" in " ".join(done.stdout.split())
     assert all(words[0] == "works" and words[1].startswith("24×32") for words in found.values())
 
 
@@ -119,7 +129,7 @@ def test_zoo_models_get_a_verdict_for_every_method(name: str, size: int | None, 
     done = type_in("doctor", "--model", name, "--random", *(("--size", size) if size else ()))
     assert done.exit_code == 0, done.output
     found = verdicts(done)
-    assert found.keys() == METHODS.keys()
+    assert all_verdicts(done).keys() == METHODS.keys()
     assert found["grad-cam"][0] == found["eigen-cam"][0] == "works"
 
 

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from figureground.models import LeNetGAP
@@ -91,3 +94,55 @@ def max_head() -> MaxHead:
 @pytest.fixture
 def two_images() -> Tensor:
     return torch.rand(2, 3, 12, 9, generator=torch.Generator().manual_seed(1))
+
+
+def small_vit(**options: Any) -> Any:
+    """A transformer for images of 24×32 with random weights, the same in every run, in evaluation mode."""
+    common: dict[str, Any] = {"patch_size": 8, "embed_dim": 16, "num_heads": 4, "num_classes": 5}
+    with torch.random.fork_rng():
+        torch.set_rng_state(torch.Generator().manual_seed(0).get_state())
+        net = VisionTransformer(img_size=(24, 32), **{"depth": 3, **common, **options})
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.add_(torch.randn(parameter.shape) * 0.1)
+    return net.eval()
+
+
+@pytest.fixture
+def vit() -> Callable[..., Any]:
+    """Makes a transformer for images of 24×32."""
+    return small_vit
+
+
+@pytest.fixture
+def formula_vit() -> VisionTransformer:
+    """A transformer of two blocks for images of 8×12; entry n of parameter i is .8·sin(1.3n + .7i)."""
+    net = VisionTransformer(
+        img_size=(8, 12),
+        patch_size=4,
+        embed_dim=4,
+        depth=2,
+        num_heads=2,
+        mlp_ratio=2,
+        num_classes=3,
+        norm_layer=partial(nn.LayerNorm, eps=1e-6, elementwise_affine=False),
+    )
+    layers = ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
+    blocks = [f"blocks.{block}.{layer}" for block in range(2) for layer in layers]
+    affine = [
+        f"{name}.{part}"
+        for name in ("patch_embed.proj", *blocks, "head")
+        for part in ("weight", "bias")
+    ]
+    for i, name in enumerate([*affine[:2], "cls_token", "pos_embed", *affine[2:]]):
+        parameter = net.get_parameter(name).data
+        n = torch.arange(parameter.numel(), dtype=torch.float64)
+        parameter.copy_((0.8 * torch.sin(1.3 * n + 0.7 * i)).view_as(parameter))
+    return net.eval()
+
+
+@pytest.fixture
+def formula_image() -> Tensor:
+    """One image 8×12 by formula, ``(1, 3, 8, 12)``."""
+    c, i, j = torch.meshgrid(torch.arange(3), torch.arange(8), torch.arange(12), indexing="ij")
+    return (((7 * i + 11 * j + i * j + 5 * c) % 23) / 22)[None]

@@ -54,8 +54,9 @@ def images() -> torch.Tensor:
 @pytest.fixture(scope="module")
 def result(network: LeNet, images: torch.Tensor) -> Explanation:
     """Everything for three classes; the map is pooled twice: 25×20."""
-    slow = {"cnn-fixations", *(name for name in METHODS if "rescore" in METHODS[name].needs)}
-    names = [name for name in METHODS if name not in slow]
+    names = [
+        name for name, entry in METHODS.items() if entry.per_layer and "rescore" not in entry.needs
+    ]
     return Explainer(network, layer="pool")(images, classes=[0, 4, 9], methods=names)
 
 

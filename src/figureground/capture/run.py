@@ -13,7 +13,7 @@ __all__ = [
 ]
 
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
@@ -56,6 +56,7 @@ def run_once(
     gradient: bool = False,
     precision: Precision | None = None,
     output: Callable[[Any], Tensor] | None = None,
+    recorders: Sequence[contextlib.AbstractContextManager[object]] = (),
 ) -> Captured:
     """Run the network once in evaluation mode and record what the layers returned.
 
@@ -72,6 +73,7 @@ def run_once(
         gradient: Whether gradients will be asked for.
         precision: ``bf16`` or ``fp16`` run under autocast, ``fp32`` outside it; None leaves the caller's setting.
         output: How to find the logits in what the model returns.
+        recorders: What else looks at the run; entered around it, and anew where the network runs again.
 
     Returns:
         Logits and activations; ask it for gradients.
@@ -84,12 +86,12 @@ def run_once(
     with torch.inference_mode(mode=False), borrowed(model), autocast(images, precision):
         images = images.clone() if images.is_inference() else images
         listener = Listener(model, names, gradient=gradient)
-        with torch.no_grad():
+        with torch.no_grad(), _entered(recorders):
             logits = forward(model, images, listener=listener, output=output)
         if gradient and not all(_is_used(logits, listener.of(model, name)) for name in names):
             # the network switches gradients off itself somewhere above a layer: begin with them on
             listener = Listener(model, names, gradient=True)
-            with torch.enable_grad():
+            with torch.enable_grad(), _entered(recorders):
                 logits = forward(model, images, listener=listener, output=output)
     raw = {layer.name: listener.of(model, layer.name) for layer in layers}
     size = (int(images.shape[-2]), int(images.shape[-1]))
@@ -107,6 +109,15 @@ def run_once(
     exact = all(tensor.dtype == torch.float32 for tensor in (*kept.values(), logits))
     with torch.enable_grad():
         return Captured(logits.float(), kept, grids, listener.classifying, exact, listener.stem)
+
+
+@contextlib.contextmanager
+def _entered(recorders: Sequence[contextlib.AbstractContextManager[object]]) -> Iterator[None]:
+    """All of these contexts, one within the other."""
+    with contextlib.ExitStack() as stack:
+        for recorder in recorders:
+            stack.enter_context(recorder)
+        yield
 
 
 def _is_used(logits: Tensor, raw: Tensor | None) -> bool:

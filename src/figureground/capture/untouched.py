@@ -22,7 +22,12 @@ Listener = Callable[[nn.Module, tuple[Any, ...], Any], Any]
 
 
 @contextmanager
-def listening(modules: Iterable[nn.Module], listener: Listener) -> Iterator[None]:
+def listening(
+    modules: Iterable[nn.Module],
+    listener: Listener,
+    *,
+    before: Callable[[nn.Module, tuple[Any, ...]], None] | None = None,
+) -> Iterator[None]:
     """Call ``listener(module, inputs, output)`` after each of these modules, in this thread, inside the block.
 
     What the listener returns, unless None, takes the place of the module's output. Another thread that runs the same
@@ -31,6 +36,7 @@ def listening(modules: Iterable[nn.Module], listener: Listener) -> Iterator[None
     Args:
         modules: The modules to listen to.
         listener: Called after every call of one of them.
+        before: Called before every call of one of them, with what goes in.
 
     Yields:
         Nothing.
@@ -45,10 +51,17 @@ def listening(modules: Iterable[nn.Module], listener: Listener) -> Iterator[None
             return None
         return listener(module, inputs, output)
 
+    def begin(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if before is not None and threading.get_ident() == owner:
+            before(module, inputs)
+
     handles: list[RemovableHandle] = []
     try:
         with uninterrupted():
-            handles += [module.register_forward_hook(hook) for module in modules]
+            for module in modules:
+                handles.append(module.register_forward_hook(hook))
+                if before is not None:
+                    handles.append(module.register_forward_pre_hook(begin))
         yield
     finally:
         try:

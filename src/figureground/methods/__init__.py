@@ -10,18 +10,23 @@ __all__ = [
     "METHODS",
     "RISE",
     "AblationCAM",
+    "AttentionGradient",
+    "AttentionRollout",
     "CNNFixations",
     "CamMethod",
+    "ClsAttention",
     "DeepFeatureFactorization",
     "EigenCAM",
     "EigenGradCAM",
     "Explainer",
     "Explanation",
+    "FullGrad",
     "GradCAM",
     "GradCAMElementwise",
     "GradCAMPlusPlus",
     "HiResCAM",
     "LayerCAM",
+    "LeGrad",
     "MeanActivation",
     "MethodEntry",
     "Random",
@@ -40,7 +45,10 @@ from figureground.methods.registry import METHODS
 
 if TYPE_CHECKING:
     from figureground.methods.ablation_cam import AblationCAM
+    from figureground.methods.attention_gradient import AttentionGradient
+    from figureground.methods.attention_rollout import AttentionRollout
     from figureground.methods.cam import CAM
+    from figureground.methods.cls_attention import ClsAttention
     from figureground.methods.cnn_fixations import CNNFixations
     from figureground.methods.dff import DeepFeatureFactorization
     from figureground.methods.eigen_cam import EigenCAM
@@ -48,12 +56,14 @@ if TYPE_CHECKING:
     from figureground.methods.explainer import Explainer
     from figureground.methods.explanation import Explanation
     from figureground.methods.fem import FEM
+    from figureground.methods.full_grad import FullGrad
     from figureground.methods.grad_cam import GradCAM
     from figureground.methods.grad_cam_elementwise import GradCAMElementwise
     from figureground.methods.grad_cam_plus_plus import GradCAMPlusPlus
     from figureground.methods.hires_cam import HiResCAM
     from figureground.methods.kpca_cam import KPCACAM
     from figureground.methods.layer_cam import LayerCAM
+    from figureground.methods.le_grad import LeGrad
     from figureground.methods.mean_activation import MeanActivation
     from figureground.methods.method import CamMethod, find_methods
     from figureground.methods.random import Random
@@ -64,6 +74,7 @@ if TYPE_CHECKING:
     from figureground.methods.seg_eigen_cam import SegEigenCAM
     from figureground.methods.shapley_cam import ShapleyCAM
     from figureground.methods.xgrad_cam import XGradCAM
+
 
 _TABLE = {
     "CamMethod": "figureground.methods.method:CamMethod",

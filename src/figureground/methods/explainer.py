@@ -5,6 +5,7 @@ __all__ = ["Explainer"]
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -28,13 +29,17 @@ from figureground.capture import (
     present_precision,
     run_once,
 )
+from figureground.capture.above_blocks import above_blocks
+from figureground.capture.attention import Attention, AttentionFinding, find_attention
+from figureground.capture.attention_tape import AttentionTape
+from figureground.capture.biases import Biases, BiasTape
 from figureground.capture.probes import WHOLE, Frame
 from figureground.capture.stem import find_frame
 from figureground.capture.tape import Tape
 from figureground.maps import cut_out, fuse_maps
 from figureground.methods.explanation import Explanation
 from figureground.methods.method import CamMethod, find_methods
-from figureground.methods.plan import Computed, compute_maps, find_problems
+from figureground.methods.plan import Computed, Recorded, compute_maps, find_problems
 from figureground.methods.registry import Need
 from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
 from figureground.methods.sweeps import Sweeps
@@ -53,9 +58,10 @@ class Explainer:
     before that, to choose one. Each layer is checked once for each network, in one pass on seven copies of the first
     image (``check_layers``): whether its batch is the images', whether it depends on them, and whether its cells answer
     to the parts of the image that they are drawn over. ``dff`` runs it once more, and its part above the layer on a map
-    for each concept, unless it ends in a pooled linear head. ``smooth`` runs six views of each image in the one pass. A
-    network that switches gradients off inside runs again with them on where a method needs them. Maps cover the images
-    also where a network pads or crops them itself.
+    for each concept, unless it ends in a pooled linear head. Methods of attention look once for each size of image how
+    the network uses attention, in one pass on the first image. ``smooth`` runs six views of each image in the one pass.
+    A network that switches gradients off inside runs again with them on where a method needs them. Maps cover the
+    images also where a network pads or crops them itself.
 
     Nothing is left on the network: no hook, no ``.grad``, no changed mode. It may be called within ``no_grad`` or
     ``inference_mode``, in a training loop, and from several threads.
@@ -113,6 +119,7 @@ class Explainer:
         self._choices: tuple[LayerChoice, ...] = ()
         self._findings: dict[str, Finding] = {}
         self._frames: dict[tuple[int, int], Frame] = {}
+        self._attention: dict[tuple[int, int], AttentionFinding] = {}
         if layer is not None:
             asked = [layer] if isinstance(layer, str | nn.Module) else list(layer)
             self._choices = tuple(named_layer(self.model, one) for one in asked)
@@ -225,7 +232,7 @@ class Explainer:
         """Run, compute, collect."""
         found = self._checked(images, chosen)
         views = smoothing_views(images) if self.smooth else images
-        run, tape = self._run(views, chosen)
+        run, recorded = self._run(views, chosen)
         logits = run.logits.detach()[: len(images)]
         to_index, to_name = self._naming(logits.shape[1])
         targets = resolve_targets(classes, logits, to_index)
@@ -233,7 +240,9 @@ class Explainer:
         precision = present_precision(images, self.precision)
         sweeps = Sweeps.of(self.model, views, run, precision=precision, output=self.output)
         with torch.autocast(images.device.type, enabled=False):  # maps are float32
-            computed = compute_maps(run, chosen, asked, images=views, tape=tape, sweeps=sweeps)
+            computed = compute_maps(
+                run, chosen, asked, images=views, recorded=recorded, sweeps=sweeps
+            )
         computed = _within(computed, self._frame(images, run), chosen)
         if self.smooth:
             computed = _averaged(computed, len(images))
@@ -292,10 +301,12 @@ class Explainer:
             None if names is None else ClassNames.of(num_logits, names).name
         )
 
-    def _run(self, images: Images, methods: dict[str, CamMethod]) -> tuple[Captured, Tape | None]:
+    def _run(self, images: Images, methods: dict[str, CamMethod]) -> tuple[Captured, Recorded]:
         """One pass, with what the methods need of it."""
         needs: set[Need] = set().union(*(method.needs for method in methods.values()))
         tape = Tape() if "tape" in needs else None
+        biases = BiasTape() if "bias-gradients" in needs else None
+        attending, finding = self._attention_tape(images, needs)
         # fused attention has no second derivative
         plain = sdpa_kernel(SDPBackend.MATH) if "second-derivative" in needs else nullcontext()
         with plain, tape if tape is not None else nullcontext():
@@ -306,8 +317,34 @@ class Explainer:
                 gradient="gradients" in needs,
                 precision=self.precision,
                 output=self.output,
+                recorders=[one for one in (attending, biases) if one is not None],
             )
-        return run, tape
+        attention = None
+        if attending is not None and finding is not None:
+            above = partial(self._above_blocks, images, attending)
+            attention = Attention.of(attending, finding, run.logits, above=above)
+        return run, Recorded(
+            tape, attention, None if biases is None else Biases(biases, run.logits)
+        )
+
+    def _above_blocks(self, images: Images, attending: AttentionTape, tokens: Tensor) -> Tensor:
+        """Logits of tokens in the place of what the last block gave."""
+        return above_blocks(
+            self.model, images, attending.outputs, tokens=tokens, output=self.output
+        )
+
+    def _attention_tape(
+        self, images: Images, needs: set[Need]
+    ) -> tuple[AttentionTape | None, AttentionFinding | None]:
+        """What records the attention, where a method needs it, and how the network uses attention at this size."""
+        gradient = "attention-gradients" in needs
+        if not gradient and "attention" not in needs:
+            return None, None
+        size = (int(images.shape[-2]), int(images.shape[-1]))
+        if size not in self._attention:
+            self._attention[size] = find_attention(self.model, images, output=self.output)
+        finding = self._attention[size]
+        return AttentionTape(gradient=gradient, blocks=finding.blocks if gradient else ()), finding
 
     def _arranged(self, computed: Computed) -> dict[str, Tensor | dict[str, Tensor]]:
         """A tensor per method for one layer or fused layers, else a dict layer -> tensor."""
@@ -347,7 +384,8 @@ def _within(computed: Computed, frame: Frame, methods: dict[str, CamMethod]) -> 
         return computed
     maps = {
         name: {
-            layer: cut_out(stack, frame) if methods[name].per_layer else stack
+            # a tape is walked back to the images themselves
+            layer: stack if "tape" in methods[name].needs else cut_out(stack, frame)
             for layer, stack in per_layer.items()
         }
         for name, per_layer in computed.maps.items()

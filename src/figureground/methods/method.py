@@ -23,6 +23,8 @@ from figureground.base.shapes import (
     MapsPerClass,
     MapStack,
 )
+from figureground.capture.attention import Attention
+from figureground.capture.biases import Biases
 from figureground.capture.head import Directions
 from figureground.capture.second_derivative import Derivatives
 from figureground.methods.left_out import LEFT_OUT
@@ -50,6 +52,8 @@ class MethodInputs:
         targets: The classes or functions asked for, to be read at other logits.
         sweeps: Runs of the network on other maps or images, shared by all classes and methods; for methods that need
             ``replay`` or ``rescore``.
+        attention: The attention of the run, with gradients where they were asked for; for methods that need it.
+        biases: The biases of the run, with their gradients; for methods that need them.
     """
 
     images: Images
@@ -63,6 +67,8 @@ class MethodInputs:
     derivatives: Derivatives | None = None
     targets: Targets | None = None
     sweeps: Sweeps | None = None
+    attention: Attention | None = None
+    biases: Biases | None = None
 
     @property
     def per_class(self) -> tuple[Activations, Gradients]:

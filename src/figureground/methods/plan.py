@@ -1,6 +1,6 @@
 """One run of the network, every method served from it; and which of the maps show nothing, and why."""
 
-__all__ = ["Computed", "ExplanationProblem", "compute_maps", "find_problems"]
+__all__ = ["Computed", "ExplanationProblem", "Recorded", "compute_maps", "find_problems"]
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +13,12 @@ from torch import Tensor
 from figureground.base.errors import HeadError
 from figureground.base.shapes import Images, MapsPerClass
 from figureground.capture import Captured, Directions, Finding, finite_images
+from figureground.capture.attention import Attention
+from figureground.capture.biases import Biases
 from figureground.capture.naming import shown_layer
 from figureground.capture.second_derivative import rest_derivatives
 from figureground.maps import MapProblem, diagnose
+from figureground.methods.completeness import MOST_MISSING, Completeness
 from figureground.methods.method import CamMethod, MethodInputs, MethodResult
 from figureground.methods.registry import Need
 from figureground.methods.sweeps import Sweeps
@@ -37,8 +40,9 @@ class ExplanationProblem:
         layer: Name of the layer.
         image: Position in the batch.
         class_position: Position among the classes asked for.
-        kind: ``non-finite``, ``dead-layer``, ``zero-gradient``, ``zero``, ``constant`` or ``negative-only``; or
-            ``several-runs`` where the layer ran on different things and none of its runs was chosen.
+        kind: ``non-finite``, ``dead-layer``, ``zero-gradient``, ``zero``, ``constant`` or ``negative-only``;
+            ``several-runs`` where the layer ran on different things and none of its runs was chosen; or ``incomplete``
+            where terms do not add up to the score (full-grad).
         message: One sentence.
     """
 
@@ -63,6 +67,21 @@ class Computed:
     maps: dict[str, dict[str, MapsPerClass]]
     details: dict[str, dict[str, list[Any]]]
     zero_gradients: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded of a run beside its layers, each where a method needs it.
+
+    Args:
+        tape: The operations.
+        attention: The calls of attention.
+        biases: What was added to the channels.
+    """
+
+    tape: Any = None
+    attention: Attention | None = None
+    biases: Biases | None = None
 
 
 def find_problems(
@@ -104,7 +123,27 @@ def find_problems(
                 zero = zeros is not None and zeros[image][position]
                 kind, message = _cause(problem, dead=dead[layer][image], flat=zero)
                 found.append(ExplanationProblem(name, layer, image, position, kind, message))
+        found += _incomplete(name, computed)
     return tuple(found)
+
+
+def _incomplete(name: str, computed: Computed) -> list[ExplanationProblem]:
+    """Maps of a method that takes scores apart, whose terms do not add up to them."""
+    found = []
+    for layer, parts in computed.details[name].items():
+        sums = [one for one in parts if isinstance(one, Completeness)]
+        missing = torch.cat([one.missing for one in sums], 1) if sums else torch.zeros(0, 0)
+        for image, position in (
+            missing[: len(computed.maps[name][layer])] > MOST_MISSING
+        ).nonzero():
+            part = float(missing[image, position])
+            message = (
+                f"input and bias terms miss {part:.0%} of the score: the network is far from piecewise linear (gates, "
+                "clipped or smooth activations) or adds what was not seen; the map shows a part of what makes the score"
+            )
+            at = (int(image), int(position))
+            found.append(ExplanationProblem(name, layer, *at, "incomplete", message))
+    return found
 
 
 def _cause(problem: MapProblem, *, dead: bool, flat: bool) -> tuple[str, str]:
@@ -126,7 +165,7 @@ def compute_maps(
     targets: Targets,
     *,
     images: Images,
-    tape: Any,  # noqa: ANN401 - a Tape or None
+    recorded: Recorded,
     sweeps: Mapping[str, Sweeps],
 ) -> Computed:
     """Raw maps of every method for every layer and class from one run.
@@ -139,7 +178,7 @@ def compute_maps(
         methods: Name -> method.
         targets: The K classes or functions.
         images: ``(N, C, H, W)`` as they went in.
-        tape: Record of the operations, where a method needs it.
+        recorded: What else was recorded of the run.
         sweeps: Layer -> what the network says to other maps of it, and to other images.
 
     Returns:
@@ -166,11 +205,13 @@ def compute_maps(
                 part.directions,
                 gradients.get(layer),
                 _class_maps(run, layer, part.directions) if "class-maps" in needs else None,
-                tape,
+                recorded.tape,
                 _concept_logits(run, layer, sweeps[layer]),
                 derivatives.get(layer),
                 part,
                 sweeps[layer],
+                recorded.attention,
+                recorded.biases,
             )
             for name, method in methods.items():
                 if (method.class_specific or is_first) and (method.per_layer or layer == first):

@@ -9,7 +9,16 @@ from typing import Any, Literal
 from figureground.base.paper import Paper
 
 Need = Literal[
-    "gradients", "class-maps", "tape", "concept-logits", "second-derivative", "replay", "rescore"
+    "gradients",
+    "class-maps",
+    "tape",
+    "concept-logits",
+    "second-derivative",
+    "replay",
+    "rescore",
+    "attention",
+    "attention-gradients",
+    "bias-gradients",
 ]
 
 
@@ -46,6 +55,11 @@ class MethodEntry:
     def address(self) -> str:
         """Module and name of the class: ``figureground.methods.grad_cam:GradCAM``."""
         return "figureground.methods." + self.where.replace(".", ":")
+
+    @property
+    def of_attention(self) -> bool:
+        """Whether it reads attention, and so is for transformers alone."""
+        return bool(self.needs & {"attention", "attention-gradients"})
 
     def load(self) -> type[Any]:
         """The class of the method, a ``CamMethod``; importing it loads torch."""
@@ -308,6 +322,73 @@ METHODS: dict[str, MethodEntry] = {
             "BMVC, arXiv 1806.07421",
         ),
         needs=frozenset({"rescore"}),
+        per_layer=False,
+    ),
+    "cls-attention": MethodEntry(
+        "cls-attention",
+        "Attention of the class token",
+        "cls_attention.ClsAttention",
+        paper=Paper(
+            "Caron et al.",
+            "Emerging Properties in Self-Supervised Vision Transformers",
+            2021,
+            "ICCV, arXiv 2104.14294",
+        ),
+        needs=frozenset({"attention"}),
+        class_specific=False,
+        per_layer=False,
+    ),
+    "attention-rollout": MethodEntry(
+        "attention-rollout",
+        "Attention rollout",
+        "attention_rollout.AttentionRollout",
+        paper=Paper(
+            "Abnar & Zuidema",
+            "Quantifying Attention Flow in Transformers",
+            2020,
+            "ACL, arXiv 2005.00928",
+        ),
+        needs=frozenset({"attention"}),
+        class_specific=False,
+        per_layer=False,
+    ),
+    "attention-gradient": MethodEntry(
+        "attention-gradient",
+        "Gradient-weighted attention",
+        "attention_gradient.AttentionGradient",
+        paper=Paper(
+            "Chefer, Gur & Wolf",
+            "Generic Attention-model Explainability for Interpreting Bi-Modal and Encoder-Decoder Transformers",
+            2021,
+            "ICCV, arXiv 2103.15679",
+        ),
+        needs=frozenset({"attention-gradients"}),
+        per_layer=False,
+    ),
+    "le-grad": MethodEntry(
+        "le-grad",
+        "LeGrad",
+        "le_grad.LeGrad",
+        paper=Paper(
+            "Bousselham et al.",
+            "LeGrad: An Explainability Method for Vision Transformers via Feature Formation Sensitivity",
+            2025,
+            "ICCV, arXiv 2404.03214",
+        ),
+        needs=frozenset({"attention-gradients"}),
+        per_layer=False,
+    ),
+    "full-grad": MethodEntry(
+        "full-grad",
+        "FullGrad",
+        "full_grad.FullGrad",
+        paper=Paper(
+            "Srinivas & Fleuret",
+            "Full-Gradient Representation for Neural Network Visualization",
+            2019,
+            "NeurIPS, arXiv 1905.00780",
+        ),
+        needs=frozenset({"bias-gradients"}),
         per_layer=False,
     ),
 }

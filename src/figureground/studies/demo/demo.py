@@ -33,7 +33,6 @@ from figureground.training.recipe import Recipe, read_recipe
 from figureground.training.shipped import recipe_path
 
 # without the methods that run a network thousands of times for each image
-_QUICK = tuple(name for name, method in METHODS.items() if "rescore" not in method.needs)
 _ARMS = ("plain", "background class")
 _SET = 20_000
 _STORY = 0.5  # images shown to the networks of the first half, of those of the second
@@ -102,7 +101,7 @@ def run_demo(
         runs[_ARMS[1]].classifier,
         paths,
         out=out,
-        options=ExplainOptions(methods=_QUICK),
+        options=ExplainOptions(methods=_methods()),
         overwrite=True,
         truths=truths,
         progress=progress,
@@ -116,6 +115,15 @@ def run_demo(
     )
     write_json(out / "record.json", record)
     return record
+
+
+def _methods() -> tuple[str, ...]:
+    """All but those for transformers, and those that run the network hundreds of times."""
+    return tuple(
+        name
+        for name, entry in METHODS.items()
+        if not entry.of_attention and "rescore" not in entry.needs
+    )
 
 
 def _trained(arm: str, folder: Path, *, recipe: Recipe, progress: Progress) -> TrainedRun:
@@ -141,7 +149,7 @@ def _recipe(arm: str, *, seed: int, samples: int) -> Recipe:
 
 def _localised(run: TrainedRun, out: Path, *, seed: int) -> EvaluationRecord:
     """Boxes of all methods."""
-    methods = tuple(name for name in _QUICK if name != "dff")
+    methods = tuple(name for name in _methods() if name != "dff")
     chosen = Localisation(methods=methods, cases=0, seed=seed)
     some = DataOptions(limit=_MEASURED, seed=seed)
     return evaluate(chosen, LoadedModel(run.classifier, run), out=out, data_options=some)
