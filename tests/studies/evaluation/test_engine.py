@@ -254,7 +254,7 @@ def test_what_cannot_be_measured_is_refused(
     for wrong, message in (
         (replace(PEAK, methods=("dff",)), "a map per concept"),
         (replace(PEAK, reference="cat"), "no row to compare with 'cat'"),
-        (replace(PEAK, methods=("score-cam",)), "no method 'score-cam'"),
+        (replace(PEAK, methods=("ss-cam",)), "35 times what Score-CAM"),
     ):
         with pytest.raises(OptionError, match=message):
             measure(wrong, classifier, images)
