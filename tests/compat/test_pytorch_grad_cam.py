@@ -12,14 +12,22 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import seed_everything
 from figureground.compat.pytorch_grad_cam import (
+    FEM,
+    KPCA_CAM,
+    AblationCAM,
     DeepFeatureFactorization,
     EigenCAM,
     FinerCAM,
+    FullGrad,
     GradCAM,
     GradCAMPlusPlus,
     GuidedBackpropReLUModel,
     HiResCAM,
     LayerCAM,
+    RandomCAM,
+    ScoreCAM,
+    SegEigenCAM,
+    ShapleyCAM,
     XGradCAM,
 )
 from figureground.compat.pytorch_grad_cam.metrics.cam_mult_image import (
@@ -137,6 +145,51 @@ def test_each_class_of_theirs_is_a_method_of_ours(model: ResNet, images: torch.T
     found = method(model, [model.layer4])(images, [ClassifierOutputTarget(0)] * 2)
     assert found.shape == (2, 64, 96)
     assert (found.min(), found.max()) == (0, 1)
+
+
+def test_shapley_cam_of_a_logit_is_grad_cam_where_everything_above_is_linear(
+    model: ResNet, images: torch.Tensor
+):
+    target = [ClassifierOutputTarget(4)] * 2
+    logit = ShapleyCAM(model, [model.layer4])(images, target)
+    np.testing.assert_allclose(logit, GradCAM(model, [model.layer4])(images, target), atol=1e-5)
+    best = model(images).argmax(1).tolist()
+    predicted = ShapleyCAM(model, [model.layer4])(images)
+    expected = GradCAM(model, [model.layer4])(images, [*map(ClassifierOutputTarget, best)])
+    np.testing.assert_allclose(predicted, expected, atol=1e-5)
+    rest = ShapleyCAM(model, [model.layer4])(images, [ClassifierOutputReST(4)] * 2)
+    assert np.abs(rest - logit).max() > 1e-3
+
+
+def test_methods_without_gradients(model: ResNet, images: torch.Tensor):
+    target = ClassifierOutputTarget(int(model(images)[0].argmax()))
+    found = AblationCAM(model, [model.layer4], batch_size=7)(images[:1], [target])
+    with torch.no_grad():
+        maps = nn.Sequential(*list(model.children())[:-2])(images[:1])
+        score = model(images[:1])[0, target.category]
+        falls = model.fc.weight[target.category] * maps[0].mean((1, 2)) / score.abs()
+    raw = (falls[:, None, None] * maps[0]).sum(0).relu()
+    expected = scale_cam_image(scale_cam_image(raw[None].numpy(), (96, 64)))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    other = [FullGrad, RandomCAM, KPCA_CAM, SegEigenCAM, FEM]
+    for method in other:
+        made = method(model, [model.layer4])(images[:1], [target])
+        assert (made.shape, made.min(), made.max()) == ((1, 64, 96), 0, 1)
+
+
+def test_score_cam_weighs_channels_by_the_softmax_of_what_they_show():
+    seed_everything(0)
+    layer = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+    model = nn.Sequential(layer, nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 36, 3)).eval()
+    images = torch.rand(1, 3, 12, 12)
+    found = ScoreCAM(model, [layer])(images, [ClassifierOutputTarget(1)])
+    with torch.no_grad():
+        maps = layer(images)[0]
+        masks = torch.from_numpy(scale_cam_image(maps.numpy()))
+        weights = model(images * masks[:, None])[:, 1].softmax(0)
+    raw = (weights[:, None, None] * maps).sum(0).relu()
+    expected = scale_cam_image(scale_cam_image(raw[None].numpy()))
+    np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
 def test_a_transformer_needs_no_reshape_transform():

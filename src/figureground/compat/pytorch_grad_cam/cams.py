@@ -66,6 +66,7 @@ class BaseCAM:
     """
 
     method = ""
+    by_number = True  # whether a class number means its logit to the method
 
     def __init__(
         self,
@@ -119,7 +120,10 @@ class BaseCAM:
             raise OptionError(_EIGEN.format(type(self).__name__))
         device = next(self.model.parameters()).device
         images = input_tensor.to(device)
-        numbers = _numbers(targets)
+        if targets is None and not self.by_number:
+            with torch.no_grad():
+                targets = [*map(ClassifierOutputTarget, self.model(images).argmax(1).tolist())]
+        numbers = _numbers(targets) if self.by_number else None
         if targets is None or numbers is not None:
             return self._maps(images, numbers, smooth=aug_smooth)
         found, raw = [], []
@@ -300,9 +304,9 @@ class SegEigenCAM(BaseCAM):
 
 
 class ShapleyCAM(BaseCAM):
-    """``shapley-cam``."""
+    """``shapley-cam`` of the target that is given, the logit where none is; ours alone adds the log-probability."""
 
-    method = "shapley-cam"
+    method, by_number = "shapley-cam", False
 
 
 class FinerCAM:
