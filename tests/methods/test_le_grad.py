@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from figureground.base.errors import LayerError
 from figureground.base.seeds import generator
 from figureground.methods import Explainer, LeGrad
+from figureground.models import Classifier, Preprocessing
 
 FORMULA = {
     0: [[0.00636, 0.00094, 0.00026], [0.01516, 0.01985, 0.01700]],
@@ -138,3 +139,24 @@ class SeesTwo(nn.Module):
 def test_a_head_that_sees_more_than_the_last_block_is_refused(vit: Callable[..., Any]):
     with pytest.raises(LayerError, match="use attention-gradient"):
         Explainer(SeesTwo(vit()))(images(), methods="le-grad")
+
+
+class Counting(nn.Module):
+    """A wrapper that counts on as many rows as images."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.net(pixels)
+        return logits.view(len(pixels), -1)
+
+
+def test_wrappers_that_count_images_get_the_same_maps(vit: Callable[..., Any]):
+    net = vit()
+    plain = Explainer(net)(images(), classes=[1, 4], methods="le-grad").map_of("le-grad")
+    as_they_are = Preprocessing((24, 32), "stretch", 1.0, "bilinear", (0.0,) * 3, (1.0,) * 3, 3)
+    for wrapped in (Counting(net).eval(), Classifier(net, as_they_are, name="vit")):
+        found = Explainer(wrapped)(images(), classes=[1, 4], methods="le-grad")
+        torch.testing.assert_close(found.map_of("le-grad"), plain)

@@ -173,7 +173,7 @@ def test_blank_map_is_marked_and_counted(tmp_path):
     given = entry()
     given["panels"][0]["problem"] = "every value is zero"
     page = page_of(saved(tmp_path, [given, entry()]))
-    assert "1 blank or broken map" in page.words()
+    assert "1 map with a problem" in page.words()
     assert page.every("span", **{"class": "problem", "title": "every value is zero"})
     assert [card["data-problems"] for card in page.every("article")] == ["1", "0"]
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from figureground.base.errors import LayerError
+from figureground.base.errors import LayerError, ModelError
 from figureground.base.outputs import find_logits
 from figureground.base.shapes import Images
 from figureground.capture.grid import with_first_tensor
@@ -47,14 +47,18 @@ def above_blocks(
     """
     *_, last = outputs
     answers = {**outputs, last: with_first_tensor(outputs[last], tokens.to(images.dtype))}
+    fault: Exception | None = None
     with borrowed(model), torch.enable_grad():
-        try:
-            result = _answering(model, answers)(images[:1])
-        except RuntimeError as error:
-            raise LayerError(
-                f"what is above the last block cannot be run on tokens alone: {error}; use attention-gradient"
-            ) from error
-        return find_logits(result, len(tokens), output).float()
+        answering = _answering(model, answers)
+        # one image is enough for what is below the blocks, unless a wrapper counts images
+        for given in (images[:1], images[:1].expand(len(tokens), -1, -1, -1)):
+            try:
+                return find_logits(answering(given), len(tokens), output).float()
+            except (RuntimeError, ModelError) as error:
+                fault = error
+    raise LayerError(
+        f"what is above the last block cannot be run on tokens alone: {fault}; use attention-gradient"
+    ) from fault
 
 
 def _answering(module: nn.Module, answers: Mapping[nn.Module, Any]) -> nn.Module:

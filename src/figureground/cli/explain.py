@@ -90,7 +90,8 @@ def _tell(record: ExplainRecord, page: Path) -> None:
     if record.model["layer"]:
         say(f"layer {record.model['layer']}: {record.model['layer_reason']}")
     if record.blank_maps:
-        say(f"{record.blank_maps} maps show nothing; the report says why")
+        many = "1 map has a" if record.blank_maps == 1 else f"{record.blank_maps} maps have a"
+        say(f"{many} problem; the report says which")
     say(str(page))
     tell_left_out([str(one) for one in record.failed], page.parent / "record.json")
 

@@ -5,8 +5,9 @@ __all__ = ["CamMethod", "MethodInputs", "MethodResult", "channel_sum", "find_met
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import Field, dataclass
+from types import NoneType
+from typing import Any, ClassVar, get_args
 
 import torch
 from torch import Tensor
@@ -32,6 +33,13 @@ from figureground.methods.registry import METHODS, MethodEntry, Need
 from figureground.methods.sweeps import Sweeps
 from figureground.methods.targets import Targets
 
+_TYPES = {
+    int: "an integer",
+    float: "a number",
+    bool: "true or false",
+    str: "a text",
+    NoneType: "nothing",
+}
 _DESCRIBED = ("name", "title", "paper", "needs", "class_specific", "per_layer", "signed")
 
 
@@ -127,6 +135,18 @@ class CamMethod(ABC):
         entry = cls.__dict__.get("entry")
         for name in _DESCRIBED if entry is not None else ():
             setattr(cls, name, getattr(entry, name))
+        own = cls.__dict__.get("__post_init__")
+        if own is not None:
+
+            def post_init(self: CamMethod) -> None:
+                _check_types(self)
+                own(self)
+
+            cls.__post_init__ = post_init  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        """Options are of the types that they are declared with."""
+        _check_types(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"  # methods with options are dataclasses and show them
@@ -181,6 +201,20 @@ def channel_sum(weights: Gradients, activations: Activations) -> MapStack:
 
 
 @checked
+def _check_types(method: CamMethod) -> None:
+    """Refuse options of another type than declared, before anything is computed with them."""
+    options: dict[str, Field[Any]] = getattr(method, "__dataclass_fields__", {})
+    for option in options.values():
+        value = getattr(method, option.name)
+        kinds = {one for one in get_args(option.type) or (option.type,) if isinstance(one, type)}
+        if float in kinds:
+            kinds.add(int)
+        wrong = not isinstance(value, tuple(kinds)) or (type(value) is bool and bool not in kinds)
+        if kinds and wrong:
+            words = " or ".join(sorted(_TYPES.get(one, one.__name__) for one in kinds))
+            raise OptionError(f"{method.name}: {option.name} is {words}, not {value!r}")
+
+
 def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[str, CamMethod]:
     """The methods that were asked for.
 
@@ -207,7 +241,12 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
         if isinstance(one, CamMethod):
             name, method = one.name, one
         else:
-            key = _canonical(one)
+            key = _canonical(one.partition("(")[0])
+            if key in known and one.partition("(")[2].strip(" )"):
+                kind = METHODS[known[key]].kind
+                raise OptionError(
+                    f"'{one}' is for the command line; here options are given to an instance: figureground.{kind}(...)"
+                )
             if key not in known:
                 raise _unknown(one, key)
             name = known[key]

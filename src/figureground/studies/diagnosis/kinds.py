@@ -85,10 +85,11 @@ def draw_kinds(
     """
     drawn = []
     for kinds in _kinds(found, crossing, seed=seed):
-        halves = (
-            ("draws most to the class", max(kinds, key=lambda one: one.share * one.pull.mean)),
-            ("right least often", min(kinds, key=lambda one: one.right)),
-        )
+        most = max(kinds, key=lambda one: one.pull.mean)
+        least = min(kinds, key=lambda one: one.right)
+        halves = [("draws most to the class", most)]
+        if least is not most:
+            halves.append(("right least often", least))
         drawn.append(
             {
                 "class": names[kinds[0].label],

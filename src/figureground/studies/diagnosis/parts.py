@@ -177,7 +177,11 @@ def draw_parts(
         Class, shares, contribution and pictures.
     """
     drawn = []
-    for one in [one for one in found if one.found][:_MOST_PARTS]:
+    first: dict[int, Carrier] = {}
+    for one in found:  # one of each class
+        if one.found:
+            first.setdefault(one.label, one)
+    for one in [*first.values()][:_MOST_PARTS]:
         mine = (parts.kinds == one.kind) & (crossing.labels[parts.rows] == one.label)
         at = mine.nonzero().flatten()
         at = at[parts.contributions[at].argsort(descending=True)]
@@ -261,8 +265,10 @@ def _positions(
 
 
 def _crop(scenes: Scenes, parts: Parts, position: int) -> Tensor:
-    """A position with the cells around it."""
-    image = scenes.images(parts.rows[position : position + 1])
+    """A position with the cells around it, the object grey."""
+    row = parts.rows[position : position + 1]
+    hidden = scenes.objects(row, "given")[:, None]
+    image = torch.where(hidden, torch.tensor(0.5), scenes.images(row))
     ends = []
     for at, cells, side in zip(
         parts.places[position].tolist(), parts.size, image.shape[2:], strict=True

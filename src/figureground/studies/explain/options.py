@@ -122,7 +122,7 @@ class ExplainRecord:
         images: How many explained images the folder holds, those of earlier runs included.
         skipped: How many of them earlier runs had finished.
         failed: Images that could not be used, with reasons.
-        blank_maps: How many maps show nothing.
+        blank_maps: How many maps have a problem: most show nothing, some are incomplete.
         seconds: Wall-clock time of this run.
         notes: What the user should know.
         provenance: Command, versions, machine.
