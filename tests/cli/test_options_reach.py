@@ -294,6 +294,8 @@ def test_nothing_typed_leaves_the_defaults(reached: Callable[..., dict[str, Any]
         (("--random",), "random", True),
         (("--model-arg", "a=1", "--model-arg", "b=x"), "arguments", {"a": 1, "b": "x"}),
         (("--class-names", "n.txt"), "class_names", Path("n.txt")),
+        (("--texts", "a cat, a dog"), "texts", ("a cat", "a dog")),
+        (("--templates", "{}, a", "--templates", "{}"), "templates", ("{}, a", "{}")),
         (("--size", "24x32"), "preprocessing", {"size": (24, 32)}),
         (("--resize", "pad"), "preprocessing", {"resize": "pad", "crop_fraction": 1.0}),
         (("--crop-fraction", "0.5"), "preprocessing", {"crop_fraction": 0.5}),

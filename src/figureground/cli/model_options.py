@@ -31,6 +31,8 @@ class ModelOptions(Options):
         random: No weights.
         model_arg: ``key=value`` words for building the network.
         class_names: File of names.
+        texts: Classes of a zero-shot model.
+        templates: Sentences around them.
         size: Of the input.
         resize: How images are brought to it.
         crop_fraction: Of the resized image.
@@ -41,8 +43,8 @@ class ModelOptions(Options):
 
     model: str | None = option(
         None,
-        "timm:NAME, torchvision:NAME[@WEIGHTS], hf:ORG/NAME, figureground:NAME, path/file.py:factory, or the folder "
-        "of a training run.",
+        "timm:NAME, torchvision:NAME[@WEIGHTS], hf:ORG/NAME, open_clip:NAME@WEIGHTS (with --texts), figureground:NAME, "
+        "path/file.py:factory, or the folder of a training run.",
         panel=_PANEL,
         flag="--model,-m",
     )
@@ -66,6 +68,17 @@ class ModelOptions(Options):
     )
     class_names: Path | None = option(
         None, "File with one class name per line, or JSON.", panel=_PANEL
+    )
+    texts: tuple[str, ...] = option(
+        (),
+        "Classes of a model that embeds images and texts, open_clip: or hf: (CLIP, SigLIP): 'a cat,a dog'.",
+        panel=_PANEL,
+    )
+    templates: tuple[str, ...] = option(
+        (),
+        "Sentence with {} where each text goes; repeatable, then embeddings are averaged. Default: the text alone.",
+        panel=_PANEL,
+        repeat=True,
     )
     size: str | None = option(None, "Input size, 224 or 224x320 (height x width).", panel=_PANEL)
     resize: str | None = option(
@@ -121,6 +134,8 @@ class ModelOptions(Options):
                 arguments=key_values(self.model_arg),
                 class_names=self.class_names,
                 preprocessing=changes,
+                texts=self.texts,
+                templates=self.templates,
             )
         for note in loaded.classifier.notes:
             complain(f"note: {note}")
@@ -133,7 +148,8 @@ class ModelOptions(Options):
 
     def _refuse_settings(self) -> None:
         """The folder of a run describes its whole model."""
-        names = ("weights", "random", "model_arg", "class_names", *_PREPROCESSING)
+        own = ("weights", "random", "model_arg", "class_names", "texts", "templates")
+        names = (*own, *_PREPROCESSING)
         flags = {name: f"--{name.replace('_', '-')}" for name in names} | {"value_range": "--range"}
         given = [flags[name] for name in names if getattr(self, name)]
         if given:

@@ -29,12 +29,15 @@ def load_classifier(
     arguments: Mapping[str, Any] | None = None,
     class_names: Path | str | Sequence[str] | None = None,
     preprocessing: Mapping[str, Any] | None = None,
+    texts: Sequence[str] = (),
+    templates: Sequence[str] = (),
 ) -> Classifier:
     """A classifier in evaluation mode, on the CPU.
 
     ``timm:resnet50``, ``torchvision:resnet50@IMAGENET1K_V1`` and ``hf:organisation/model`` are fetched with their
     trained weights and cached by those libraries; ``path/file.py:function`` is called; ``figureground:lenet-gap``
-    is one of ours. With ``weights`` or ``random`` no weights are downloaded. Nothing global changes, but that
+    is one of ours. Of ``open_clip:ViT-B-32@laion2b_s34b_b79k``, and of CLIP and SigLIP of ``hf:``, ``texts`` are the
+    classes. With ``weights`` or ``random`` no weights are downloaded. Nothing global changes, but that
     ``random`` draws the initial weights from torch's global stream, as building a module always does.
 
     Args:
@@ -44,6 +47,8 @@ def load_classifier(
         arguments: For the function that builds the network (``num_classes``, ``pad_type``, …).
         class_names: One name per logit, or a file of them (see ``read_class_names``).
         preprocessing: Fields of ``Preprocessing`` to change.
+        texts: The classes of a model that embeds images and texts: ``("a cat", "a dog")``.
+        templates: Sentences with ``{}`` where a text goes; their embeddings are averaged. The text alone where omitted.
 
     Returns:
         The classifier.
@@ -59,7 +64,18 @@ def load_classifier(
     """
     if weights is not None and random:
         raise OptionError("weights from a file and random weights exclude each other")
-    wanted = Wanted(trained=weights is None and not random, arguments=dict(arguments or {}))
+    if weights is not None and texts:
+        raise OptionError(
+            "a weights file is that of one network, and a zero-shot model has two encoders: name a folder or file of "
+            "both, hf:FOLDER or open_clip:NAME@FILE"
+        )
+    wanted = Wanted(
+        trained=weights is None and not random,
+        arguments=dict(arguments or {}),
+        texts=tuple(texts),
+        templates=tuple(templates) or ("{}",),
+    )
+    _check_texts(name, wanted, needed=bool(templates))
     # building a network draws its initial weights; where they are replaced, the caller's random stream must not notice
     with torch.random.fork_rng(devices=[], enabled=not random):
         found = _find(name, wanted)
@@ -80,6 +96,21 @@ def _find(name: str, wanted: Wanted) -> Found:
     if colon:
         return source(kind).build(rest, wanted)
     raise _bare_name(name)
+
+
+def _check_texts(name: str, wanted: Wanted, *, needed: bool) -> None:
+    """Refuse texts where they would not be read."""
+    if not wanted.texts:
+        if needed:
+            raise OptionError("templates go around texts: give texts, too (--texts 'a cat,a dog')")
+        return
+    if not name.startswith(_WITH_TEXTS) or ".py:" in name:
+        raise OptionError(
+            f"texts are the classes of zero-shot models ({', '.join(_WITH_TEXTS)}); {name} has classes of its own"
+        )
+
+
+_WITH_TEXTS = ("open_clip:", "hf:")
 
 
 def _bare_name(name: str) -> OptionError:

@@ -34,6 +34,7 @@ SOURCES = {
     "timm": "figureground.models.from_timm",
     "torchvision": "figureground.models.from_torchvision",
     "hf": "figureground.models.from_hugging_face",
+    "open_clip": "figureground.models.from_open_clip",
     "figureground": "figureground.models.from_figureground",
 }
 
@@ -45,10 +46,14 @@ class Wanted:
     Args:
         trained: With the weights that the source has for the name; else with those of a fresh network.
         arguments: For the function that builds the network.
+        texts: The classes of a zero-shot model; none for a classifier that has its own.
+        templates: Sentences around each text.
     """
 
     trained: bool = True
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    texts: tuple[str, ...] = ()
+    templates: tuple[str, ...] = ("{}",)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def source(kind: str) -> Source:
     """The source with this prefix.
 
     Args:
-        kind: ``timm``, ``torchvision``, ``hf`` or ``figureground``.
+        kind: ``timm``, ``torchvision``, ``hf``, ``open_clip`` or ``figureground``.
 
     Returns:
         The source, imported by now.

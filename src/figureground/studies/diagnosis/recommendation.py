@@ -155,6 +155,10 @@ def _words(loaded: Origin) -> str:
             words += [f"--{name.replace('_', '-')}", str(asked[name])]
     if asked.get("random"):
         words.append("--random")
+    if asked.get("texts"):
+        words += ["--texts", ",".join(asked["texts"])]
+    for template in asked.get("templates") or ():
+        words += ["--templates", template]
     for key, value in (asked.get("arguments") or {}).items():
         words += ["--model-arg", f"{key}={value}"]
     for key, value in (asked.get("preprocessing") or {}).items():
