@@ -270,3 +270,14 @@ def test_finer_cam_is_refused_as_a_method_with_the_way_to_ask(explain: Run, imag
     done = explain(images, "--methods", "finer-cam")
     assert done.exit_code == 1
     assert "--target finer" in done.stderr
+
+
+def test_a_category_of_a_segmentation_network_is_a_class(
+    type_in: Run, images: Path, tmp_path: Path
+):
+    words = ("--model", "torchvision:lraspp_mobilenet_v3_large", "--random", "--size", "64")
+    asked = ("--classes", "cat", "--methods", "hires-cam", "-o", tmp_path / "out")
+    done = type_in("explain", images / "0.png", *words, "--readout", "segmentation", *asked)
+    assert done.exit_code == 0, done.output
+    assert "layer backbone.16: last feature map of the backbone" in done.stdout
+    assert [one["name"] for one in entries(tmp_path)[0]["classes"]] == ["cat"]

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from figureground.base.errors import ModelError, OptionError
 from figureground.base.seeds import seed_everything
 from figureground.methods import Explainer
-from figureground.models import load_classifier, text_embeddings
+from figureground.models import Texts, load_classifier, text_embeddings
 from figureground.models.from_open_clip import names
 from figureground.models.zoo import list_models
 
@@ -73,7 +73,7 @@ def library(monkeypatch: pytest.MonkeyPatch) -> Library:
 
 def test_texts_are_the_classes_and_their_cosines_the_logits(library: Library):
     templates = ("{}", "a photo of {}")
-    classifier = load_classifier("open_clip:ViT-T@laion", texts=TEXTS, templates=templates)
+    classifier = load_classifier("open_clip:ViT-T@laion", texts=Texts(TEXTS, templates))
     assert library.calls == [("ViT-T", {"pretrained": "laion", "load_weights": True})]
     assert classifier.class_names == TEXTS
     assert classifier.preprocessing.size == (20, 20)
@@ -122,8 +122,7 @@ def test_images_are_prepared_as_the_library_does(
         ("open_clip:ViT-T@laion", {}, "needs the texts that are its classes: --texts"),
         ("open_clip:ViT-T", {"texts": TEXTS}, "open_clip:ViT-T@laion .known: laion, openai"),
         ("open_clip:ViT-U@laion", {"texts": TEXTS}, "no open_clip model 'ViT-U'; closest: 'ViT-T'"),
-        ("open_clip:ViT-T@laion", {"texts": ("a",), "templates": ("b",)}, "where the text goes"),
-        ("open_clip:ViT-T@laion", {"templates": ("{}",)}, "templates go around texts"),
+        ("open_clip:ViT-T@laion", {"texts": Texts(("a",), ("b",))}, "where the text goes"),
         ("open_clip:ViT-T", {"texts": TEXTS, "weights": "w.pth"}, "two encoders"),
         ("figureground:lenet-gap", {"texts": TEXTS}, "has classes of its own"),
         ("my_net.py:build", {"texts": TEXTS}, "has classes of its own"),

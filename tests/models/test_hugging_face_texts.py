@@ -12,7 +12,7 @@ from torch import nn
 from figureground.base.errors import ModelError, OptionError
 from figureground.base.seeds import seed_everything
 from figureground.methods import Explainer
-from figureground.models import from_hugging_face, load_classifier
+from figureground.models import Texts, from_hugging_face, load_classifier
 from figureground.models.hugging_face_texts import zero_shot_network
 from figureground.models.source import Wanted
 
@@ -72,7 +72,7 @@ def test_logits_are_scaled_cosines(named: bool, projection: bool):
     seed_everything(0)
     calls: list[Any] = []
     model = Model(named=named, projection=projection).eval()
-    wanted = Wanted(texts=TEXTS, templates=("{}", "this is {}"))
+    wanted = Wanted(texts=Texts(TEXTS, ("{}", "this is {}")))
     network = zero_shot_network(library(model, calls), "some/where", (wanted, True))
     images = torch.rand(2, 3, 4, 5)
     embedded = model.vision_model(images).pooler_output
@@ -96,7 +96,7 @@ def test_logits_are_scaled_cosines(named: bool, projection: bool):
 
 def test_an_untrained_model_needs_only_the_configuration():
     calls: list[Any] = []
-    wanted = Wanted(trained=False, texts=TEXTS, arguments={"depth": 1})
+    wanted = Wanted(trained=False, texts=Texts(TEXTS), arguments={"depth": 1})
     zero_shot_network(library(Model(), calls), "some/where", (wanted, False))
     assert calls[0] == ("some/where", {"local_files_only": False, "depth": 1})
     assert calls[1] == "the configuration"
@@ -106,7 +106,9 @@ def test_other_models_are_refused():
     with pytest.raises(
         ModelError, match=r"hf:some/where \(Linear\) does not embed images and texts"
     ):
-        zero_shot_network(library(nn.Linear(1, 1), []), "some/where", (Wanted(texts=TEXTS), True))
+        zero_shot_network(
+            library(nn.Linear(1, 1), []), "some/where", (Wanted(texts=Texts(TEXTS)), True)
+        )
 
 
 def test_a_model_without_classes_asks_for_texts():

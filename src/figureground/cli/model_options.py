@@ -12,6 +12,7 @@ from figureground.cli.console import complain
 from figureground.cli.methods import key_values
 
 if TYPE_CHECKING:
+    from figureground.models import Texts
     from figureground.studies.models import LoadedModel
 
 _PANEL = "Model"
@@ -33,6 +34,7 @@ class ModelOptions(Options):
         class_names: File of names.
         texts: Classes of a zero-shot model.
         templates: Sentences around them.
+        readout: What the outputs of a network that is no classifier are read as.
         size: Of the input.
         resize: How images are brought to it.
         crop_fraction: Of the resized image.
@@ -79,6 +81,12 @@ class ModelOptions(Options):
         "Sentence with {} where each text goes; repeatable, then embeddings are averaged. Default: the text alone.",
         panel=_PANEL,
         repeat=True,
+    )
+    readout: str | None = option(
+        None,
+        "segmentation: of a network that gives scores for each pixel, a class for each category.",
+        choices=("segmentation",),
+        panel=_PANEL,
     )
     size: str | None = option(None, "Input size, 224 or 224x320 (height x width).", panel=_PANEL)
     resize: str | None = option(
@@ -134,12 +142,24 @@ class ModelOptions(Options):
                 arguments=key_values(self.model_arg),
                 class_names=self.class_names,
                 preprocessing=changes,
-                texts=self.texts,
-                templates=self.templates,
+                texts=self._texts(),
+                readout=self.readout,
             )
         for note in loaded.classifier.notes:
             complain(f"note: {note}")
         return loaded
+
+    def _texts(self) -> "Texts | None":
+        """The classes of a zero-shot model."""
+        from figureground.models import Texts  # noqa: PLC0415 - torch is slow to import
+
+        if not self.texts:
+            if self.templates:
+                raise OptionError(
+                    "templates go around texts: give texts, too (--texts 'a cat,a dog')"
+                )
+            return None
+        return Texts(self.texts, self.templates or ("{}",))
 
     @property
     def height(self) -> int:
@@ -148,7 +168,7 @@ class ModelOptions(Options):
 
     def _refuse_settings(self) -> None:
         """The folder of a run describes its whole model."""
-        own = ("weights", "random", "model_arg", "class_names", "texts", "templates")
+        own = ("weights", "random", "model_arg", "class_names", "texts", "templates", "readout")
         names = (*own, *_PREPROCESSING)
         flags = {name: f"--{name.replace('_', '-')}" for name in names} | {"value_range": "--range"}
         given = [flags[name] for name in names if getattr(self, name)]

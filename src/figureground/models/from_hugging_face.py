@@ -58,7 +58,7 @@ def build(name: str, wanted: Wanted) -> Found:
     offline = Path(name).is_dir() or not reachable(constants.ENDPOINT)
     try:
         with fetching(f"hf:{name}"):
-            built = zero_shot_network if wanted.texts else _network
+            built = _network if wanted.texts is None else zero_shot_network
             network: nn.Module = built(transformers, name, (wanted, offline))
             processor = transformers.AutoImageProcessor.from_pretrained(
                 name, local_files_only=offline
@@ -293,8 +293,8 @@ def _normalisation(config: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[
 
 def _classes(network: Any, name: str, wanted: Wanted) -> tuple[tuple[str, ...] | None, int]:  # noqa: ANN401
     """The names of the classes, where known, and how many they are."""
-    if wanted.texts:
-        return wanted.texts, len(wanted.texts)
+    if wanted.texts is not None:
+        return wanted.texts.names, len(wanted.texts.names)
     config = network.config
     made_for = getattr(config, "architectures", None) or ()
     if hasattr(config, "text_config") and not any("Classification" in one for one in made_for):

@@ -33,7 +33,7 @@ def build(name: str, wanted: Wanted) -> Found:
         OptionError: There are no texts, no such weights, or an argument that it does not take.
         ModelError: open_clip is not installed, or the model cannot be had.
     """
-    if not wanted.texts:
+    if wanted.texts is None:
         raise OptionError(
             f"open_clip:{name} needs the texts that are its classes: --texts 'a cat,a dog'"
         )
@@ -61,10 +61,11 @@ def build(name: str, wanted: Wanted) -> Found:
     def encode(sentences: list[str]) -> Tensor:
         return model.encode_text(tokenizer(sentences))
 
-    texts = text_embeddings(encode, wanted.texts, wanted.templates)
+    texts = text_embeddings(encode, wanted.texts.names, wanted.texts.templates)
     network = half_of(model, model.visual, texts)
     described = library.get_model_preprocess_cfg(model)
-    return Found(network, _preprocessing(described), wanted.texts, len(wanted.texts))
+    names_of = wanted.texts.names
+    return Found(network, _preprocessing(described), names_of, len(names_of))
 
 
 def names() -> list[str]:

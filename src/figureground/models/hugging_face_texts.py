@@ -27,6 +27,7 @@ def zero_shot_network(transformers: ModuleType, name: str, how: tuple[Wanted, bo
         ModelError: The model does not embed images and texts in the manner of CLIP.
     """
     wanted, offline = how
+    assert wanted.texts is not None  # noqa: S101 - else it is loaded as a classifier
     asked = {"local_files_only": offline, **wanted.arguments}
     if wanted.trained:
         model = transformers.AutoModel.from_pretrained(name, **asked)
@@ -54,7 +55,7 @@ def zero_shot_network(transformers: ModuleType, name: str, how: tuple[Wanted, bo
         found: Any = model.get_text_features(**tokens)
         return found if isinstance(found, Tensor) else found.pooler_output
 
-    texts = text_embeddings(encode, wanted.texts, wanted.templates)
+    texts = text_embeddings(encode, wanted.texts.names, wanted.texts.templates)
     return half_of(model, _ImageEncoder(model), texts)
 
 

@@ -25,6 +25,7 @@ from torch import nn
 
 from figureground.base.errors import ModelError, unknown_option
 from figureground.models.preprocessing import Preprocessing
+from figureground.models.zero_shot import Texts
 
 LOGITS_OF_1001 = "1001 logits: logit 0 was taken for background, logit 1 + k for ImageNet class k."
 """What a network of so many logits was taken for; void where it gets a head of its own."""
@@ -46,14 +47,14 @@ class Wanted:
     Args:
         trained: With the weights that the source has for the name; else with those of a fresh network.
         arguments: For the function that builds the network.
-        texts: The classes of a zero-shot model; none for a classifier that has its own.
-        templates: Sentences around each text.
+        texts: The classes of a zero-shot model; None for a classifier, which has its own.
+        readout: Name of what its outputs are read as; None for a classifier's.
     """
 
     trained: bool = True
     arguments: Mapping[str, Any] = field(default_factory=dict)
-    texts: tuple[str, ...] = ()
-    templates: tuple[str, ...] = ("{}",)
+    texts: Texts | None = None
+    readout: str | None = None
 
 
 @dataclass(frozen=True)

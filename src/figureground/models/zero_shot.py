@@ -1,8 +1,9 @@
 """A classifier made of an image encoder and sentences."""
 
-__all__ = ["ZeroShot", "half_of", "text_embeddings"]
+__all__ = ["Texts", "ZeroShot", "half_of", "text_embeddings"]
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,6 +16,19 @@ from figureground.base.errors import ModelError, OptionError, ShapeError
 from figureground.base.shapes import Images, Logits
 
 _NAMES = ("image_embeds", "pooler_output")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The classes of a zero-shot model.
+
+    Args:
+        names: Things to look for: ``("a cat", "a dog")``.
+        templates: Sentences with ``{}`` where each goes; their embeddings are averaged.
+    """
+
+    names: tuple[str, ...]
+    templates: tuple[str, ...] = ("{}",)
 
 
 def text_embeddings(

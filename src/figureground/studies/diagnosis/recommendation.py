@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from figureground.metrics.reliance import Reliance
+from figureground.models import Texts
 from figureground.studies.diagnosis.findings import Findings
 from figureground.studies.diagnosis.options import DiagnoseOptions
 from figureground.studies.models import LoadedModel
@@ -150,15 +151,15 @@ def _words(loaded: Origin) -> str:
     """The model on the command line, with the settings that it was loaded with."""
     asked = loaded.settings
     words = ["--model", loaded.name or "MODEL"]
-    for name in ("weights", "class_names", "checkpoint"):
+    for name in ("weights", "class_names", "checkpoint", "readout"):
         if isinstance(asked.get(name), str | Path) and asked[name] != "best":
             words += [f"--{name.replace('_', '-')}", str(asked[name])]
     if asked.get("random"):
         words.append("--random")
-    if asked.get("texts"):
-        words += ["--texts", ",".join(asked["texts"])]
-    for template in asked.get("templates") or ():
-        words += ["--templates", template]
+    if isinstance(asked.get("texts"), Texts):
+        words += ["--texts", ",".join(asked["texts"].names)]
+        for template in asked["texts"].templates:
+            words += ["--templates", template]
     for key, value in (asked.get("arguments") or {}).items():
         words += ["--model-arg", f"{key}={value}"]
     for key, value in (asked.get("preprocessing") or {}).items():
