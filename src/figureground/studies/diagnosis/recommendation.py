@@ -236,9 +236,9 @@ def _model(loaded: Origin) -> dict[str, Any]:
     asked = loaded.settings
     weights, fields = asked.get("weights"), asked.get("preprocessing") or {}
     return {
-        "name": loaded.name or _UNNAMED,
+        "name": _trainable(loaded) or _UNNAMED,
         "weights": None if weights is None else str(weights),
-        "pretrained": weights is None and not asked.get("random") and bool(loaded.name),
+        "pretrained": weights is None and not asked.get("random") and bool(_trainable(loaded)),
         "arguments": dict(asked.get("arguments") or {}),
         "preprocessing": {
             name: list(value) if isinstance(value, tuple) else value
@@ -247,10 +247,16 @@ def _model(loaded: Origin) -> dict[str, Any]:
     }
 
 
+def _trainable(loaded: Origin) -> str:
+    """The name by which a recipe finds the model; empty where it knows none, as of one with texts for classes."""
+    read_otherwise = loaded.settings.get("texts") or loaded.settings.get("readout")
+    return "" if read_otherwise else loaded.name
+
+
 def _remarks(loaded: Origin) -> list[str]:
     """What has to be filled in, and from where the weights come."""
     remarks = [f"{_PLACEHOLDER}: {_OWN_DATA}"]
-    if not loaded.name:
+    if not _trainable(loaded):
         remarks.append(f"{_UNNAMED}: {_OWN_MODEL}")
     elif loaded.settings.get("random"):
         remarks.append(_UNTRAINED)
