@@ -36,9 +36,8 @@ def build(name: str, wanted: Wanted) -> Found:
     weights = _weights(base, tag or "DEFAULT", known=_known(base, wanted))
     arguments = dict(wanted.arguments)
     if base in _segmentation_networks():
-        arguments.setdefault(
-            "weights_backbone", None
-        )  # it would be fetched for an untrained network
+        # else torchvision fetches a trained backbone for an untrained network
+        arguments.setdefault("weights_backbone", None)
     if base in _ASK_FOR_INITIALISATION and not wanted.trained:
         arguments.setdefault("init_weights", True)
     try:
