@@ -28,6 +28,7 @@ OTHERS = {
     "Classifier",
     "Explainer",
     "Explanation",
+    "finer",
     "load_classifier",
 }
 

@@ -45,6 +45,7 @@ __all__ = [
     "errors",
     "evaluate",
     "explain",
+    "finer",
     "load_classifier",
     "load_run",
     "maps",
@@ -95,6 +96,7 @@ if TYPE_CHECKING:
         SegEigenCAM,
         ShapleyCAM,
         XGradCAM,
+        finer,
     )
     from figureground.models import Classifier
     from figureground.studies.comparison.compare import compare
@@ -143,6 +145,7 @@ _TABLE = {
     "ReciproCAM": "figureground.methods.recipro_cam:ReciproCAM",
     "ScoreCAM": "figureground.methods.score_cam:ScoreCAM",
     "XGradCAM": "figureground.methods.xgrad_cam:XGradCAM",
+    "finer": "figureground.methods.finer_target:finer",
     "Classifier": "figureground.models.classifier:Classifier",
     "load_classifier": "figureground.studies.models:load_classifier",
     "explain": "figureground.studies.explain.explain:explain_images",

@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import Result
 
 from figureground.data import decode_image
-from figureground.methods import Explainer
+from figureground.methods import Explainer, finer
 from figureground.models import load_classifier
 
 Run = Callable[..., Result]
@@ -249,3 +249,35 @@ def test_advice_is_about_what_can_be_typed(explain: Run, images: Path, tmp_path:
     assert "only with --recursive" in done.stderr
     assert "recursive=True" not in done.stderr
     assert explain(tmp_path / "up", "--recursive").exit_code == 0
+
+
+def test_finer_maps_are_those_of_the_target(explain: Run, images: Path, model: str, tmp_path: Path):
+    done = explain(images / "0.png", "--methods", "hires-cam", "--target", "finer")
+    assert done.exit_code == 0, done.output
+    classifier = load_classifier(model, preprocessing={"size": (24, 32)})
+    explainer = Explainer(classifier)
+    with np.load(next((tmp_path / "out" / "images").glob("*.npz"))) as stored:
+        maps = stored["hires-cam/3"]
+    pixels, _ = classifier.preprocessing.view(decode_image(images / "0.png"))
+    expected = explainer(pixels[None].float() / 255, finer(), "hires-cam").map_of("hires-cam")
+    np.testing.assert_allclose(maps, expected[0].numpy(), rtol=1e-2, atol=1e-5)
+    again = explain(images / "0.png", "--methods", "hires-cam")
+    assert again.exit_code == 1
+    assert "target" in again.stderr
+
+
+def test_finer_cam_is_refused_as_a_method_with_the_way_to_ask(explain: Run, images: Path):
+    done = explain(images, "--methods", "finer-cam")
+    assert done.exit_code == 1
+    assert "--target finer" in done.stderr
+
+
+def test_a_category_of_a_segmentation_network_is_a_class(
+    type_in: Run, images: Path, tmp_path: Path
+):
+    words = ("--model", "torchvision:lraspp_mobilenet_v3_large", "--random", "--size", "64")
+    asked = ("--classes", "cat", "--methods", "hires-cam", "-o", tmp_path / "out")
+    done = type_in("explain", images / "0.png", *words, "--readout", "segmentation", *asked)
+    assert done.exit_code == 0, done.output
+    assert "layer backbone.16: last feature map of the backbone" in done.stdout
+    assert [one["name"] for one in entries(tmp_path)[0]["classes"]] == ["cat"]

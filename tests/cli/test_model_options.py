@@ -99,6 +99,11 @@ def test_the_height_is_known_without_a_model():
     assert ModelOptions(size="24x32").height == 24
 
 
+def test_templates_alone_are_refused():
+    with pytest.raises(OptionError, match="templates go around texts"):
+        ModelOptions(model="open_clip:x@y", templates=("{}",)).load()
+
+
 def test_a_verb_without_a_model_says_how_to_name_one():
     with pytest.raises(OptionError, match="name the model: --model timm:resnet50"):
         ModelOptions().load()

@@ -15,6 +15,7 @@ from typer.testing import Result
 from figureground.base.options import Options
 from figureground.cli import command as module
 from figureground.cli.model_options import ModelOptions
+from figureground.models import Texts
 from figureground.studies.background.options import PoolRequest
 from figureground.studies.comparison.options import CompareOptions
 from figureground.studies.diagnosis.options import DiagnoseOptions, PlantedOptions
@@ -294,6 +295,13 @@ def test_nothing_typed_leaves_the_defaults(reached: Callable[..., dict[str, Any]
         (("--random",), "random", True),
         (("--model-arg", "a=1", "--model-arg", "b=x"), "arguments", {"a": 1, "b": "x"}),
         (("--class-names", "n.txt"), "class_names", Path("n.txt")),
+        (("--texts", "a cat, a dog"), "texts", Texts(("a cat", "a dog"))),
+        (
+            ("--texts", "x", "--templates", "{}, a", "--templates", "{}"),
+            "texts",
+            Texts(("x",), ("{}, a", "{}")),
+        ),
+        (("--readout", "segmentation"), "readout", "segmentation"),
         (("--size", "24x32"), "preprocessing", {"size": (24, 32)}),
         (("--resize", "pad"), "preprocessing", {"resize": "pad", "crop_fraction": 1.0}),
         (("--crop-fraction", "0.5"), "preprocessing", {"crop_fraction": 0.5}),

@@ -46,8 +46,8 @@ def test_networks_that_ask_how_to_start_do_not_warn():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("resnet5", "no torchvision classifier 'resnet5'; closest: 'resnet50'"),
-        ("fcn_resnet50", "no torchvision classifier"),
+        ("resnet5", "no torchvision network 'resnet5'; closest: 'resnet50'"),
+        ("fcn_resnet50", "say --readout segmentation"),
         ("resnet18@V1", "no torchvision weights of resnet18 'V1'.*IMAGENET1K_V1"),
     ],
 )

@@ -96,8 +96,9 @@ def choose_layer(
     is the last sequence of tokens whose image tokens still reach the logits: where only the class token
     does, the norm that feeds the last attention (the gradient of everything after it is zero on the
     image tokens). What an attention computes inside itself and maps of the classes do not count, unless there is
-    nothing else. A layer that the check refuses (``check_layers``: its batch is not the images', it does not depend on
-    them, its cells lie elsewhere, the logits do not depend on it) is passed over.
+    nothing else. For a segmentation network it is the last map of the backbone, before anything is enlarged. A layer
+    that the check refuses (``check_layers``: its batch is not the images', it does not depend on them, its cells lie
+    elsewhere, the logits do not depend on it) is passed over.
 
     Args:
         model: The network (unwrapped).
@@ -170,7 +171,9 @@ def _preferred(trace: Trace) -> list[tuple[Seen, str]]:
         return [(seen, "map of the classes: there is no other layer") for seen in reversed(whole)]
     last = candidates[-1]
     assert last.grid is not None  # noqa: S101 - spatial layers have one
-    found = []
+    found = _of_backbone(trace, candidates)
+    if found:
+        return [*found, *_others(candidates, found)]
     if trace.averaged is not None and whole[-1].name == trace.averaged:
         found.append(
             (whole[-1], "last feature map, whose average is all that the linear head sees")
@@ -178,11 +181,49 @@ def _preferred(trace: Trace) -> list[tuple[Seen, str]]:
     found += [(seen, _LAST) for seen in _same_tensor(candidates, last)]
     if last.grid.prefix:
         found.append((_norm_before_last_attention(trace, candidates), _NORM))
+    return [*found, *_others(candidates, found)]
+
+
+def _others(
+    candidates: Sequence[Seen], found: Sequence[tuple[Seen, str]]
+) -> list[tuple[Seen, str]]:
+    """Candidates that are not yet among those found, the last first."""
     listed = {seen.name for seen, _ in found}
-    found += [(seen, _EARLIER) for seen in reversed(candidates) if seen.name not in listed]
-    return found
+    return [(seen, _EARLIER) for seen in reversed(candidates) if seen.name not in listed]
 
 
+def _of_backbone(trace: Trace, candidates: Sequence[Seen]) -> list[tuple[Seen, str]]:
+    """The last map of lowest resolution, where the network makes a larger map of classes of it (segmentation)."""
+    if trace.class_map is None:
+        return []
+    part = _first_part(candidates)
+    fewest = min(map(_cells, part))
+    if fewest >= trace.class_map[0] * trace.class_map[1]:
+        return []
+    last = [seen for seen in part if _cells(seen) == fewest][-1]
+    return [(seen, _BACKBONE) for seen in _same_tensor(part, last)]
+
+
+def _first_part(candidates: Sequence[Seen]) -> Sequence[Seen]:
+    """Those in the part of the network that runs first, where it holds at least half of all: the backbone; else all."""
+    names = [seen.name.split(".") for seen in candidates]
+    depth = 0
+    while len({tuple(name[: depth + 1]) for name in names}) == 1 and depth < len(names[0]):
+        depth += 1
+    part = [
+        seen
+        for seen, name in zip(candidates, names, strict=True)
+        if name[: depth + 1] == names[0][: depth + 1]
+    ]
+    return part if 2 * len(part) >= len(candidates) else candidates
+
+
+def _cells(seen: Seen) -> int:
+    assert seen.grid is not None  # noqa: S101 - spatial layers have one
+    return seen.grid.size[0] * seen.grid.size[1]
+
+
+_BACKBONE = "last feature map of the backbone, before anything is enlarged to the map of classes"
 _LAST = "last feature map before pooling"
 _NORM = "the norm that feeds the last attention, since only prefix tokens reach the logits after it"
 _EARLIER = "last layer whose positions reach the logits"

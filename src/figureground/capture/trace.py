@@ -55,12 +55,14 @@ class Trace:
         image_size: ``(H, W)`` of the image that was used.
         averaged: Name of the last pooling layer with more than one position where its average is all that a linear head
             sees; None where there is no such layer.
+        class_map: Rows and columns of the map of classes that a segmentation network gives; None of others.
     """
 
     seen: tuple[Seen, ...]
     num_logits: int
     image_size: tuple[int, int]
     averaged: str | None = None
+    class_map: tuple[int, int] | None = None
 
     def spatial(self) -> tuple[Seen, ...]:
         """The modules whose output has more than one position, in order."""
@@ -128,7 +130,8 @@ def _looked(model: nn.Module, image: Images, output: Any) -> tuple[Trace, Tensor
         for m, (order, t, count) in notes.last.items()
     ]
     trace = Trace(tuple(sorted(seen, key=lambda s: s.order)), logits.shape[1], size)
-    return replace(trace, averaged=_averaged(trace, notes, logits)), logits
+    given = _class_map([first_tensor(result), *notes.kept[-1:]], logits.shape[1])
+    return replace(trace, averaged=_averaged(trace, notes, logits), class_map=given), logits
 
 
 def is_pool(module: nn.Module) -> bool:
@@ -184,6 +187,14 @@ def _averaged(trace: Trace, notes: _Notes, logits: Tensor) -> str | None:
         notes.classifying, grid.to_grid(raw).float(), logits.float(), tolerance=tolerance(exact)
     )
     return None if head is None else spatial[-1].name
+
+
+def _class_map(returned: list[Tensor | None], classes: int) -> tuple[int, int] | None:
+    """Rows and columns of what the network, or what a wrapper reads logits from, returned as scores of places."""
+    for tensor in returned:
+        if tensor is not None and tensor.ndim == 4 and tensor.shape[1] == classes:
+            return int(tensor.shape[2]), int(tensor.shape[3])
+    return None
 
 
 def _number(tensor: Tensor) -> int:

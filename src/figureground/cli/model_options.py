@@ -12,6 +12,7 @@ from figureground.cli.console import complain
 from figureground.cli.methods import key_values
 
 if TYPE_CHECKING:
+    from figureground.models import Texts
     from figureground.studies.models import LoadedModel
 
 _PANEL = "Model"
@@ -31,6 +32,9 @@ class ModelOptions(Options):
         random: No weights.
         model_arg: ``key=value`` words for building the network.
         class_names: File of names.
+        texts: Classes of a zero-shot model.
+        templates: Sentences around them.
+        readout: What the outputs of a network that is no classifier are read as.
         size: Of the input.
         resize: How images are brought to it.
         crop_fraction: Of the resized image.
@@ -41,8 +45,8 @@ class ModelOptions(Options):
 
     model: str | None = option(
         None,
-        "timm:NAME, torchvision:NAME[@WEIGHTS], hf:ORG/NAME, figureground:NAME, path/file.py:factory, or the folder "
-        "of a training run.",
+        "timm:NAME, torchvision:NAME[@WEIGHTS], hf:ORG/NAME, open_clip:NAME@WEIGHTS (with --texts), figureground:NAME, "
+        "path/file.py:factory, or the folder of a training run.",
         panel=_PANEL,
         flag="--model,-m",
     )
@@ -66,6 +70,23 @@ class ModelOptions(Options):
     )
     class_names: Path | None = option(
         None, "File with one class name per line, or JSON.", panel=_PANEL
+    )
+    texts: tuple[str, ...] = option(
+        (),
+        "Classes of a model that embeds images and texts, open_clip: or hf: (CLIP, SigLIP): 'a cat,a dog'.",
+        panel=_PANEL,
+    )
+    templates: tuple[str, ...] = option(
+        (),
+        "Sentence with {} where each text goes; repeatable, then embeddings are averaged. Default: the text alone.",
+        panel=_PANEL,
+        repeat=True,
+    )
+    readout: str | None = option(
+        None,
+        "segmentation: of a network that gives scores for each pixel, a class for each category.",
+        choices=("segmentation",),
+        panel=_PANEL,
     )
     size: str | None = option(None, "Input size, 224 or 224x320 (height x width).", panel=_PANEL)
     resize: str | None = option(
@@ -121,10 +142,24 @@ class ModelOptions(Options):
                 arguments=key_values(self.model_arg),
                 class_names=self.class_names,
                 preprocessing=changes,
+                texts=self._texts(),
+                readout=self.readout,
             )
         for note in loaded.classifier.notes:
             complain(f"note: {note}")
         return loaded
+
+    def _texts(self) -> "Texts | None":
+        """The classes of a zero-shot model."""
+        from figureground.models import Texts  # noqa: PLC0415 - torch is slow to import
+
+        if not self.texts:
+            if self.templates:
+                raise OptionError(
+                    "templates go around texts: give texts, too (--texts 'a cat,a dog')"
+                )
+            return None
+        return Texts(self.texts, self.templates or ("{}",))
 
     @property
     def height(self) -> int:
@@ -133,7 +168,8 @@ class ModelOptions(Options):
 
     def _refuse_settings(self) -> None:
         """The folder of a run describes its whole model."""
-        names = ("weights", "random", "model_arg", "class_names", *_PREPROCESSING)
+        own = ("weights", "random", "model_arg", "class_names", "texts", "templates", "readout")
+        names = (*own, *_PREPROCESSING)
         flags = {name: f"--{name.replace('_', '-')}" for name in names} | {"value_range": "--range"}
         given = [flags[name] for name in names if getattr(self, name)]
         if given:

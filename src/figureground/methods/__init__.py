@@ -36,6 +36,7 @@ __all__ = [
     "ShapleyCAM",
     "XGradCAM",
     "find_methods",
+    "finer",
 ]
 
 from typing import TYPE_CHECKING
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from figureground.methods.explainer import Explainer
     from figureground.methods.explanation import Explanation
     from figureground.methods.fem import FEM
+    from figureground.methods.finer_target import finer
     from figureground.methods.full_grad import FullGrad
     from figureground.methods.grad_cam import GradCAM
     from figureground.methods.grad_cam_elementwise import GradCAMElementwise
@@ -82,6 +84,7 @@ _TABLE = {
     "Explanation": "figureground.methods.explanation:Explanation",
     "MethodEntry": "figureground.methods.registry:MethodEntry",
     "find_methods": "figureground.methods.method:find_methods",
+    "finer": "figureground.methods.finer_target:finer",
     **{entry.kind: entry.address for entry in METHODS.values()},
 }
 

@@ -205,8 +205,8 @@ class Explainer:
         Args:
             images: ``(N, C, H, W)``, what the model takes.
             classes: None (predicted class), ``"top3"``, a number or name, a list of them for all
-                images, a tensor ``(N,)`` or ``(N, K)`` per image, or one or several functions from
-                logits ``(N, L)`` to scalars ``(N,)``.
+                images, a tensor ``(N,)`` or ``(N, K)`` per image, one or several functions from
+                logits ``(N, L)`` to scalars ``(N,)``, or classes told from those they resemble (``finer``).
             methods: Names or configured instances, one or several.
 
         Returns:

@@ -261,6 +261,11 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
 
 def _unknown(name: str, key: str) -> OptionError:
     """Why there is no method of this name."""
+    if key in {"finer", "finercam"}:
+        return OptionError(
+            f"'{name}' is no method but a target, which every method can have: --methods grad-cam --target finer; in "
+            "Python classes=figureground.finer()"
+        )
     reasons = {_canonical(known): reason for known, reason in LEFT_OUT.items()}
     if key in reasons:
         return OptionError(f"'{name}' is left out: {reasons[key]}")

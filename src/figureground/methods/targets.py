@@ -15,10 +15,18 @@ from figureground.base.errors import OptionError, ShapeError
 from figureground.base.outputs import class_logits, class_number
 from figureground.base.shapes import Logits
 from figureground.capture.head import Directions
+from figureground.methods.finer_target import Finer
 
 Target = Callable[[Tensor], Tensor]
 ClassSpec = (
-    None | SupportsIndex | str | Tensor | Target | Sequence[SupportsIndex | str] | Sequence[Target]
+    None
+    | SupportsIndex
+    | str
+    | Tensor
+    | Target
+    | Finer
+    | Sequence[SupportsIndex | str]
+    | Sequence[Target]
 )
 NameToIndex = Callable[[str], int]
 
@@ -89,8 +97,8 @@ def resolve_targets(
 
     Args:
         classes: None (the predicted class), ``"top3"``, a class number or name, a list of them (for all
-            images), a tensor ``(N,)`` or ``(N, K)`` (per image), or one or several functions from
-            logits ``(N, L)`` to scalars ``(N,)``.
+            images), a tensor ``(N,)`` or ``(N, K)`` (per image), one or several functions from
+            logits ``(N, L)`` to scalars ``(N,)``, or classes told from others (``finer``).
         logits: ``(N, L)``. A network with one logit has two classes: 1 where it is positive, 0 where it is not.
         name_to_index: Finds the number of a class name.
 
@@ -105,7 +113,16 @@ def resolve_targets(
     if functions:
         return _functions(functions, logits)
     scores = class_logits(logits)
-    return _indices(_checked(_asked(classes, scores, name_to_index), scores.shape[1]), logits)
+
+    def numbers(asked: Any) -> Tensor:  # noqa: ANN401
+        return _checked(_asked(asked, scores, name_to_index), scores.shape[1])
+
+    if isinstance(classes, Finer):
+        own = numbers(classes.classes)
+        against = None if classes.against is None else numbers(classes.against)
+        dense = classes.directions(logits, own, against)
+        return Targets(Directions(dense=dense), own.expand(len(logits), -1))
+    return _indices(numbers(classes), logits)
 
 
 def _given_functions(classes: ClassSpec) -> list[Target]:

@@ -14,6 +14,7 @@ __all__ = [
     "SmallResNet",
     "SpinalHead",
     "SpinalStyle",
+    "Texts",
     "View",
     "ZeroShot",
     "add_background_output",
@@ -53,5 +54,5 @@ from figureground.models.preprocessing import Preprocessing, View
 from figureground.models.readouts import anchors, boxes, regression, segmentation, similarity
 from figureground.models.small_resnet import SmallResNet
 from figureground.models.weights import load_weights
-from figureground.models.zero_shot import ZeroShot, text_embeddings
+from figureground.models.zero_shot import Texts, ZeroShot, text_embeddings
 from figureground.models.zoo import list_models

@@ -13,6 +13,7 @@ from huggingface_hub import constants
 from torch import nn
 
 from figureground.base.errors import FigureGroundError, ModelError, OptionError
+from figureground.models.hugging_face_texts import zero_shot_network
 from figureground.models.preprocessing import Preprocessing
 from figureground.models.source import Found, Wanted, fetching, reachable, source
 
@@ -43,7 +44,8 @@ def build(name: str, wanted: Wanted) -> Found:
 
     Args:
         name: ``organisation/model``, or a folder.
-        wanted: ``arguments`` go to the model's configuration.
+        wanted: ``arguments`` go to the model's configuration; ``texts`` are the classes of a model that embeds images
+            and texts.
 
     Returns:
         The network, its image processor's preprocessing, and its configuration's class names.
@@ -56,7 +58,8 @@ def build(name: str, wanted: Wanted) -> Found:
     offline = Path(name).is_dir() or not reachable(constants.ENDPOINT)
     try:
         with fetching(f"hf:{name}"):
-            network = _network(transformers, name, (wanted, offline))
+            built = _network if wanted.texts is None else zero_shot_network
+            network: nn.Module = built(transformers, name, (wanted, offline))
             processor = transformers.AutoImageProcessor.from_pretrained(
                 name, local_files_only=offline
             )
@@ -70,13 +73,13 @@ def build(name: str, wanted: Wanted) -> Found:
         raise ModelError(
             f"hf:{name} is not an image classifier that can be built: {error}"
         ) from error
-    config: Any = network.config
     described = processor.to_dict()
+    class_names, count = _classes(network, name, wanted)
     return Found(
         network=network,
         preprocessing=from_processor(described),
-        class_names=_class_names(config.id2label),
-        num_classes=config.num_labels,
+        class_names=class_names,
+        num_classes=count,
         assumptions=_assumptions(described),
     )
 
@@ -286,6 +289,19 @@ def _normalisation(config: Mapping[str, Any]) -> tuple[tuple[float, ...], tuple[
     scale = 255 * config.get("rescale_factor", 1 / 255) if rescaled else 255.0
     shift = 1.0 if rescaled and config.get("rescale_offset") else 0.0
     return tuple((value + shift) / scale for value in mean), tuple(value / scale for value in std)
+
+
+def _classes(network: Any, name: str, wanted: Wanted) -> tuple[tuple[str, ...] | None, int]:  # noqa: ANN401
+    """The names of the classes, where known, and how many they are."""
+    if wanted.texts is not None:
+        return wanted.texts.names, len(wanted.texts.names)
+    config = network.config
+    made_for = getattr(config, "architectures", None) or ()
+    if hasattr(config, "text_config") and not any("Classification" in one for one in made_for):
+        raise OptionError(
+            f"hf:{name} embeds images and texts and has no classes: name them with --texts 'a cat,a dog'"
+        )
+    return _class_names(config.id2label), config.num_labels
 
 
 def _class_names(labels: Mapping[Any, str]) -> tuple[str, ...] | None:

@@ -3,7 +3,7 @@
 __all__ = ["build", "names"]
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torchvision
@@ -22,7 +22,8 @@ def build(name: str, wanted: Wanted) -> Found:
 
     Args:
         name: As torchvision spells it, if need be with its weights: ``resnet50``, ``resnet50@IMAGENET1K_V1``.
-        wanted: ``arguments`` go to ``torchvision.models.get_model``.
+        wanted: ``arguments`` go to ``torchvision.models.get_model``. ``readout=segmentation`` is for its networks of
+            that kind.
 
     Returns:
         The network, its preprocessing, and its class names.
@@ -32,8 +33,11 @@ def build(name: str, wanted: Wanted) -> Found:
         ModelError: The weights cannot be had.
     """
     base, _, tag = name.partition("@")
-    weights = _weights(base, tag or "DEFAULT")
+    weights = _weights(base, tag or "DEFAULT", known=_known(base, wanted))
     arguments = dict(wanted.arguments)
+    if base in _segmentation_networks():
+        # else torchvision fetches a trained backbone for an untrained network
+        arguments.setdefault("weights_backbone", None)
     if base in _ASK_FOR_INITIALISATION and not wanted.trained:
         arguments.setdefault("init_weights", True)
     try:
@@ -47,7 +51,10 @@ def build(name: str, wanted: Wanted) -> Found:
         raise ModelError(f"torchvision cannot build {name}: {error}") from error
     class_names = _class_names(weights.meta, wanted.arguments)
     count = len(class_names) if class_names else wanted.arguments.get("num_classes")
-    return Found(network, _preprocessing(weights.transforms()), class_names, count)
+    transform = weights.transforms()
+    return Found(
+        network, _preprocessing(transform), class_names, count, assumptions=_assumptions(transform)
+    )
 
 
 def names() -> list[str]:
@@ -59,10 +66,24 @@ def names() -> list[str]:
     return list_models(module=torchvision.models)
 
 
-def _weights(base: str, tag: str) -> Any:  # noqa: ANN401 - torchvision is not typed
+def _segmentation_networks() -> list[str]:
+    return list_models(module=torchvision.models.segmentation)
+
+
+def _known(base: str, wanted: Wanted) -> list[str]:
+    """The names of networks whose outputs can be read as is wanted."""
+    if wanted.readout is None and base in _segmentation_networks():
+        raise OptionError(
+            f"torchvision:{base} gives scores for each pixel: say --readout segmentation (readout='segmentation') to "
+            "have a class for each category"
+        )
+    return names() if wanted.readout is None else _segmentation_networks()
+
+
+def _weights(base: str, tag: str, *, known: Sequence[str]) -> Any:  # noqa: ANN401 - torchvision is not typed
     """The entry of torchvision's table of weights."""
-    if base not in names():
-        raise unknown_option("torchvision classifier", base, names())
+    if base not in known:
+        raise unknown_option("torchvision network", base, known)
     table = get_model_weights(base)
     if tag not in table.__members__:
         raise unknown_option(f"torchvision weights of {base}", tag, table.__members__)
@@ -71,7 +92,8 @@ def _weights(base: str, tag: str) -> Any:  # noqa: ANN401 - torchvision is not t
 
 def _preprocessing(transform: Any) -> Preprocessing:  # noqa: ANN401 - torchvision is not typed
     """The same steps as torchvision's own evaluation transform."""
-    crop, resize = transform.crop_size[0], transform.resize_size[0]
+    resize = transform.resize_size[0]
+    crop = transform.crop_size[0] if hasattr(transform, "crop_size") else resize
     fraction = crop / resize
     if math.floor(crop / fraction) != resize:
         fraction = math.nextafter(fraction, 0)
@@ -83,6 +105,17 @@ def _preprocessing(transform: Any) -> Preprocessing:  # noqa: ANN401 - torchvisi
         mean=tuple(transform.mean),
         std=tuple(transform.std),
     )
+
+
+def _assumptions(transform: Any) -> tuple[str, ...]:  # noqa: ANN401 - torchvision is not typed
+    """What was assumed of the preprocessing."""
+    if hasattr(transform, "crop_size"):
+        return ()
+    note = (
+        "torchvision keeps the shape of images for segmentation; all are cropped to the middle square here (--size and "
+        "--resize say otherwise)"
+    )
+    return (note,)
 
 
 def _class_names(meta: Mapping[str, Any], arguments: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -3,7 +3,7 @@
 __all__ = ["load_classifier"]
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,13 +12,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from figureground.base.errors import FigureGroundError, ModelError, OptionError
+from figureground.base.errors import FigureGroundError, ModelError, OptionError, unknown_option
 from figureground.models import from_file
 from figureground.models.class_names import read_class_names
 from figureground.models.classifier import Classifier
 from figureground.models.preprocessing import Preprocessing
+from figureground.models.readouts import segmentation
 from figureground.models.source import SOURCES, Found, Wanted, source
 from figureground.models.weights import load_weights
+from figureground.models.zero_shot import Texts
 
 
 def load_classifier(
@@ -29,12 +31,15 @@ def load_classifier(
     arguments: Mapping[str, Any] | None = None,
     class_names: Path | str | Sequence[str] | None = None,
     preprocessing: Mapping[str, Any] | None = None,
+    texts: Texts | Sequence[str] | None = None,
+    readout: str | None = None,
 ) -> Classifier:
     """A classifier in evaluation mode, on the CPU.
 
     ``timm:resnet50``, ``torchvision:resnet50@IMAGENET1K_V1`` and ``hf:organisation/model`` are fetched with their
     trained weights and cached by those libraries; ``path/file.py:function`` is called; ``figureground:lenet-gap``
-    is one of ours. With ``weights`` or ``random`` no weights are downloaded. Nothing global changes, but that
+    is one of ours. Of ``open_clip:ViT-B-32@laion2b_s34b_b79k``, and of CLIP and SigLIP of ``hf:``, ``texts`` are the
+    classes. With ``weights`` or ``random`` no weights are downloaded. Nothing global changes, but that
     ``random`` draws the initial weights from torch's global stream, as building a module always does.
 
     Args:
@@ -44,6 +49,10 @@ def load_classifier(
         arguments: For the function that builds the network (``num_classes``, ``pad_type``, …).
         class_names: One name per logit, or a file of them (see ``read_class_names``).
         preprocessing: Fields of ``Preprocessing`` to change.
+        texts: The classes of a model that embeds images and texts: ``("a cat", "a dog")``, or ``Texts`` with templates
+            of sentences.
+        readout: ``segmentation`` for a network of scores for each pixel: then a category is a class, and its logit the
+            sum of its scores where the network says it.
 
     Returns:
         The classifier.
@@ -59,7 +68,14 @@ def load_classifier(
     """
     if weights is not None and random:
         raise OptionError("weights from a file and random weights exclude each other")
-    wanted = Wanted(trained=weights is None and not random, arguments=dict(arguments or {}))
+    if texts is not None:
+        _check_texts(name, weights)
+    wanted = Wanted(
+        trained=weights is None and not random,
+        arguments=dict(arguments or {}),
+        texts=texts if isinstance(texts, Texts | None) else Texts(tuple(texts)),
+        readout=readout,
+    )
     # building a network draws its initial weights; where they are replaced, the caller's random stream must not notice
     with torch.random.fork_rng(devices=[], enabled=not random):
         found = _find(name, wanted)
@@ -67,7 +83,7 @@ def load_classifier(
             notes = load_weights(_bare(found.network), weights)
             found = replace(found, notes=(*found.notes, *notes))
         names = _names(class_names) or found.class_names
-        return _classifier(found, name, (names, preprocessing)).eval()
+        return _classifier(found, name, (names, preprocessing), readout=readout).eval()
 
 
 def _find(name: str, wanted: Wanted) -> Found:
@@ -80,6 +96,22 @@ def _find(name: str, wanted: Wanted) -> Found:
     if colon:
         return source(kind).build(rest, wanted)
     raise _bare_name(name)
+
+
+def _check_texts(name: str, weights: object) -> None:
+    """Refuse texts where they would not be read, or not by trained weights."""
+    if weights is not None:
+        raise OptionError(
+            "a weights file is that of one network, and a zero-shot model has two encoders: name a folder or file of "
+            "both, hf:FOLDER or open_clip:NAME@FILE"
+        )
+    if not name.startswith(_WITH_TEXTS) or ".py:" in name:
+        raise OptionError(
+            f"texts are the classes of zero-shot models ({', '.join(_WITH_TEXTS)}); {name} has classes of its own"
+        )
+
+
+_WITH_TEXTS = ("open_clip:", "hf:")
 
 
 def _bare_name(name: str) -> OptionError:
@@ -107,14 +139,26 @@ def _bare(network: nn.Module) -> nn.Module:
     return network.network if isinstance(network, Classifier) else network
 
 
+def _readout(name: str) -> Callable[[Any], torch.Tensor]:
+    """A readout that needs to be told nothing."""
+    if name != "segmentation":
+        raise unknown_option("readout", name, ["segmentation"])
+    return segmentation()
+
+
 def _classifier(
-    found: Found, name: str, chosen: tuple[tuple[str, ...] | None, Mapping[str, Any] | None]
+    found: Found,
+    name: str,
+    chosen: tuple[tuple[str, ...] | None, Mapping[str, Any] | None],
+    *,
+    readout: str | None,
 ) -> Classifier:
     """A found network with the caller's names and changes, after a look at how many logits it has."""
     names, changes = chosen
     network = _bare(found.network).eval()
     preprocessing = found.preprocessing.changed(changes) if changes else found.preprocessing
-    count = found.num_classes or _count_logits(network, preprocessing, name)
+    output = None if readout is None else _readout(readout)
+    count = found.num_classes or _count_logits(network, preprocessing, (name, output))
     return Classifier(
         network,
         preprocessing,
@@ -122,15 +166,20 @@ def _classifier(
         class_names=names,
         num_classes=count,
         notes=(*found.notes, *(() if changes else found.assumptions)),
+        output=output,
     )
 
 
-def _count_logits(network: nn.Module, preprocessing: Preprocessing, name: str) -> int:
+def _count_logits(
+    network: nn.Module, preprocessing: Preprocessing, read: tuple[str, Callable[[Any], Any] | None]
+) -> int:
     """The number of logits, by a look at what the network makes of a black image."""
+    name, output = read
     shape = (1, preprocessing.channels, *preprocessing.size)
     try:
         with torch.no_grad():
-            return Classifier(network, preprocessing, name=name)(torch.zeros(shape)).shape[1]
+            looked = Classifier(network, preprocessing, name=name, output=output)
+            return looked(torch.zeros(shape)).shape[1]
     except FigureGroundError:
         raise
     except Exception as error:

@@ -25,6 +25,7 @@ from torch import nn
 
 from figureground.base.errors import ModelError, unknown_option
 from figureground.models.preprocessing import Preprocessing
+from figureground.models.zero_shot import Texts
 
 LOGITS_OF_1001 = "1001 logits: logit 0 was taken for background, logit 1 + k for ImageNet class k."
 """What a network of so many logits was taken for; void where it gets a head of its own."""
@@ -34,6 +35,7 @@ SOURCES = {
     "timm": "figureground.models.from_timm",
     "torchvision": "figureground.models.from_torchvision",
     "hf": "figureground.models.from_hugging_face",
+    "open_clip": "figureground.models.from_open_clip",
     "figureground": "figureground.models.from_figureground",
 }
 
@@ -45,10 +47,14 @@ class Wanted:
     Args:
         trained: With the weights that the source has for the name; else with those of a fresh network.
         arguments: For the function that builds the network.
+        texts: The classes of a zero-shot model; None for a classifier, which has its own.
+        readout: Name of what its outputs are read as; None for a classifier's.
     """
 
     trained: bool = True
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    texts: Texts | None = None
+    readout: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ def source(kind: str) -> Source:
     """The source with this prefix.
 
     Args:
-        kind: ``timm``, ``torchvision``, ``hf`` or ``figureground``.
+        kind: ``timm``, ``torchvision``, ``hf``, ``open_clip`` or ``figureground``.
 
     Returns:
         The source, imported by now.

@@ -1,8 +1,9 @@
 """A classifier made of an image encoder and sentences."""
 
-__all__ = ["ZeroShot", "text_embeddings"]
+__all__ = ["Texts", "ZeroShot", "half_of", "text_embeddings"]
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,6 +16,19 @@ from figureground.base.errors import ModelError, OptionError, ShapeError
 from figureground.base.shapes import Images, Logits
 
 _NAMES = ("image_embeds", "pooler_output")
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The classes of a zero-shot model.
+
+    Args:
+        names: Things to look for: ``("a cat", "a dog")``.
+        templates: Sentences with ``{}`` where each goes; their embeddings are averaged.
+    """
+
+    names: tuple[str, ...]
+    templates: tuple[str, ...] = ("{}",)
 
 
 def text_embeddings(
@@ -105,6 +119,26 @@ class ZeroShot(nn.Module):
                 f"embeddings of images have {found.shape[1]} numbers, those of texts {self.texts.shape[1]}"
             )
         return self.scale * normalize(found, dim=1) @ self.texts.T.to(found.dtype) + self.bias
+
+
+def half_of(model: Any, visual: nn.Module, texts: Tensor) -> ZeroShot:  # noqa: ANN401 - of optional packages
+    """The half of a model of images and texts that sees images, with the scale and bias of both.
+
+    Args:
+        model: Has a ``logit_scale``, and maybe a ``logit_bias``, as open_clip and transformers call them.
+        visual: Its image encoder.
+        texts: ``(T, D)`` embeddings.
+
+    Returns:
+        The classifier.
+    """
+    bias = getattr(model, "logit_bias", None)
+    return ZeroShot(
+        visual,
+        texts,
+        scale=float(model.logit_scale.detach().exp()),
+        bias=0.0 if bias is None else float(bias.detach()),
+    )
 
 
 def _embeddings(returned: Any, count: int) -> Tensor:  # noqa: ANN401

@@ -41,8 +41,8 @@ def load_model(
     """A model, wherever it comes from.
 
     Args:
-        model: ``timm:NAME``, ``torchvision:NAME``, ``hf:ORG/NAME``, ``figureground:NAME``, ``file.py:factory``, the
-            folder of a training run, or a ready ``Classifier``.
+        model: ``timm:NAME``, ``torchvision:NAME``, ``hf:ORG/NAME``, ``open_clip:NAME@WEIGHTS``, ``figureground:NAME``,
+            ``file.py:factory``, the folder of a training run, or a ready ``Classifier``.
         checkpoint: Of a training run: ``best``, ``last`` or ``step-N``.
         trust_code: Whether code that the folder of a training run names may run; ``file.py:factory`` as the model is
             the caller's own word and needs no trust.
@@ -84,8 +84,8 @@ def load_classifier(
     """A classifier with its own preprocessing and class names.
 
     Args:
-        model: ``timm:NAME``, ``torchvision:NAME``, ``hf:ORG/NAME``, ``figureground:NAME``, ``file.py:factory``, or the
-            folder of a training run.
+        model: ``timm:NAME``, ``torchvision:NAME``, ``hf:ORG/NAME``, ``open_clip:NAME@WEIGHTS``, ``figureground:NAME``,
+            ``file.py:factory``, or the folder of a training run.
         checkpoint: Of a training run: ``best``, ``last`` or ``step-N``.
         trust_code: Whether code that the folder of a training run names may run.
         settings: As for ``figureground.models.load_classifier``: ``weights``, ``random``, ``class_names``, ...

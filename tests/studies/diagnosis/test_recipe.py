@@ -1,6 +1,8 @@
 """The recipe of a diagnosis runs once the training images are named, from the weights that were diagnosed."""
 
+import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from safetensors.torch import save_file
 from figureground.base.errors import DataError
 from figureground.metrics.intervals import Interval
 from figureground.metrics.reliance import Reliance
+from figureground.models import Texts
 from figureground.studies.diagnosis.diagnose import diagnose_images
 from figureground.studies.diagnosis.options import DiagnoseOptions
-from figureground.studies.diagnosis.recommendation import _mask, _recipe, _remarks
+from figureground.studies.diagnosis.recommendation import _mask, _recipe, _remarks, _words
 from figureground.studies.models import LoadedModel, load_model
 from figureground.studies.training.train import train
 from figureground.training.recipe import Recipe, changed, read_recipe
@@ -150,6 +153,21 @@ def test_what_cannot_be_loaded_again_is_said(tmp_path: Path, reader: Callable[..
     ready = reader("frame")
     assert any("the function here that makes your network" in line for line in _remarks(ready))
     assert _recipe(ready, mask="inner").model.name == "MY-NETWORK.py:FUNCTION"
+
+
+def test_a_model_with_texts_is_named_in_commands_and_made_by_a_function_in_recipes():
+    texts = Texts(("a cat", "a dog"), ("{}", "a {}, drawn"))
+    settings = {"texts": texts, "random": True}
+    loaded = replace(
+        load_model("figureground:lenet-gap", random=True), name="open_clip:RN50", settings=settings
+    )
+    words = shlex.split(_words(loaded))
+    assert words[:2] == ["--model", "open_clip:RN50"]
+    assert words.count("--templates") == 2
+    assert words[words.index("--texts") + 1] == "a cat,a dog"
+    assert "a {}, drawn" in words
+    assert _recipe(loaded, mask="inner").model.name == "MY-NETWORK.py:FUNCTION"
+    assert any("the function here that makes your network" in line for line in _remarks(loaded))
 
 
 def test_the_placeholder_is_refused_by_name(reader: Callable[..., LoadedModel], tmp_path: Path):

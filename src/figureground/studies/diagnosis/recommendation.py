@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from figureground.metrics.reliance import Reliance
+from figureground.models import Texts
 from figureground.studies.diagnosis.findings import Findings
 from figureground.studies.diagnosis.options import DiagnoseOptions
 from figureground.studies.models import LoadedModel
@@ -150,11 +151,15 @@ def _words(loaded: Origin) -> str:
     """The model on the command line, with the settings that it was loaded with."""
     asked = loaded.settings
     words = ["--model", loaded.name or "MODEL"]
-    for name in ("weights", "class_names", "checkpoint"):
+    for name in ("weights", "class_names", "checkpoint", "readout"):
         if isinstance(asked.get(name), str | Path) and asked[name] != "best":
             words += [f"--{name.replace('_', '-')}", str(asked[name])]
     if asked.get("random"):
         words.append("--random")
+    if isinstance(asked.get("texts"), Texts):
+        words += ["--texts", ",".join(asked["texts"].names)]
+        for template in asked["texts"].templates:
+            words += ["--templates", template]
     for key, value in (asked.get("arguments") or {}).items():
         words += ["--model-arg", f"{key}={value}"]
     for key, value in (asked.get("preprocessing") or {}).items():
@@ -231,9 +236,9 @@ def _model(loaded: Origin) -> dict[str, Any]:
     asked = loaded.settings
     weights, fields = asked.get("weights"), asked.get("preprocessing") or {}
     return {
-        "name": loaded.name or _UNNAMED,
+        "name": _trainable(loaded) or _UNNAMED,
         "weights": None if weights is None else str(weights),
-        "pretrained": weights is None and not asked.get("random") and bool(loaded.name),
+        "pretrained": weights is None and not asked.get("random") and bool(_trainable(loaded)),
         "arguments": dict(asked.get("arguments") or {}),
         "preprocessing": {
             name: list(value) if isinstance(value, tuple) else value
@@ -242,10 +247,16 @@ def _model(loaded: Origin) -> dict[str, Any]:
     }
 
 
+def _trainable(loaded: Origin) -> str:
+    """The name by which a recipe finds the model; empty where it knows none, as of one with texts for classes."""
+    read_otherwise = loaded.settings.get("texts") or loaded.settings.get("readout")
+    return "" if read_otherwise else loaded.name
+
+
 def _remarks(loaded: Origin) -> list[str]:
     """What has to be filled in, and from where the weights come."""
     remarks = [f"{_PLACEHOLDER}: {_OWN_DATA}"]
-    if not loaded.name:
+    if not _trainable(loaded):
         remarks.append(f"{_UNNAMED}: {_OWN_MODEL}")
     elif loaded.settings.get("random"):
         remarks.append(_UNTRAINED)

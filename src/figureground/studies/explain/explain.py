@@ -21,7 +21,7 @@ from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.annotations.coco_writer import write_boxes
 from figureground.data.notices import Notice, Noticed, summed
-from figureground.methods import Explainer, Explanation, find_methods
+from figureground.methods import Explainer, Explanation, find_methods, finer
 from figureground.models import Classifier, Preprocessing
 from figureground.models.classes import find_classes
 from figureground.models.predicting import chosen_device, default_batch_size, device_of, placed
@@ -166,6 +166,7 @@ class _Parts:
             fuse=options.fuse,
             smooth=options.smooth,
         )
+        self._target = finer(self._classes) if options.target == "finer" else self._classes
         self.most = most
 
     def store(
@@ -227,7 +228,7 @@ class _Parts:
         """The explanation, or None where the memory does not suffice."""
         # the error is dropped before the next try: its traceback holds on to the tensors
         try:
-            return self.explainer(self._ready(images), self._classes, self._asked)
+            return self.explainer(self._ready(images), self._target, self._asked)
         except torch.OutOfMemoryError:
             return None
 

@@ -25,6 +25,7 @@ class ExplainOptions(Options):
     Args:
         methods: Names or configured methods; or row -> configured method.
         classes: None for the predicted class, ``"top3"``, or numbers and names.
+        target: None for the classes themselves; ``finer`` for what tells each from the three that it is nearest to.
         layer: Names; empty leaves the choice to figureground.
         precision: ``bf16`` or ``fp16`` for autocast; None or ``fp32`` for the network's own.
         fuse: ``mean``, ``max`` or ``product`` of several layers.
@@ -54,6 +55,12 @@ class ExplainOptions(Options):
     classes: int | str | Sequence[int | str] | None = option(
         None,
         "top3, or class numbers and names, comma-separated. Default: the predicted class.",
+        panel=_WHAT,
+    )
+    target: str | None = option(
+        None,
+        "finer: what tells a class from the three nearest to it (Finer-CAM), with any method. Default: the class.",
+        choices=("finer",),
         panel=_WHAT,
     )
     layer: tuple[str, ...] = option(
