@@ -207,10 +207,10 @@ def _check_types(method: CamMethod) -> None:
     for option in options.values():
         value = getattr(method, option.name)
         kinds = {one for one in get_args(option.type) or (option.type,) if isinstance(one, type)}
-        if float in kinds:
-            kinds.add(int)
-        wrong = not isinstance(value, tuple(kinds)) or (type(value) is bool and bool not in kinds)
-        if kinds and wrong:
+        allowed = (*kinds, int) if float in kinds else tuple(kinds)
+        if kinds and (
+            not isinstance(value, allowed) or (isinstance(value, bool) and bool not in kinds)
+        ):
             words = " or ".join(sorted(_TYPES.get(one, one.__name__) for one in kinds))
             raise OptionError(f"{method.name}: {option.name} is {words}, not {value!r}")
 
