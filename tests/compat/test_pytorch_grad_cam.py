@@ -11,6 +11,7 @@ from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import seed_everything
+from figureground.compat import pytorch_grad_cam as package
 from figureground.compat.pytorch_grad_cam import (
     FEM,
     KPCA_CAM,
@@ -30,6 +31,7 @@ from figureground.compat.pytorch_grad_cam import (
     ShapleyCAM,
     XGradCAM,
 )
+from figureground.compat.pytorch_grad_cam.base_cam import BaseCAM
 from figureground.compat.pytorch_grad_cam.metrics.cam_mult_image import (
     CamMultImageConfidenceChange,
     DropInConfidence,
@@ -57,7 +59,10 @@ from figureground.compat.pytorch_grad_cam.utils.model_targets import (
     SemanticSegmentationTarget,
     SoftmaxOutputTarget,
 )
-from figureground.compat.pytorch_grad_cam.utils.reshape_transforms import vit_reshape_transform
+from figureground.compat.pytorch_grad_cam.utils.reshape_transforms import (
+    fasterrcnn_reshape_transform,
+    vit_reshape_transform,
+)
 from figureground.methods import Explainer
 
 
@@ -344,3 +349,16 @@ def test_what_is_refused_says_why(model: ResNet, images: torch.Tensor):
         GradCAM(model, [model.layer4])(images, None, eigen_smooth=True)
     with pytest.raises(ShapeError, match="1 targets for 2 images"):
         GradCAM(model, [model.layer4])(images, [ClassifierOutputTarget(0)])
+    with pytest.raises(OptionError, match="KPCA_CAM has no option kernel"):
+        KPCA_CAM(model, [model.layer4], kernel="rbf")
+    with pytest.raises(OptionError, match="hundreds of crops"):
+        package.SESS  # noqa: B018
+    with pytest.raises(OptionError, match="get_cam_weights is never called"):
+        type("Mine", (BaseCAM,), {"get_cam_weights": lambda *_: None})
+
+
+def test_levels_of_a_pyramid_get_one_size():
+    x = {"0": -torch.ones(1, 2, 8, 8), "pool": torch.full((1, 3, 4, 4), 2.0)}
+    found = fasterrcnn_reshape_transform(x)
+    assert found.shape == (1, 5, 4, 4)
+    assert found[0, :, 0, 0].tolist() == [1, 1, 2, 2, 2]

@@ -10,6 +10,7 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import seed_everything
+from figureground.compat.torchcam import methods
 from figureground.compat.torchcam.methods import CAM, GradCAM, LayerCAM, XGradCAM
 from figureground.compat.torchcam.utils import overlay_mask
 
@@ -112,3 +113,26 @@ def test_listening_can_be_paused_and_what_is_wrong_is_said(model: ResNet, images
             extractor(0)
     with pytest.raises(OptionError, match="num_samples"):
         GradCAM(model, "layer4", num_samples=3)
+
+
+def test_scores_of_another_pass_are_refused_and_images_are_kept(
+    model: ResNet, images: torch.Tensor
+):
+    with GradCAM(model, "layer4") as extractor:
+        first = model(images)
+        mine = images.clone()
+        out = model(mine)
+        mine.zero_()
+        torch.testing.assert_close(extractor(3, out)[0], extractor(3)[0])
+        expected = scaled(class_map(model, images, [3, 3]).relu())
+        torch.testing.assert_close(extractor(3, out)[0], expected, atol=1e-5, rtol=1e-4)
+        for wrong in (first.softmax(1), first[:1], first + 1):
+            with pytest.raises(OptionError, match="these scores are not"):
+                extractor(3, wrong)
+
+
+def test_names_that_are_left_out_say_why():
+    with pytest.raises(OptionError, match="noisy copies"):
+        methods.SmoothGradCAMpp  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        methods.Nothing  # noqa: B018

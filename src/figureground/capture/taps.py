@@ -48,7 +48,7 @@ class InputTap:
         """The first tensor among the arguments."""
         given = [one for one in (*inputs, *named.values()) if isinstance(one, Tensor)]
         if self.listening and given:
-            self.images = given[0].detach()
+            self.images = given[0].detach().clone()  # a caller may write over it
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -52,3 +52,13 @@ from figureground.compat.pytorch_grad_cam.cams import (
     XGradCAM,
 )
 from figureground.compat.pytorch_grad_cam.factorization import DeepFeatureFactorization
+from figureground.methods import find_methods
+
+_LEFT_OUT = {"RefineCAM": "refine-cam", "SESS": "sess"}
+
+
+def __getattr__(name: str) -> object:
+    """Names that are left out give the reason."""
+    if name in _LEFT_OUT:
+        find_methods(_LEFT_OUT[name])
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -49,6 +49,7 @@ _GUIDED = (
     "guided backpropagation is left out on purpose: its pictures hardly change when upper layers get random weights, "
     "and hardly depend on the class (Adebayo et al. 2018); full-grad, or a fusion of several layers, shows fine detail"
 )
+_OWN = "{} is never called here; a method of your own is a figureground.CamMethod with 'maps', for the Explainer"
 _EIGEN = "{} has no eigen_smooth; EigenGradCAM is the first principal component of activations times gradients"
 
 
@@ -79,7 +80,17 @@ class BaseCAM:
         self.model = model.eval()
         self.target_layers = list(target_layers)
         self.outputs: Any = None
-        self._made: CamMethod = METHODS[self.method].load()(**options)
+        try:
+            self._made: CamMethod = METHODS[self.method].load()(**options)
+        except TypeError:
+            names = ", ".join(sorted(options))
+            raise OptionError(f"{type(self).__name__} has no option {names} here") from None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name in ("forward", "get_cam_image", "get_cam_weights"):
+            if name in cls.__dict__:
+                raise OptionError(_OWN.format(name))
 
     def __enter__(self) -> "BaseCAM":
         return self

@@ -19,7 +19,19 @@ from torch import Tensor, nn
 from figureground.base.errors import OptionError, ShapeError
 from figureground.capture.taps import InputTap
 from figureground.maps import normalise, resize
-from figureground.methods import METHODS, Explainer
+from figureground.methods import METHODS, Explainer, find_methods
+
+_ROUNDING = 1e-2  # of half precision
+_OTHER_SCORES = (
+    "these scores are not what the network returns for the images that it was last given, in evaluation mode; run it "
+    "on the images to be explained right before, and give a function of its output as targets"
+)
+_LEFT_OUT = {
+    "SmoothGradCAMpp": "smooth-grad-cam++",
+    "SSCAM": "ss-cam",
+    "ISCAM": "is-cam",
+    "RefineCAM": "refine-cam",
+}
 
 Layers = nn.Module | str | Sequence[nn.Module | str] | None
 Target = Callable[[Any], Tensor]
@@ -106,7 +118,7 @@ class _Extractor:
 
         Args:
             class_idx: A class for all images, or one for each.
-            scores: Accepted and not needed.
+            scores: What the network returned for these images; not needed, but looked at where it is a tensor.
             normalized: Each map scaled to [0, 1].
             targets: In place of a class: from the output for one image to a scalar, one for all images or one for each.
             options: Accepted: ``retain_graph``.
@@ -115,10 +127,11 @@ class _Extractor:
             ``(N, h, w)`` for each layer.
 
         Raises:
-            OptionError: The network has not run, or not exactly one of class and targets was given.
+            OptionError: The network has not run, not exactly one of class and targets was given, or the scores are
+                not what it returns for the images in evaluation mode.
             ShapeError: There are not as many classes or targets as images.
         """
-        del scores, options
+        del options
         if self._tap.images is None:
             raise OptionError("run the network on images first; the extractor explains that run")
         if (class_idx is None) == (targets is None):
@@ -127,6 +140,8 @@ class _Extractor:
         wanted = _wanted(class_idx, targets, len(images))
         with self._tap.paused():
             found = self._explainer(images, wanted, self._methods())
+        if isinstance(scores, Tensor) and not _alike(scores, found.logits):
+            raise OptionError(_OTHER_SCORES)
         (maps,) = found.maps.values()
         stacks = list(maps.values()) if isinstance(maps, dict) else [maps]
         raw = [one[:, 0].relu() if self.relu else one[:, 0] for one in stacks]
@@ -166,6 +181,14 @@ class _Extractor:
     def _scaled(one: Tensor) -> Tensor:
         """A map before fusing."""
         return one
+
+
+def _alike(scores: Tensor, logits: Tensor) -> bool:
+    """Whether these are the same numbers, but for rounding."""
+    given, made = scores.detach().double().cpu(), logits.double().cpu()
+    if given.shape != made.shape:
+        return False
+    return bool((given - made).abs().amax() <= _ROUNDING * made.abs().amax())
 
 
 def _wanted(
@@ -252,3 +275,10 @@ class ScoreCAM(_Extractor):
 
     def _methods(self) -> Any:
         return [METHODS[self.method].load()(weights="softmax")]
+
+
+def __getattr__(name: str) -> Any:
+    """Names that are left out give the reason."""
+    if name in _LEFT_OUT:
+        find_methods(_LEFT_OUT[name])
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
