@@ -16,7 +16,6 @@ from figureground.base.progress import Progress, no_progress
 from figureground.base.record import write_json
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import LoadOptions, load_dataset
-from figureground.methods import METHODS
 from figureground.studies.comparison.compare import compare
 from figureground.studies.comparison.options import CompareOptions, ComparisonRecord
 from figureground.studies.demo.story import tell_story
@@ -33,6 +32,10 @@ from figureground.training.recipe import Recipe, read_recipe
 from figureground.training.shipped import recipe_path
 
 # without the methods that run a network thousands of times for each image
+_METHODS = (
+    *("cam", "grad-cam", "grad-cam++", "hires-cam", "layer-cam", "ablation-cam"),
+    *("eigen-cam", "cnn-fixations", "dff"),
+)
 _ARMS = ("plain", "background class")
 _SET = 20_000
 _STORY = 0.5  # images shown to the networks of the first half, of those of the second
@@ -101,7 +104,7 @@ def run_demo(
         runs[_ARMS[1]].classifier,
         paths,
         out=out,
-        options=ExplainOptions(methods=_methods()),
+        options=ExplainOptions(methods=_METHODS),
         overwrite=True,
         truths=truths,
         progress=progress,
@@ -115,15 +118,6 @@ def run_demo(
     )
     write_json(out / "record.json", record)
     return record
-
-
-def _methods() -> tuple[str, ...]:
-    """All but those for transformers, and those that run the network hundreds of times."""
-    return tuple(
-        name
-        for name, entry in METHODS.items()
-        if not entry.of_attention and "rescore" not in entry.needs
-    )
 
 
 def _trained(arm: str, folder: Path, *, recipe: Recipe, progress: Progress) -> TrainedRun:
@@ -148,8 +142,8 @@ def _recipe(arm: str, *, seed: int, samples: int) -> Recipe:
 
 
 def _localised(run: TrainedRun, out: Path, *, seed: int) -> EvaluationRecord:
-    """Boxes of all methods."""
-    methods = tuple(name for name in _methods() if name != "dff")
+    """Boxes of these methods."""
+    methods = tuple(name for name in _METHODS if name != "dff")
     chosen = Localisation(methods=methods, cases=0, seed=seed)
     some = DataOptions(limit=_MEASURED, seed=seed)
     return evaluate(chosen, LoadedModel(run.classifier, run), out=out, data_options=some)
