@@ -54,17 +54,6 @@ from figureground.compat.pytorch_grad_cam.utils.reshape_transforms import (
 from figureground.methods import Explainer
 
 
-@pytest.fixture(scope="module")
-def model() -> ResNet:
-    seed_everything(0)
-    return resnet18(weights=None, num_classes=7).eval()
-
-
-@pytest.fixture(scope="module")
-def images() -> torch.Tensor:
-    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
-
-
 def by_hand(model: ResNet, images: torch.Tensor, score) -> np.ndarray:
     """Grad-CAM by autograd on the whole graph: channel means of the gradient, ReLU, scaled, enlarged, scaled."""
     kept: list[torch.Tensor] = []

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torchvision.models import ResNet, resnet18
+from torchvision.models import ResNet
 
 from figureground.base.errors import OptionError
-from figureground.base.seeds import seed_everything
 from figureground.compat.pytorch_grad_cam import GradCAM
 from figureground.compat.pytorch_grad_cam.metrics.cam_mult_image import (
     CamMultImageConfidenceChange,
@@ -28,17 +27,6 @@ from figureground.compat.pytorch_grad_cam.utils.model_targets import (
     ClassifierOutputSoftmaxTarget,
     ClassifierOutputTarget,
 )
-
-
-@pytest.fixture(scope="module")
-def model() -> ResNet:
-    seed_everything(0)
-    return resnet18(weights=None, num_classes=7).eval()
-
-
-@pytest.fixture(scope="module")
-def images() -> torch.Tensor:
-    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
 
 
 def test_scores_of_maps(model: ResNet, images: torch.Tensor):

@@ -5,25 +5,13 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from torchvision.models import ResNet, resnet18
+from torchvision.models import ResNet
 from torchvision.transforms.v2.functional import to_pil_image
 
 from figureground.base.errors import OptionError, ShapeError
-from figureground.base.seeds import seed_everything
 from figureground.compat.torchcam import methods
 from figureground.compat.torchcam.methods import CAM, GradCAM, LayerCAM, XGradCAM
 from figureground.compat.torchcam.utils import overlay_mask
-
-
-@pytest.fixture(scope="module")
-def model() -> ResNet:
-    seed_everything(0)
-    return resnet18(weights=None, num_classes=7).eval()
-
-
-@pytest.fixture(scope="module")
-def images() -> torch.Tensor:
-    return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
 
 
 def class_map(model: ResNet, images: torch.Tensor, classes: list[int]) -> torch.Tensor:

@@ -26,7 +26,6 @@ __all__ = [
 ]
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -53,7 +52,17 @@ _OWN = "{} is never called here; a method of your own is a figureground.CamMetho
 _EIGEN = "{} has no eigen_smooth; EigenGradCAM is the first principal component of activations times gradients"
 
 
-class BaseCAM:
+class _InWith:
+    """Theirs are used in a ``with`` block; ours leave nothing to undo."""
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class BaseCAM(_InWith):
     """One method, called as in pytorch-grad-cam.
 
     Nothing stays on the model between calls, so that ``with`` is not needed, and neither is ``reshape_transform``:
@@ -91,17 +100,6 @@ class BaseCAM:
         for name in ("forward", "get_cam_image", "get_cam_weights"):
             if name in cls.__dict__:
                 raise OptionError(_OWN.format(name))
-
-    def __enter__(self) -> "BaseCAM":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing to undo."""
 
     def __call__(
         self,
@@ -173,13 +171,8 @@ class _Reader:
         self.first = _detached(returned)
         if self.target is None:
             return getattr(returned, "logits", returned)
-        values = [self.target(one).reshape(-1).sum() for one in _each(returned)]
+        values = [self.target(one).reshape(-1).sum() for one in returned]
         return torch.stack(values)[:, None]
-
-
-def _each(returned: Any) -> Sequence[Any]:
-    """What was returned for every image."""
-    return list(returned)
 
 
 def _detached(returned: Any) -> Any:
@@ -320,7 +313,7 @@ class ShapleyCAM(BaseCAM):
     method, by_number = "shapley-cam", False
 
 
-class FinerCAM:
+class FinerCAM(_InWith):
     """What tells a class from those that the network takes it for: another method with a weighted difference as target.
 
     Args:
@@ -341,17 +334,6 @@ class FinerCAM:
         base_method: type[BaseCAM] = GradCAM,
     ) -> None:
         self.base_cam = base_method(model, target_layers, reshape_transform)
-
-    def __enter__(self) -> "FinerCAM":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Nothing to undo."""
 
     def __call__(
         self,

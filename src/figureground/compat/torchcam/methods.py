@@ -10,7 +10,6 @@ __all__ = [
 ]
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -80,12 +79,7 @@ class _Extractor:
     def __enter__(self) -> "_Extractor":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """No longer listen."""
         self.remove_hooks()
 
