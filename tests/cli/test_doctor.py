@@ -9,7 +9,9 @@ from typer.testing import Result
 from figureground.methods import METHODS
 
 Run = Callable[..., Result]
-ATTENTION = {name for name, entry in METHODS.items() if entry.of_attention}
+ATTENTION = {
+    name for name, entry in METHODS.items() if entry.needs & {"attention", "attention-gradients"}
+}
 
 
 def verdicts(done: Result) -> dict[str, list[str]]:

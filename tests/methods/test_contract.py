@@ -11,7 +11,9 @@ from figureground.base.paper import Paper
 from figureground.methods import METHODS, CamMethod, Explainer, plan
 
 SHARED_BY_THE_BATCH = {"dff"}  # its concepts are found in all images together
-ATTENTION = [name for name, entry in METHODS.items() if entry.of_attention]
+ATTENTION = [
+    name for name, entry in METHODS.items() if entry.needs & {"attention", "attention-gradients"}
+]
 every_method = pytest.mark.parametrize("name", METHODS)
 
 

@@ -10,7 +10,8 @@ from figureground.methods import METHODS, Explainer, plan
 ABOVE_THE_LAYER = [
     name
     for name, entry in METHODS.items()
-    if not entry.of_attention and "bias-gradients" not in entry.needs
+    if not entry.needs & {"attention", "attention-gradients"}
+    and "bias-gradients" not in entry.needs
 ]
 
 

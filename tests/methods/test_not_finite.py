@@ -24,7 +24,11 @@ class Divided(nn.Module):
         return result
 
 
-FOR_CNNS = [name for name, entry in METHODS.items() if not entry.of_attention]
+FOR_CNNS = [
+    name
+    for name, entry in METHODS.items()
+    if not entry.needs & {"attention", "attention-gradients"}
+]
 GOOD = torch.rand(2, 3, 14, 11, generator=torch.Generator().manual_seed(0))
 
 

@@ -18,7 +18,7 @@ BLIND = {"seg-eigen-cam"}  # absolute gradients: it shows the strongest object w
 FOR_CNNS = [
     name
     for name, entry in METHODS.items()
-    if not entry.of_attention and "rescore" not in entry.needs
+    if not entry.needs & {"attention", "attention-gradients"} and "rescore" not in entry.needs
 ]
 APART = WALKED | SPREAD | BLIND
 CLASS_SPECIFIC = [n for n in FOR_CNNS if METHODS[n].class_specific and n not in APART]

@@ -56,11 +56,6 @@ class MethodEntry:
         """Module and name of the class: ``figureground.methods.grad_cam:GradCAM``."""
         return "figureground.methods." + self.where.replace(".", ":")
 
-    @property
-    def of_attention(self) -> bool:
-        """Whether it reads attention, and so is for transformers alone."""
-        return bool(self.needs & {"attention", "attention-gradients"})
-
     def load(self) -> type[Any]:
         """The class of the method, a ``CamMethod``; importing it loads torch."""
         module, _, kind = self.address.partition(":")
