@@ -16,6 +16,8 @@ BENCHMARKS = (
     "cam_erasing",
     "distillation",
     "rank",
+    "sweep_cost",
+    "diagnose",
 )
 
 

@@ -2,14 +2,18 @@
 
 __all__ = ["main"]
 
+import contextlib
 import importlib.util
+import io
 import os
 from collections.abc import Callable
 from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 import torchvision
-from timing import machine, print_table, seconds
+from timing import machine, median_ratio, peak_megabytes, print_table
 from torch import Tensor, nn
 
 import figureground as fg
@@ -18,6 +22,16 @@ from figureground.capture import Above, LayerChoice, run_once
 
 _ROUNDS = int(os.environ.get("FIGUREGROUND_BENCH_ROUNDS", "5"))
 _FEW, _CLASSES = 64, list(range(10))
+_STEP = "forward and backward pass of training"
+_IN_MEMORY: dict[str, object] = {
+    _STEP: None,
+    "grad-cam": "grad-cam",
+    "ablation-cam": "ablation-cam",
+    "recipro-cam": "recipro-cam",
+    "score-cam(channels=64)": fg.ScoreCAM(channels=_FEW),
+    "rise(masks=64)": fg.RISE(_FEW),
+    "full-grad": "full-grad",
+}
 
 
 def main() -> None:
@@ -31,9 +45,19 @@ def main() -> None:
     for name, job, masks in _scored(network, image):
         rows.append([name, f"{(cost(job) - 1) / masks:.2f} a mask"])
     rows += [[name, f"{cost(job):.2f}"] for name, job in _replays(network, image).items()]
-    rows += [[name, f"{cost(job):.1f}"] for name, job in _peers(network, image).items()]
+    for name, job, masks in _peers(network, image):
+        whole = cost(job, rounds=min(_ROUNDS, 3))
+        rows.append(
+            [name, f"{whole:.1f}" if masks == 1 else f"{whole:.0f}, {whole / masks:.2f} a mask"]
+        )
     title = f"sweeps, ResNet-50, random weights, 224×224, one image, in plain passes of it ({machine()})"
     print_table(title, ["what", "cost"], rows)
+    title = f"attention, ViT-B/16, random weights, one image, in plain passes of it ({machine()})"
+    print_table(title, ["what", "cost"], _transformer())
+    title = "memory beyond the network itself, ResNet-50, one image, each in a process of its own"
+    with get_context("spawn").Pool(1, maxtasksperchild=1) as processes:
+        rows = [[name, f"{processes.apply(_memory, (name,)):.0f} MB"] for name in _IN_MEMORY]
+    print_table(title, ["what", "peak"], rows)
 
 
 def _forward(network: nn.Module, image: Tensor) -> None:
@@ -41,12 +65,10 @@ def _forward(network: nn.Module, image: Tensor) -> None:
         network(image)
 
 
-def _cost(job: Callable[[], object], unit: Callable[[], object]) -> float:
-    """Median of the ratios of job and unit, alternating."""
-    job()
-    unit()
-    ratios = sorted(seconds(job) / seconds(unit) for _ in range(_ROUNDS))
-    return ratios[len(ratios) // 2]
+def _cost(job: Callable[[], object], unit: Callable[[], object], rounds: int = _ROUNDS) -> float:
+    """Median of the ratios of job and unit, alternating, without what a peer prints."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        return median_ratio(job, unit, rounds=rounds)
 
 
 def _jobs(network: nn.Module, image: Tensor) -> dict[str, Callable[[], object]]:
@@ -66,6 +88,7 @@ def _jobs(network: nn.Module, image: Tensor) -> dict[str, Callable[[], object]]:
         "ablation-cam, layer4.2.conv2 (512 channels)": lambda: inner(image, 0, "ablation-cam"),
         "recipro-cam, layer4 (49 positions)": lambda: head(image, 0, "recipro-cam"),
         "recipro-cam, layer3 (196 positions)": lambda: early(image, 0, score),
+        "full-grad": lambda: head(image, 0, "full-grad"),
     }
 
 
@@ -105,18 +128,82 @@ def _replays(network: nn.Module, image: Tensor) -> dict[str, Callable[[], object
     }
 
 
-def _peers(network: nn.Module, image: Tensor) -> dict[str, Callable[[], object]]:
+def _transformer() -> list[list[str]]:
+    """Maps from the attention of a ViT-B/16, in passes of it."""
+    network = torchvision.models.vit_b_16(weights=None).eval()
+    image = torch.rand(1, 3, 224, 224)
+    explainer = fg.Explainer(network)
+    explainer.look(image)
+    cost = partial(_cost, unit=partial(_forward, network, image))
+    names = ("cls-attention", "attention-rollout", "attention-gradient", "le-grad", "recipro-cam")
+    return [[name, f"{cost(partial(explainer, image, 0, name)):.2f}"] for name in names]
+
+
+def _memory(name: str) -> float:
+    """Megabytes that one job needs at most, beyond what the process held before."""
+    torch.set_num_threads(1)
+    network = torchvision.models.resnet50(weights=None).eval()
+    image = torch.rand(1, 3, 224, 224)
+    explainer = fg.Explainer(network, layer="layer4")
+    explainer.look(image)
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    before = pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    if name == _STEP:
+        network(image).square().mean().backward()
+    else:
+        explainer(image, 0, _IN_MEMORY[name])
+    return peak_megabytes() - before
+
+
+def _peers(network: nn.Module, image: Tensor) -> list[tuple[str, Callable[[], object], int]]:
     """Other packages, where they are installed; of few channels, as all would take hours."""
-    if importlib.util.find_spec("pytorch_grad_cam") is None:
-        return {}
-    from pytorch_grad_cam import AblationCAM  # noqa: PLC0415
+    jobs = [("captum: FeatureAblation, 49 squares", _captum(network, image), 49)]
+    if importlib.util.find_spec("pytorch_grad_cam") is not None:
+        jobs += _pytorch_grad_cam(network, image)
+    if importlib.util.find_spec("torchcam") is not None:
+        name = "torch-cam: score-cam, layer1 (256 channels)"
+        jobs.append((name, _torchcam(network, image), 256))
+    return jobs
+
+
+def _captum(network: nn.Module, image: Tensor) -> Callable[[], object]:
+    from captum.attr import FeatureAblation  # noqa: PLC0415
+
+    cells = torch.arange(49).reshape(1, 1, 7, 7).float()
+    squares = torch.nn.functional.interpolate(cells, size=224).long()
+    ablation = FeatureAblation(network)
+    return lambda: ablation.attribute(image, target=0, feature_mask=squares)
+
+
+def _pytorch_grad_cam(
+    network: nn.Module, image: Tensor
+) -> list[tuple[str, Callable[[], object], int]]:
+    from pytorch_grad_cam import AblationCAM, FullGrad, ScoreCAM  # noqa: PLC0415
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget  # noqa: PLC0415
 
-    share = _FEW / 2048
-    cam = AblationCAM(network, [network.layer4], ratio_channels_to_ablate=share)
     target = [ClassifierOutputTarget(0)]
+    ablation = AblationCAM(network, [network.layer4], ratio_channels_to_ablate=_FEW / 2048)
+    score, full = ScoreCAM(network, [network.layer1]), FullGrad(network, [])
     name = f"pytorch-grad-cam: ablation-cam, layer4, {_FEW} of 2,048 channels"
-    return {name: lambda: cam(input_tensor=image, targets=target)}
+    return [
+        (name, lambda: ablation(input_tensor=image, targets=target), _FEW),
+        (
+            "pytorch-grad-cam: score-cam, layer1 (256 channels)",
+            lambda: score(input_tensor=image, targets=target),
+            256,
+        ),
+        ("pytorch-grad-cam: full-grad", lambda: full(input_tensor=image, targets=target), 1),
+    ]
+
+
+def _torchcam(network: nn.Module, image: Tensor) -> Callable[[], object]:
+    from torchcam.methods import ScoreCAM  # noqa: PLC0415
+
+    def run() -> None:
+        with ScoreCAM(network, "layer1") as extractor:
+            extractor(0, network(image))
+
+    return run
 
 
 if __name__ == "__main__":
