@@ -96,9 +96,9 @@ def choose_layer(
     is the last sequence of tokens whose image tokens still reach the logits: where only the class token
     does, the norm that feeds the last attention (the gradient of everything after it is zero on the
     image tokens). What an attention computes inside itself and maps of the classes do not count, unless there is
-    nothing else. For a segmentation network it is the last map of the backbone, before anything is enlarged. A layer
-    that the check refuses (``check_layers``: its batch is not the images', it does not depend on them, its cells lie
-    elsewhere, the logits do not depend on it) is passed over.
+    nothing else. For a segmentation network or a detector it is the last map of the backbone, before anything is
+    enlarged or made into boxes. A layer that the check refuses (``check_layers``: its batch is not the images', it
+    does not depend on them, its cells lie elsewhere, the logits do not depend on it) is passed over.
 
     Args:
         model: The network (unwrapped).
@@ -193,15 +193,16 @@ def _others(
 
 
 def _of_backbone(trace: Trace, candidates: Sequence[Seen]) -> list[tuple[Seen, str]]:
-    """The last map of lowest resolution, where the network makes a larger map of classes of it (segmentation)."""
-    if trace.class_map is None:
+    """The last map of lowest resolution, where a larger map of classes (segmentation) or boxes are made of it."""
+    if trace.class_map is None and not trace.boxes:
         return []
     part = _first_part(candidates)
     fewest = min(map(_cells, part))
-    if fewest >= trace.class_map[0] * trace.class_map[1]:
+    if trace.class_map is not None and fewest >= trace.class_map[0] * trace.class_map[1]:
         return []
     last = [seen for seen in part if _cells(seen) == fewest][-1]
-    return [(seen, _BACKBONE) for seen in _same_tensor(part, last)]
+    why = _UNDER_BOXES if trace.boxes else _BACKBONE
+    return [(seen, why) for seen in _same_tensor(part, last)]
 
 
 def _first_part(candidates: Sequence[Seen]) -> Sequence[Seen]:
@@ -215,7 +216,9 @@ def _first_part(candidates: Sequence[Seen]) -> Sequence[Seen]:
         for seen, name in zip(candidates, names, strict=True)
         if name[: depth + 1] == names[0][: depth + 1]
     ]
-    return part if 2 * len(part) >= len(candidates) else candidates
+    if len(part) == len(candidates) or 2 * len(part) < len(candidates):
+        return candidates
+    return _first_part(part)
 
 
 def _cells(seen: Seen) -> int:
@@ -224,6 +227,7 @@ def _cells(seen: Seen) -> int:
 
 
 _BACKBONE = "last feature map of the backbone, before anything is enlarged to the map of classes"
+_UNDER_BOXES = "last feature map of the backbone, from which the boxes are made"
 _LAST = "last feature map before pooling"
 _NORM = "the norm that feeds the last attention, since only prefix tokens reach the logits after it"
 _EARLIER = "last layer whose positions reach the logits"

@@ -56,6 +56,7 @@ class Trace:
         averaged: Name of the last pooling layer with more than one position where its average is all that a linear head
             sees; None where there is no such layer.
         class_map: Rows and columns of the map of classes that a segmentation network gives; None of others.
+        boxes: Whether the network is a detector.
     """
 
     seen: tuple[Seen, ...]
@@ -63,6 +64,7 @@ class Trace:
     image_size: tuple[int, int]
     averaged: str | None = None
     class_map: tuple[int, int] | None = None
+    boxes: bool = False
 
     def spatial(self) -> tuple[Seen, ...]:
         """The modules whose output has more than one position, in order."""
@@ -131,7 +133,8 @@ def _looked(model: nn.Module, image: Images, output: Any) -> tuple[Trace, Tensor
     ]
     trace = Trace(tuple(sorted(seen, key=lambda s: s.order)), logits.shape[1], size)
     given = _class_map([first_tensor(result), *notes.kept[-1:]], logits.shape[1])
-    return replace(trace, averaged=_averaged(trace, notes, logits), class_map=given), logits
+    trace = replace(trace, class_map=given, boxes=notes.boxes or _are_boxes(result))
+    return replace(trace, averaged=_averaged(trace, notes, logits)), logits
 
 
 def is_pool(module: nn.Module) -> bool:
@@ -155,6 +158,7 @@ class _Notes:
         last: Module -> number, tensor and count of its last call.
         classifying: The last linear or 1×1-convolution module that ran.
         pooled: The last pooling layer and what it returned, copied before anything rewrites it in place.
+        boxes: Whether a module returned boxes; that is the detector inside a wrapper.
     """
 
     def __init__(self) -> None:
@@ -162,9 +166,11 @@ class _Notes:
         self.last: dict[nn.Module, tuple[int, Tensor, int]] = {}
         self.classifying: Classifying | None = None
         self.pooled: tuple[nn.Module, Tensor] | None = None
+        self.boxes = False
 
     def __call__(self, module: nn.Module, inputs: tuple[Any, ...], out: Any) -> None:  # noqa: ANN401
         self.classifying = classifying(module, inputs) or self.classifying
+        self.boxes = self.boxes or _are_boxes(out)
         tensor = first_tensor(out)
         if tensor is None:
             return
@@ -187,6 +193,14 @@ def _averaged(trace: Trace, notes: _Notes, logits: Tensor) -> str | None:
         notes.classifying, grid.to_grid(raw).float(), logits.float(), tolerance=tolerance(exact)
     )
     return None if head is None else spatial[-1].name
+
+
+def _are_boxes(returned: object) -> bool:
+    """One mapping an image, with boxes and their scores."""
+    rows = returned if isinstance(returned, list | tuple) else []
+    return bool(rows) and all(
+        isinstance(row, dict) and {"boxes", "scores"} <= set(row) for row in rows
+    )
 
 
 def _class_map(returned: list[Tensor | None], classes: int) -> tuple[int, int] | None:

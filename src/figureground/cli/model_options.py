@@ -84,8 +84,9 @@ class ModelOptions(Options):
     )
     readout: str | None = option(
         None,
-        "segmentation: of a network that gives scores for each pixel, a class for each category.",
-        choices=("segmentation",),
+        "segmentation: of a network that gives scores for each pixel, a class for each category; boxes: of a detector, "
+        "the same.",
+        choices=("segmentation", "boxes"),
         panel=_PANEL,
     )
     size: str | None = option(None, "Input size, 224 or 224x320 (height x width).", panel=_PANEL)

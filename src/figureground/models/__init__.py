@@ -20,6 +20,7 @@ __all__ = [
     "add_background_output",
     "anchors",
     "boxes",
+    "detections",
     "list_models",
     "load_classifier",
     "load_weights",
@@ -51,7 +52,14 @@ from figureground.models.heads import (
 from figureground.models.lenet_gap import LeNetGAP
 from figureground.models.loading import load_classifier
 from figureground.models.preprocessing import Preprocessing, View
-from figureground.models.readouts import anchors, boxes, regression, segmentation, similarity
+from figureground.models.readouts import (
+    anchors,
+    boxes,
+    detections,
+    regression,
+    segmentation,
+    similarity,
+)
 from figureground.models.small_resnet import SmallResNet
 from figureground.models.weights import load_weights
 from figureground.models.zero_shot import Texts, ZeroShot, text_embeddings

@@ -22,8 +22,8 @@ def build(name: str, wanted: Wanted) -> Found:
 
     Args:
         name: As torchvision spells it, if need be with its weights: ``resnet50``, ``resnet50@IMAGENET1K_V1``.
-        wanted: ``arguments`` go to ``torchvision.models.get_model``. ``readout=segmentation`` is for its networks of
-            that kind.
+        wanted: ``arguments`` go to ``torchvision.models.get_model``. ``readout`` is for its networks of that kind:
+            ``segmentation``, and ``boxes`` for its detectors.
 
     Returns:
         The network, its preprocessing, and its class names.
@@ -35,7 +35,7 @@ def build(name: str, wanted: Wanted) -> Found:
     base, _, tag = name.partition("@")
     weights = _weights(base, tag or "DEFAULT", known=_known(base, wanted))
     arguments = dict(wanted.arguments)
-    if base in _segmentation_networks():
+    if wanted.readout is not None:
         # else torchvision fetches a trained backbone for an untrained network
         arguments.setdefault("weights_backbone", None)
     if base in _ASK_FOR_INITIALISATION and not wanted.trained:
@@ -52,9 +52,11 @@ def build(name: str, wanted: Wanted) -> Found:
     class_names = _class_names(weights.meta, wanted.arguments)
     count = len(class_names) if class_names else wanted.arguments.get("num_classes")
     transform = weights.transforms()
-    return Found(
-        network, _preprocessing(transform), class_names, count, assumptions=_assumptions(transform)
-    )
+    if wanted.readout == "boxes":
+        prepared, count = _of_detector(network), count or _DETECTED
+    else:
+        prepared = _preprocessing(transform)
+    return Found(network, prepared, class_names, count, assumptions=_assumptions(transform))
 
 
 def names() -> list[str]:
@@ -66,18 +68,27 @@ def names() -> list[str]:
     return list_models(module=torchvision.models)
 
 
-def _segmentation_networks() -> list[str]:
-    return list_models(module=torchvision.models.segmentation)
+# readout -> the networks that it is for, and what they return
+_DENSE = {
+    "segmentation": (torchvision.models.segmentation, "scores for each pixel"),
+    "boxes": (torchvision.models.detection, "boxes"),
+}
+_DETECTED = 91  # torchvision builds its detectors for COCO's categories
 
 
 def _known(base: str, wanted: Wanted) -> list[str]:
     """The names of networks whose outputs can be read as is wanted."""
-    if wanted.readout is None and base in _segmentation_networks():
-        raise OptionError(
-            f"torchvision:{base} gives scores for each pixel: say --readout segmentation (readout='segmentation') to "
-            "have a class for each category"
-        )
-    return names() if wanted.readout is None else _segmentation_networks()
+    for readout, (module, gives) in _DENSE.items():
+        if wanted.readout is None and base in list_models(module=module):
+            raise OptionError(
+                f"torchvision:{base} gives {gives}: say --readout {readout} (readout='{readout}') to have a class for "
+                "each category"
+            )
+    if wanted.readout is None:
+        return names()
+    if wanted.readout not in _DENSE:
+        raise unknown_option("readout", wanted.readout, _DENSE)
+    return list_models(module=_DENSE[wanted.readout][0])
 
 
 def _weights(base: str, tag: str, *, known: Sequence[str]) -> Any:  # noqa: ANN401 - torchvision is not typed
@@ -107,13 +118,19 @@ def _preprocessing(transform: Any) -> Preprocessing:  # noqa: ANN401 - torchvisi
     )
 
 
+def _of_detector(network: Any) -> Preprocessing:  # noqa: ANN401 - torchvision is not typed
+    """At the size that the detector would bring an image to; it normalises by itself."""
+    side = int(network.transform.min_size[-1])
+    return Preprocessing((side, side), "crop", 1.0, "bilinear", (0.0,) * 3, (1.0,) * 3)
+
+
 def _assumptions(transform: Any) -> tuple[str, ...]:  # noqa: ANN401 - torchvision is not typed
     """What was assumed of the preprocessing."""
     if hasattr(transform, "crop_size"):
         return ()
     note = (
-        "torchvision keeps the shape of images for segmentation; all are cropped to the middle square here (--size and "
-        "--resize say otherwise)"
+        "torchvision keeps the shape of images for segmentation and detection; all are cropped to the middle square "
+        "here (--size and --resize say otherwise)"
     )
     return (note,)
 

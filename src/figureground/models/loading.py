@@ -17,7 +17,7 @@ from figureground.models import from_file
 from figureground.models.class_names import read_class_names
 from figureground.models.classifier import Classifier
 from figureground.models.preprocessing import Preprocessing
-from figureground.models.readouts import segmentation
+from figureground.models.readouts import detections, segmentation
 from figureground.models.source import SOURCES, Found, Wanted, source
 from figureground.models.weights import load_weights
 from figureground.models.zero_shot import Texts
@@ -52,7 +52,8 @@ def load_classifier(
         texts: The classes of a model that embeds images and texts: ``("a cat", "a dog")``, or ``Texts`` with templates
             of sentences.
         readout: ``segmentation`` for a network of scores for each pixel: then a category is a class, and its logit the
-            sum of its scores where the network says it.
+            sum of its scores where the network says it; ``boxes`` for a detector: its logit is the logarithm of the
+            best score that it detects the category with.
 
     Returns:
         The classifier.
@@ -139,11 +140,17 @@ def _bare(network: nn.Module) -> nn.Module:
     return network.network if isinstance(network, Classifier) else network
 
 
-def _readout(name: str) -> Callable[[Any], torch.Tensor]:
-    """A readout that needs to be told nothing."""
-    if name != "segmentation":
-        raise unknown_option("readout", name, ["segmentation"])
-    return segmentation()
+def _readout(name: str, classes: int | None) -> Callable[[Any], torch.Tensor]:
+    """A readout that needs to be told nothing, or the number of categories alone."""
+    if name == "segmentation":
+        return segmentation()
+    if name != "boxes":
+        raise unknown_option("readout", name, ["segmentation", "boxes"])
+    if classes is None:
+        raise OptionError(
+            "a detector does not say how many categories it has: give class names, one for each"
+        )
+    return detections(classes)
 
 
 def _classifier(
@@ -157,7 +164,8 @@ def _classifier(
     names, changes = chosen
     network = _bare(found.network).eval()
     preprocessing = found.preprocessing.changed(changes) if changes else found.preprocessing
-    output = None if readout is None else _readout(readout)
+    known = found.num_classes or (None if names is None else len(names))
+    output = None if readout is None else _readout(readout, known)
     count = found.num_classes or _count_logits(network, preprocessing, (name, output))
     return Classifier(
         network,

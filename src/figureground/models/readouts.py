@@ -4,7 +4,7 @@ Each is a function from what a network returns for a batch to scores ``(N, L)``,
 then every method and every way to ask for classes works, and a class number is a column.
 """
 
-__all__ = ["anchors", "boxes", "regression", "segmentation", "similarity"]
+__all__ = ["anchors", "boxes", "detections", "regression", "segmentation", "similarity"]
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -106,7 +106,55 @@ def boxes(
         best, at = overlap.masked_fill(~same, -1).max(1)
         return torch.where(best >= iou, scores[at], nothing)
 
-    return lambda returned: torch.stack([read_one(one) for one in returned])
+    return lambda returned: torch.stack([read_one(one) for one in _per_image(returned)])
+
+
+@checked
+def detections(classes: int) -> Readout:
+    """Of a detector in the manner of torchvision: the best score of any detection of each category, as a logarithm.
+
+    A softmax over them, which every report takes, then gives each category its share of the scores. Where nothing is
+    detected the score is taken for a thousandth, which is below what a detector reports.
+
+    Args:
+        classes: Number of categories, with the background that torchvision counts as category 0.
+
+    Returns:
+        From one mapping an image (``boxes``, ``labels``, ``scores``) to ``(N, classes)``: a category is a class.
+
+    Raises:
+        OptionError: Fewer than two categories.
+
+    Examples:
+        >>> found = {"labels": torch.tensor([2, 1, 2]), "scores": torch.tensor([0.9, 0.3, 0.2])}
+        >>> detections(4)([found]).exp().mul(1000).round().tolist()
+        [[1.0, 300.0, 900.0, 1.0]]
+    """
+    if classes < 2:
+        raise OptionError(f"a detector has at least one category and the background, not {classes}")
+
+    def read_one(found: Mapping[str, Tensor]) -> Tensor:
+        scores, labels = found["scores"], found["labels"]
+        best = scores.new_zeros(classes).scatter_reduce(0, labels, scores, "amax")
+        return (
+            (best + scores.sum() * 0).clamp(min=_NOT_DETECTED).log()
+        )  # a graph without detections, too
+
+    return lambda returned: torch.stack([read_one(one) for one in _per_image(returned)])
+
+
+_NOT_DETECTED = 1e-3
+
+
+def _per_image(returned: Any) -> list[Mapping[str, Tensor]]:  # noqa: ANN401
+    """One mapping an image."""
+    rows = list(returned) if isinstance(returned, list | tuple) else []
+    if not rows or not all(isinstance(one, Mapping) and "scores" in one for one in rows):
+        raise ModelError(
+            "this readout wants the detections of a torchvision detector, a list of mappings with boxes, labels and "
+            f"scores; the network returned {type(returned).__name__}"
+        )
+    return rows
 
 
 @checked
