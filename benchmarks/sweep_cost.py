@@ -19,6 +19,7 @@ from torch import Tensor, nn
 import figureground as fg
 from figureground.base.seeds import seed_everything
 from figureground.capture import Above, LayerChoice, run_once
+from figureground.methods import METHODS
 
 _ROUNDS = int(os.environ.get("FIGUREGROUND_BENCH_ROUNDS", "5"))
 _FEW, _CLASSES = 64, list(range(10))
@@ -54,6 +55,8 @@ def main() -> None:
     print_table(title, ["what", "cost"], rows)
     title = f"attention, ViT-B/16, random weights, one image, in plain passes of it ({machine()})"
     print_table(title, ["what", "cost"], _transformer())
+    title = f"every method, MobileNetV2, one class, in plain passes of it ({machine()})"
+    print_table(title, ["method", "cost"], _every_method())
     title = "memory beyond the network itself, ResNet-50, one image, each in a process of its own"
     with get_context("spawn").Pool(1, maxtasksperchild=1) as processes:
         rows = [[name, f"{processes.apply(_memory, (name,)):.0f} MB"] for name in _IN_MEMORY]
@@ -137,6 +140,21 @@ def _transformer() -> list[list[str]]:
     cost = partial(_cost, unit=partial(_forward, network, image))
     names = ("cls-attention", "attention-rollout", "attention-gradient", "le-grad", "recipro-cam")
     return [[name, f"{cost(partial(explainer, image, 0, name)):.2f}"] for name in names]
+
+
+def _every_method() -> list[list[str]]:
+    """All that a convolutional network can be asked, each from nothing."""
+    network = torchvision.models.mobilenet_v2(weights=None).eval()
+    image = torch.rand(1, 3, 224, 224)
+    explainer = fg.Explainer(network)
+    explainer.look(image)
+    cost = partial(_cost, unit=partial(_forward, network, image))
+    few = {"score-cam": fg.ScoreCAM(channels=32), "rise": fg.RISE(100)}
+    of_attention = {"attention", "attention-gradients"}
+    names = [name for name, entry in METHODS.items() if not entry.needs & of_attention]
+    return [
+        [name, f"{cost(partial(explainer, image, 0, few.get(name, name))):.2f}"] for name in names
+    ]
 
 
 def _memory(name: str) -> float:
