@@ -200,17 +200,25 @@ def _pytorch_grad_cam(
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget  # noqa: PLC0415
 
     target = [ClassifierOutputTarget(0)]
-    ablation = AblationCAM(network, [network.layer4], ratio_channels_to_ablate=_FEW / 2048)
-    score, full = ScoreCAM(network, [network.layer1]), FullGrad(network, [])
+
+    def job(kind: type, *layers: nn.Module, **options: float) -> Callable[[], object]:
+        def run() -> None:
+            # made for each run: one that waits keeps the activations of all runs of the others
+            with kind(network, list(layers), **options) as cam:
+                cam(input_tensor=image, targets=target)
+
+        return run
+
+    share = _FEW / 2048
     name = f"pytorch-grad-cam: ablation-cam, layer4, {_FEW} of 2,048 channels"
     return [
-        (name, lambda: ablation(input_tensor=image, targets=target), _FEW),
+        (name, job(AblationCAM, network.layer4, ratio_channels_to_ablate=share), _FEW),
         (
             "pytorch-grad-cam: score-cam, layer1 (256 channels)",
-            lambda: score(input_tensor=image, targets=target),
+            job(ScoreCAM, network.layer1),
             256,
         ),
-        ("pytorch-grad-cam: full-grad", lambda: full(input_tensor=image, targets=target), 1),
+        ("pytorch-grad-cam: full-grad", job(FullGrad), 1),
     ]
 
 
