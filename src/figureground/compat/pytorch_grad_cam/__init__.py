@@ -28,6 +28,9 @@ __all__ = [
     "XGradCAM",
 ]
 
+import sys
+from types import ModuleType
+
 from figureground.compat.pytorch_grad_cam.cams import (
     FEM,
     KPCA_CAM,
@@ -53,6 +56,34 @@ from figureground.compat.pytorch_grad_cam.cams import (
 )
 from figureground.compat.pytorch_grad_cam.factorization import DeepFeatureFactorization
 from figureground.methods import find_methods
+
+# their files, from which scripts import the classes as well
+_FILES = {
+    "ablation_cam": AblationCAM,
+    "eigen_cam": EigenCAM,
+    "eigen_grad_cam": EigenGradCAM,
+    "fem": FEM,
+    "finer_cam": FinerCAM,
+    "fullgrad_cam": FullGrad,
+    "grad_cam": GradCAM,
+    "grad_cam_elementwise": GradCAMElementWise,
+    "grad_cam_plusplus": GradCAMPlusPlus,
+    "guided_backprop": GuidedBackpropReLUModel,
+    "hirescam": HiResCAM,
+    "kpca_cam": KPCA_CAM,
+    "layer_cam": LayerCAM,
+    "random_cam": RandomCAM,
+    "score_cam": ScoreCAM,
+    "seg_eigen_cam": SegEigenCAM,
+    "shapley_cam": ShapleyCAM,
+    "xgrad_cam": XGradCAM,
+}
+for _file, _kind in _FILES.items():
+    _module = ModuleType(
+        f"{__name__}.{_file}", f"``{_kind.__name__}`` where pytorch-grad-cam has it."
+    )
+    setattr(_module, _kind.__name__, _kind)
+    sys.modules[_module.__name__] = _module
 
 _LEFT_OUT = {"RefineCAM": "refine-cam", "SESS": "sess"}
 
