@@ -166,6 +166,19 @@ class CamMethod(ABC):
         del channels, height, width
         return 0
 
+    def why_blank(self, height: int, width: int) -> str:
+        """Why every map of a layer of this size is zero, whatever the image; empty where it need not be.
+
+        Args:
+            height: h of the layer.
+            width: w of the layer.
+
+        Returns:
+            A sentence with the way on.
+        """
+        del height, width
+        return ""
+
     def trial(self) -> "CamMethod":
         """The same method as cheap as it can be had, to see whether it works at all; itself where it costs little."""
         return self
