@@ -315,10 +315,9 @@ def _grid(
     """The layer's grid; None where it was not reached or has a single position."""
     if raw is None:
         return None
-    if layer.grid is not None and _fits(layer.grid, raw):
-        return layer.grid
+    # as many tokens may lie otherwise over an image of another size, so that theirs is looked for anew
     if layer.grid is not None and layer.grid.layout != "tokens" and raw.ndim == 4:
-        return layer.grid.of_shape(raw.shape)  # another size, the same axes
+        return layer.grid.of_shape(raw.shape)  # perhaps another size, the same axes
     grid = find_grid(raw, size, model=model, layer=module_of(model, layer.name))
     return None if grid is None or grid.size[0] * grid.size[1] == 1 else grid
 
@@ -330,10 +329,3 @@ def _without_grid(name: str, raw: Tensor | None, others: str) -> str:
     if raw is not None:
         wrong = f"layer '{name}' gives {tuple(raw.shape)}, which has no positions (after pooling?)"
     return f"{wrong}; the last layers with positions: {others} ('figureground ls layers' lists all)"
-
-
-def _fits(grid: Grid, tensor: Tensor) -> bool:
-    """Whether a grid found on another image size still describes this output."""
-    (h, w), c = grid.size, grid.channels
-    shapes = {"nchw": (c, h, w), "nhwc": (h, w, c), "tokens": (grid.prefix + h * w, c)}
-    return tuple(tensor.shape[1:]) == shapes[grid.layout]
