@@ -321,16 +321,25 @@ class Explainer:
             )
         attention = None
         if attending is not None and finding is not None:
-            above = partial(self._above_blocks, images, attending)
+            above = partial(
+                self._above_blocks, images, attending, tokens_first=finding.tokens_first
+            )
             attention = Attention.of(attending, finding, run.logits, above=above)
         return run, Recorded(
             tape, attention, None if biases is None else Biases(biases, run.logits)
         )
 
-    def _above_blocks(self, images: Images, attending: AttentionTape, tokens: Tensor) -> Tensor:
+    def _above_blocks(
+        self, images: Images, attending: AttentionTape, tokens: Tensor, *, tokens_first: bool
+    ) -> Tensor:
         """Logits of tokens in the place of what the last block gave."""
         return above_blocks(
-            self.model, images, attending.outputs, tokens=tokens, output=self.output
+            self.model,
+            images,
+            attending.outputs,
+            tokens=tokens,
+            tokens_first=tokens_first,
+            output=self.output,
         )
 
     def _attention_tape(
