@@ -303,7 +303,7 @@ def test_what_is_refused_says_why(model: ResNet, images: torch.Tensor):
         GuidedBackpropReLUModel(model=model, device="cpu")
     with pytest.raises(OptionError, match="eigen_smooth"):
         GradCAM(model, [model.layer4])(images, None, eigen_smooth=True)
-    with pytest.raises(ShapeError, match="1 targets for 2 images"):
+    with pytest.raises(ShapeError, match="1 target for 2 images"):
         GradCAM(model, [model.layer4])(images, [ClassifierOutputTarget(0)])
     with pytest.raises(OptionError, match="KPCA_CAM has no option kernel"):
         KPCA_CAM(model, [model.layer4], kernel="rbf")

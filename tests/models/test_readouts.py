@@ -138,11 +138,11 @@ def test_a_single_quantity_is_not_read_as_a_logit():
 
 
 def test_what_cannot_be_read_is_refused():
-    with pytest.raises(ShapeError, match="2 labels for 1 boxes"):
+    with pytest.raises(ShapeError, match="2 labels for 1 box"):
         boxes(torch.zeros(1, 4), [1, 2])
     with pytest.raises(OptionError, match="iou"):
         boxes(torch.zeros(1, 4), [1], iou=0.0)
-    with pytest.raises(ShapeError, match="1 classes for 2 anchors"):
+    with pytest.raises(ShapeError, match="1 class for 2 anchors"):
         anchors([1, 2], [0])
     with pytest.raises(ShapeError, match="the mask is"):
         segmentation(torch.ones(2, 2, dtype=torch.bool))(torch.zeros(1, 3, 4, 4))

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from figureground.base.amount import amount
 from figureground.base.errors import LayerError
 from figureground.base.shapes import Images, Logits, Maps
 from figureground.capture.attention_calls import AttentionCall
@@ -235,8 +236,9 @@ def _check(tape: AttentionTape, *, rows: int) -> bool:
         )
     windows = next((call for call in calls if call.rows != rows), None)
     if windows is not None:
+        count = amount(windows.rows // rows, "window")
         raise LayerError(
-            f"this network attends within {windows.rows // rows} windows of {windows.keys} tokens, not across the "
+            f"this network attends within {count} of {amount(windows.keys, 'token')}, not across the "
             f"image, so that no row of its attention covers it (Swin, MaxViT): {_INSTEAD}"
         )
     tokens = calls[0].keys

@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from figureground.base.amount import amount
 from figureground.base.errors import LayerError, ModelError
 from figureground.base.outputs import find_logits
 from figureground.base.shapes import Images, Logits
@@ -137,7 +138,7 @@ def other_batch(name: str, rows: int, images: int) -> str:
         A sentence.
     """
     return (
-        f"layer '{shown_layer(name)}' gives a batch of {rows} for {images} image{'' if images == 1 else 's'}: its rows "
+        f"layer '{shown_layer(name)}' gives a batch of {rows} for {amount(images, 'image')}: its rows "
         "are windows, crops, frames or something else than the images; name a layer that keeps the images apart "
         "('figureground ls layers' lists them)"
     )

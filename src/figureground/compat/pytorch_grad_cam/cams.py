@@ -33,6 +33,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from figureground.base.amount import amount
 from figureground.base.errors import OptionError, ShapeError
 from figureground.compat.pytorch_grad_cam.utils.model_targets import (
     ClassifierOutputTarget,
@@ -126,7 +127,9 @@ class BaseCAM(_InWith):
             MapError: A map holds NaN or infinity.
         """
         if targets is not None and len(targets) != len(input_tensor):
-            raise ShapeError(f"{len(targets)} targets for {len(input_tensor)} images")
+            raise ShapeError(
+                f"{amount(len(targets), 'target')} for {amount(len(input_tensor), 'image')}"
+            )
         if eigen_smooth:
             raise OptionError(_EIGEN.format(type(self).__name__))
         device = next(self.model.parameters()).device

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from figureground.base.amount import amount
 from figureground.base.errors import OptionError, ShapeError
 from figureground.capture.taps import InputTap
 from figureground.compat.refusals import one_number, refuse_non_finite
@@ -196,11 +197,13 @@ def _wanted(
         if isinstance(class_idx, int):
             return class_idx
         if len(class_idx) != count:
-            raise ShapeError(f"{len(class_idx)} classes for {count} images")
+            raise ShapeError(
+                f"{amount(len(class_idx), 'class', 'classes')} for {amount(count, 'image')}"
+            )
         return torch.tensor(list(class_idx))
     several = [targets] * count if callable(targets) else list(targets or ())
     if len(several) != count:
-        raise ShapeError(f"{len(several)} targets for {count} images")
+        raise ShapeError(f"{amount(len(several), 'target')} for {amount(count, 'image')}")
 
     def value(logits: Tensor) -> Tensor:
         pairs = zip(several, logits, strict=True)
