@@ -87,6 +87,19 @@ def test_several_layers_give_a_map_each(images):
         result.map_of("hires-cam")
 
 
+def test_every_stage_is_the_last_map_of_each_resolution(images):
+    stages = Explainer(Network(), layer="every-stage", fuse="product")
+    named = Explainer(Network(), layer=["top.0", "top"], fuse="product")
+    found, expected = (one(images, 1, "layer-cam").map_of("layer-cam") for one in (stages, named))
+    assert [layer.name for layer in stages.layers] == ["top.0", "top"]
+    torch.testing.assert_close(found, expected)
+
+
+def test_refine_cam_is_a_name_for_options(images):
+    with pytest.raises(OptionError, match="layer-cam --layer every-stage --fuse product"):
+        Explainer(Network())(images, methods="refine-cam")
+
+
 @pytest.mark.parametrize("how", ["mean", "max", "product"])
 def test_layers_are_fused_into_one_map(images, how):
     result = Explainer(Network(), layer=["top.0", "top"], fuse=how)(images, methods="eigen-cam")

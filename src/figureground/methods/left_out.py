@@ -25,8 +25,11 @@ LEFT_OUT: dict[str, str] = {
         "it trains a mask for each image in 100 steps, and the mask is what maximises one measure; use layer-cam"
     ),
     "fd-cam": "it runs the network twice for each channel; use grad-cam or xgrad-cam",
-    "zoom-cam": "it is hires-cam of several layers with fuse max: ask for that",
-    "refine-cam": "it is a method at several layers with fuse product: ask for that, best with layer-cam",
+    "zoom-cam": "it is --methods hires-cam --layer every-stage --fuse max: ask for that",
+    "refine-cam": (
+        "it is the product of a method's maps of several layers, a name for options: --methods layer-cam --layer "
+        "every-stage --fuse product; in Python Explainer(model, layer='every-stage', fuse='product')"
+    ),
     "cameras": f"it costs 61 forward and as many backward passes an image; {_MORE}",
     "sess": f"it runs the network on hundreds of crops of each image; {_MORE}",
     "relevance-cam": _BEYOND,
