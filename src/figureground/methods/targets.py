@@ -57,7 +57,7 @@ class Targets:
             ``(N, K)`` or ``(M, K)``.
         """
         if self.functions:
-            return torch.stack([function(logits).detach() for function in self.functions], 1)
+            return torch.stack([function(logits) for function in self.functions], 1)
         return self.directions.select(logits)
 
     def probability(self, logits: Logits) -> Float[Tensor, "N K"]:

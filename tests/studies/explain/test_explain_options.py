@@ -18,7 +18,10 @@ from figureground.studies.explain.options import ExplainOptions
         ({"precision": "fp8"}, "no precision 'fp8'.*known: bf16, fp16, fp32"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
-        ({"fuse": "sum", "layer": ("a", "b")}, "no fuse 'sum'.*known: max, mean, product, tanh-max"),
+        (
+            {"fuse": "sum", "layer": ("a", "b")},
+            "no fuse 'sum'.*known: max, mean, product, tanh-max",
+        ),
         ({"fuse": "mean"}, "name at least two"),
         ({"fuse": "mean", "layer": ("a",)}, "name at least two"),
         ({"colour_map": "virids"}, "no colour map 'virids'; closest: 'viridis'"),
