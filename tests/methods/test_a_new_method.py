@@ -83,7 +83,9 @@ def test_its_maps_are_its_own_and_its_layer_is_honoured():
     images = torch.rand(2, 3, 28, 28, generator=torch.Generator().manual_seed(0))
     result = fg.Explainer(net, layer="pool")(images, methods="peak-cam")
     with torch.no_grad():
-        net.get_submodule("network.pool").register_forward_hook(lambda _m, _i, given: kept.append(given))
+        net.get_submodule("network.pool").register_forward_hook(
+            lambda _m, _i, given: kept.append(given)
+        )
         kept: list[torch.Tensor] = []
         net(images)
     torch.testing.assert_close(result.map_of("peak-cam"), kept[-1].amax(1, keepdim=True))
