@@ -242,6 +242,20 @@ def test_layers_are_called_in_errors_as_ls_lists_them(
     assert explain(images, "--layer", wanted[-1], "--methods", "grad-cam").exit_code == 0
 
 
+def test_a_layer_that_no_method_looks_at_is_refused_and_one_that_some_do_not_is_told(
+    explain: Run, images: Path, tmp_path: Path
+):
+    done = explain(images, "--methods", "full-grad,rise(masks=8)", "--layer", "1")
+    assert done.exit_code == 1
+    assert "full-grad, rise do not look at a layer but at the whole network" in done.stderr
+    assert "leave the layer out" in done.stderr
+    assert not (tmp_path / "out").exists()
+    done = explain(images, "--methods", "full-grad,grad-cam", "--layer", "1")
+    assert done.exit_code == 0, done.output
+    assert "note: full-grad does not look at a layer" in done.stderr
+    assert "not theirs" not in explain(images, "--methods", "full-grad,grad-cam").stderr
+
+
 def test_advice_is_about_what_can_be_typed(explain: Run, images: Path, tmp_path: Path):
     (tmp_path / "up").mkdir()
     images.rename(tmp_path / "up" / "images")

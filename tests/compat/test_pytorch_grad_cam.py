@@ -9,7 +9,7 @@ from torchvision.models import ResNet, resnet18, vit_b_16
 from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
 
-from figureground.base.errors import OptionError, ShapeError
+from figureground.base.errors import MapError, OptionError, ShapeError
 from figureground.base.seeds import seed_everything
 from figureground.compat import pytorch_grad_cam as package
 from figureground.compat.pytorch_grad_cam import (
@@ -32,6 +32,7 @@ from figureground.compat.pytorch_grad_cam import (
     XGradCAM,
 )
 from figureground.compat.pytorch_grad_cam.base_cam import BaseCAM
+from figureground.compat.pytorch_grad_cam.metrics.cam_mult_image import DropInConfidence
 from figureground.compat.pytorch_grad_cam.utils.image import (
     scale_cam_image,
     show_cam_on_image,
@@ -97,18 +98,47 @@ def test_the_predicted_class_and_smoothing(model: ResNet, images: torch.Tensor):
     [
         (ClassifierOutputSoftmaxTarget(2), lambda row: row.softmax(0)[2]),
         (ClassifierOutputReST(2), lambda row: row[2] + row.log_softmax(0)[2]),
-        (SoftmaxOutputTarget(), None),
-        (RawScoresOutputTarget(), lambda row: row.sum()),
+        (lambda row: row[2:3], lambda row: row[2]),
         (lambda row: row[1] - row[4], lambda row: row[1] - row[4]),
     ],
 )
 def test_other_targets(model: ResNet, images: torch.Tensor, target, score):
     found = GradCAM(model, [model.layer4])(images, [target, target])
-    if score is None:  # probabilities add up to 1: there is no gradient but rounding
-        assert found.shape == (2, 64, 96)
-        return
     expected = by_hand(model, images, lambda _number, row: score(row))
     np.testing.assert_allclose(found, expected, atol=2e-3)
+
+
+@pytest.mark.parametrize("target", [SoftmaxOutputTarget(), RawScoresOutputTarget()])
+def test_a_target_of_several_numbers_is_refused_as_by_theirs(
+    model: ResNet, images: torch.Tensor, target
+):
+    name = type(target).__name__
+    with pytest.raises(ShapeError, match=rf"one number for each image; {name} gave \(7,\): choose"):
+        GradCAM(model, [model.layer4])(images, [target, target])
+    with pytest.raises(ShapeError, match="<lambda> gave"):
+        DropInConfidence()(images, np.ones((2, 64, 96)), [lambda row: row] * 2, model)
+
+
+def test_the_raw_score_of_a_network_of_one_output():
+    body, head = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), nn.Linear(4, 1)
+    net = nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), head).eval()
+    pixels = torch.rand(1, 3, 10, 12, generator=torch.Generator().manual_seed(0))
+    found = HiResCAM(net, [body])(pixels, [RawScoresOutputTarget()])
+    raw = (head.weight.detach()[0, :, None, None] * body(pixels)[0].detach()).sum(0).relu()
+    np.testing.assert_allclose(
+        found, scale_cam_image(scale_cam_image(raw[None].numpy(), (12, 10))), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("targets", [None, [lambda row: row[1] - row[4]] * 2])
+@pytest.mark.parametrize("method", [GradCAM, EigenCAM, FullGrad, AblationCAM])
+def test_an_image_with_nan_is_named(model: ResNet, images: torch.Tensor, method, targets):
+    broken = images.clone()
+    broken[1, 0, 3, 4] = torch.nan
+    with pytest.raises(MapError, match=r"of image 1: \d+ of \d+ values are NaN or infinite"):
+        method(model, [model.layer4])(broken, targets)
+    with pytest.raises(MapError, match="of image 1"):
+        DeepFeatureFactorization(model, model.layer4)(broken, 2)
 
 
 def test_several_layers_are_averaged(model: ResNet, images: torch.Tensor):
@@ -273,7 +303,7 @@ def test_what_is_refused_says_why(model: ResNet, images: torch.Tensor):
         GuidedBackpropReLUModel(model=model, device="cpu")
     with pytest.raises(OptionError, match="eigen_smooth"):
         GradCAM(model, [model.layer4])(images, None, eigen_smooth=True)
-    with pytest.raises(ShapeError, match="1 targets for 2 images"):
+    with pytest.raises(ShapeError, match="1 target for 2 images"):
         GradCAM(model, [model.layer4])(images, [ClassifierOutputTarget(0)])
     with pytest.raises(OptionError, match="KPCA_CAM has no option kernel"):
         KPCA_CAM(model, [model.layer4], kernel="rbf")

@@ -8,7 +8,7 @@ from torch import nn
 from torchvision.models import ResNet
 from torchvision.transforms.v2.functional import to_pil_image
 
-from figureground.base.errors import OptionError, ShapeError
+from figureground.base.errors import MapError, OptionError, ShapeError
 from figureground.compat.torchcam import methods
 from figureground.compat.torchcam.methods import CAM, GradCAM, LayerCAM, XGradCAM
 from figureground.compat.torchcam.utils import overlay_mask
@@ -44,6 +44,20 @@ def test_cam_keeps_negative_values_until_it_is_scaled(model: ResNet, images: tor
     torch.testing.assert_close(scaled(raw), scaled(expected), atol=1e-5, rtol=1e-4)
     assert (raw < 0).any()
     torch.testing.assert_close(maps, scaled(expected), atol=1e-5, rtol=1e-4)
+
+
+def test_an_image_with_nan_is_named_and_a_target_of_several_numbers_refused(
+    model: ResNet, images: torch.Tensor
+):
+    broken = images.clone()
+    broken[1, 0, 3, 4] = torch.nan
+    with GradCAM(model, "layer4") as extractor:
+        scores = model(broken)
+        with pytest.raises(MapError, match="grad-cam of image 1: 6 of 6 values are NaN"):
+            extractor(3, scores)
+        model(images)
+        with pytest.raises(ShapeError, match=r"one number for each image; <lambda> gave \(7,\)"):
+            extractor(targets=lambda row: row)
 
 
 def test_a_layer_is_found_and_an_overlay_made(model: ResNet, images: torch.Tensor):

@@ -172,7 +172,7 @@ def test_divisions_that_cannot_be_are_refused():
     for fraction in (0.0, 1.0):
         with pytest.raises(OptionError, match=f"between 0 and 1, got {fraction}"):
             split_by_group(["a", "b"], np.ones(2, bool), fraction=fraction, seed=0)
-    with pytest.raises(DataError, match="1 images to divide"):
+    with pytest.raises(DataError, match="1 image to divide"):
         split_by_group(["a", "a"], np.ones(2, bool), fraction=0.5, seed=0)
 
 

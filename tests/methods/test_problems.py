@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from figureground.methods import Explainer
+from figureground.methods import FEM, CamMethod, Explainer
 
 
 def network() -> Any:
@@ -74,3 +74,27 @@ def test_a_gradient_that_is_zero_in_places_is_not_the_cause():
     with torch.no_grad():
         net[4].weight[2] = torch.tensor([-1.0, -1.0, 0.0, -1.0])
     assert kinds(net, "grad-cam") == ["zero", "zero"]
+
+
+def small_layer(method: str | CamMethod, size: int) -> list[tuple[str, str]]:
+    """Kinds and messages on a map of size² positions."""
+    result = Explainer(network(), layer="1")(torch.rand(2, 3, size + 2, size + 2), methods=method)
+    return [(problem.kind, problem.message) for problem in result.problems]
+
+
+def test_fem_of_too_few_positions_says_why_it_is_blank():
+    reason = (
+        "none of 4 positions can lie 2 standard deviations above their mean (at most 1.73): name an earlier layer, or "
+        "ask for fem with a smaller k"
+    )
+    assert small_layer("fem", 2) == [("small-layer", reason)] * 2
+    assert small_layer(FEM(k=1.0), 2) == []
+    assert small_layer("fem", 6) == []
+    assert [kind for kind, _ in small_layer(FEM(k=3.0), 3)] == ["small-layer"] * 2
+
+
+def test_a_blank_map_of_a_class_free_method_does_not_speak_of_a_class():
+    problems = small_layer(FEM(k=3.6), 4)
+    assert problems
+    assert {kind for kind, _ in problems} == {"zero"}
+    assert not any("class" in message for _, message in problems)

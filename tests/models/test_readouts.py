@@ -5,10 +5,12 @@ import torch
 from torch import nn
 from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn
 from torchvision.models.segmentation import lraspp_mobilenet_v3_large
+from torchvision.ops import box_iou
 
 from figureground.base.errors import ModelError, OptionError, ShapeError
 from figureground.base.seeds import seed_everything
-from figureground.methods import Explainer
+from figureground.methods import RISE, Explainer
+from figureground.methods.rise import random_masks
 from figureground.models.readouts import anchors, boxes, regression, segmentation, similarity
 
 
@@ -65,6 +67,35 @@ def test_each_box_of_a_detector_is_a_class():
     maps = result.map_of("grad-cam")
     assert maps.shape[:2] == (1, 2)
     assert (maps[0, 0] != maps[0, 1]).any()
+
+
+def test_rise_of_a_box_is_the_score_of_its_detection_behind_masks():
+    seed_everything(0)
+    model = fasterrcnn_mobilenet_v3_large_320_fpn(
+        weights=None, weights_backbone=None, box_score_thresh=0.0, num_classes=3
+    ).eval()
+    images = torch.rand(1, 3, 96, 64)
+    with torch.no_grad():
+        for layer in model.backbone.modules():
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.mul_(2.2)  # else an image hardly changes what random weights detect
+        (found,) = model(images)
+    box, label = found["boxes"][:1], int(found["labels"][0])
+    explainer = Explainer(model, layer="backbone.body.15", output=boxes(box, [label], iou=0.3))
+    result = explainer(images, lambda scores: scores[:, 0], RISE(masks=10, cells=3))
+    generator = torch.Generator().manual_seed(0)
+    masks = random_masks(10, (96, 64), cells=3, share=0.5, generator=generator)
+    scores = torch.zeros(10)
+    for number, mask in enumerate(masks):
+        with torch.no_grad():
+            (seen,) = model(images * mask)
+        same = (seen["labels"] == label).nonzero()[:, 0]
+        overlaps = box_iou(box, seen["boxes"][same])[0]
+        if len(same) and overlaps.max() >= 0.3:
+            scores[number] = seen["scores"][same[overlaps.argmax()]]
+    assert scores.max() > scores.min()
+    expected = (scores[:, None, None] * masks).sum(0) / masks.sum(0)
+    torch.testing.assert_close(result.map_of("rise")[0, 0], expected, rtol=1e-3, atol=1e-5)
 
 
 def test_what_is_not_detected_scores_nothing_and_keeps_the_graph():
@@ -138,11 +169,11 @@ def test_a_single_quantity_is_not_read_as_a_logit():
 
 
 def test_what_cannot_be_read_is_refused():
-    with pytest.raises(ShapeError, match="2 labels for 1 boxes"):
+    with pytest.raises(ShapeError, match="2 labels for 1 box"):
         boxes(torch.zeros(1, 4), [1, 2])
     with pytest.raises(OptionError, match="iou"):
         boxes(torch.zeros(1, 4), [1], iou=0.0)
-    with pytest.raises(ShapeError, match="1 classes for 2 anchors"):
+    with pytest.raises(ShapeError, match="1 class for 2 anchors"):
         anchors([1, 2], [0])
     with pytest.raises(ShapeError, match="the mask is"):
         segmentation(torch.ones(2, 2, dtype=torch.bool))(torch.zeros(1, 3, 4, 4))

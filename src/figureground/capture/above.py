@@ -73,17 +73,18 @@ class Above:
             self.below: Below = record_below(model, self.image, layer.name, output=output)
             self.way: Way = next(way for way in _WAYS if way == "full" or self._is_right(way))
 
-    def logits(self, maps: FeatureMaps, *, keep: bool = True) -> Logits:
+    def logits(self, maps: FeatureMaps, *, keep: bool = True, graph: bool = False) -> Logits:
         """Logits of the network with these maps in the place of the layer's output.
 
         Args:
             maps: ``(M, C, h, w)``, all for the one image.
             keep: Whether the maps stay as they are. Without, a copy is saved, and the network may write into them.
+            graph: Whether a graph leads from the logits back to the maps; for maps that are kept.
 
         Returns:
-            ``(M, L)`` float32, without a graph.
+            ``(M, L)`` float32.
         """
-        with self._at_work():
+        with self._at_work(graph=graph):
             if self.way == "single":
                 return torch.cat(
                     [self._run("single", one, keep=keep) for one in torch.split(maps, 1)]
@@ -91,11 +92,11 @@ class Above:
             return self._run(self.way, maps, keep=keep)
 
     @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """As ``run_once`` runs the network, without a graph."""
+    def _at_work(self, *, graph: bool = False) -> Iterator[None]:
+        """As ``run_once`` runs the network, without a graph unless one is asked for."""
         with (
             torch.inference_mode(mode=False),
-            torch.no_grad(),
+            torch.set_grad_enabled(graph),
             borrowed(self.model),
             autocast(self.image, self.precision),
         ):

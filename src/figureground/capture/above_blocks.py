@@ -24,6 +24,7 @@ def above_blocks(
     outputs: Mapping[nn.Module, Any],
     *,
     tokens: Float[Tensor, "M tokens D"],
+    tokens_first: bool = False,
     output: Callable[[Any], Tensor] | None = None,
 ) -> Float[Tensor, "M L"]:
     """Logits of tokens in the place of what the last block of a transformer gives, with a graph from the tokens on.
@@ -36,6 +37,7 @@ def above_blocks(
         images: ``(N, C, H, W)`` that went in; the first one goes in again.
         outputs: Block -> what it returned, in the order of the blocks.
         tokens: ``(M, tokens, D)``.
+        tokens_first: Whether the blocks give them as ``(tokens, M, D)``.
         output: How to find the logits in what the model returns.
 
     Returns:
@@ -46,7 +48,8 @@ def above_blocks(
             block.
     """
     *_, last = outputs
-    answers = {**outputs, last: with_first_tensor(outputs[last], tokens.to(images.dtype))}
+    laid = tokens.to(images.dtype).transpose(0, 1) if tokens_first else tokens.to(images.dtype)
+    answers = {**outputs, last: with_first_tensor(outputs[last], laid)}
     fault: Exception | None = None
     with borrowed(model), torch.enable_grad():
         answering = _answering(model, answers)

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from figureground.base.amount import amount
 from figureground.base.errors import LayerError
 from figureground.base.shapes import Images, Logits, Maps
 from figureground.capture.attention_calls import AttentionCall
@@ -33,11 +34,13 @@ class AttentionFinding:
         start: ``(tokens,)``, what the head reads of the last block: equal weights for the tokens that the logits
             depend on, summing to 1; None where a call with one query pools them.
         blocks: The module that ends each of its blocks, first to last; empty where they cannot be told.
+        tokens_first: Whether the blocks give ``(tokens, N, D)``, as those of torch without ``batch_first``.
     """
 
     grid: Grid
     start: Float[Tensor, " tokens"] | None
     blocks: tuple[nn.Module, ...] = ()
+    tokens_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,9 @@ class Attention:
         """
         given = [first_tensor(tape.outputs[block]) for block in finding.blocks if tape.outputs]
         outputs = tuple(tensor for tensor in given if tensor is not None)
+        if finding.tokens_first:
+            with torch.enable_grad():
+                outputs = tuple(tensor.transpose(0, 1) for tensor in outputs)
         *calls, last = tape.calls
         if finding.start is None:
             return Attention(finding, tuple(calls), last, logits, outputs, above)
@@ -137,8 +143,8 @@ class Attention:
         """
         if len(self.outputs) != len(self.calls) or self.above is None:
             raise LayerError(
-                "the blocks of this network cannot be told apart (no module takes and gives batches of tokens around "
-                "each call of its attention): use attention-gradient"
+                "the blocks of this network cannot be told apart (no module takes and gives a sequence of tokens "
+                "around each call of its attention): use attention-gradient"
             )
         means = torch.stack([tokens.detach().float().mean(1) for tokens in self.outputs])
         means.requires_grad_()
@@ -211,7 +217,11 @@ def find_attention(
             )
     start = None if pooled else _start(calls[-1], logits)
     grid = _grid(model, image, tokens=calls[0].keys)
-    return AttentionFinding(grid, start, spans.blocks(len(calls), calls[0].keys))
+    for tokens_first in (False, True):
+        blocks = spans.blocks(len(calls), calls[0].keys, tokens_first=tokens_first)
+        if blocks:
+            return AttentionFinding(grid, start, blocks, tokens_first)
+    return AttentionFinding(grid, start)
 
 
 def _check(tape: AttentionTape, *, rows: int) -> bool:
@@ -226,8 +236,9 @@ def _check(tape: AttentionTape, *, rows: int) -> bool:
         )
     windows = next((call for call in calls if call.rows != rows), None)
     if windows is not None:
+        count = amount(windows.rows // rows, "window")
         raise LayerError(
-            f"this network attends within {windows.rows // rows} windows of {windows.keys} tokens, not across the "
+            f"this network attends within {count} of {amount(windows.keys, 'token')}, not across the "
             f"image, so that no row of its attention covers it (Swin, MaxViT): {_INSTEAD}"
         )
     tokens = calls[0].keys
@@ -312,15 +323,16 @@ class _Span:
     after: int = -1
     given: Tensor | None = None
 
-    def is_block(self, call: int, tokens: int) -> bool:
-        """Whether it holds one call alone and makes tokens of tokens."""
+    def is_block(self, call: int, tokens: int, *, tokens_first: bool) -> bool:
+        """Whether it holds one call alone and makes tokens of the one image of tokens."""
         if (
             (self.before, self.after) != (call, call + 1)
             or self.taken is None
             or self.given is None
         ):
             return False
-        return self.taken.shape == self.given.shape and self.taken.shape[1:-1] == (tokens,)
+        batch = (tokens, 1) if tokens_first else (1, tokens)
+        return self.taken.shape == self.given.shape and self.taken.shape[:-1] == batch
 
 
 @dataclass
@@ -341,10 +353,17 @@ class _Spans:
         span = self.running.pop()
         span.after, span.given = len(self.tape.calls), first_tensor(given)
 
-    def blocks(self, calls: int, tokens: int) -> tuple[nn.Module, ...]:
+    def blocks(self, calls: int, tokens: int, *, tokens_first: bool) -> tuple[nn.Module, ...]:
         """The outermost module of tokens around each call; none where one has none."""
         found = [
-            next((span.module for span in self.spans if span.is_block(call, tokens)), None)
+            next(
+                (
+                    span.module
+                    for span in self.spans
+                    if span.is_block(call, tokens, tokens_first=tokens_first)
+                ),
+                None,
+            )
             for call in range(calls)
         ]
         known = [module for module in found if module is not None]

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from figureground.base.amount import amount
 from figureground.base.errors import LayerError
 from figureground.base.shapes import Images
 from figureground.capture.check import Finding, check_layers
@@ -237,7 +238,7 @@ def _reason(seen: Seen, why: str) -> str:
     assert seen.grid is not None  # noqa: S101 - spatial layers have one
     (h, w), prefix = seen.grid.size, seen.grid.prefix
     tokens = f", {prefix} prefix tokens left out" if prefix else ""
-    return f"{why}: {h}×{w} positions, {seen.grid.channels} channels{tokens}"
+    return f"{why}: {h}×{w} positions, {amount(seen.grid.channels, 'channel')}{tokens}"
 
 
 def _same_tensor(candidates: Sequence[Seen], last: Seen) -> list[Seen]:

@@ -19,6 +19,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from figureground.base.amount import amount
 from figureground.base.errors import LayerError, ModelError
 from figureground.base.outputs import find_logits
 from figureground.base.shapes import Images, Logits
@@ -137,7 +138,7 @@ def other_batch(name: str, rows: int, images: int) -> str:
         A sentence.
     """
     return (
-        f"layer '{shown_layer(name)}' gives a batch of {rows} for {images} image{'' if images == 1 else 's'}: its rows "
+        f"layer '{shown_layer(name)}' gives a batch of {rows} for {amount(images, 'image')}: its rows "
         "are windows, crops, frames or something else than the images; name a layer that keeps the images apart "
         "('figureground ls layers' lists them)"
     )
@@ -315,10 +316,9 @@ def _grid(
     """The layer's grid; None where it was not reached or has a single position."""
     if raw is None:
         return None
-    if layer.grid is not None and _fits(layer.grid, raw):
-        return layer.grid
+    # as many tokens may lie otherwise over an image of another size, so that theirs is looked for anew
     if layer.grid is not None and layer.grid.layout != "tokens" and raw.ndim == 4:
-        return layer.grid.of_shape(raw.shape)  # another size, the same axes
+        return layer.grid.of_shape(raw.shape)  # perhaps another size, the same axes
     grid = find_grid(raw, size, model=model, layer=module_of(model, layer.name))
     return None if grid is None or grid.size[0] * grid.size[1] == 1 else grid
 
@@ -330,10 +330,3 @@ def _without_grid(name: str, raw: Tensor | None, others: str) -> str:
     if raw is not None:
         wrong = f"layer '{name}' gives {tuple(raw.shape)}, which has no positions (after pooling?)"
     return f"{wrong}; the last layers with positions: {others} ('figureground ls layers' lists all)"
-
-
-def _fits(grid: Grid, tensor: Tensor) -> bool:
-    """Whether a grid found on another image size still describes this output."""
-    (h, w), c = grid.size, grid.channels
-    shapes = {"nchw": (c, h, w), "nhwc": (h, w, c), "tokens": (grid.prefix + h * w, c)}
-    return tuple(tensor.shape[1:]) == shapes[grid.layout]

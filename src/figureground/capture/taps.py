@@ -2,7 +2,7 @@
 
 __all__ = ["InputTap", "output_and_features", "stage_layers", "tap_shapes", "tapped"]
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -170,12 +170,15 @@ def tap_shapes(
     return tuple(tuple(kept[layer].shape[1:]) for layer in layers)
 
 
-def stage_layers(model: nn.Module, images: Images) -> tuple[str, ...]:
+def stage_layers(
+    model: nn.Module, images: Images, output: Callable[[Any], Tensor] | None = None
+) -> tuple[str, ...]:
     """The last feature map of every resolution, in the order of the network: the outputs of its stages.
 
     Args:
         model: The network (unwrapped).
         images: ``(N, C, H, W)``; the first one is used.
+        output: How to find the logits in what the model returns.
 
     Returns:
         Layer names, the finest map first; of modules that hand on the same tensor, the outermost one, and of equals the
@@ -190,7 +193,9 @@ def stage_layers(model: nn.Module, images: Images) -> tuple[str, ...]:
         >>> stage_layers(network, torch.zeros(1, 3, 4, 4))
         ('0', '1')
     """
-    spatial = {seen.name: seen for seen in look(model, images).spatial() if len(seen.shape) == 4}
+    spatial = {
+        seen.name: seen for seen in look(model, images, output).spatial() if len(seen.shape) == 4
+    }
     outside = [seen for seen in spatial.values() if not _on_the_way(seen, spatial)]
     if not outside:
         raise LayerError(f"no layer of {type(model).__name__} gives maps (N, C, h, w)")

@@ -24,6 +24,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from figureground.base.amount import amount
 from figureground.base.printable import printable
 
 _PIPE_WIDTH = 200
@@ -114,7 +115,7 @@ def tell_left_out(left_out: Sequence[str], record: Path, noun: str = "file") -> 
     """
     if not left_out:
         return
-    complain(f"{len(left_out)} {noun}{'' if len(left_out) == 1 else 's'} could not be used:")
+    complain(f"{amount(len(left_out), noun)} could not be used:")
     for line in left_out[:_SHOWN]:
         complain(f"  {line}")
     if len(left_out) > _SHOWN:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from figureground.base.amount import amount
 from figureground.base.claim import locked
 from figureground.base.errors import OptionError
 from figureground.cli.command import Device, Out, Overwrite, expanded
@@ -120,5 +121,5 @@ def _tell(record: "DiagnosisRecord", page: Path) -> None:
         say(sentence)
     for command in record.commands:
         say(f"  {command}")
-    say(f"{record.images} images in {record.seconds:.1f} s; {page}")
+    say(f"{amount(record.images, 'image')} in {record.seconds:.1f} s; {page}")
     tell_left_out(record.left_out, page.parent / "record.json")

@@ -14,7 +14,9 @@ from figureground.cli.console import out, say
 from figureground.cli.model_options import ModelOptions
 
 _FEW_POSITIONS = 5
-_BROKEN = ("non-finite", "dead-layer", "zero-gradient", "several-runs")  # as no image will change
+_BROKEN = (  # as no image will change
+    *("non-finite", "dead-layer", "zero-gradient", "small-layer", "several-runs"),
+)
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from figureground.base.amount import amount
 from figureground.base.claim import locked
 from figureground.base.value_range import FULL
 from figureground.cli.command import Command, Device, Out, Overwrite, expanded
@@ -96,7 +97,7 @@ def _tell(record: "EvaluationRecord", page: Path) -> None:
             :5
         ]:
             complain(f"  {example}")
-    say(f"{record.images} images in {record.seconds:.1f} s; {page}")
+    say(f"{amount(record.images, 'image')} in {record.seconds:.1f} s; {page}")
     tell_left_out(record.left_out, page.parent / "record.json", "item")
 
 

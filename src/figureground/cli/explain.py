@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from figureground.base.amount import amount
 from figureground.base.claim import locked
 from figureground.cli.command import Device, Out, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, tell_left_out
@@ -85,8 +86,7 @@ def _tell_unsearched(places: Sequence[str]) -> None:
 def _tell(record: ExplainRecord, page: Path) -> None:
     """What was done, where it is, and what could not be done; the last sets the exit status."""
     earlier = f" ({record.skipped} of them in an earlier run)" if record.skipped else ""
-    plural = "" if record.images == 1 else "s"
-    say(f"{record.images} image{plural} explained{earlier} in {record.seconds:.1f} s")
+    say(f"{amount(record.images, 'image')} explained{earlier} in {record.seconds:.1f} s")
     if record.model["layer"]:
         say(f"layer {record.model['layer']}: {record.model['layer_reason']}")
     if record.blank_maps:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from figureground.base.amount import amount
 from figureground.base.claim import locked
 from figureground.cli.command import Device, Out, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, tell_left_out
@@ -59,9 +60,9 @@ def _tell(record: "RankRecord", page: Path) -> None:
     """What was found, where it is, and what could not be used; the last sets the exit status."""
     for note in record.notes:
         complain(f"note: {note}")
-    earlier = f" ({record.skipped} images in an earlier run)" if record.skipped else ""
+    earlier = f" ({amount(record.skipped, 'image')} in an earlier run)" if record.skipped else ""
     say(
-        f"{record.images} images scored{earlier} in {record.seconds:.1f} s by {', '.join(record.classes)}"
+        f"{amount(record.images, 'image')} scored{earlier} in {record.seconds:.1f} s by {', '.join(record.classes)}"
     )
     for place, one in enumerate(record.top[:5], start=1):
         say(f"  {place}. {one.path}: {one.class_name}, score {one.score:.3f}")

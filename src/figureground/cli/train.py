@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from figureground.base.amount import amount
 from figureground.base.errors import OptionError
 from figureground.cli.command import TrustCode
 from figureground.cli.console import complain, progress_bars, say, tell_left_out
@@ -117,17 +118,20 @@ def _tell(record: "TrainRecord", folder: Path) -> None:
     """What came out, and where it is."""
     speed = record.images / max(record.seconds, 1e-9)
     say(
-        f"{record.steps} steps, {record.images} images in {record.seconds:.1f} s of training ({speed:.0f} images/s)"
+        f"{amount(record.steps, 'step')}, {amount(record.images, 'image')} in {record.seconds:.1f} s of training "
+        f"({speed:.0f} images/s)"
     )
     last = f"{record.last['accuracy']:.2%}, loss {record.last['loss']:.4f}"
     if "mean_ap" in record.last:
         say(
             f"validation mean average precision: best {record.best:.2%}, last {record.last['mean_ap']:.2%}"
         )
-        say(f"validation accuracy: last {last} ({record.data['val']} images, backgrounds included)")
+        say(
+            f"validation accuracy: last {last} ({amount(record.data['val'], 'image')}, backgrounds included)"
+        )
     else:
         say(
-            f"validation accuracy: best {record.best:.2%}, last {last} ({record.data['val']} images)"
+            f"validation accuracy: best {record.best:.2%}, last {last} ({amount(record.data['val'], 'image')})"
         )
     for note in record.data["notes"]:
         complain(f"note: {note}")

@@ -22,6 +22,8 @@ from typing import Any, TypeAlias
 
 from PIL import Image, _imaging
 
+from figureground.base.amount import amount
+
 _KEY = "figureground"
 NOTICES = {
     "small-range": (
@@ -82,8 +84,9 @@ def summed(noticed: Iterable[Noticed]) -> tuple[str, ...]:
     lines = []
     for kind, images in sorted(first.items()):
         name, detail = next(iter(images.items()))
-        plural = "" if len(images) == 1 else "s"
-        lines.append(f"{len(images)} image{plural}: {NOTICES[kind]}; for example {name}: {detail}")
+        lines.append(
+            f"{amount(len(images), 'image')}: {NOTICES[kind]}; for example {name}: {detail}"
+        )
     return tuple(lines)
 
 

@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from figureground.base.amount import amount
 from figureground.base.checking import checked
 from figureground.base.errors import DataError, OptionError, ShapeError
 from figureground.base.seeds import generator
@@ -183,7 +184,9 @@ def split_by_group(
         raise OptionError(f"the validation fraction must lie between 0 and 1, got {fraction}")
     groups = sorted({name for name, wanted in zip(names, usable, strict=True) if wanted})
     if len(groups) < 2:
-        raise DataError(f"{len(groups)} images to divide: validation and test need one each")
+        raise DataError(
+            f"{amount(len(groups), 'image')} to divide: validation and test need one each"
+        )
     order = np.random.default_rng(seed).permutation(len(groups))
     count = min(max(1, round(fraction * len(groups))), len(groups) - 1)
     chosen = {groups[at] for at in order[:count]}

@@ -24,8 +24,10 @@ __all__ = [
     "GradCAM",
     "GradCAMElementwise",
     "GradCAMPlusPlus",
+    "GroupCAM",
     "HiResCAM",
     "LayerCAM",
+    "LayerIntegrated",
     "LeGrad",
     "MeanActivation",
     "MethodEntry",
@@ -62,9 +64,11 @@ if TYPE_CHECKING:
     from figureground.methods.grad_cam import GradCAM
     from figureground.methods.grad_cam_elementwise import GradCAMElementwise
     from figureground.methods.grad_cam_plus_plus import GradCAMPlusPlus
+    from figureground.methods.group_cam import GroupCAM
     from figureground.methods.hires_cam import HiResCAM
     from figureground.methods.kpca_cam import KPCACAM
     from figureground.methods.layer_cam import LayerCAM
+    from figureground.methods.layer_integrated import LayerIntegrated
     from figureground.methods.le_grad import LeGrad
     from figureground.methods.mean_activation import MeanActivation
     from figureground.methods.method import CamMethod, find_methods

@@ -1,6 +1,6 @@
 """The explainer: any classifier, any methods, any classes, one shared forward pass per call."""
 
-__all__ = ["Explainer"]
+__all__ = ["EVERY_STAGE", "Explainer"]
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -36,6 +36,7 @@ from figureground.capture.biases import Biases, BiasTape
 from figureground.capture.probes import WHOLE, Frame
 from figureground.capture.stem import find_frame
 from figureground.capture.tape import Tape
+from figureground.capture.taps import stage_layers
 from figureground.maps import cut_out, fuse_maps
 from figureground.methods.explanation import Explanation
 from figureground.methods.method import CamMethod, find_methods
@@ -45,6 +46,7 @@ from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_
 from figureground.methods.sweeps import Sweeps
 from figureground.methods.targets import ClassSpec, resolve_targets
 
+EVERY_STAGE = "every-stage"
 LayerSpec = str | nn.Module
 MethodSpec = str | CamMethod | Sequence[str | CamMethod]
 
@@ -70,7 +72,8 @@ class Explainer:
         model: The classifier; wrapped (``DataParallel``, DDP, ``torch.compile``) or not. ``(N, C, H,
             W)`` in, logits out.
         layer: Name or module of the layer, or several; found by looking at the network where omitted. Of a layer that
-            runs several times ``backbone@1`` is the first run, ``backbone`` the last.
+            runs several times ``backbone@1`` is the first run, ``backbone`` the last. ``every-stage`` stands for the
+            last feature map of each resolution.
         precision: ``bf16`` or ``fp16`` run the network under autocast; None leaves the caller's setting.
         output: How to find the logits ``(N, L)`` in what the model returns, where ``find_logits`` cannot tell:
             ``output=lambda returned: returned["head"]``.
@@ -120,8 +123,9 @@ class Explainer:
         self._findings: dict[str, Finding] = {}
         self._frames: dict[tuple[int, int], Frame] = {}
         self._attention: dict[tuple[int, int], AttentionFinding] = {}
-        if layer is not None:
-            asked = [layer] if isinstance(layer, str | nn.Module) else list(layer)
+        asked = [layer] if isinstance(layer, str | nn.Module) else list(layer or ())
+        self._every_stage = asked == [EVERY_STAGE]
+        if layer is not None and not self._every_stage:
             self._choices = tuple(named_layer(self.model, one) for one in asked)
         if precision not in {None, "fp32", "bf16", "fp16"}:
             raise OptionError(f"no precision '{precision}'; known: fp32, bf16, fp16")
@@ -169,6 +173,9 @@ class Explainer:
         Raises:
             LayerError: No layer has more than one position, or none passes the check.
         """
+        if self._every_stage and not self._choices:
+            stages = stage_layers(self.model, images, self.output)
+            self._choices = tuple(LayerChoice(name, "end of a stage") for name in stages)
         if not self._choices:
             choice = choose_layer(self.model, images, self.output, precision=self.precision)
             self._choices = (choice,)
@@ -321,16 +328,25 @@ class Explainer:
             )
         attention = None
         if attending is not None and finding is not None:
-            above = partial(self._above_blocks, images, attending)
+            above = partial(
+                self._above_blocks, images, attending, tokens_first=finding.tokens_first
+            )
             attention = Attention.of(attending, finding, run.logits, above=above)
         return run, Recorded(
             tape, attention, None if biases is None else Biases(biases, run.logits)
         )
 
-    def _above_blocks(self, images: Images, attending: AttentionTape, tokens: Tensor) -> Tensor:
+    def _above_blocks(
+        self, images: Images, attending: AttentionTape, tokens: Tensor, *, tokens_first: bool
+    ) -> Tensor:
         """Logits of tokens in the place of what the last block gave."""
         return above_blocks(
-            self.model, images, attending.outputs, tokens=tokens, output=self.output
+            self.model,
+            images,
+            attending.outputs,
+            tokens=tokens,
+            tokens_first=tokens_first,
+            output=self.output,
         )
 
     def _attention_tape(

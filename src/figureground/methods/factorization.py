@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from figureground.base.amount import amount
 from figureground.base.errors import OptionError, ShapeError
 
 _EPSILON = 1e-7
@@ -60,7 +61,7 @@ def factorize(
     """
     if not 1 <= count <= min(matrix.shape):
         raise OptionError(
-            f"{count} concepts asked for; a {tuple(matrix.shape)} matrix has 1 to {min(matrix.shape)}"
+            f"{amount(count, 'concept')} asked for; a {tuple(matrix.shape)} matrix has 1 to {min(matrix.shape)}"
         )
     if not bool(torch.isfinite(matrix).all()) or bool((matrix < 0).any()):
         raise ShapeError("a matrix to be factorized must be finite and not negative")

@@ -2,6 +2,7 @@
 
 __all__ = ["FEM", "fem"]
 
+import math
 from dataclasses import dataclass
 
 from figureground.base.errors import OptionError
@@ -59,6 +60,17 @@ class FEM(CamMethod):
     def __post_init__(self) -> None:
         if not self.k >= 0:
             raise OptionError(f"k of fem is 0 or more standard deviations, not {self.k}")
+
+    def why_blank(self, height: int, width: int) -> str:
+        """One of n values lies at most ``√(n − 1)`` standard deviations above their mean; see the base."""
+        positions = height * width
+        if self.k**2 <= positions - 1:
+            return ""
+        most = math.sqrt(positions - 1)
+        return (
+            f"none of {positions} positions can lie {self.k:g} standard deviations above their mean (at most {most:.2f}"
+            "): name an earlier layer, or ask for fem with a smaller k"
+        )
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, 1, h, w)``."""

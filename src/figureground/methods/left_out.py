@@ -25,8 +25,26 @@ LEFT_OUT: dict[str, str] = {
         "it trains a mask for each image in 100 steps, and the mask is what maximises one measure; use layer-cam"
     ),
     "fd-cam": "it runs the network twice for each channel; use grad-cam or xgrad-cam",
-    "zoom-cam": "it is hires-cam of several layers with fuse max: ask for that",
-    "refine-cam": "it is a method at several layers with fuse product: ask for that, best with layer-cam",
+    "zoom-cam": "it is --methods hires-cam --layer every-stage --fuse max: ask for that",
+    "refine-cam": (
+        "it is a name for options, the product of the maps of several layers; use --methods layer-cam --layer "
+        "every-stage --fuse product, in Python Explainer(model, layer='every-stage', fuse='product')"
+    ),
+    "eigen-smooth": (
+        "it is no method but pytorch-grad-cam's option to show the first principal component of a method's weighted "
+        "channels in place of their sum; eigen-grad-cam is that component of activations times gradients"
+    ),
+    "multi-scale": (
+        "a larger image gives a finer map by itself: use layer-cam with --size, or of several layers with fuse"
+    ),
+    "maskclip": (
+        "it reads the values of the last attention, which each kind of CLIP keeps elsewhere; use le-grad or "
+        "attention-gradient with the texts as classes"
+    ),
+    "clip-surgery": (
+        "it replaces attention inside of CLIP, which each library writes otherwise; use le-grad or attention-gradient "
+        "with the texts as classes"
+    ),
     "cameras": f"it costs 61 forward and as many backward passes an image; {_MORE}",
     "sess": f"it runs the network on hundreds of crops of each image; {_MORE}",
     "relevance-cam": _BEYOND,

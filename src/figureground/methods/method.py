@@ -1,10 +1,17 @@
 """What a CAM method is: a pure function of captured tensors, and what the explainer must know of it."""
 
-__all__ = ["CamMethod", "MethodInputs", "MethodResult", "channel_sum", "find_methods"]
+__all__ = [
+    "CamMethod",
+    "MethodInputs",
+    "MethodResult",
+    "channel_sum",
+    "find_methods",
+    "layer_notes",
+]
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import Field, dataclass
 from types import NoneType
 from typing import Any, ClassVar, get_args
@@ -166,6 +173,19 @@ class CamMethod(ABC):
         del channels, height, width
         return 0
 
+    def why_blank(self, height: int, width: int) -> str:
+        """Why every map of a layer of this size is zero, whatever the image; empty where it need not be.
+
+        Args:
+            height: h of the layer.
+            width: w of the layer.
+
+        Returns:
+            A sentence with the way on.
+        """
+        del height, width
+        return ""
+
     def trial(self) -> "CamMethod":
         """The same method as cheap as it can be had, to see whether it works at all; itself where it costs little."""
         return self
@@ -257,6 +277,33 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
             )
         found[name] = method
     return found
+
+
+def layer_notes(methods: Iterable[CamMethod], layers: Sequence[str]) -> tuple[str, ...]:
+    """What must be said where layers are named and methods do not look at a layer (``rise``, ``attention-rollout``).
+
+    Args:
+        methods: All that are asked for.
+        layers: The layers that are named; none where the choice is left to us.
+
+    Returns:
+        A note that names these methods, or none.
+
+    Raises:
+        OptionError: None of the methods looks at a layer.
+    """
+    asked = list(methods)
+    without = list(dict.fromkeys(method.name for method in asked if not method.per_layer))
+    if not layers or not without:
+        return ()
+    look = "does not look" if len(without) == 1 else "do not look"
+    told = f"{', '.join(without)} {look} at a layer but at the whole network"
+    if all(not method.per_layer for method in asked):
+        raise OptionError(
+            f"{told}, so that layer {', '.join(layers)} would change nothing: leave the layer out, or take a "
+            "method that looks at one (hires-cam, layer-cam)"
+        )
+    return (f"{told}: the layer that was named is not theirs",)
 
 
 def _unknown(name: str, key: str) -> OptionError:

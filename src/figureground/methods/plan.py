@@ -25,6 +25,7 @@ from figureground.methods.sweeps import Sweeps
 from figureground.methods.targets import Targets
 
 _DEAD = "the layer's activations are all zero for this image: nothing above it can tell one place from another"
+_NOTHING = "every value is zero: the method found nothing to show in this image"
 _NO_GRADIENT = (
     "the gradient is zero everywhere for this image: between this layer and the class score all units are dead or "
     "saturated, or have weights of zero; a method without gradients (eigen-cam) still works"
@@ -41,8 +42,9 @@ class ExplanationProblem:
         image: Position in the batch.
         class_position: Position among the classes asked for.
         kind: ``non-finite``, ``dead-layer``, ``zero-gradient``, ``zero``, ``constant`` or ``negative-only``;
-            ``several-runs`` where the layer ran on different things and none of its runs was chosen; or ``incomplete``
-            where terms do not add up to the score (full-grad).
+            ``small-layer`` where the method shows nothing of any layer of this size; ``several-runs`` where the layer
+            ran on different things and none of its runs was chosen; or ``incomplete`` where terms do not add up to
+            the score (full-grad).
         message: One sentence.
     """
 
@@ -121,7 +123,8 @@ def find_problems(
                 if problem.kind == "negative-only" and not method.class_specific:
                     continue
                 zero = zeros is not None and zeros[image][position]
-                kind, message = _cause(problem, dead=dead[layer][image], flat=zero)
+                size = (int(maps.shape[2]), int(maps.shape[3]))
+                kind, message = _cause(problem, method, size, dead=dead[layer][image], flat=zero)
                 found.append(ExplanationProblem(name, layer, image, position, kind, message))
         found += _incomplete(name, computed)
     return tuple(found)
@@ -146,13 +149,19 @@ def _incomplete(name: str, computed: Computed) -> list[ExplanationProblem]:
     return found
 
 
-def _cause(problem: MapProblem, *, dead: bool, flat: bool) -> tuple[str, str]:
+def _cause(
+    problem: MapProblem, method: CamMethod, size: tuple[int, int], *, dead: bool, flat: bool
+) -> tuple[str, str]:
     """The first cause that explains the blank map, else the finding itself."""
     if problem.kind == "non-finite":
         return problem.kind, problem.message
-    if dead:
-        return "dead-layer", _DEAD
-    return ("zero-gradient", _NO_GRADIENT) if flat else (problem.kind, problem.message)
+    if dead or flat:
+        return ("dead-layer", _DEAD) if dead else ("zero-gradient", _NO_GRADIENT)
+    if problem.kind != "zero":
+        return problem.kind, problem.message
+    small = method.why_blank(*size)
+    whole = problem.message if method.class_specific else _NOTHING
+    return ("small-layer", small) if small else (problem.kind, whole)
 
 
 # classes are taken in parts, so that gradients × classes never hold more numbers than this at a time

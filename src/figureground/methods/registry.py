@@ -294,6 +294,19 @@ METHODS: dict[str, MethodEntry] = {
         needs=frozenset({"replay"}),
         signed=True,
     ),
+    "layer-integrated": MethodEntry(
+        "layer-integrated",
+        "Integrated HiRes-CAM",
+        "layer_integrated.LayerIntegrated",
+        paper=Paper(
+            "Sundararajan, Taly & Yan",
+            "Axiomatic Attribution for Deep Networks",
+            2017,
+            "ICML, arXiv 1703.01365",
+        ),
+        needs=frozenset({"replay"}),
+        signed=True,
+    ),
     "score-cam": MethodEntry(
         "score-cam",
         "Score-CAM",
@@ -305,6 +318,18 @@ METHODS: dict[str, MethodEntry] = {
             "CVPR workshops, arXiv 1910.01279",
         ),
         needs=frozenset({"rescore"}),
+    ),
+    "group-cam": MethodEntry(
+        "group-cam",
+        "Group-CAM",
+        "group_cam.GroupCAM",
+        paper=Paper(
+            "Zhang et al.",
+            "Group-CAM: Group Score-Weighted Visual Explanations for Deep Convolutional Networks",
+            2021,
+            "arXiv 2103.13859",
+        ),
+        needs=frozenset({"gradients", "rescore"}),
     ),
     "rise": MethodEntry(
         "rise",

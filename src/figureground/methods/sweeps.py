@@ -98,13 +98,16 @@ class Sweeps:
         size = max(1, min(256, numbers // one.numel()))
         return torch.split(items, size) if len(items) else ()
 
-    def replay(self, image: int, maps: FeatureMaps, *, keep: bool = True) -> Logits:
+    def replay(
+        self, image: int, maps: FeatureMaps, *, keep: bool = True, graph: bool = False
+    ) -> Logits:
         """Logits of the network with these maps in the place of the layer's.
 
         Args:
             image: Position in the batch.
             maps: ``(M, C, h, w)``.
             keep: Whether the maps stay as they are; see ``Above``.
+            graph: Whether a graph leads from the logits back to the maps.
 
         Returns:
             ``(M, L)`` float32; by the linear head where there is one, else by running what lies above the layer.
@@ -121,7 +124,7 @@ class Sweeps:
                 output=self.output,
             )
             self._above = (image, above)
-        return self._above[1].logits(maps, keep=keep)
+        return self._above[1].logits(maps, keep=keep, graph=graph)
 
     def rescore(self, images: Images) -> Logits:
         """Logits of other images, changes of those of the run.

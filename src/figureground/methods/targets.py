@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from figureground.base.amount import amount
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.outputs import class_logits, class_number
 from figureground.base.shapes import Logits
@@ -56,7 +57,7 @@ class Targets:
             ``(N, K)`` or ``(M, K)``.
         """
         if self.functions:
-            return torch.stack([function(logits).detach() for function in self.functions], 1)
+            return torch.stack([function(logits) for function in self.functions], 1)
         return self.directions.select(logits)
 
     def probability(self, logits: Logits) -> Float[Tensor, "N K"]:
@@ -187,8 +188,10 @@ def _tensor(classes: Tensor, logits: Logits) -> Tensor:
     """Per-image class numbers as ``(N, K)``."""
     columns = classes[:, None] if classes.ndim == 1 else classes
     if columns.ndim != 2 or columns.shape[0] != logits.shape[0] or not _holds_integers(columns):
-        shape = f"{tuple(classes.shape)} {classes.dtype}"
-        message = f"a tensor of classes is (N,) or (N, K) of integers with N = {logits.shape[0]} images; it is {shape}"
+        shape, images = f"{tuple(classes.shape)} {classes.dtype}", amount(len(logits), "image")
+        message = (
+            f"a tensor of classes is (N,) or (N, K) of integers with N = {images}; it is {shape}"
+        )
         raise ShapeError(f"{message}; for the same classes on every image give a list")
     return columns.to(logits.device, torch.long)
 

@@ -5,6 +5,7 @@ __all__ = ["ClassChoice", "class_words", "find_classes"]
 import re
 from collections.abc import Sequence
 
+from figureground.base.amount import amount
 from figureground.base.errors import OptionError
 from figureground.models.classifier import Classifier
 
@@ -66,7 +67,9 @@ def _checked_top(asked: str | None, classifier: Classifier) -> str | None:
     count = 1 if asked is None else int(asked[3:])
     most = classifier.classes.count
     if count < 1 or (most is not None and count > most):
-        raise OptionError(f"{asked} asked for; {classifier.name} has {most} classes")
+        raise OptionError(
+            f"{asked} asked for; {classifier.name} has {amount(most or 0, 'class', 'classes')}"
+        )
     return asked
 
 

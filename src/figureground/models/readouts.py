@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from figureground.base.amount import amount
 from figureground.base.checking import checked
 from figureground.base.errors import ModelError, OptionError, ShapeError
 
@@ -89,7 +90,7 @@ def boxes(
     wanted = torch.as_tensor(labels)
     if not len(reference) or wanted.shape != (len(reference),):
         raise ShapeError(
-            f"{len(wanted)} labels for {len(reference)} boxes; give at least one of each"
+            f"{amount(len(wanted), 'label')} for {amount(len(reference), 'box', 'boxes')}; give at least one of each"
         )
     if not 0 < iou <= 1:
         raise OptionError(f"iou must be in (0, 1], not {iou}")
@@ -178,7 +179,9 @@ def anchors(indices: Sequence[int] | Tensor, classes: Sequence[int] | Tensor) ->
     """
     at, kinds = torch.as_tensor(indices), torch.as_tensor(classes)
     if not len(at) or at.shape != kinds.shape or at.ndim != 1:
-        raise ShapeError(f"{len(kinds)} classes for {len(at)} anchors; give at least one of each")
+        raise ShapeError(
+            f"{amount(len(kinds), 'class', 'classes')} for {amount(len(at), 'anchor')}; give at least one of each"
+        )
 
     def read(returned: Any) -> Tensor:  # noqa: ANN401
         head = returned[0] if isinstance(returned, tuple | list) else returned

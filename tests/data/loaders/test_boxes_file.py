@@ -108,7 +108,7 @@ def test_every_format_gives_the_same_images(place: Path, write):
     for row, group in enumerate(data.groups.tolist()):
         by_group.setdefault(group, set()).add(file_name(data, row))
     assert sorted(map(sorted, by_group.values())) == [["one.png"], ["three.png"], ["two.png"]]
-    assert data.notes == ("1 images show several classes: they have an entry for each",)
+    assert data.notes == ("1 image shows several classes, with an entry for each",)
     assert data.left_out == ()
 
 

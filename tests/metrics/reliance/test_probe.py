@@ -108,9 +108,9 @@ def test_what_no_probe_can_be_fitted_on_is_refused():
     labels = torch.tensor([0, 1, 0, 1])
     with pytest.raises(ShapeError, match="labels"):
         background_probe(noise(3, 2), labels, seed=0)
-    with pytest.raises(ShapeError, match="1 classes in 4 groups"):
+    with pytest.raises(ShapeError, match="1 class in 4 groups"):
         background_probe(noise(4, 2), labels * 0, seed=0)
-    with pytest.raises(ShapeError, match="2 classes in 1 groups"):
+    with pytest.raises(ShapeError, match="2 classes in 1 group"):
         background_probe(noise(4, 2), labels, labels * 0, seed=0)
     with pytest.raises(ShapeError, match="must be finite"):
         background_probe(noise(4, 2) / 0, labels, seed=0)

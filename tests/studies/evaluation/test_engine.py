@@ -304,6 +304,16 @@ def test_maps_are_of_the_layer_that_was_named(
     np.testing.assert_allclose(columns["eigen-cam/peak"], wanted, rtol=1e-4)
 
 
+def test_a_layer_that_no_method_looks_at_is_refused_and_one_that_some_do_not_is_noted(
+    measure: Run, classifier: Classifier, images: EvaluationSet
+):
+    both = replace(PEAK, methods=("eigen-cam", "full-grad"), layer="1")
+    record, _ = measure(both, classifier, images)
+    assert any(note.startswith("full-grad does not look at a layer") for note in record.notes)
+    with pytest.raises(OptionError, match="so that layer 1 would change nothing"):
+        measure(replace(PEAK, methods=("full-grad",), layer="1"), classifier, images)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Drawn(Peak):
     """Random numbers."""

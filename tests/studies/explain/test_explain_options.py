@@ -18,7 +18,10 @@ from figureground.studies.explain.options import ExplainOptions
         ({"precision": "fp8"}, "no precision 'fp8'.*known: bf16, fp16, fp32"),
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
-        ({"fuse": "sum", "layer": ("a", "b")}, "no fuse 'sum'.*known: max, mean, product"),
+        (
+            {"fuse": "sum", "layer": ("a", "b")},
+            "no fuse 'sum'.*known: max, mean, product, tanh-max",
+        ),
         ({"fuse": "mean"}, "name at least two"),
         ({"fuse": "mean", "layer": ("a",)}, "name at least two"),
         ({"colour_map": "virids"}, "no colour map 'virids'; closest: 'viridis'"),
@@ -54,6 +57,7 @@ def test_a_device_that_does_not_exist_is_refused():
 
 def test_all_that_exists_is_taken():
     options = ExplainOptions(methods=("GradCAM++",), precision="fp32", fuse="max", layer=("a", "b"))
+    assert ExplainOptions(fuse="tanh-max", layer=("every-stage",)).fuse == "tanh-max"
     drawing = (options.colour_map, options.alpha_by_value, options.box_fraction)
     assert drawing == ("inferno", False, 0.2)
 

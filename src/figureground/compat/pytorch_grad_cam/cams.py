@@ -33,11 +33,13 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 
+from figureground.base.amount import amount
 from figureground.base.errors import OptionError, ShapeError
 from figureground.compat.pytorch_grad_cam.utils.model_targets import (
     ClassifierOutputTarget,
     FinerWeightedTarget,
 )
+from figureground.compat.refusals import one_number, refuse_non_finite
 from figureground.maps import normalise, resize
 from figureground.methods import METHODS, CamMethod, Explainer
 
@@ -121,10 +123,13 @@ class BaseCAM(_InWith):
 
         Raises:
             OptionError: The method has no ``eigen_smooth``.
-            ShapeError: There are not as many targets as images.
+            ShapeError: There are not as many targets as images, or a target gives more than one number.
+            MapError: A map holds NaN or infinity.
         """
         if targets is not None and len(targets) != len(input_tensor):
-            raise ShapeError(f"{len(targets)} targets for {len(input_tensor)} images")
+            raise ShapeError(
+                f"{amount(len(targets), 'target')} for {amount(len(input_tensor), 'image')}"
+            )
         if eigen_smooth:
             raise OptionError(_EIGEN.format(type(self).__name__))
         device = next(self.model.parameters()).device
@@ -136,13 +141,15 @@ class BaseCAM(_InWith):
         if targets is None or numbers is not None:
             return self._maps(images, numbers, smooth=aug_smooth)
         found, raw = [], []
-        for image, target in zip(torch.split(images, 1), targets, strict=True):
-            found.append(self._maps(image, target, smooth=aug_smooth))
+        for at, target in enumerate(targets):
+            found.append(self._maps(images[at : at + 1], target, smooth=aug_smooth, first=at))
             raw.append(self.outputs)
         self.outputs = torch.cat(raw) if all(isinstance(one, Tensor) for one in raw) else raw
         return np.concatenate(found)
 
-    def _maps(self, images: Tensor, wanted: Tensor | Target | None, *, smooth: bool) -> Maps:
+    def _maps(
+        self, images: Tensor, wanted: Tensor | Target | None, *, smooth: bool, first: int = 0
+    ) -> Maps:
         """Of class numbers; or of one image and a target, whose value stands for the logits."""
         read = _Reader(None if isinstance(wanted, Tensor) else wanted)
         layers = self.target_layers or None
@@ -150,6 +157,7 @@ class BaseCAM(_InWith):
         classes = (lambda values: values[:, 0]) if read.target is not None else wanted
         found = explainer(images, classes, [self._made])
         self.outputs = read.first
+        refuse_non_finite(found, first=first)
         (maps,) = found.maps.values()
         size = (images.shape[2], images.shape[3])
         stacks = list(maps.values()) if isinstance(maps, dict) else [maps]
@@ -171,7 +179,7 @@ class _Reader:
         self.first = _detached(returned)
         if self.target is None:
             return getattr(returned, "logits", returned)
-        values = [self.target(one).reshape(-1).sum() for one in returned]
+        values = [one_number(self.target(one), self.target) for one in returned]
         return torch.stack(values)[:, None]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from figureground.compat.refusals import refuse_non_finite
 from figureground.maps import normalise, resize
 from figureground.methods import DeepFeatureFactorization as Factorization, Explainer
 
@@ -44,10 +45,14 @@ class DeepFeatureFactorization:
         Returns:
             Concepts ``(C, K)``; for each image maps ``(K, H, W)`` in [0, 1]; and outputs ``(K, L)`` where a
             computation on concepts was given.
+
+        Raises:
+            MapError: A map holds NaN or infinity.
         """
         device = next(self.model.parameters()).device
         explainer = Explainer(self.model, layer=self.layer)
         found = explainer(input_tensor.to(device), methods=Factorization(n_components))
+        refuse_non_finite(found)
         (maps,) = found.maps.values()
         assert isinstance(maps, Tensor)  # noqa: S101 - of one layer
         size = (input_tensor.shape[2], input_tensor.shape[3])

@@ -15,8 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from figureground.base.amount import amount
 from figureground.base.errors import OptionError, ShapeError
 from figureground.capture.taps import InputTap
+from figureground.compat.refusals import one_number, refuse_non_finite
 from figureground.maps import normalise, resize
 from figureground.methods import METHODS, Explainer, find_methods
 
@@ -123,7 +125,8 @@ class _Extractor:
         Raises:
             OptionError: The network has not run, not exactly one of class and targets was given, or the scores are
                 not what it returns for the images in evaluation mode.
-            ShapeError: There are not as many classes or targets as images.
+            ShapeError: There are not as many classes or targets as images, or a target gives more than one number.
+            MapError: A map holds NaN or infinity.
         """
         del options
         if self._tap.images is None:
@@ -134,6 +137,7 @@ class _Extractor:
         wanted = _wanted(class_idx, targets, len(images))
         with self._tap.paused():
             found = self._explainer(images, wanted, self._methods())
+        refuse_non_finite(found)
         if isinstance(scores, Tensor) and not _alike(scores, found.logits):
             raise OptionError(_OTHER_SCORES)
         (maps,) = found.maps.values()
@@ -193,15 +197,17 @@ def _wanted(
         if isinstance(class_idx, int):
             return class_idx
         if len(class_idx) != count:
-            raise ShapeError(f"{len(class_idx)} classes for {count} images")
+            raise ShapeError(
+                f"{amount(len(class_idx), 'class', 'classes')} for {amount(count, 'image')}"
+            )
         return torch.tensor(list(class_idx))
     several = [targets] * count if callable(targets) else list(targets or ())
     if len(several) != count:
-        raise ShapeError(f"{len(several)} targets for {count} images")
+        raise ShapeError(f"{amount(len(several), 'target')} for {amount(count, 'image')}")
 
     def value(logits: Tensor) -> Tensor:
         pairs = zip(several, logits, strict=True)
-        return torch.stack([target(row).reshape(()) for target, row in pairs])
+        return torch.stack([one_number(target(row), target) for target, row in pairs])
 
     return value
 

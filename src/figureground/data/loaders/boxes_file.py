@@ -79,5 +79,6 @@ def _notes(problems: Sequence[Problem], images: Sequence[AnnotatedImage]) -> tup
             told.append(f"{len(met)} {words} (the first: {met[0].where})")
     several = sum(times > 1 for times in Counter(one.path for one in images).values())
     if several:
-        told.append(f"{several} images show several classes: they have an entry for each")
+        shows = "image shows" if several == 1 else "images show"
+        told.append(f"{several} {shows} several classes, with an entry for each")
     return tuple(told)

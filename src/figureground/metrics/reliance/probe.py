@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from figureground.base.amount import amount
 from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.seeds import generator
@@ -171,8 +172,9 @@ def _check(features: Tensor, labels: Tensor, groups: Tensor) -> None:
     if len(labels) and int(labels.min()) < 0:
         raise ShapeError("labels must not be negative")
     if len(torch.unique(labels)) < 2 or len(torch.unique(groups)) < 2:
+        kinds, parts = len(torch.unique(labels)), len(torch.unique(groups))
         raise ShapeError(
-            f"{len(torch.unique(labels))} classes in {len(torch.unique(groups))} groups: a probe needs two of both"
+            f"{amount(kinds, 'class', 'classes')} in {amount(parts, 'group')}: a probe needs two of both"
         )
     if not bool(features.isfinite().all()):
         raise ShapeError("features must be finite; leave such images out")

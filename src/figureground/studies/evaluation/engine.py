@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -33,6 +34,7 @@ from figureground.base.seeds import generator
 from figureground.base.shapes import Maps
 from figureground.base.store import STORED, Store
 from figureground.methods import CamMethod, Explainer
+from figureground.methods.method import layer_notes
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
@@ -187,6 +189,7 @@ class MapEvaluation(Evaluation):
             if classifier is not None and self.methods
             else None,
         )
+        found.notes = layer_notes(found.methods.values(), [self.layer] if self.layer else [])
         if self.reference is not None and self.reference not in found.rows:
             raise unknown_option("row to compare with", self.reference, found.rows)
         return found
@@ -284,7 +287,8 @@ def run_evaluation(
         parts = evaluation.record_parts(Found(columns, network, images))
         for name, arrays in parts.get("arrays", {}).items():
             store.write_arrays(name, arrays)
-        notes = (*(classifier.notes if classifier else ()), *images.notes, *noticed)
+        told = [one.notes for one in (classifier, images, subject) if one is not None]
+        notes = (*chain.from_iterable(told), *noticed)
         record = EvaluationRecord(
             kind=evaluation.kind,
             title=evaluation.question,

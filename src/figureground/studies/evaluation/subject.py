@@ -197,6 +197,9 @@ class Subject:
         baselines: Row that knows no network -> its maps of a batch.
         explainer: Where the layer is given; made from the classifier where None.
 
+    Attributes:
+        notes: What the reader of the numbers must know.
+
     Raises:
         OptionError: ``dff``, which makes several maps; two rows of one name; or nothing to measure.
     """
@@ -225,6 +228,7 @@ class Subject:
         self.explainer = explainer
         if explainer is None and self.methods and classifier is not None:
             self.explainer = Explainer(classifier)
+        self.notes: tuple[str, ...] = ()
         self._made: dict[str, Any] = {}
         twice = [row for row in self.rows if self.rows.count(row) > 1]
         if twice:

@@ -22,6 +22,7 @@ from figureground.data import find_images
 from figureground.data.annotations.coco_writer import write_boxes
 from figureground.data.notices import Notice, Noticed, summed
 from figureground.methods import Explainer, Explanation, find_methods, finer
+from figureground.methods.method import layer_notes
 from figureground.models import Classifier, Preprocessing
 from figureground.models.classes import find_classes
 from figureground.models.predicting import chosen_device, default_batch_size, device_of, placed
@@ -102,7 +103,7 @@ def explain_images(
             failed=tuple(failed),
             blank_maps=blank,
             seconds=round(time.perf_counter() - began, 3),
-            notes=(*classifier.notes, *noticed),
+            notes=(*classifier.notes, *parts.notes, *noticed),
             provenance=provenance(),
             colour_map=chosen.colour_map,
         )
@@ -148,6 +149,7 @@ class _Parts:
         asked = options.methods
         found = find_methods(list(asked.values()) if isinstance(asked, Mapping) else asked)
         self.methods = {name: repr(method) for name, method in found.items()}
+        self.notes = layer_notes(found.values(), options.layer)
         self._asked, self._classes = list(found.values()), find_classes(classifier, options.classes)
         # neither the size of a batch nor the number of threads changes a result; methods and classes are below,
         # however they were written

@@ -26,9 +26,9 @@ class ExplainOptions(Options):
         methods: Names or configured methods; or row -> configured method.
         classes: None for the predicted class, ``"top3"``, or numbers and names.
         target: None for the classes themselves; ``finer`` for what tells each from the three that it is nearest to.
-        layer: Names; empty leaves the choice to figureground.
+        layer: Names, or ``every-stage``; empty leaves the choice to figureground.
         precision: ``bf16`` or ``fp16`` for autocast; None or ``fp32`` for the network's own.
-        fuse: ``mean``, ``max`` or ``product`` of several layers.
+        fuse: ``mean``, ``max``, ``product`` or ``tanh-max`` of several layers.
         smooth: Average over six views.
         colour_map: Name of a colour map.
         alpha_by_value: Paint low values lightly.
@@ -65,11 +65,14 @@ class ExplainOptions(Options):
     )
     layer: tuple[str, ...] = option(
         (),
-        "Layers, comma-separated; 'ls layers' lists them. Default: found by looking at the network.",
+        "Layers, comma-separated, as 'ls layers' lists them, or every-stage. Default: found by looking at the network.",
         panel=_WHAT,
     )
     fuse: str | None = option(
-        None, "One map of several layers.", choices=("mean", "max", "product"), panel=_WHAT
+        None,
+        "One map of several layers.",
+        choices=("mean", "max", "product", "tanh-max"),
+        panel=_WHAT,
     )
     smooth: bool = option(False, "Average over six views of each image.", panel=_WHAT)
     colour_map: str = option("inferno", "Of the overlays.", choices=_COLOUR_MAPS, panel=_OUTPUT)
@@ -98,9 +101,9 @@ class ExplainOptions(Options):
             raise OptionError(f"box_fraction lies in [0, 1), not {self.box_fraction}")
         if self.thumbnail < 1:
             raise OptionError(f"a thumbnail has at least 1 pixel, not {self.thumbnail}")
-        if self.fuse is not None and len(self.layer) < 2:
+        if self.fuse is not None and len(self.layer) < 2 and self.layer != ("every-stage",):
             raise OptionError(
-                f"fuse '{self.fuse}' joins the maps of several layers; name at least two"
+                f"fuse '{self.fuse}' joins the maps of several layers; name at least two, or every-stage"
             )
 
 

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from figureground.compat.refusals import one_number
+
 Target = Callable[[Any], Tensor]
 Change = Callable[[Tensor, Tensor], Tensor]
 
@@ -59,5 +61,8 @@ def _scores(model: nn.Module, images: Tensor, targets: Sequence[Target]) -> np.n
     """The target of each image."""
     with torch.no_grad():
         returned = model(images)
-        values = [float(target(one)) for target, one in zip(targets, returned, strict=True)]
+        values = [
+            float(one_number(target(one), target))
+            for target, one in zip(targets, returned, strict=True)
+        ]
     return np.array(values, np.float32)

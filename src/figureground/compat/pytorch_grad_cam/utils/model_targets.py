@@ -67,7 +67,7 @@ class BinaryClassifierOutputTarget:
 
 
 class SoftmaxOutputTarget:
-    """All probabilities, added up."""
+    """All probabilities, of which a map cannot be made; *differs:* refused with words, where theirs stops in torch."""
 
     def __call__(self, model_output: Tensor) -> Tensor:
         """From logits ``(L,)``."""
@@ -75,7 +75,7 @@ class SoftmaxOutputTarget:
 
 
 class RawScoresOutputTarget:
-    """All outputs, added up."""
+    """All outputs: the score of a network that has one; several are refused."""
 
     def __call__(self, model_output: Tensor) -> Tensor:
         """From ``(L,)``."""
