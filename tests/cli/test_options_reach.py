@@ -101,7 +101,7 @@ PARTICULAR: dict[tuple[type[Options] | None, str], tuple[str, Any]] = {
     (None, "rho"): ("0.25,0.75", (0.25, 0.75)),
 }
 # field -> other words that it needs
-COMPANIONS = {"fuse": ("--layer", "a,b"), "ratio": ("--screen-against", "x")}
+COMPANIONS = {"fuse": ("--layer", "a,b"), "layer": ("--fuse", "max"), "ratio": ("--screen-against", "x")}
 # parameters that are in no class: what is typed after the flag, and what has to arrive under which name
 PLAIN: dict[str, tuple[Words, str, Any]] = {
     "out": (("some/place",), "out", Path("some/place")),

@@ -1,6 +1,6 @@
 """The explainer: any classifier, any methods, any classes, one shared forward pass per call."""
 
-__all__ = ["EVERY_STAGE", "Explainer"]
+__all__ = ["Explainer"]
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -41,12 +41,11 @@ from figureground.maps import cut_out, fuse_maps
 from figureground.methods.explanation import Explanation
 from figureground.methods.method import CamMethod, find_methods
 from figureground.methods.plan import Computed, Recorded, compute_maps, find_problems
-from figureground.methods.registry import Need
+from figureground.methods.registry import EVERY_STAGE, Need
 from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
 from figureground.methods.sweeps import Sweeps
 from figureground.methods.targets import ClassSpec, resolve_targets
 
-EVERY_STAGE = "every-stage"
 LayerSpec = str | nn.Module
 MethodSpec = str | CamMethod | Sequence[str | CamMethod]
 

@@ -1,12 +1,20 @@
 """Every method by name, described without loading it: reading this needs no torch."""
 
-__all__ = ["METHODS", "MethodEntry", "Need"]
+__all__ = ["EVERY_STAGE", "FUSIONS", "METHODS", "MethodEntry", "Need", "refuse_lonely_fusion"]
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal
 
+from figureground.base.errors import OptionError
 from figureground.base.paper import Paper
+
+EVERY_STAGE = "every-stage"
+"""The word for the last layer of each resolution."""
+
+FUSIONS = ("mean", "max", "product", "tanh-max")
+"""How maps of several layers become one; see ``maps.fuse_maps``."""
 
 Need = Literal[
     "gradients",
@@ -412,3 +420,19 @@ METHODS: dict[str, MethodEntry] = {
         per_layer=False,
     ),
 }
+
+
+def refuse_lonely_fusion(layers: Sequence[str], fuse: str | None) -> None:
+    """Refuse to fuse the maps of a single layer.
+
+    Args:
+        layers: As named.
+        fuse: How they are fused; None where they are not.
+
+    Raises:
+        OptionError: There are fewer than two layers.
+    """
+    if fuse is not None and len(layers) < 2 and tuple(layers) != (EVERY_STAGE,):
+        raise OptionError(
+            f"fuse '{fuse}' joins the maps of several layers; name at least two, or {EVERY_STAGE}"
+        )

@@ -295,7 +295,7 @@ def test_evaluate_hands_on_that_all_is_to_be_measured_again(
 def test_maps_are_of_the_layer_that_was_named(
     measure: Run, classifier: Classifier, images: EvaluationSet
 ):
-    options = replace(PEAK, methods=("eigen-cam",), layer="1")
+    options = replace(PEAK, methods=("eigen-cam",), layer=("1",))
     record, columns = measure(options, classifier, images)
     assert record.model["layer"] == "1"
     (batch,) = images.batches(10)
@@ -307,11 +307,11 @@ def test_maps_are_of_the_layer_that_was_named(
 def test_a_layer_that_no_method_looks_at_is_refused_and_one_that_some_do_not_is_noted(
     measure: Run, classifier: Classifier, images: EvaluationSet
 ):
-    both = replace(PEAK, methods=("eigen-cam", "full-grad"), layer="1")
+    both = replace(PEAK, methods=("eigen-cam", "full-grad"), layer=("1",))
     record, _ = measure(both, classifier, images)
     assert any(note.startswith("full-grad does not look at a layer") for note in record.notes)
     with pytest.raises(OptionError, match="so that layer 1 would change nothing"):
-        measure(replace(PEAK, methods=("full-grad",), layer="1"), classifier, images)
+        measure(replace(PEAK, methods=("full-grad",), layer=("1",)), classifier, images)
 
 
 @dataclass(frozen=True, kw_only=True)

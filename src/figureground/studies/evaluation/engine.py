@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from figureground.base.claim import Claim, claimed
-from figureground.base.errors import DataError, unknown_option
+from figureground.base.errors import DataError, OptionError, unknown_option
 from figureground.base.identity import digest, model_identity
 from figureground.base.options import Options, option
 from figureground.base.progress import Progress, no_progress
@@ -35,6 +35,7 @@ from figureground.base.shapes import Maps
 from figureground.base.store import STORED, Store
 from figureground.methods import CamMethod, Explainer
 from figureground.methods.method import layer_notes
+from figureground.methods.registry import EVERY_STAGE, FUSIONS, refuse_lonely_fusion
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
@@ -151,7 +152,8 @@ class MapEvaluation(Evaluation):
     Args:
         methods: Names or configured methods; or row -> configured method.
         maps: Folders of maps that somebody else made.
-        layer: Of the maps.
+        layer: Of the maps: names, or ``every-stage``; empty leaves the choice to figureground.
+        fuse: ``mean``, ``max``, ``product`` or ``tanh-max`` of several layers.
         signed: Keep negative values of the maps instead of setting them to 0.
         reference: Row that all others are compared with; the first where None.
     """
@@ -165,11 +167,23 @@ class MapEvaluation(Evaluation):
     maps: tuple[Path, ...] = option(
         (), "Folder of maps STEM.npy that somebody else made; repeatable.", repeat=True
     )
-    layer: str | None = option(None, "Layer of the maps. Default: found by looking at the network.")
+    layer: tuple[str, ...] = option(
+        (),
+        "Layer of the maps, or several for --fuse, or every-stage. Default: found by looking at the network.",
+    )
+    fuse: str | None = option(None, "One map of several layers.", choices=FUSIONS)
     signed: bool = option(False, "Keep negative values of the maps instead of setting them to 0.")
     reference: str | None = option(
         None, "Row that all others are compared with. Default: the first."
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        refuse_lonely_fusion(self.layer, self.fuse)
+        if self.fuse is None and (len(self.layer) > 1 or self.layer == (EVERY_STAGE,)):
+            raise OptionError(
+                "one map of each image is measured: name one layer, or say how several are fused"
+            )
 
     @property
     def needs_labels(self) -> bool:
@@ -185,11 +199,11 @@ class MapEvaluation(Evaluation):
             classes=classes,
             folders=self.maps,
             baselines={name: partial(self.baseline, name) for name in self.baselines},
-            explainer=Explainer(classifier, layer=self.layer)
+            explainer=Explainer(classifier, layer=self.layer or None, fuse=self.fuse)
             if classifier is not None and self.methods
             else None,
         )
-        found.notes = layer_notes(found.methods.values(), [self.layer] if self.layer else [])
+        found.notes = layer_notes(found.methods.values(), self.layer)
         if self.reference is not None and self.reference not in found.rows:
             raise unknown_option("row to compare with", self.reference, found.rows)
         return found

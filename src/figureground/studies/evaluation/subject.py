@@ -299,7 +299,10 @@ class Subject:
             Its subject.
         """
         layers = [one.name for one in self.layers]
-        return Subject(other, self.methods, explainer=Explainer(other, layer=layers or None))
+        fuse = None if self.explainer is None else self.explainer.fuse
+        return Subject(
+            other, self.methods, explainer=Explainer(other, layer=layers or None, fuse=fuse)
+        )
 
     def only(self, row: str) -> "Subject":
         """The same network with one of its methods.

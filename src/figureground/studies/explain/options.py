@@ -9,6 +9,7 @@ from typing import Any
 from figureground.base.errors import OptionError
 from figureground.base.options import Options, option
 from figureground.base.record import Provenance
+from figureground.methods.registry import FUSIONS, refuse_lonely_fusion
 from figureground.studies.failures import Failure
 
 _WHAT, _OUTPUT, _SPEED = "What to explain", "Output", "Speed"
@@ -71,7 +72,7 @@ class ExplainOptions(Options):
     fuse: str | None = option(
         None,
         "One map of several layers.",
-        choices=("mean", "max", "product", "tanh-max"),
+        choices=FUSIONS,
         panel=_WHAT,
     )
     smooth: bool = option(False, "Average over six views of each image.", panel=_WHAT)
@@ -101,10 +102,7 @@ class ExplainOptions(Options):
             raise OptionError(f"box_fraction lies in [0, 1), not {self.box_fraction}")
         if self.thumbnail < 1:
             raise OptionError(f"a thumbnail has at least 1 pixel, not {self.thumbnail}")
-        if self.fuse is not None and len(self.layer) < 2 and self.layer != ("every-stage",):
-            raise OptionError(
-                f"fuse '{self.fuse}' joins the maps of several layers; name at least two, or every-stage"
-            )
+        refuse_lonely_fusion(self.layer, self.fuse)
 
 
 @dataclass(frozen=True)

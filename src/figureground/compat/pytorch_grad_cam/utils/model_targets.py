@@ -122,7 +122,9 @@ class FasterRCNNBoxScoreTarget:
         total = scores.sum() * 0  # keeps the graph where nothing matches
         if not len(boxes):
             return total
-        given = torch.as_tensor(np.asarray(self.bounding_boxes), dtype=boxes.dtype, device=boxes.device)
+        given = torch.as_tensor(
+            np.asarray(self.bounding_boxes), dtype=boxes.dtype, device=boxes.device
+        )
         overlaps = box_iou(given, boxes)
         for row, label in zip(overlaps, self.labels, strict=True):
             best = int(row.argmax())
