@@ -35,9 +35,10 @@ class PanelColumn:
 
 @dataclass(frozen=True)
 class Cell:
-    """One map: its picture, where the large one lies, and what is to be said about it."""
+    """One map: over the image and alone, where the large picture lies, and what is to be said about it."""
 
     thumbnail: str | None
+    heat: str | None
     link: str | None
     alt: str
     label: str

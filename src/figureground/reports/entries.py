@@ -148,6 +148,7 @@ def _cell(panel: dict[str, Any], image: str) -> Cell:
     about = f" for {label}" if label else ""
     return Cell(
         thumbnail=data_uri(panel.get("thumbnail")),
+        heat=data_uri(panel.get("heat")),
         link=_link(panel.get("png")),
         alt=f"{panel['method']} map{about} on {image}",
         label=label,

@@ -81,7 +81,7 @@ def explain_images(
         units = _units(paths, claim.folder)
         store = parts.store(claim, units, truths=truths or {}, overwrite=overwrite)
         earlier = store.count
-        writer = Writer(claim.folder, classifier, chosen, truths=truths or {})
+        writer = Writer(claim.folder, classifier, chosen, truths=truths or {}, expected=len(units))
         with placed(classifier, where), writer:
             failed = _explain_all(parts, units, (store, writer), progress=progress)
         store.begin()
