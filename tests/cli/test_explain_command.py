@@ -31,7 +31,10 @@ def test_a_folder_becomes_a_report(explain: Run, images: Path, tmp_path: Path):
     assert "layer 3: last feature map before pooling: 24×32 positions, 8 channels" in done.stdout
     assert str(tmp_path / "out" / "report.html") in done.stdout
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/jpeg;base64") == 3 * (1 + 2 + 1 + 1)
+    # the photo; two classes, any class and the concepts over it; maps that show something alone
+    alone = [one for each in entries(tmp_path) for one in each["panels"] if "heat" in one]
+    assert {one["method"] for one in alone} == {"grad-cam", "eigen-cam"}
+    assert page.count("data:image/png;base64") == 3 * (1 + 2 + 1 + 1) + len(alone)
     for path in images.iterdir():
         assert path.name in page
 

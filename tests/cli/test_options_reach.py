@@ -92,6 +92,7 @@ VERBS: dict[Words, Verb] = {
 # field of a class -> what is typed, and what has to arrive; where the type alone does not say it
 PARTICULAR: dict[tuple[type[Options] | None, str], tuple[str, Any]] = {
     (ExplainOptions, "classes"): ("1,2", ["1", "2"]),
+    (ExplainOptions, "contour"): ("0.5", 0.5),
     (PoolRequest, "split"): ("0.5,0.25,0.25", (0.5, 0.25, 0.25)),
     (ModelOptions, "size"): ("24x32", "24x32"),
     (RankOptions, "methods"): ("layer-cam", "layer-cam"),
