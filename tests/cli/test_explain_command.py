@@ -284,3 +284,28 @@ def test_a_category_of_a_segmentation_network_is_a_class(
     assert done.exit_code == 0, done.output
     assert "layer backbone.16: last feature map of the backbone" in done.stdout
     assert [one["name"] for one in entries(tmp_path)[0]["classes"]] == ["cat"]
+
+
+def test_a_method_that_does_not_work_ends_with_status_2_and_the_others_are_there(
+    explain: Run, images: Path, tmp_path: Path
+):
+    done = explain(images, "--methods", "attention-rollout,grad-cam")
+    assert done.exit_code == 2
+    assert "3 images explained" in done.stdout
+    assert "attention-rollout does not work with this network: " in done.stderr
+    assert all(
+        [one["method"] for one in each["panels"]] == ["grad-cam"] for each in entries(tmp_path)
+    )
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<b>attention-rollout</b> does not work with this network" in page
+    alone = explain(images, "--methods", "attention-rollout", "--out", tmp_path / "alone")
+    assert alone.exit_code == 1
+
+
+def test_one_method_may_have_several_options(explain: Run, images: Path, tmp_path: Path):
+    typed = "score-cam(channels=2),score-cam(channels=4),score-cam"
+    done = explain(images, "--methods", typed)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for name in typed.split(","):
+        assert f"<b>{name}" in page

@@ -2,7 +2,7 @@
 
 __all__ = ["Explainer"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -46,7 +46,7 @@ from figureground.methods.sweeps import Sweeps
 from figureground.methods.targets import ClassSpec, resolve_targets
 
 LayerSpec = str | nn.Module
-MethodSpec = str | CamMethod | Sequence[str | CamMethod]
+MethodSpec = str | CamMethod | Sequence[str | CamMethod] | Mapping[str, CamMethod]
 
 
 class Explainer:
@@ -207,7 +207,8 @@ class Explainer:
             classes: None (predicted class), ``"top3"``, a number or name, a list of them for all
                 images, a tensor ``(N,)`` or ``(N, K)`` per image, one or several functions from
                 logits ``(N, L)`` to scalars ``(N,)``, or classes told from those they resemble (``finer``).
-            methods: Names or configured instances, one or several.
+            methods: Names or configured instances, one or several; or a name of one's choice -> instance, where one
+                method occurs with several options.
 
         Returns:
             Maps, logits, classes, layers and what is wrong with any of the maps.

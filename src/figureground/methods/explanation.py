@@ -73,16 +73,21 @@ class Explanation:
     @property
     def concepts(self) -> dict[str, Concepts]:
         """Layer -> the concepts that ``dff`` found; empty where it was not asked for."""
-        return {layer: parts[0] for layer, parts in self.details.get("dff", {}).items()}
+        return {layer: parts[0] for layer, parts in self._details_of("dff").items()}
 
     @property
     def fixations(self) -> tuple[tuple[Fixations, ...], ...]:
         """N tuples of K point sets that ``cnn-fixations`` found; empty where it was not asked for."""
-        for parts in self.details.get("cnn-fixations", {}).values():
+        for parts in self._details_of("cnn-fixations").values():
             return tuple(
                 tuple(one for part in parts for one in part[n]) for n in range(len(self.images))
             )
         return ()
+
+    def _details_of(self, kind: str) -> dict[str, list[Any]]:
+        """Layer -> what the first method of this kind found beside its maps."""
+        names = (name for name, method in self.methods.items() if method.name == kind)
+        return self.details.get(next(names, kind), {})
 
     def map_of(self, method: str, layer: str | None = None) -> Tensor:
         """Raw maps ``(N, K, h, w)`` of one method.

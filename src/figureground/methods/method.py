@@ -4,7 +4,7 @@ __all__ = ["CamMethod", "MethodInputs", "MethodResult", "channel_sum", "find_met
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import Field, dataclass
 from types import NoneType
 from typing import Any, ClassVar, get_args
@@ -215,12 +215,15 @@ def _check_types(method: CamMethod) -> None:
             raise OptionError(f"{method.name}: {option.name} is {words}, not {value!r}")
 
 
-def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[str, CamMethod]:
+def find_methods(
+    methods: str | CamMethod | Sequence[str | CamMethod] | Mapping[str, CamMethod],
+) -> dict[str, CamMethod]:
     """The methods that were asked for.
 
     Args:
         methods: Names (``grad-cam``; case and punctuation do not matter, ``GradCAMPlusPlus`` and ``gradcam++`` are
-            ``grad-cam++``), instances with options (``EigenCAM(center=True)``), one or several.
+            ``grad-cam++``), instances with options (``EigenCAM(center=True)``), one or several; or a mapping from names
+            of one's choice to instances, so that one method may occur with several options.
 
     Returns:
         Name -> method, in the order asked for.
@@ -232,9 +235,11 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
         >>> list(find_methods(["GradCAM++", "eigencam"]))
         ['grad-cam++', 'eigen-cam']
     """  # noqa: DOC501 - _unknown makes an OptionError
-    asked = [methods] if isinstance(methods, str | CamMethod) else list(methods)
-    if not asked:
+    if not isinstance(methods, str | CamMethod) and not methods:
         raise OptionError("no method asked for")
+    if isinstance(methods, Mapping):
+        return dict(methods)
+    asked = [methods] if isinstance(methods, str | CamMethod) else list(methods)
     known = {_canonical(name): name for name in METHODS}
     found: dict[str, CamMethod] = {}
     for one in asked:
@@ -253,7 +258,7 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
             method = METHODS[name].load()()
         if name in found:
             raise OptionError(
-                f"method '{name}' is asked for twice; run it twice to compare its options"
+                f"method '{name}' is asked for twice; to compare options, name each: methods={{'a': ..., 'b': ...}}"
             )
         found[name] = method
     return found

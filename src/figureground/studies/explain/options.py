@@ -3,7 +3,7 @@
 __all__ = ["ExplainOptions", "ExplainRecord", "Truth"]
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from figureground.base.errors import OptionError
@@ -144,7 +144,8 @@ class ExplainRecord:
         schema: Version of this form.
         kind: ``explain``.
         model: Name, layer, why that layer, preprocessing, precision, device.
-        methods: Name -> options.
+        methods: Name -> options; all that were asked for.
+        refused: Method -> why it does not work with this network.
         images: How many explained images the folder holds, those of earlier runs included.
         skipped: How many of them earlier runs had finished.
         failed: Images that could not be used, with reasons.
@@ -166,6 +167,7 @@ class ExplainRecord:
     seconds: float
     notes: tuple[str, ...]
     provenance: Provenance
+    refused: dict[str, str] = field(default_factory=dict)
     colour_map: str = "inferno"
     tables: tuple[dict[str, Any], ...] = ()
     figures: tuple[dict[str, str], ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -80,12 +80,18 @@ class Writer:
         """Finish what has begun; nothing new is begun after an error."""
         self._pool.shutdown(wait=True, cancel_futures=error is not None)
 
-    def submit(self, images: Sequence[LoadedImage], explanation: Explanation) -> Iterator[Finished]:
+    def submit(
+        self,
+        images: Sequence[LoadedImage],
+        explanation: Explanation,
+        refused: Mapping[str, str] = MappingProxyType({}),
+    ) -> Iterator[Finished]:
         """Have the files of a batch written.
 
         Args:
             images: N images.
             explanation: Theirs.
+            refused: Methods that were left out, and why.
 
         Yields:
             Images, of this or earlier batches, that are complete.
@@ -101,7 +107,7 @@ class Writer:
             panels = panels_of(stacks, size, fraction, first=first, count=count)
             for row, mine in enumerate(panels, start=first):
                 maps = {key: value[row] for key, value in arrays.items()}
-                about = {**described[row], "together": together}
+                about = {**described[row], "together": together, "refused": dict(refused)}
                 job = self._pool.submit(self._write, images[row], mine, maps=maps, described=about)
                 held = images[row].pixels.nbytes + sum(one.nbytes for one in maps.values())
                 self._waiting.append((held, job))
