@@ -1,8 +1,7 @@
 """Maps painted over the photo, where they belong, or over what the network saw of it."""
 
-__all__ = ["Canvas", "canvas_of", "page_picture", "painted"]
+__all__ = ["Canvas", "canvas_of", "painted"]
 
-import base64
 import math
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from figureground.data import decode_image
 from figureground.data.holding import until_used
 from figureground.maps import overlay
 from figureground.maps.concepts import concept_panel
-from figureground.maps.image_files import enlarged, png_bytes, thumbnail
+from figureground.maps.image_files import enlarged
 from figureground.maps.window import Window
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.explain.panels import Panel
@@ -107,18 +106,3 @@ def painted(
         )[0].numpy()
 
     return over(options.opacity, options.contour), over(1.0, None)
-
-
-def page_picture(picture: UInt8[np.ndarray, "H W 3"], longest: int) -> str:
-    """A copy that a page can hold; a small one keeps every pixel as it is.
-
-    Args:
-        picture: Red, green, blue.
-        longest: Pixels of its longest side.
-
-    Returns:
-        A ``data:`` address.
-    """
-    if max(picture.shape[:2]) > longest // 2:
-        return thumbnail(picture, longest)
-    return "data:image/png;base64," + base64.b64encode(png_bytes(picture)).decode()

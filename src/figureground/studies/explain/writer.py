@@ -19,13 +19,13 @@ from torch import Tensor
 
 from figureground.base.identity import file_identity, file_name, path_identity, shown
 from figureground.base.record import write_atomically
-from figureground.maps.image_files import file_stem, png_bytes
+from figureground.maps.image_files import file_stem, page_picture, png_bytes
 from figureground.methods import Explanation
 from figureground.models import Classifier
 from figureground.models.predicting import default_workers
 from figureground.studies.explain.descriptions import image_descriptions
 from figureground.studies.explain.options import ExplainOptions, Truth
-from figureground.studies.explain.painting import Canvas, canvas_of, page_picture, painted
+from figureground.studies.explain.painting import Canvas, canvas_of, painted
 from figureground.studies.explain.panels import Panel, panels_of, stacks_of
 from figureground.studies.loading import LoadedImage
 
