@@ -297,7 +297,7 @@ def test_page_that_cannot_be_put_in_place_is_an_error_and_leaves_no_scraps(tmp_p
 
 
 def test_page_names_no_folder_of_the_machine(tmp_path):
-    place = "/home/somebody/place"
+    place = "/pictures/somebody/place"
     saved(
         tmp_path,
         [entry(f"{place}/cats/a.jpg"), entry(f"{place}/b.jpg")],

@@ -21,14 +21,18 @@ from figureground.base.record import provenance, write_atomically, write_json
 from figureground.base.shapes import Images, Logits
 from figureground.capture import LayerChoice
 from figureground.maps import overlay
+from figureground.maps.concepts import concept_panel
 from figureground.maps.image_files import png_bytes
 from figureground.maps.window import Window
 from figureground.methods.dff import Concepts
-from figureground.methods.display import html_of, text_of
+from figureground.methods.display import Cell, cut_lines, html_table
 from figureground.methods.fixations.points import Fixations
 from figureground.methods.method import CamMethod
 from figureground.methods.photos import Photos
 from figureground.methods.plan import ExplanationProblem
+
+_SHOWN = 8  # images that a notebook shows
+_LINES = 5  # of classes, and of problems, in a text
 
 
 class Drawing(TypedDict, total=False):
@@ -305,12 +309,79 @@ class Explanation:
                 yield from ((method, layer, maps) for layer, maps in found.items())
 
     def __repr__(self) -> str:
-        """A few lines; the tensors are in the attributes."""
-        return text_of(self)
+        """At most twenty lines: layers, maps, classes of the first images, and problems."""
+        plural = "" if len(self.images) == 1 else "s"
+        sizes = [f"{_words(m, layer)}: {tuple(maps.shape)}" for m, layer, maps in self.stacks()]
+        named = range(self.scores.shape[1])
+        classes = [
+            f"image {n}: " + ", ".join(f"{self.label(n, k)} {self._score(n, k)}" for k in named)
+            for n in range(len(self.images))
+        ]
+        lines = [
+            f"Explanation of {len(self.images)} image{plural}",
+            *cut_lines([f"layer {layer}" for layer in self.layers], 3),
+            *cut_lines(["maps " + ", ".join(sizes)], 1),
+            *cut_lines(classes, _LINES),
+            *cut_lines([f"problem: {self._told(one)}" for one in self.problems], _LINES),
+        ]
+        return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        """A table of images, probabilities and overlays for notebooks."""
-        return html_of(self)
+        """A table for notebooks: image, each class with its probability, its maps; those of any class stand once."""
+        columns = [(method, layer) for method, layer, _ in self.stacks()]
+        columns.sort(key=lambda one: not self.methods[one[0]].class_specific)
+        count, rows = self.scores.shape[1], list[list[Cell | str]]()
+        painted = {one: self._pictures(*one) for one in columns}
+        for n, k in np.ndindex(min(len(self.images), _SHOWN), count):
+            row: list[Cell | str] = [] if k else [Cell(self.picture(n), "image", count)]
+            row.append(f"{self.label(n, k)}\n{self._score(n, k)}")
+            for one in columns:
+                specific = self.methods[one[0]].class_specific
+                if specific or not k:
+                    problem = self._problem(*one, (n, k))
+                    span = 1 if specific else count
+                    row.append(Cell(painted[one][n][k], _words(*one), span, problem))
+            rows.append(row)
+        more = len(self.images) - _SHOWN
+        below = [f"and {more} more images"] * (more > 0)
+        below.append(f"layer {', '.join(map(str, self.layers))}")
+        return html_table(["", "", *(_words(*one) for one in columns)], rows, below)
+
+    def _pictures(self, method: str, layer: str | None) -> list[list[np.ndarray]]:
+        """The overlays of each image that is shown; concepts in one."""
+        if self.methods[method].name != "dff":
+            drawn = self.overlay(method, layer=layer, on=self.canvas)
+            return [[one.cpu().numpy() for one in drawn[n]] for n in range(min(len(drawn), _SHOWN))]
+        maps, panels = self.map_of(method, layer), []
+        for n in range(min(len(maps), _SHOWN)):
+            pixels, window = self.surface(n)
+            one, most = maps[n : n + 1].to(pixels.device), maps.amax((0, 2, 3))
+            panels.append(concept_panel(pixels, one, window=window, largest=most))
+        return [[panel[0].cpu().numpy()] for panel in panels]
+
+    def _score(self, image: int, position: int) -> str:
+        """The probability of a class; of a function its value."""
+        if self.classes is None:
+            return f"{float(self.scores[image, position]):.3g}"
+        index, given = int(self.classes[image, position]), self.probabilities[image]
+        single = given[0] if index else 1 - given[0]
+        return f"{100 * float(given[index] if len(given) > 1 else single):.3g} %"
+
+    def _problem(self, method: str, layer: str | None, at: tuple[int, int]) -> str:
+        """What is wrong with a map, or an empty text."""
+        mine = (one for one in self.problems if one.method == method and layer in {None, one.layer})
+        return next((one.message for one in mine if (one.image, one.class_position) == at), "")
+
+    def _told(self, problem: ExplanationProblem) -> str:
+        """A problem in a line."""
+        specific = self.methods[problem.method].class_specific
+        about = f", {self.label(problem.image, problem.class_position)}" if specific else ""
+        return f"{problem.method}, image {problem.image}{about}: {problem.message}"
+
+
+def _words(method: str, layer: str | None) -> str:
+    """A method and its layer, where it has maps of several."""
+    return f"{method} {layer}" if layer else method
 
 
 def _displayable(images: Images) -> Images:

@@ -50,7 +50,7 @@ def below(folder: str, path: str) -> str:
     Examples:
         >>> (
         ...     below("photos", "photos/cats/a.jpg"),
-        ...     below("", "/home/me/a.jpg"),
+        ...     below("", "/pictures/me/a.jpg"),
         ...     below("", "cats/a.jpg"),
         ... )
         ('cats/a.jpg', 'a.jpg', 'cats/a.jpg')
@@ -71,7 +71,7 @@ def without_folders(text: str) -> str:
         The text.
 
     Examples:
-        >>> without_folders("explain /home/me/photos --model hf:google/vit --out out/a")
+        >>> without_folders("explain /pictures/me/photos --model hf:google/vit --out out/a")
         'explain photos --model hf:google/vit --out out/a'
     """
     return _FOLDERS.sub("", text)
