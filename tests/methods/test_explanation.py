@@ -132,7 +132,7 @@ def test_notebook_shows_the_image_its_classes_and_each_map_once(result):
         np.testing.assert_array_equal(shown[first + 4], ours[1])
         np.testing.assert_array_equal(shown[first + 2], result.overlay("eigen-cam")[n, 0].numpy())
     shares = 100 * result.probabilities[:, [3, 1]]
-    assert re.findall(r"<th>(\d)<br>([\d.]+) %</th>", page) == [
+    assert re.findall(r"<th [^>]+>(\d)<br>([\d.]+) %</th>", page) == [
         (str(c), f"{float(share):.3g}")
         for n in range(2)
         for c, share in zip((3, 1), shares[n], strict=True)

@@ -38,10 +38,12 @@ class Cell:
         small = max(self.picture.shape[:2]) <= _LONGEST // 2
         style = f"width: 13rem; image-rendering: {'pixelated' if small else 'auto'}"
         told = f'<br><span style="color: #b35900">{html.escape(self.problem)}</span>'
-        return (
-            f'<td rowspan="{self.span}" style="max-width: 13rem"><img alt="{html.escape(self.title)}" style="{style}" '
-            f'src="{page_picture(self.picture, _LONGEST)}">{told if self.problem else ""}</td>'
+        picture = (
+            f'<img alt="{html.escape(self.title)}" style="{style}" '
+            f'src="{page_picture(self.picture, _LONGEST)}">{told if self.problem else ""}'
         )
+        style = "max-width: 13rem; vertical-align: top"
+        return f'<td rowspan="{self.span}" style="{style}">{picture}</td>'
 
 
 def html_table(
@@ -85,4 +87,4 @@ def _cell(one: Cell | str) -> str:
     """A picture or a heading."""
     if isinstance(one, Cell):
         return one.as_html
-    return f"<th>{'<br>'.join(html.escape(line) for line in one.splitlines())}</th>"
+    return f"<th style='vertical-align: top'>{'<br>'.join(html.escape(line) for line in one.splitlines())}</th>"

@@ -10,7 +10,7 @@ from figureground.maps.boxes import largest_component_box
 from figureground.methods import Explainer, Explanation
 from figureground.models import Classifier
 from figureground.studies.explain.options import ExplainOptions
-from figureground.studies.explain.painting import Canvas, painted
+from figureground.studies.explain.painting import Canvas, painted, painted_alone
 from figureground.studies.explain.panels import panels_of, stacks_of
 
 METHODS = ["cam", "eigen-cam", "dff", "cnn-fixations"]
@@ -37,7 +37,7 @@ def test_panels_are_painted_as_the_overlays_of_the_explanation(
 ):
     (panels, *_) = panels_of(stacks_of(explanation), SIZE, 0.2, first=0, count=5)
     canvas = Canvas(explanation.images[:1], None)
-    drawn = {(one.method, one.position): painted(one, canvas, drawing)[0] for one in panels}
+    drawn = {(one.method, one.position): painted(one, canvas, drawing) for one in panels}
     assert list(drawn) == [
         ("cam", 0), ("cam", 1), ("eigen-cam", None), ("dff", None),
         ("cnn-fixations", 0), ("cnn-fixations", 1),
@@ -53,15 +53,25 @@ def test_panels_are_painted_as_the_overlays_of_the_explanation(
 def test_opacity_and_contours_are_painted(explanation: Explanation):
     (panels, *_) = panels_of(stacks_of(explanation), SIZE, 0.2, first=0, count=1)
     canvas = Canvas(explanation.images[:1], None)
-    plain, heat = painted(panels[0], canvas, ExplainOptions(opacity=0.0))
+    plain = painted(panels[0], canvas, ExplainOptions(opacity=0.0))
     assert (plain == canvas.picture).all()
-    assert (painted(panels[0], canvas, ExplainOptions(opacity=1.0))[0] == heat).all()
-    lined, alone = painted(panels[0], canvas, ExplainOptions(opacity=0.0, contour=0.5))
+    alone = painted_alone(panels[0], canvas, "inferno")
+    assert (painted(panels[0], canvas, ExplainOptions(opacity=1.0)) == alone).all()
+    lined = painted(panels[0], canvas, ExplainOptions(opacity=0.0, contour=0.5))
     changed = (lined != plain).any(-1)
     assert changed.any()
     assert (lined[changed] == 255).all()
-    assert alone is not None
-    assert (alone == heat).all()
+
+
+def test_a_small_canvas_shows_the_same_place():
+    pixels = torch.zeros(1, 3, 90, 120)
+    pixels[..., 30:60, 40:80] = 1
+    small = Canvas(pixels, (20.0, 0.0, 110.0, 90.0)).reduced(40)
+    assert small.pixels.shape == (1, 3, 30, 40)
+    assert (small.pixels[..., 10:20, 14:26] == 1).all()
+    assert small.window is not None
+    assert small.window == pytest.approx((20 / 3, 0, 110 / 3, 30))
+    assert small.reduced(40) is small
 
 
 @pytest.mark.parametrize("fraction", [0.2, 0.9])

@@ -1,6 +1,6 @@
 """Maps painted over the photo, where they belong, or over what the network saw of it."""
 
-__all__ = ["Canvas", "canvas_of", "painted"]
+__all__ = ["Canvas", "canvas_of", "painted", "painted_alone"]
 
 import math
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 from PIL import Image
+from torch.nn.functional import interpolate
 
 from figureground.base.shapes import Images
 from figureground.data import decode_image
@@ -36,6 +37,27 @@ class Canvas:
 
     pixels: Images
     window: Window | None
+
+    def reduced(self, longest: int) -> "Canvas":
+        """The same, small.
+
+        Args:
+            longest: Pixels of its longest side.
+
+        Returns:
+            A canvas; this one where it is small already.
+        """
+        height, width = self.pixels.shape[-2:]
+        factor = longest / max(height, width)
+        if factor >= 1:
+            return self
+        size = (max(1, round(height * factor)), max(1, round(width * factor)))
+        pixels = interpolate(self.pixels, size, mode="area")
+        if self.window is None:
+            return Canvas(pixels, None)
+        wide, high = size[1] / width, size[0] / height
+        x0, y0, x1, y1 = self.window
+        return Canvas(pixels, (x0 * wide, y0 * high, x1 * wide, y1 * high))
 
     @property
     def picture(self) -> UInt8[np.ndarray, "H W 3"]:
@@ -75,10 +97,8 @@ def canvas_of(image: LoadedImage, options: ExplainOptions, value_range: str) -> 
     return Canvas(pixels, (x0 * wide, y0 * high, x1 * wide, y1 * high))
 
 
-def painted(
-    panel: Panel, canvas: Canvas, options: ExplainOptions
-) -> tuple[UInt8[np.ndarray, "H W 3"], UInt8[np.ndarray, "H W 3"] | None]:
-    """The canvas with a map over it, and the map alone.
+def painted(panel: Panel, canvas: Canvas, options: ExplainOptions) -> UInt8[np.ndarray, "H W 3"]:
+    """The canvas with a map over it.
 
     Args:
         panel: The map.
@@ -86,23 +106,38 @@ def painted(
         options: Colours.
 
     Returns:
-        Two pictures of the size of the canvas; None in place of the second for concepts.
+        A picture of the size of the canvas.
     """
     if panel.largest is not None:
-        drawn = concept_panel(
-            canvas.pixels, panel.maps[None], window=canvas.window, largest=panel.largest
-        )
-        return drawn[0].numpy(), None
+        maps, most = panel.maps[None], panel.largest
+        return concept_panel(canvas.pixels, maps, window=canvas.window, largest=most)[0].numpy()
+    return overlay(
+        canvas.pixels,
+        panel.maps,
+        colour_map=options.colour_map,
+        alpha=options.opacity,
+        alpha_by_value=options.alpha_by_value,
+        window=canvas.window,
+        contour=options.contour,
+    )[0].numpy()
 
-    def over(opacity: float, contour: float | None) -> np.ndarray:
-        return overlay(
-            canvas.pixels,
-            panel.maps,
-            colour_map=options.colour_map,
-            alpha=opacity,
-            alpha_by_value=options.alpha_by_value and opacity < 1,
-            window=canvas.window,
-            contour=contour,
-        )[0].numpy()
 
-    return over(options.opacity, options.contour), over(1.0, None)
+def painted_alone(
+    panel: Panel, canvas: Canvas, colour_map: str
+) -> UInt8[np.ndarray, "H W 3"] | None:
+    """A map without what is under it.
+
+    Args:
+        panel: The map.
+        canvas: The photo or what the network saw of it.
+        colour_map: Name of a colour map.
+
+    Returns:
+        A picture of the size of the canvas; None for concepts and for a map that shows nothing.
+    """
+    if panel.largest is not None or panel.problem is not None:
+        return None
+    drawn = overlay(
+        canvas.pixels, panel.maps, colour_map=colour_map, alpha=1.0, window=canvas.window
+    )
+    return drawn[0].numpy()

@@ -25,7 +25,7 @@ from figureground.models import Classifier
 from figureground.models.predicting import default_workers
 from figureground.studies.explain.descriptions import image_descriptions
 from figureground.studies.explain.options import ExplainOptions, Truth
-from figureground.studies.explain.painting import Canvas, canvas_of, painted
+from figureground.studies.explain.painting import Canvas, canvas_of, painted, painted_alone
 from figureground.studies.explain.panels import Panel, panels_of, stacks_of
 from figureground.studies.loading import LoadedImage
 
@@ -195,10 +195,12 @@ class Writer:
 
     def _painted(self, panel: Panel, canvas: Canvas, file: Path) -> dict[str, str]:
         """The overlay of one map in its file; what the page shows of it."""
-        over, alone = painted(panel, canvas, self._drawing)
+        over = painted(panel, canvas, self._drawing)
         write_atomically(file, png_bytes(over))
         told = {"thumbnail": page_picture(over, self._longest)}
-        if alone is not None and panel.problem is None:
+        small = canvas.reduced(self._longest)
+        alone = painted_alone(panel, small, self._drawing.colour_map)
+        if alone is not None:
             told["heat"] = page_picture(alone, self._longest)
         return told
 
