@@ -35,6 +35,7 @@ def test_a_folder_becomes_a_report(explain: Run, images: Path, tmp_path: Path):
     alone = [one for each in entries(tmp_path) for one in each["panels"] if "heat" in one]
     assert {one["method"] for one in alone} == {"grad-cam", "eigen-cam"}
     assert page.count("data:image/png;base64") == 3 * (1 + 2 + 1 + 1) + len(alone)
+    assert "<dt>Input</dt><dd>24×32, " in page
     for path in images.iterdir():
         assert path.name in page
 

@@ -96,6 +96,7 @@ def explain_images(
             model={
                 "name": classifier.name,
                 **described,
+                "input": classifier.preprocessing.in_words,
                 "preprocessing": repr(classifier.preprocessing),
                 "precision": chosen.precision or "fp32",
                 "device": str(where),
