@@ -70,6 +70,7 @@ NAMED: dict[str, Any] = {
     "omitted": [3],
     "size": (5, 7),
     "frame": (0.1, 0.0, 0.9, 1.0),
+    "window": (1.0, 0.0, 9.0, 12.0),
     "new_size": (7, 5),
     "seed": 0,
     "k": 1,

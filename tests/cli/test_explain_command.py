@@ -31,7 +31,11 @@ def test_a_folder_becomes_a_report(explain: Run, images: Path, tmp_path: Path):
     assert "layer 3: last feature map before pooling: 24×32 positions, 8 channels" in done.stdout
     assert str(tmp_path / "out" / "report.html") in done.stdout
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert page.count("data:image/jpeg;base64") == 3 * (1 + 2 + 1 + 1)
+    # the photo; two classes, any class and the concepts over it; maps that show something alone
+    alone = [one for each in entries(tmp_path) for one in each["panels"] if "heat" in one]
+    assert {one["method"] for one in alone} == {"grad-cam", "eigen-cam"}
+    assert page.count("data:image/png;base64") == 3 * (1 + 2 + 1 + 1) + len(alone)
+    assert "<dt>Input</dt><dd>24×32, " in page
     for path in images.iterdir():
         assert path.name in page
 
@@ -295,3 +299,28 @@ def test_a_category_of_a_segmentation_network_is_a_class(
     assert done.exit_code == 0, done.output
     assert "layer backbone.16: last feature map of the backbone" in done.stdout
     assert [one["name"] for one in entries(tmp_path)[0]["classes"]] == ["cat"]
+
+
+def test_a_method_that_does_not_work_ends_with_status_2_and_the_others_are_there(
+    explain: Run, images: Path, tmp_path: Path
+):
+    done = explain(images, "--methods", "attention-rollout,grad-cam")
+    assert done.exit_code == 2
+    assert "3 images explained" in done.stdout
+    assert "attention-rollout does not work with this network: " in done.stderr
+    assert all(
+        [one["method"] for one in each["panels"]] == ["grad-cam"] for each in entries(tmp_path)
+    )
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "<b>attention-rollout</b> does not work with this network" in page
+    alone = explain(images, "--methods", "attention-rollout", "--out", tmp_path / "alone")
+    assert alone.exit_code == 1
+
+
+def test_one_method_may_have_several_options(explain: Run, images: Path, tmp_path: Path):
+    typed = "score-cam(channels=2),score-cam(channels=4),score-cam"
+    done = explain(images, "--methods", typed)
+    assert done.exit_code == 0, done.output
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    for name in typed.split(","):
+        assert f"<b>{name}" in page

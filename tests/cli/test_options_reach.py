@@ -92,6 +92,7 @@ VERBS: dict[Words, Verb] = {
 # field of a class -> what is typed, and what has to arrive; where the type alone does not say it
 PARTICULAR: dict[tuple[type[Options] | None, str], tuple[str, Any]] = {
     (ExplainOptions, "classes"): ("1,2", ["1", "2"]),
+    (ExplainOptions, "contour"): ("0.5", 0.5),
     (PoolRequest, "split"): ("0.5,0.25,0.25", (0.5, 0.25, 0.25)),
     (ModelOptions, "size"): ("24x32", "24x32"),
     (RankOptions, "methods"): ("layer-cam", "layer-cam"),
@@ -101,7 +102,11 @@ PARTICULAR: dict[tuple[type[Options] | None, str], tuple[str, Any]] = {
     (None, "rho"): ("0.25,0.75", (0.25, 0.75)),
 }
 # field -> other words that it needs
-COMPANIONS = {"fuse": ("--layer", "a,b"), "layer": ("--fuse", "max"), "ratio": ("--screen-against", "x")}
+COMPANIONS = {
+    "fuse": ("--layer", "a,b"),
+    "layer": ("--fuse", "max"),
+    "ratio": ("--screen-against", "x"),
+}
 # parameters that are in no class: what is typed after the flag, and what has to arrive under which name
 PLAIN: dict[str, tuple[Words, str, Any]] = {
     "out": (("some/place",), "out", Path("some/place")),

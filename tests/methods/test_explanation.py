@@ -112,14 +112,60 @@ def test_record_says_what_was_done(result, tmp_path):
     assert record["methods"]["hires-cam"] == "HiResCAM()"
 
 
-def test_notebook_shows_a_row_per_image_and_class_and_a_column_per_method(result):
-    page = result._repr_html_()
-    assert page.count("<tr>") == 2 * 2
+def pictures(page: str) -> list[np.ndarray]:
     codes = re.findall(r'src="data:image/png;base64,([^"]+)"', page)
-    assert len(codes) == 2 * 2 * 3
-    shown = [np.asarray(Image.open(io.BytesIO(base64.b64decode(code)))) for code in codes]
-    np.testing.assert_array_equal(shown[3], result.overlay("hires-cam")[0, 1].numpy())
-    np.testing.assert_array_equal(shown[4], result.overlay("eigen-cam")[0, 0].numpy())
+    return [np.asarray(Image.open(io.BytesIO(base64.b64decode(code)))) for code in codes]
+
+
+def test_notebook_shows_the_image_its_classes_and_each_map_once(result):
+    page = result._repr_html_()
+    assert page.count("<tr>") == 1 + 2 * 2
+    shown = pictures(page)
+    # image, hires-cam of the first class, eigen-cam, concepts; hires-cam of the second class
+    assert len(shown) == 2 * (1 + 1 + 1 + 1 + 1)
+    for n in range(2):
+        first = 5 * n
+        expected = result.images[n].mul(255).round().byte().permute(1, 2, 0).numpy()
+        np.testing.assert_array_equal(shown[first], expected)
+        ours = result.overlay("hires-cam")[n].numpy()
+        np.testing.assert_array_equal(shown[first + 1], ours[0])
+        np.testing.assert_array_equal(shown[first + 4], ours[1])
+        np.testing.assert_array_equal(shown[first + 2], result.overlay("eigen-cam")[n, 0].numpy())
+    shares = 100 * result.probabilities[:, [3, 1]]
+    assert re.findall(r"<th [^>]+>(\d)<br>([\d.]+) %</th>", page) == [
+        (str(c), f"{float(share):.3g}")
+        for n in range(2)
+        for c, share in zip((3, 1), shares[n], strict=True)
+    ]
+
+
+def test_notebook_and_text_show_problems():
+    torch.random.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 30)
+    )
+    with torch.no_grad():
+        list(net.parameters())[2].zero_()
+    result = Explainer(net)(torch.rand(40, 3, 8, 6), "top20", ["grad-cam", "eigen-cam"])
+    assert len(result.problems) >= 800
+    message = "the gradient is zero everywhere"
+    assert result._repr_html_().count(message) == 8 * 20
+    lines = str(result).splitlines()
+    assert len(lines) <= 20
+    assert max(map(len, lines)) <= 110
+    assert lines[0] == "Explanation of 40 images"
+    assert any(line.startswith("problem: grad-cam, image 0, ") for line in lines)
+    assert lines[-1] == f"and {len(result.problems) - 5} more"
+
+
+def test_text_names_layers_maps_and_classes(result):
+    named = Explanation(**{**vars(result), "class_name": lambda index: f"digit {index}"})
+    assert repr(named) == str(named)
+    for words in (
+        "Explanation of 2 images", "layer 1 (last feature map before pooling",
+        "hires-cam: (2, 2, 6, 4)", "image 1: digit 3 ",
+    ):  # fmt: skip
+        assert words in str(named)
 
 
 def test_notebook_escapes_class_names(result):
@@ -127,6 +173,15 @@ def test_notebook_escapes_class_names(result):
     page = named._repr_html_()
     assert "<b>" not in page
     assert "&lt;b&gt;&amp;" in page
+
+
+def test_opacity_and_contour_reach_the_overlay(result):
+    plain = result.overlay("eigen-cam", alpha=0.0)
+    given = (result.images * 255).round().byte().movedim(1, -1)
+    assert torch.equal(plain[:, 0], given)
+    lined = result.overlay("eigen-cam", alpha=0.0, contour=0.5)
+    assert (lined[lined != plain] == 255).all()
+    assert not torch.equal(lined, plain)
 
 
 def test_scores_of_functions_are_their_values():

@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from figureground.base.errors import DataError
-from figureground.reports.cards import PanelColumn, Rectangle
+from figureground.reports.cards import Card, Rectangle
 from figureground.reports.entries import card_of, data_uri
 
 DOT = "data:image/png;base64,iVBORw0KGgo="
@@ -39,35 +39,70 @@ def entry(**more):
     } | more
 
 
-def test_rows_follow_the_classes_and_columns_the_methods():
+def drawn(card: Card) -> dict[str, list[tuple[tuple[str, ...], str]]]:
+    return {row.name: [(cell.methods, cell.layer) for cell in row.cells] for row in card.rows}
+
+
+def test_rows_follow_the_classes_and_cells_the_methods():
     card = card_of(entry(), 1)
     assert [(row.name, row.score) for row in card.rows] == [("tabby", "57 %"), ("Shark", "0.1 %")]
-    assert card.columns == (PanelColumn("grad-cam", "layer4"), PanelColumn("cam", "layer4"))
-    assert [[len(cell) for cell in row.cells] for row in card.rows] == [[1, 1], [1, 0]]
+    assert drawn(card) == {
+        "tabby": [(("grad-cam",), ""), (("cam",), "")],
+        "Shark": [(("grad-cam",), "")],
+    }
 
 
-def test_one_method_at_two_layers_has_two_columns():
+def test_one_method_at_two_layers_has_two_cells_with_their_layers():
     panels = [panel("cam", 0), panel("cam", 0, layer="layer3")]
     card = card_of(entry(panels=panels), 1)
-    assert [column.layer for column in card.columns] == ["layer4", "layer3"]
+    assert drawn(card) == {"tabby": [(("cam",), "layer4"), (("cam",), "layer3")]}
 
 
-def test_class_free_map_stands_once_in_the_first_row():
-    panels = [panel("grad-cam", 0), panel("grad-cam", 1), panel("eigen-cam", None)]
+def test_maps_of_any_class_stand_once_in_a_row_of_their_own():
+    panels = [panel("eigen-cam", None), panel("grad-cam", 1), panel("dff", None)]
     card = card_of(entry(panels=panels), 1)
-    assert [column.class_free for column in card.columns] == [False, True]
-    assert [[len(cell) for cell in row.cells] for row in card.rows] == [[1, 1], [1, 0]]
+    assert drawn(card) == {
+        "Shark": [(("grad-cam",), "")],
+        "any class": [(("eigen-cam",), ""), (("dff",), "")],
+    }
 
 
-def test_only_class_free_maps_give_one_row_for_any_class():
-    card = card_of(entry(panels=[panel("eigen-cam", None), panel("dff", None)]), 1)
-    assert [row.name for row in card.rows] == ["any class"]
-    assert [len(cell) for cell in card.rows[0].cells] == [1, 1]
+def test_methods_that_look_the_same_share_a_cell():
+    twin = {"same_as": "cam", "thumbnail": None}
+    panels = [
+        panel("cam", 0),
+        panel("cam", 0, layer="layer3"),
+        panel("grad-cam++", 0),
+        panel("grad-cam", 0, **twin),
+        panel("hires-cam", 0, **twin),
+    ]
+    card = card_of(entry(panels=panels), 1)
+    assert drawn(card)["tabby"] == [
+        (("cam", "grad-cam", "hires-cam"), "layer4"),
+        (("cam",), "layer3"),
+        (("grad-cam++",), "layer4"),
+    ]
+    assert card.rows[0].cells[0].thumbnail == DOT
 
 
-def test_method_with_and_without_classes_gets_a_last_row_for_any_class():
-    card = card_of(entry(panels=[panel("cam", None), panel("cam", 1)]), 1)
-    assert [row.name for row in card.rows] == ["Shark", "any class"]
+def test_an_image_is_named_below_the_folder_of_all():
+    card = card_of(entry(image="/pictures/me/photos/cats/Tom.jpg"), 1, "/pictures/me/photos")
+    assert (card.image, card.words) == ("cats/Tom.jpg", "cats/tom.jpg tabby shark")
+    assert "/home" not in card.rows[0].cells[0].alt
+
+
+@pytest.mark.parametrize(
+    ("seen", "unseen"), [([0.2, -3, 40, 33], False), ([5, 0, 35, 30], True), (None, False)]
+)
+def test_pictures_that_show_more_than_was_seen_say_so(seen: list[float] | None, unseen: bool):
+    assert card_of(entry(seen=seen), 1).unseen is unseen
+    # what is shown of another image is what was seen
+    assert not card_of(entry(window=[5, 0, 35, 30], seen=[5, 0, 35, 30]), 1).unseen
+
+
+def test_small_pictures_keep_their_pixels():
+    assert card_of(entry(), 1).is_small
+    assert not card_of(entry(size=[400, 300]), 1).is_small
 
 
 def test_filter_words_are_path_best_prediction_classes_and_truth_in_lower_case():
@@ -81,7 +116,7 @@ def test_boxes_become_corner_and_size_and_empty_ones_are_left_out():
         entry(panels=[panel("cam", 0, boxes=boxes, truth_iou=0.634)], truth={"boxes": boxes}), 1
     )
     assert card.truth_boxes == (Rectangle(1.0, 2.0, 10.0, 20.5),)
-    (cell,) = card.rows[0].cells[0]
+    (cell,) = card.rows[0].cells
     assert cell.boxes == card.truth_boxes
     assert cell.overlap == "0.63"
     assert card.has_found_boxes
@@ -105,7 +140,7 @@ def test_problems_are_counted():
 )
 def test_link_stays_below_the_page_whatever_the_path_holds(path, link):
     card = card_of(entry(panels=[panel("cam", 0, png=path)]), 1)
-    assert card.rows[0].cells[0][0].link == link
+    assert card.rows[0].cells[0].link == link
 
 
 @pytest.mark.parametrize(
@@ -137,8 +172,12 @@ def test_concept_with_a_hostile_colour_becomes_grey():
         {"colour": "#e69f00", "labels": [["tabby", 0.4], ["boxer", 0.02]]},
         {"colour": "red;background:url(x)", "labels": []},
     ]
-    card = card_of(entry(concepts=concepts), 1)
-    assert card.concepts == (("#e69f00", "tabby 40 %, boxer 2.0 %"), ("#808080", ""))
+    panels = [panel("cam", 0), panel("dff(concepts=2)", None)]
+    (other,), (cell,) = (
+        row.cells for row in card_of(entry(concepts=concepts, panels=panels), 1).rows
+    )
+    assert other.concepts == ()
+    assert cell.concepts == (("#e69f00", "tabby 40 %, boxer 2.0 %"), ("#808080", ""))
 
 
 def test_numbers_are_put_into_words():

@@ -135,14 +135,15 @@ def test_page_asks_nothing_from_outside(tmp_path):
 
 
 def test_hostile_names_are_shown_as_text(tmp_path):
-    given = entry(HOSTILE, truth={"label": HOSTILE, "boxes": []})
+    given = entry(HOSTILE, truth={"label": HOSTILE, "boxes": []}, seen=[2, 0, 6, 7])
     given["predictions"][0]["name"] = HOSTILE
     given["panels"][0] |= {"problem": HOSTILE, "method": HOSTILE, "label": HOSTILE}
     table = {"title": HOSTILE, "columns": [HOSTILE], "rows": [[HOSTILE]]}
     page = page_of(
         saved(
             tmp_path,
-            [given],
+            [given, entry()],
+            refused={HOSTILE: HOSTILE},
             model={"name": HOSTILE, "layer": HOSTILE},
             failed=[{"path": HOSTILE, "reason": HOSTILE}],
             notes=[HOSTILE],
@@ -156,9 +157,12 @@ def test_hostile_names_are_shown_as_text(tmp_path):
 
 
 def test_every_picture_has_words_for_those_who_cannot_see_it(tmp_path):
-    page = page_of(saved(tmp_path, [entry("cats/a.jpg")]))
+    given = entry("cats/a.jpg")
+    given["panels"][0]["heat"] = DOT
+    page = page_of(saved(tmp_path, [given]))
     alts = [attributes["alt"] for attributes in page.every("img")]
-    assert alts == ["cats/a.jpg", "grad-cam map for tabby on cats/a.jpg"]
+    about = "grad-cam map for tabby on a.jpg"
+    assert alts == ["a.jpg", about, f"{about}, alone"]
 
 
 def test_script_is_the_one_that_the_policy_allows(tmp_path):
@@ -174,7 +178,8 @@ def test_blank_map_is_marked_and_counted(tmp_path):
     given["panels"][0]["problem"] = "every value is zero"
     page = page_of(saved(tmp_path, [given, entry()]))
     assert "1 map with a problem" in page.words()
-    assert page.every("span", **{"class": "problem", "title": "every value is zero"})
+    assert page.every("span", **{"class": "problem"})
+    assert "every value is zero" in page.words()
     assert [card["data-problems"] for card in page.every("article")] == ["1", "0"]
 
 
@@ -289,3 +294,47 @@ def test_page_that_cannot_be_put_in_place_is_an_error_and_leaves_no_scraps(tmp_p
     with pytest.raises(DataError, match=r"cannot write .*report\.html"):
         write_explain_report(tmp_path)
     assert not list(tmp_path.glob(".*"))
+
+
+def test_page_names_no_folder_of_the_machine(tmp_path):
+    place = "/pictures/somebody/place"
+    saved(
+        tmp_path,
+        [entry(f"{place}/cats/a.jpg"), entry(f"{place}/b.jpg")],
+        failed=[{"path": f"{place}/cats/bad.jpg", "reason": "truncated"}],
+        model={"name": f"{place}/run", "layer": "layer4"},
+        notes=[f"weights of {place}/w.pt"],
+        refused={"cam": f"see {place}/x"},
+        provenance=provenance(f"figureground explain {place} --model {place}/run"),
+    )
+    page = page_of(tmp_path)
+    assert "somebody" not in (tmp_path / "report.html").read_text()
+    for shown in ("cats/a.jpg", "cats/bad.jpg", "weights of w.pt", "What run looks at"):
+        assert shown in page.words()
+    assert "explain place --model run" in page.words()
+
+
+def test_a_method_that_does_not_work_is_a_problem_on_the_page(tmp_path):
+    page = page_of(saved(tmp_path, [entry()], refused={"cam": "the head is not linear"}))
+    assert "cam does not work with this network: the head is not linear" in page.words()
+
+
+def test_concepts_stand_under_their_own_panel(tmp_path):
+    concepts = [{"colour": "#e69f00", "labels": [["tabby", 0.4]]}]
+    given = entry(concepts=concepts)
+    given["panels"].append({"method": "dff", "layer": "layer4", "png": "d.png", "thumbnail": DOT})
+    page = page_of(saved(tmp_path, [given]))
+    source = (tmp_path / "report.html").read_text()
+    figures = re.findall(r"<figure.*?</figure>", source, re.DOTALL)
+    assert ["tabby 40 %" in one for one in figures] == [False, True]
+    assert "<b>dff</b>" in figures[1]
+    assert page.every("ul", **{"aria-label": "Concepts"})
+
+
+def test_what_was_not_seen_and_small_pixels_are_explained(tmp_path):
+    words = page_of(saved(tmp_path, [entry(seen=[2, 0, 6, 7])])).words()
+    assert "not seen by the network" in words
+    assert "cut away before the network saw the image" in words
+    source = (tmp_path / "report.html").read_text()
+    assert 'class="picture pixels"' in source
+    assert "image-rendering: pixelated" in source

@@ -49,7 +49,7 @@ def _describe(classifier: "Classifier") -> None:
     size = sum(value.numel() for value in classifier.parameters())
     lines = {
         "model": f"{classifier.name}, {size:,} parameters",
-        "input": f"{p.size[0]}×{p.size[1]}, {p.resize}, crop fraction {p.crop_fraction:.3g}, {p.interpolation}",
+        "input": p.in_words,
         "normalised": f"mean {p.mean}, std {p.std}{', blue first' * (p.channel_order == 'bgr')}",
         "classes": shown,
     }

@@ -37,8 +37,8 @@ def explain(
 ) -> None:
     """Show what a classifier looks at: overlays, raw maps, boxes and one page, report.html.
 
-    Goes on where an earlier run was stopped. Exit status: 0 all images explained, 2 some could not be used (they are
-    listed at the end), 1 an error.
+    Goes on where an earlier run was stopped. Exit status: 0 all images explained, 2 some images or methods could not be
+    used (they are listed at the end), 1 an error.
     """
     from figureground.data import find_images  # noqa: PLC0415 - torch is slow to import
     from figureground.reports import write_explain_report  # noqa: PLC0415
@@ -93,7 +93,11 @@ def _tell(record: ExplainRecord, page: Path) -> None:
         many = "1 map has a" if record.blank_maps == 1 else f"{record.blank_maps} maps have a"
         say(f"{many} problem; the report says which")
     say(str(page))
+    for method, reason in record.refused.items():
+        complain(f"{method} does not work with this network: {reason}")
     tell_left_out([str(one) for one in record.failed], page.parent / "record.json")
+    if record.refused:
+        raise typer.Exit(2)
 
 
 def _classes(typed: object, classifier: "Classifier") -> str | list[str] | None:

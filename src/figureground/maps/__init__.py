@@ -18,6 +18,7 @@ __all__ = [
     "largest_component_box",
     "normalise",
     "overlay",
+    "place",
     "resize",
 ]
 
@@ -31,3 +32,4 @@ from figureground.maps.cut_out import cut_out
 from figureground.maps.fuse import fuse_maps
 from figureground.maps.overlay import colour_bar, draw_boxes, overlay
 from figureground.maps.post_processing import MapProblem, diagnose, is_constant, normalise, resize
+from figureground.maps.window import place

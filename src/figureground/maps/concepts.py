@@ -5,11 +5,13 @@ __all__ = ["concept_colours", "concept_panel"]
 import colorsys
 
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from figureground.base.shapes import Images, MapsPerClass
+from figureground.maps.overlay import dim_unseen
 from figureground.maps.post_processing import resize
+from figureground.maps.window import Window, place
 
 _IMAGE_SHARE = 0.35
 
@@ -31,21 +33,31 @@ def concept_colours(count: int) -> list[str]:
     return ["#" + "".join(f"{round(255 * value):02x}" for value in triple) for triple in triples]
 
 
-def concept_panel(images: Images, maps: MapsPerClass) -> UInt8[Tensor, "N H W 3"]:
+def concept_panel(
+    images: Images,
+    maps: MapsPerClass,
+    *,
+    window: Window | None = None,
+    largest: Float[Tensor, " k"] | None = None,
+) -> UInt8[Tensor, "N H W 3"]:
     """Each position in the colour of its strongest concept, as bright as that concept is there.
 
-    Every concept is scaled by its largest value in the batch, so brightness can be compared between images.
+    Every concept is scaled by its largest value, so brightness can be compared between images.
 
     Args:
         images: ``(N, 3, H, W)`` or ``(N, 1, H, W)`` in [0, 1].
         maps: ``(N, k, h, w)``, not negative.
+        window: Where the maps lie in the images, as for ``overlay``.
+        largest: ``(k,)``, what each concept is scaled by; None for its largest value in these maps.
 
     Returns:
         ``(N, H, W, 3)``.
     """
-    largest = maps.amax((0, 2, 3), keepdim=True).clamp_min(torch.finfo(maps.dtype).tiny)
+    most = maps.amax((0, 2, 3)) if largest is None else largest.to(maps)
     size = (int(images.shape[-2]), int(images.shape[-1]))
-    value, index = resize(maps / largest, size).max(1)
+    scaled = maps / most.clamp_min(torch.finfo(maps.dtype).tiny)[:, None, None]
+    large = resize(scaled, size) if window is None else place(scaled, window, size)
+    value, index = large.max(1)
     table = torch.tensor(
         [
             [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
@@ -57,4 +69,5 @@ def concept_panel(images: Images, maps: MapsPerClass) -> UInt8[Tensor, "N H W 3"
     colour = table[index] * value[..., None]
     grey = images.mean(1)[..., None] * 255
     mixed = _IMAGE_SHARE * grey + (1 - _IMAGE_SHARE) * colour
-    return mixed.round().clamp(0, 255).to(torch.uint8)
+    drawn = mixed.round().clamp(0, 255).to(torch.uint8)
+    return drawn if window is None else dim_unseen(drawn, images, window)

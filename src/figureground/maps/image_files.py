@@ -1,6 +1,6 @@
 """Image files: PNG, thumbnails, enlargement, safe names."""
 
-__all__ = ["enlarged", "file_stem", "png_bytes", "thumbnail"]
+__all__ = ["enlarged", "file_stem", "page_picture", "png_bytes", "thumbnail"]
 
 import base64
 import io
@@ -46,6 +46,21 @@ def thumbnail(picture: UInt8[np.ndarray, "H W 3"], longest: int) -> str:
     buffer = io.BytesIO()
     small.save(buffer, format="JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def page_picture(picture: UInt8[np.ndarray, "H W 3"], longest: int) -> str:
+    """A copy that a page can hold; a small one keeps every pixel as it is.
+
+    Args:
+        picture: Red, green, blue.
+        longest: Pixels of its longest side.
+
+    Returns:
+        A ``data:`` address.
+    """
+    if max(picture.shape[:2]) > longest // 2:
+        return thumbnail(picture, longest)
+    return "data:image/png;base64," + base64.b64encode(png_bytes(picture)).decode()
 
 
 def enlarged(images: Tensor, least: int) -> Tensor:

@@ -1,19 +1,24 @@
 """Maps and boxes painted on images."""
 
-__all__ = ["colour_bar", "draw_boxes", "overlay"]
+__all__ = ["colour_bar", "dim_unseen", "draw_boxes", "line_width", "overlay"]
+
+from functools import partial
 
 import torch
 from jaxtyping import UInt8
 from torch import Tensor
+from torch.nn.functional import max_pool2d
 
 from figureground.base.checking import checked
 from figureground.base.errors import OptionError, ShapeError
 from figureground.base.shapes import Boxes, Images, Maps
 from figureground.maps.colour import DIVERGING, colour_table
 from figureground.maps.post_processing import is_constant, normalise, resize
+from figureground.maps.window import Window, place, seen_part
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _PIXELS_AT_ONCE = 2**18
+_UNSEEN = 0.4  # of the brightness, where the network did not look
 
 
 @checked
@@ -25,6 +30,8 @@ def overlay(
     alpha: float = 0.5,
     alpha_by_value: bool = False,
     relu: bool = True,
+    window: Window | None = None,
+    contour: float | None = None,
 ) -> UInt8[Tensor, "N H W 3"]:
     """Images with a map painted over each.
 
@@ -43,13 +50,16 @@ def overlay(
         alpha_by_value: Multiply ``alpha`` by the normalised value (by its absolute value on a
             diverging colour map), so that low places show the image as it is.
         relu: Set negative values to zero first.
+        window: Where the maps lie in the images, x0, y0, x1, y1 in pixels, as ``View.window`` says it of a photo: what
+            lies outside is shown grey and dark, behind a white line. None for the whole image.
+        contour: Draw a line where the scaled map crosses this value, between 0 and 1.
 
     Returns:
         Red, green and blue in 0..255, ``(N, H, W, 3)``.
 
     Raises:
-        ShapeError: Images and maps differ in number, or images have neither 1 nor 3 channels.
-        OptionError: The colour map is unknown, or ``alpha`` is outside [0, 1].
+        ShapeError: Images and maps differ in number, images have neither 1 nor 3 channels, or the window has no area.
+        OptionError: The colour map is unknown, ``alpha`` is outside [0, 1], or ``contour`` is not inside it.
 
     Examples:
         >>> picture = torch.zeros(1, 3, 1, 2)
@@ -57,6 +67,8 @@ def overlay(
         [[[[34, 1, 42], [127, 116, 19]]]]
     """
     _check(images, maps, alpha)
+    if contour is not None and not 0 < contour < 1:
+        raise OptionError(f"contour is a value between 0 and 1, got {contour}")
     table = _paint(colour_map, alpha, alpha_by_value).to(images.device)
     cut = maps.relu() if relu else maps
     scaled = _scaled(cut.float(), colour_map in DIVERGING)
@@ -64,7 +76,8 @@ def overlay(
     # a few images at a time stay in the processor's cache, and memory stays bounded
     some = max(1, _PIXELS_AT_ONCE // max(1, images.shape[-2] * images.shape[-1]))
     parts = zip(*(torch.split(part, some) for part in (images, scaled, blank)), strict=True)
-    return torch.cat([_painted(table, im, values, blank=bad) for im, values, bad in parts])
+    how = partial(_painted, table, window=window, contour=contour)
+    return torch.cat([how(im, values, blank=bad) for im, values, bad in parts])
 
 
 @checked
@@ -135,6 +148,54 @@ def colour_bar(
     return colour_table(colour_map)[levels].unsqueeze(1).expand(-1, width, -1).contiguous()
 
 
+@checked
+def dim_unseen(
+    pictures: UInt8[Tensor, "N H W 3"], images: Images, window: Window
+) -> UInt8[Tensor, "N H W 3"]:
+    """Pictures whose part outside a window is the image, grey and dark, behind a white line.
+
+    Args:
+        pictures: ``(N, H, W, 3)`` in 0..255. Not changed.
+        images: ``(N, 3, H, W)`` or ``(N, 1, H, W)`` in [0, 1]: what lies under the pictures.
+        window: x0, y0, x1, y1 in pixels.
+
+    Returns:
+        ``(N, H, W, 3)``; the pictures themselves where the window covers them.
+
+    Raises:
+        ShapeError: The window has no area.
+
+    Examples:
+        >>> picture = torch.full((1, 1, 4, 3), 200, dtype=torch.uint8)
+        >>> dim_unseen(picture, torch.ones(1, 1, 1, 4), (2.0, 0.0, 4.0, 1.0))[0, 0, :, 0].tolist()
+        [102, 255, 200, 200]
+    """
+    size = (int(images.shape[-2]), int(images.shape[-1]))
+    seen = seen_part(window, size).to(images.device)
+    if bool(seen.all()):
+        return pictures
+    framed = seen_part(window, size, margin=line_width(size)).to(images.device)
+    dark = (_grey(images) * 255 * _UNSEEN).round().to(torch.uint8).expand(-1, 3, -1, -1)
+    outside = torch.where(framed, torch.full_like(dark, 255), dark).movedim(1, -1)
+    return torch.where(seen[..., None], pictures, outside)
+
+
+def line_width(size: tuple[int, int]) -> int:
+    """Pixels of a line that can be seen on a picture of this height and width.
+
+    Args:
+        size: Height and width.
+
+    Returns:
+        At least 1.
+
+    Examples:
+        >>> line_width((32, 32)), line_width((900, 1200))
+        (1, 4)
+    """
+    return max(1, round(min(size) / 250))
+
+
 def _check(images: Tensor, maps: Tensor, alpha: float) -> None:
     """Refuse what cannot be laid over one another."""
     if images.shape[0] != maps.shape[0]:
@@ -161,16 +222,36 @@ def _paint(colour_map: str, alpha: float, alpha_by_value: bool) -> Tensor:  # no
     return torch.cat([colour_table(colour_map).T.float() * share, 255 * (1 - share[None])])
 
 
-def _painted(table: Tensor, images: Tensor, scaled: Tensor, *, blank: Tensor) -> Tensor:
+def _painted(
+    table: Tensor,
+    images: Tensor,
+    scaled: Tensor,
+    *,
+    blank: Tensor,
+    window: Window | None,
+    contour: float | None,
+) -> Tensor:
     """Images under their maps, grey where the map is blank, ``(N, H, W, 3)`` in 0..255."""
     height, width = images.shape[-2:]
-    levels = resize(scaled, (height, width)).mul_(255).round_().clamp_(0, 255).int()
+    size = (height, width)
+    large = resize(scaled, size) if window is None else place(scaled, window, size)
+    line = None if contour is None else _line(large >= contour, line_width(size))
+    levels = large.mul_(255).round_().clamp_(0, 255).int()
     # index_select: five times faster here than indexing with brackets
     planes = table.index_select(1, levels.flatten()).view(4, -1, height, width).movedim(0, 1)
     painted = planes[:, :3].addcmul_(images.float(), planes[:, 3:])
+    if line is not None:
+        painted.masked_fill_(line[:, None], 255)
     if bool(blank.any()):
         painted[blank] = 255 * _grey(images[blank].float())
-    return painted.add_(0.5).clamp_(0, 255).to(torch.uint8).movedim(1, -1).contiguous()
+    drawn = painted.add_(0.5).clamp_(0, 255).to(torch.uint8).movedim(1, -1).contiguous()
+    return drawn if window is None else dim_unseen(drawn, images, window)
+
+
+def _line(above: Tensor, width: int) -> Tensor:
+    """The pixels of a region ``(N, H, W)`` that are no further than ``width`` from what is not in it."""
+    outside = (~above).float()[:, None]
+    return above & (max_pool2d(outside, 2 * width + 1, stride=1, padding=width)[:, 0] > 0)
 
 
 def _grey(images: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 __all__ = ["Explainer"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -40,6 +41,7 @@ from figureground.capture.taps import stage_layers
 from figureground.maps import cut_out, fuse_maps
 from figureground.methods.explanation import Explanation
 from figureground.methods.method import CamMethod, find_methods
+from figureground.methods.photos import are_photos, photos_for
 from figureground.methods.plan import Computed, Recorded, compute_maps, find_problems
 from figureground.methods.registry import EVERY_STAGE, Need
 from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
@@ -47,7 +49,7 @@ from figureground.methods.sweeps import Sweeps
 from figureground.methods.targets import ClassSpec, resolve_targets
 
 LayerSpec = str | nn.Module
-MethodSpec = str | CamMethod | Sequence[str | CamMethod]
+MethodSpec = str | CamMethod | Sequence[str | CamMethod] | Mapping[str, CamMethod]
 
 
 class Explainer:
@@ -204,31 +206,39 @@ class Explainer:
         return total * views
 
     def __call__(
-        self, images: Tensor, classes: ClassSpec = None, methods: MethodSpec = "grad-cam"
+        self,
+        images: Tensor | Image.Image | Sequence[Image.Image],
+        classes: ClassSpec = None,
+        methods: MethodSpec = "grad-cam",
     ) -> Explanation:
         """Raw maps of every method for every class.
 
         Args:
-            images: ``(N, C, H, W)``, what the model takes.
+            images: ``(N, C, H, W)``, what the model takes; or photos as Pillow opens them, for a ``Classifier``.
             classes: None (predicted class), ``"top3"``, a number or name, a list of them for all
                 images, a tensor ``(N,)`` or ``(N, K)`` per image, one or several functions from
                 logits ``(N, L)`` to scalars ``(N,)``, or classes told from those they resemble (``finer``).
-            methods: Names or configured instances, one or several.
+            methods: Names or configured instances, one or several; or a name of one's choice -> instance, where one
+                method occurs with several options.
 
         Returns:
             Maps, logits, classes, layers and what is wrong with any of the maps.
 
         Raises:
+            OptionError: Photos are given, and the model does not say how it wants its images.
             ShapeError: The images are not ``(N, C, H, W)`` of floats, or there are none.
             LayerError: A layer's batch is not the images', it does not depend on them, or its cells lie elsewhere than
                 they would be drawn; or a method needs a gradient that does not reach the layer.
             HeadError: A method needs a head that this model does not have.
         """
         chosen = find_methods(methods)
-        _check(images)
+        if are_photos(images):
+            tensors, photos = photos_for(self.model, images)
+            return replace(self(tensors, classes, chosen), photos=photos)
+        tensor = _check(images)
         # no_grad within, since leaving inference mode switches gradients on
         with torch.inference_mode(mode=False), torch.no_grad():
-            given = images.clone() if images.is_inference() else images
+            given = tensor.clone() if tensor.is_inference() else tensor
             self.look(given)
             return self._explain(given, classes, chosen)
 
@@ -375,14 +385,15 @@ class Explainer:
         return arranged
 
 
-def _check(images: object) -> None:
-    """Refuse what cannot be a batch of images."""
+def _check(images: object) -> Tensor:
+    """The images; refuses what cannot be a batch of them."""
     if not isinstance(images, Tensor):
         kind = type(images).__name__
-        raise ShapeError(f"images are a tensor (N, C, H, W), not {kind}")
+        raise ShapeError(f"images are a tensor (N, C, H, W) or photos of Pillow, not {kind}")
     if images.ndim != 4 or not images.is_floating_point() or len(images) == 0:
         shape = f"{tuple(images.shape)} {images.dtype}"
         raise ShapeError(f"images are (N, C, H, W) of floats with N ≥ 1; these are {shape}")
+    return images
 
 
 def _known(choice: LayerChoice, finding: Finding) -> LayerChoice:

@@ -11,7 +11,7 @@ __all__ = [
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass
 from types import NoneType
 from typing import Any, ClassVar, get_args
@@ -235,12 +235,15 @@ def _check_types(method: CamMethod) -> None:
             raise OptionError(f"{method.name}: {option.name} is {words}, not {value!r}")
 
 
-def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[str, CamMethod]:
+def find_methods(
+    methods: str | CamMethod | Sequence[str | CamMethod] | Mapping[str, CamMethod],
+) -> dict[str, CamMethod]:
     """The methods that were asked for.
 
     Args:
         methods: Names (``grad-cam``; case and punctuation do not matter, ``GradCAMPlusPlus`` and ``gradcam++`` are
-            ``grad-cam++``), instances with options (``EigenCAM(center=True)``), one or several.
+            ``grad-cam++``), instances with options (``EigenCAM(center=True)``), one or several; or a mapping from names
+            of one's choice to instances, so that one method may occur with several options.
 
     Returns:
         Name -> method, in the order asked for.
@@ -252,9 +255,11 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
         >>> list(find_methods(["GradCAM++", "eigencam"]))
         ['grad-cam++', 'eigen-cam']
     """  # noqa: DOC501 - _unknown makes an OptionError
-    asked = [methods] if isinstance(methods, str | CamMethod) else list(methods)
-    if not asked:
+    if not isinstance(methods, str | CamMethod) and not methods:
         raise OptionError("no method asked for")
+    if isinstance(methods, Mapping):
+        return dict(methods)
+    asked = [methods] if isinstance(methods, str | CamMethod) else list(methods)
     known = {_canonical(name): name for name in METHODS}
     found: dict[str, CamMethod] = {}
     for one in asked:
@@ -273,7 +278,7 @@ def find_methods(methods: str | CamMethod | Sequence[str | CamMethod]) -> dict[s
             method = METHODS[name].load()()
         if name in found:
             raise OptionError(
-                f"method '{name}' is asked for twice; run it twice to compare its options"
+                f"method '{name}' is asked for twice; to compare options, name each: methods={{'a': ..., 'b': ...}}"
             )
         found[name] = method
     return found

@@ -180,6 +180,17 @@ class Preprocessing:
             )
         _check_channels(self)
 
+    @property
+    def in_words(self) -> str:
+        """Size, way of resizing and filter, for people.
+
+        Examples:
+            >>> Preprocessing((2, 3), "stretch", 1.0, "bilinear", (0.5,) * 3, (0.5,) * 3).in_words
+            '2×3, stretch, crop fraction 1, bilinear'
+        """
+        height, width = self.size
+        return f"{height}×{width}, {self.resize}, crop fraction {self.crop_fraction:.3g}, {self.interpolation}"
+
     def view(self, image: Image.Image) -> tuple[Tensor, View]:
         """The image that the network gets, before normalisation.
 

@@ -1,6 +1,6 @@
 """What the page shows of one image, in order and in words."""
 
-__all__ = ["Card", "Cell", "PanelColumn", "Prediction", "Rectangle", "Row"]
+__all__ = ["Card", "Cell", "Prediction", "Rectangle", "Row"]
 
 from dataclasses import dataclass
 
@@ -25,37 +25,41 @@ class Prediction:
 
 
 @dataclass(frozen=True)
-class PanelColumn:
-    """One method at one layer; ``class_free`` where none of its maps belongs to a class."""
-
-    method: str
-    layer: str
-    class_free: bool = False
-
-
-@dataclass(frozen=True)
 class Cell:
-    """One map: its picture, where the large one lies, and what is to be said about it."""
+    """One map: over the image and alone, where the large picture lies, and what is to be said about it.
 
+    Args:
+        methods: The methods that it is the map of: several where theirs look the same.
+        layer: Its layer; empty where the card has maps of one layer alone.
+        thumbnail: The image with the map over it, a ``data:`` address or None.
+        heat: The map alone, likewise.
+        link: Where the large picture lies.
+        alt: What it is, for those who cannot see it.
+        problem: Why it shows nothing, or an empty text.
+        boxes: Its boxes.
+        overlap: Of its box with the true one, in words.
+        concepts: Colour -> its classes and their shares, in words, where it shows concepts.
+    """
+
+    methods: tuple[str, ...]
+    layer: str
     thumbnail: str | None
+    heat: str | None
     link: str | None
     alt: str
-    label: str
     problem: str
     boxes: tuple[Rectangle, ...]
     overlap: str
+    concepts: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Row:
-    """The maps of one class; ``cells[i]`` are those in column ``i``, mostly one.
-
-    Those of class-free columns stand in the first row.
-    """
+    """The maps of one class, or those that belong to none."""
 
     name: str
     score: str
-    cells: tuple[tuple[Cell, ...], ...]
+    cells: tuple[Cell, ...]
 
 
 @dataclass(frozen=True)
@@ -64,18 +68,18 @@ class Card:
 
     Args:
         number: Position in the page, from 1.
-        image: Path as it was saved.
+        image: Its path, below the folder of all images.
         words: What the filter searches, in lower case.
         size: Width and height in pixels.
-        window: The part of the image that the network saw, and that the pictures show.
+        window: The part of the image that the pictures show.
+        unseen: Whether the pictures show more than the network saw.
+        is_small: Whether the pixels of the pictures are shown as squares.
         thumbnail: ``data:`` address or None.
         predictions: The model's best classes.
-        columns: Methods, in the order of the entry.
-        rows: Classes, in the order of the entry; last, where needed, a row for no class.
+        rows: Classes, in the order of the entry; last, where needed, a row for any class.
         problems: Number of maps that are blank or broken.
         truth_label: The true class in words, or an empty text.
         truth_boxes: The true boxes.
-        concepts: Colour -> its classes and their shares, in words.
         numbers: Name -> value, in words.
     """
 
@@ -84,17 +88,17 @@ class Card:
     words: str
     size: tuple[int, int]
     window: Rectangle
+    unseen: bool
+    is_small: bool
     thumbnail: str | None
     predictions: tuple[Prediction, ...]
-    columns: tuple[PanelColumn, ...]
     rows: tuple[Row, ...]
     problems: int
     truth_label: str
     truth_boxes: tuple[Rectangle, ...]
-    concepts: tuple[tuple[str, str], ...]
     numbers: tuple[tuple[str, str], ...]
 
     @property
     def has_found_boxes(self) -> bool:
         """Whether any map carries a box."""
-        return any(map_.boxes for row in self.rows for cell in row.cells for map_ in cell)
+        return any(cell.boxes for row in self.rows for cell in row.cells)

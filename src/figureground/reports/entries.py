@@ -5,23 +5,28 @@ __all__ = ["card_of", "data_uri"]
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
 from figureground.base.errors import DataError
-from figureground.reports.cards import Card, Cell, PanelColumn, Prediction, Rectangle, Row
+from figureground.reports.cards import Card, Cell, Prediction, Rectangle, Row
+from figureground.reports.places import below
 from figureground.reports.tables import cell_text
 
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|webp|gif|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
+_SMALL = 160  # pixels of a side
+_HALF = 0.5  # a pixel
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
-def card_of(entry: Any, number: int) -> Card:  # noqa: ANN401 - whatever the JSON held
+def card_of(entry: Any, number: int, folder: str = "") -> Card:  # noqa: ANN401 - whatever the JSON held
     """What the page shows of one saved entry.
 
     Args:
         entry: The parsed line of ``entries.jsonl``.
         number: Position in the page, from 1.
+        folder: That of all images, which the page does not name.
 
     Returns:
         The card.
@@ -34,7 +39,7 @@ def card_of(entry: Any, number: int) -> Card:  # noqa: ANN401 - whatever the JSO
         'cats/tom.jpg'
     """
     try:
-        return _card(entry, number)
+        return _card(entry, number, folder)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise DataError(f"not an entry of a report: {type(error).__name__}: {error}") from error
 
@@ -57,67 +62,77 @@ def data_uri(value: object) -> str | None:
     return value if isinstance(value, str) and _PICTURE.fullmatch(value) else None
 
 
-def _card(entry: dict[str, Any], number: int) -> Card:
+def _card(entry: dict[str, Any], number: int, folder: str) -> Card:
     truth = entry.get("truth") or {}
-    classes, panels = entry.get("classes") or [], entry.get("panels") or []
-    columns = _columns(panels)
     predictions = tuple(_prediction(each) for each in entry.get("predictions") or [])
+    image, panels = below(folder, str(entry["image"])), entry.get("panels") or []
+    size = (int(entry["size"][0]), int(entry["size"][1]))
+    shown = _rectangles([entry.get("window") or [0, 0, *size]])[0]
+    seen = _rectangles([entry.get("seen") or [0, 0, *size]])[0]
     return Card(
         number=number,
-        image=str(entry["image"]),
-        words=_words(entry, predictions),
-        size=(int(entry["size"][0]), int(entry["size"][1])),
-        window=_rectangles([entry.get("window") or [0, 0, *entry["size"]]])[0],
+        image=image,
+        words=_words(entry, image, predictions),
+        size=size,
+        window=shown,
+        unseen=_shows_more(shown, seen),
+        is_small=max(shown.width, shown.height) < _SMALL,
         thumbnail=data_uri(entry.get("thumbnail")),
         predictions=predictions,
-        columns=columns,
-        rows=_rows(entry["image"], classes, (panels, columns)),
+        rows=_rows(entry, panels, image),
         problems=sum(bool(panel.get("problem")) for panel in panels),
         truth_label=_text(truth.get("label")),
         truth_boxes=_rectangles(truth.get("boxes")),
-        concepts=tuple(_concept(each) for each in entry.get("concepts") or []),
         numbers=tuple((str(k), _figure(v)) for k, v in (entry.get("numbers") or {}).items()),
     )
 
 
-def _words(entry: dict[str, Any], predictions: Sequence[Prediction]) -> str:
+def _shows_more(shown: Rectangle, seen: Rectangle) -> bool:
+    """Whether a picture reaches beyond what was seen, by half a pixel at least."""
+    right, bottom = shown.x + shown.width, shown.y + shown.height
+    return (
+        seen.x - shown.x >= _HALF
+        or seen.y - shown.y >= _HALF
+        or right - seen.x - seen.width >= _HALF
+        or bottom - seen.y - seen.height >= _HALF
+    )
+
+
+def _words(entry: dict[str, Any], image: str, predictions: Sequence[Prediction]) -> str:
     """What the filter searches."""
-    names = [entry["image"], *(each.name for each in predictions[:1])]
+    names = [image, *(each.name for each in predictions[:1])]
     names += [_text(each.get("name")) for each in entry.get("classes") or []]
     names.append(_text((entry.get("truth") or {}).get("label")))
     return " ".join(dict.fromkeys(str(name).lower() for name in names if name))
 
 
-def _columns(panels: list[dict[str, Any]]) -> tuple[PanelColumn, ...]:
-    """Methods and layers as they first appear."""
-    classes: dict[tuple[str, str], list[object]] = {}
+def _rows(entry: dict[str, Any], panels: list[dict[str, Any]], image: str) -> tuple[Row, ...]:
+    """The maps by class, those of any class last; maps that look the same stand once."""
+    classes = entry.get("classes") or []
+    concepts = tuple(_concept(each) for each in entry.get("concepts") or [])
+    several = len({_text(panel.get("layer")) for panel in panels}) > 1
+    by_class: dict[int, list[Cell]] = {}
     for panel in panels:
-        classes.setdefault(_place(panel), []).append(panel.get("class"))
-    return tuple(
-        PanelColumn(*place, class_free=all(each is None for each in given))
-        for place, given in classes.items()
-    )
+        position = _position(panel, classes)
+        cell = _cell(panel, image, layer=_text(panel.get("layer")) if several else "")
+        cell = replace(cell, concepts=concepts if _shows_concepts(panel) else ())
+        row = by_class.setdefault(position, [])
+        twin = next((at for at, one in enumerate(row) if _is_twin(panel, one, cell)), None)
+        if twin is None:
+            row.append(cell)
+        else:
+            row[twin] = replace(row[twin], methods=row[twin].methods + cell.methods)
+    return tuple(Row(*_row_name(at, classes), tuple(by_class[at])) for at in sorted(by_class))
 
 
-def _rows(
-    image: str,
-    classes: list[dict[str, Any]],
-    grid: tuple[list[dict[str, Any]], tuple[PanelColumn, ...]],
-) -> tuple[Row, ...]:
-    """The maps by class; class-free columns fill the first row, whichever it is."""
-    panels, columns = grid
-    free = {(column.method, column.layer) for column in columns if column.class_free}
-    tied = [(_position(each, classes), each) for each in panels if _place(each) not in free]
-    loose = [each for each in panels if _place(each) in free]
-    rows: list[Row] = []
-    for position in sorted({position for position, _ in tied}) or [len(classes)] * bool(loose):
-        mine = [each for at, each in tied if at == position] + (loose if not rows else [])
-        cells = tuple(
-            tuple(_cell(each, image) for each in mine if _place(each) == (one.method, one.layer))
-            for one in columns
-        )
-        rows.append(Row(*_row_name(position, classes), cells))
-    return tuple(rows)
+def _shows_concepts(panel: dict[str, Any]) -> bool:
+    """Whether a panel is the one that the entry's concepts belong to."""
+    return str(panel["method"]).partition("(")[0] == "dff"
+
+
+def _is_twin(panel: dict[str, Any], one: Cell, cell: Cell) -> bool:
+    """Whether a panel looks like that cell, and says so."""
+    return one.layer == cell.layer and one.methods[0] == panel.get("same_as")
 
 
 def _row_name(position: int, classes: list[dict[str, Any]]) -> tuple[str, str]:
@@ -138,19 +153,16 @@ def _position(panel: dict[str, Any], classes: list[dict[str, Any]]) -> int:
     return int(position)
 
 
-def _place(panel: dict[str, Any]) -> tuple[str, str]:
-    """Method and layer."""
-    return str(panel["method"]), _text(panel.get("layer"))
-
-
-def _cell(panel: dict[str, Any], image: str) -> Cell:
+def _cell(panel: dict[str, Any], image: str, *, layer: str) -> Cell:
     label, overlap = _text(panel.get("label")), panel.get("truth_iou")
     about = f" for {label}" if label else ""
     return Cell(
+        methods=(str(panel["method"]),),
+        layer=layer,
         thumbnail=data_uri(panel.get("thumbnail")),
+        heat=data_uri(panel.get("heat")),
         link=_link(panel.get("png")),
         alt=f"{panel['method']} map{about} on {image}",
-        label=label,
         problem=_text(panel.get("problem")),
         boxes=_rectangles(panel.get("boxes")),
         overlap="" if overlap is None else f"{float(overlap):.2f}",

@@ -17,6 +17,7 @@ from figureground.maps import colour_bar
 from figureground.reports.cards import Card
 from figureground.reports.entries import card_of, data_uri
 from figureground.reports.pages import asset, page_template
+from figureground.reports.places import below, common_folder, without_folders
 from figureground.reports.tables import checked_table
 
 _CARDS_PER_PAGE = 50
@@ -31,6 +32,7 @@ class _Survey:
     blank_maps: int = 0
     found_boxes: bool = False
     true_boxes: bool = False
+    unseen: bool = False
     unreadable: list[str] = field(default_factory=list)
 
 
@@ -57,30 +59,43 @@ def write_explain_report(folder: Path) -> Path:
         given = record.get("schema") if isinstance(record, Mapping) else None
         raise DataError(f"{folder / 'record.json'}: schema {given}; this version reads schema 1")
     entries = folder / "entries.jsonl"
-    survey = _survey(entries)
-    groups = _grouped(_cards(entries, _Survey()))
+    root = common_folder(_places(entries))
+    survey = _survey(entries, root)
+    groups = _grouped(_cards(entries, _Survey(), root))
     template = page_template("explain.html.j2")
-    page = template.generate(**_page(record, survey), groups=groups)
+    page = template.generate(**_page(record, survey, root), groups=groups)
     return _write_pieces(folder / "report.html", page)
 
 
-def _survey(entries: Path) -> _Survey:
+def _places(entries: Path) -> Iterator[str]:
+    """Where the images lie, as far as lines can be read."""
+    for line in _lines(entries):
+        try:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):  # which the survey names
+            continue
+        if isinstance(entry, Mapping) and isinstance(entry.get("image"), str):
+            yield entry["image"]
+
+
+def _survey(entries: Path, root: str) -> _Survey:
     """Count what is there before the head of the page is written."""
     survey = _Survey()
-    for card in _cards(entries, survey):
+    for card in _cards(entries, survey, root):
         survey.readable += 1
         survey.blank_maps += card.problems
         survey.true_boxes |= bool(card.truth_boxes)
         survey.found_boxes |= card.has_found_boxes
+        survey.unseen |= card.unseen
     return survey
 
 
-def _cards(entries: Path, survey: _Survey) -> Iterator[Card]:
+def _cards(entries: Path, survey: _Survey, root: str) -> Iterator[Card]:
     """The readable entries, one by one; the others are noted in the survey."""
     number = 0
     for line_number, line in enumerate(_lines(entries), start=1):
         try:
-            card = card_of(json.loads(line), number + 1)
+            card = card_of(json.loads(line), number + 1, root)
         except (DataError, ValueError, RecursionError) as error:
             survey.unreadable.append(f"line {line_number} of {entries.name}: {error}")
             continue
@@ -103,17 +118,22 @@ def _grouped(cards: Iterable[Card]) -> Iterator[list[Card]]:
         yield group
 
 
-def _page(record: Mapping[str, Any], survey: _Survey) -> dict[str, Any]:
-    """What the template asks for, apart from the cards."""
+def _page(record: Mapping[str, Any], survey: _Survey, root: str) -> dict[str, Any]:
+    """What the template asks for, apart from the cards; it names no folder of the machine."""
     script = asset("report.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    made, refused = record.get("provenance") or {}, record.get("refused") or {}
     return {
-        "model": record.get("model") or {},
+        "model": {k: without_folders(str(v)) for k, v in (record.get("model") or {}).items()},
         "methods": record.get("methods") or [],
-        "provenance": record.get("provenance") or {},
-        "failed": record.get("failed") or [],
+        "provenance": {**made, "command": without_folders(str(made.get("command") or ""))},
+        "failed": [
+            {**each, "path": below(root, str(each.get("path")))}
+            for each in record.get("failed") or []
+        ],
+        "refused": {name: without_folders(reason) for name, reason in refused.items()},
         "seconds": record.get("seconds"),
-        "notes": record.get("notes") or [],
+        "notes": [without_folders(note) for note in record.get("notes") or []],
         "warnings": _warnings(record, survey),
         "tables": [checked_table(table) for table in record.get("tables") or []],
         "figures": [
@@ -123,7 +143,7 @@ def _page(record: Mapping[str, Any], survey: _Survey) -> dict[str, Any]:
         "colours": _gradient(str(record.get("colour_map") or "inferno")),
         "survey": survey,
         "per_page": _CARDS_PER_PAGE,
-        "style": asset("report.css"),
+        "style": asset("report.css") + asset("explain.css"),
         "script": script,
         "script_digest": digest,
     }

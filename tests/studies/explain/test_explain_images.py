@@ -34,9 +34,12 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in (folder / "images").iterdir()}
 
 
-def test_files_hold_what_the_explainer_says(classifier: Classifier, write_images: Write, out: Path):
+@pytest.mark.parametrize(("overlay", "size"), [("photo", (50, 30)), ("network", (32 * 7, 24 * 7))])
+def test_files_hold_what_the_explainer_says(
+    classifier: Classifier, write_images: Write, out: Path, overlay: str, size: tuple[int, int]
+):
     paths = write_images(3)
-    record = explain_images(classifier, paths, out=out, options=OPTIONS)
+    record = explain_images(classifier, paths, out=out, options=replace(OPTIONS, overlay=overlay))
     found = entries(out)
     assert (record.images, record.skipped, record.failed) == (3, 0, ())
     assert [entry["image"] for entry in found] == [str(path) for path in paths]
@@ -60,7 +63,7 @@ def test_files_hold_what_the_explainer_says(classifier: Classifier, write_images
         drawn = [(one["method"], one["class"]) for one in entry["panels"]]
         assert drawn == [("grad-cam", 0), ("grad-cam", 1), ("eigen-cam", None)]
         for panel in entry["panels"]:
-            assert decode_image(out / panel["png"]).size == (32 * 7, 24 * 7)
+            assert decode_image(out / panel["png"]).size == size
     saved = json.loads((out / "record.json").read_text())
     assert saved["model"]["layer"] == "3"
     assert saved["images"] == 3

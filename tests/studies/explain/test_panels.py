@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -11,7 +10,8 @@ from figureground.maps.boxes import largest_component_box
 from figureground.methods import Explainer, Explanation
 from figureground.models import Classifier
 from figureground.studies.explain.options import ExplainOptions
-from figureground.studies.explain.panels import painted_panels, stacks_of
+from figureground.studies.explain.painting import Canvas, painted, painted_alone
+from figureground.studies.explain.panels import panels_of, stacks_of
 
 METHODS = ["cam", "eigen-cam", "dff", "cnn-fixations"]
 
@@ -26,23 +26,23 @@ def explanation(classifier: Classifier, images: torch.Tensor) -> Explanation:
     return Explainer(classifier)(images, [0, 2], METHODS)
 
 
+SIZE = (24, 32)
+
+
 @pytest.mark.parametrize(
-    "drawing",
-    [
-        ExplainOptions(thumbnail=20),
-        ExplainOptions(colour_map="jet", alpha_by_value=True, thumbnail=20),
-    ],
+    "drawing", [ExplainOptions(), ExplainOptions(colour_map="jet", alpha_by_value=True)]
 )
-def test_panels_are_the_overlays_of_the_explanation(
+def test_panels_are_painted_as_the_overlays_of_the_explanation(
     explanation: Explanation, drawing: ExplainOptions
 ):
-    (panels, *_) = painted_panels(stacks_of(explanation), explanation.images, drawing, first=0)
-    painted = {(one.method, one.position): one.painted for one in panels}
-    assert list(painted) == [
+    (panels, *_) = panels_of(stacks_of(explanation), SIZE, 0.2, first=0, count=5)
+    canvas = Canvas(explanation.images[:1], None)
+    drawn = {(one.method, one.position): painted(one, canvas, drawing) for one in panels}
+    assert list(drawn) == [
         ("cam", 0), ("cam", 1), ("eigen-cam", None), ("dff", None),
         ("cnn-fixations", 0), ("cnn-fixations", 1),
     ]  # fmt: skip
-    for (method, position), image in painted.items():
+    for (method, position), image in drawn.items():
         if method != "dff":
             ours = explanation.overlay(
                 method, colour_map=drawing.colour_map, alpha_by_value=drawing.alpha_by_value
@@ -50,14 +50,37 @@ def test_panels_are_the_overlays_of_the_explanation(
             assert (image == ours[0, position or 0].numpy()).all()
 
 
+def test_opacity_and_contours_are_painted(explanation: Explanation):
+    (panels, *_) = panels_of(stacks_of(explanation), SIZE, 0.2, first=0, count=1)
+    canvas = Canvas(explanation.images[:1], None)
+    plain = painted(panels[0], canvas, ExplainOptions(opacity=0.0))
+    assert (plain == canvas.picture).all()
+    alone = painted_alone(panels[0], canvas, "inferno")
+    assert (painted(panels[0], canvas, ExplainOptions(opacity=1.0)) == alone).all()
+    lined = painted(panels[0], canvas, ExplainOptions(opacity=0.0, contour=0.5))
+    changed = (lined != plain).any(-1)
+    assert changed.any()
+    assert (lined[changed] == 255).all()
+
+
+def test_a_small_canvas_shows_the_same_place():
+    pixels = torch.zeros(1, 3, 90, 120)
+    pixels[..., 30:60, 40:80] = 1
+    small = Canvas(pixels, (20.0, 0.0, 110.0, 90.0)).reduced(40)
+    assert small.pixels.shape == (1, 3, 30, 40)
+    assert (small.pixels[..., 10:20, 14:26] == 1).all()
+    assert small.window is not None
+    assert small.window == pytest.approx((20 / 3, 0, 110 / 3, 30))
+    assert small.reduced(40) is small
+
+
 @pytest.mark.parametrize("fraction", [0.2, 0.9])
 def test_boxes_surround_the_largest_region_of_the_resized_map(
     fraction: float, explanation: Explanation
 ):
     maps = explanation.map_of("cam")
-    options = ExplainOptions(box_fraction=fraction)
     assert ExplainOptions().box_fraction == 0.2
-    panels = painted_panels(stacks_of(explanation), explanation.images, options, first=0)
+    panels = panels_of(stacks_of(explanation), SIZE, fraction, first=0, count=5)
     for image, mine in enumerate(panels):
         for panel in mine[:2]:
             if panel.problem is None and panel.position is not None:
@@ -77,21 +100,23 @@ def test_a_part_of_a_batch_looks_as_in_the_whole(
         explanation, problems=Explainer(classifier)(images * 0, 1, "cam").problems
     )
     stacks = stacks_of(explanation)
-    whole = painted_panels(stacks, images, ExplainOptions(), first=0)
-    part = painted_panels(stacks, images[2:4], ExplainOptions(), first=2)
-    # concepts are as bright as in the part that they are drawn with
+    whole = panels_of(stacks, SIZE, 0.2, first=0, count=5)
+    part = panels_of(stacks, SIZE, 0.2, first=2, count=2)
+    assert part[0][3].largest is not None
     for ours, theirs in zip(part, whole[2:4], strict=True):
         for one, other in zip(ours, theirs, strict=True):
             assert one.problem == other.problem
             assert (one.box is None) == (other.box is None)
-            assert one.method == "dff" or np.array_equal(one.painted, other.painted)
+            assert torch.equal(one.maps, other.maps)
+            if one.largest is not None and other.largest is not None:
+                assert torch.equal(one.largest, other.largest)
 
 
 def test_problems_follow_their_maps(classifier: Classifier, images: torch.Tensor):
     with torch.no_grad():
         list(classifier.parameters())[4].fill_(0)  # no class depends on anything
     stacks = stacks_of(Explainer(classifier)(images, [0], ["grad-cam", "eigen-cam"]))
-    panels = painted_panels(stacks, images[3:], ExplainOptions(), first=3)
+    panels = panels_of(stacks, SIZE, 0.2, first=3, count=2)
     for grad_cam, eigen_cam in panels:
         assert grad_cam.problem is not None
         assert grad_cam.box is None
@@ -114,3 +139,19 @@ def test_a_fused_map_that_shows_nothing_is_a_problem(classifier: Classifier, ima
     fused = Explainer(classifier, layer=["1", "3"], fuse="product")
     (stack,) = stacks_of(fused(images, [0], "grad-cam"))
     assert set(stack.problems) == {(image, 0) for image in range(5)}
+
+
+def test_methods_that_look_the_same_say_so(classifier: Classifier, images: torch.Tensor):
+    methods = ["cam", "grad-cam", "eigen-cam", "hires-cam", "grad-cam++", "xgrad-cam"]
+    stacks = stacks_of(Explainer(classifier)(images, [0, 2], methods))
+    for mine in panels_of(stacks, SIZE, 0.2, first=0, count=5):
+        same = {one.method: one.same_as for one in mine}
+        assert same["grad-cam"] == same["hires-cam"] == same["xgrad-cam"] == "cam"
+        assert same["cam"] is None
+        assert same["eigen-cam"] is None
+        assert same["grad-cam++"] is None
+    with torch.no_grad():
+        stacks[1].maps[3, 1] = stacks[1].maps[3, 1].flip(-1)  # one class of one image differs
+    panels = panels_of(stacks, SIZE, 0.2, first=2, count=2)
+    assert [one.same_as for one in panels[0] if one.method == "grad-cam"] == ["cam", "cam"]
+    assert [one.same_as for one in panels[1] if one.method == "grad-cam"] == [None, None]

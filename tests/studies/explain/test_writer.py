@@ -80,12 +80,12 @@ def test_nothing_new_is_written_after_an_error(
     assert len(list((out / "images").glob("*.npz"))) == 1
 
 
-def test_images_painted_in_parts_have_the_pictures_of_a_whole_batch(
+def test_images_boxed_in_parts_have_the_pictures_of_a_whole_batch(
     classifier: Classifier, batch: tuple[Any, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     pictures = []
     for at_once in (6, 2):
-        monkeypatch.setattr("figureground.studies.explain.writer._PAINTED_AT_ONCE", at_once)
+        monkeypatch.setattr("figureground.studies.explain.writer._BOXED_AT_ONCE", at_once)
         folder = tmp_path / str(at_once)
         with Writer(folder, classifier, ExplainOptions(workers=1), truths={}) as writer:
             found = [*writer.submit(*batch), *writer.rest()]

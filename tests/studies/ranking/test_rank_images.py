@@ -13,6 +13,7 @@ from torch import nn
 
 from figureground.base.errors import DataError, OptionError
 from figureground.base.record import read_json
+from figureground.data import image_size
 from figureground.models import Classifier, Preprocessing
 from figureground.studies.ranking.options import RankOptions
 from figureground.studies.ranking.rank import rank_images
@@ -100,6 +101,8 @@ def test_scores_are_those_of_a_loop_in_the_order_of_the_images(classifier, image
     assert record.classes == ("red", "green")
     entries = (tmp_path / "out" / "top" / "entries.jsonl").read_text().splitlines()
     assert len(entries) == 5
+    overlays = list((tmp_path / "out" / "top" / "images").glob("*.png"))
+    assert {image_size(path) for path in overlays} == {(8, 8)}  # those of the photos
     assert read_json(tmp_path / "out" / "record.json")["top"][0]["path"] == best[0]
 
 

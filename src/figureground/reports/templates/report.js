@@ -83,6 +83,8 @@
 
   find.addEventListener("input", filter);
   if (blank) blank.addEventListener("change", filter);
+  const heat = byId("heat");
+  heat.addEventListener("change", () => shelf.classList.toggle("no-heat", !heat.checked));
   byId("back").addEventListener("click", () => turn(-1));
   byId("next").addEventListener("click", () => turn(1));
   window.addEventListener("hashchange", jump);

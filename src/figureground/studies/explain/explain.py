@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from figureground.base.claim import Claim, claimed
-from figureground.base.errors import DataError, ModelError
+from figureground.base.errors import DataError, FigureGroundError, ModelError
 from figureground.base.identity import digest, file_identity, model_identity, path_identity
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
@@ -54,6 +55,8 @@ def explain_images(
     finished images stay finished; an image is done again when it, the model or an option has changed. Images
     are not held in memory, whatever their number.
 
+    A method that does not work with this network is left out, and the record says why.
+
     ``dff`` factorizes the images of a batch together: its concepts belong to the batch.
 
     Args:
@@ -71,6 +74,7 @@ def explain_images(
 
     Raises:
         OptionError: An option does not exist.
+        FigureGroundError: No method works with this network.
         DataError: There is nothing to explain, or the folder holds something else, is in use, or holds the results of
             a job with another model or other options.
     """
@@ -82,26 +86,27 @@ def explain_images(
         units = _units(paths, claim.folder)
         store = parts.store(claim, units, truths=truths or {}, overwrite=overwrite)
         earlier = store.count
-        writer = Writer(claim.folder, classifier, chosen, truths=truths or {})
+        writer = Writer(claim.folder, classifier, chosen, truths=truths or {}, expected=len(units))
         with placed(classifier, where), writer:
             failed = _explain_all(parts, units, (store, writer), progress=progress)
         store.begin()
         store.put_in_order()
         write_boxes(claim.folder / _BOXES, store.entries())
-        blank, described, noticed = _summary(store)
+        found, described, noticed = _summary(store)
         record = ExplainRecord(
             model={
                 "name": classifier.name,
                 **described,
+                "input": classifier.preprocessing.in_words,
                 "preprocessing": repr(classifier.preprocessing),
                 "precision": chosen.precision or "fp32",
                 "device": str(where),
             },
             methods=parts.methods,
+            **found,
             images=store.count,
             skipped=earlier,
             failed=tuple(failed),
-            blank_maps=blank,
             seconds=round(time.perf_counter() - began, 3),
             notes=(*classifier.notes, *parts.notes, *noticed),
             provenance=provenance(),
@@ -130,7 +135,7 @@ def _explain_all(
             for batch, failures in batched(images, parts.most):
                 for part, explanation in parts(batch):
                     store.begin()
-                    for finished in writer.submit(part, explanation):
+                    for finished in writer.submit(part, explanation, parts.refused):
                         store.add(*finished)
                 failed += failures
                 done += len(batch) + len(failures)
@@ -146,11 +151,11 @@ class _Parts:
     """Explains batches, in smaller parts once the memory has not sufficed."""
 
     def __init__(self, classifier: Classifier, options: ExplainOptions, *, most: int) -> None:
-        asked = options.methods
-        found = find_methods(list(asked.values()) if isinstance(asked, Mapping) else asked)
+        found = find_methods(options.methods)
         self.methods = {name: repr(method) for name, method in found.items()}
         self.notes = layer_notes(found.values(), options.layer)
-        self._asked, self._classes = list(found.values()), find_classes(classifier, options.classes)
+        self._asked, self._classes = found, find_classes(classifier, options.classes)
+        self.refused: dict[str, str] = {}
         # neither the size of a batch nor the number of threads changes a result; methods and classes are below,
         # however they were written
         settings = replace(options, batch_size=None, workers=None, methods=(), classes=None)
@@ -230,9 +235,24 @@ class _Parts:
         """The explanation, or None where the memory does not suffice."""
         # the error is dropped before the next try: its traceback holds on to the tensors
         try:
+            try:
+                return self.explainer(self._ready(images), self._target, self._asked)
+            except FigureGroundError as error:
+                self._leave_out(self._ready(images[:1]), error)
             return self.explainer(self._ready(images), self._target, self._asked)
         except torch.OutOfMemoryError:
             return None
+
+    def _leave_out(self, image: Images, error: FigureGroundError) -> None:
+        """Go on without the methods that cannot be had of this network, unless that is all of them."""
+        for name, method in list(self._asked.items()):
+            try:
+                self.explainer(image, self._target, {name: method.trial()})
+            except FigureGroundError as reason:
+                self.refused[name] = str(reason)
+                del self._asked[name]
+        if not self._asked or not self.refused:
+            raise error
 
     def _ready(self, images: Sequence[LoadedImage]) -> Images:
         """A batch where the network is."""
@@ -251,14 +271,17 @@ def _units(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
     return found
 
 
-def _summary(store: Store) -> tuple[int, dict[str, str], tuple[str, ...]]:
-    """Number of maps that show nothing, the layers of the last image, and what was odd about the images."""
+def _summary(store: Store) -> tuple[dict[str, Any], dict[str, str], tuple[str, ...]]:
+    """Maps that show nothing and methods left out; the layers of the last image; what was odd about the images."""
     blank, layers = 0, []
+    refused: dict[str, str] = {}
     noticed: list[Noticed] = []
     for entry in store.entries():
         blank += sum(panel["problem"] is not None for panel in entry["panels"])
         layers = entry["layers"]
+        refused |= entry["refused"]
         noticed += [(entry["image"], Notice(**one)) for one in entry["notices"]]
     names = ", ".join(one["name"].removeprefix("network.") for one in layers)
     reasons = "; ".join(one["reason"] for one in layers)
-    return blank, {"layer": names, "layer_reason": reasons}, summed(noticed)
+    found = {"blank_maps": blank, "refused": refused}
+    return found, {"layer": names, "layer_reason": reasons}, summed(noticed)

@@ -3,7 +3,7 @@
 __all__ = ["ExplainOptions", "ExplainRecord", "Truth"]
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from figureground.base.errors import OptionError
@@ -32,11 +32,14 @@ class ExplainOptions(Options):
         fuse: ``mean``, ``max``, ``product`` or ``tanh-max`` of several layers.
         smooth: Average over six views.
         colour_map: Name of a colour map.
+        opacity: Share of the colour in an overlay, 0 to 1.
         alpha_by_value: Paint low values lightly.
+        contour: Draw a line where a map crosses this fraction of its maximum, between 0 and 1.
+        overlay: ``photo`` paints on the photo at its own size and shape, ``network`` on what the network saw of it.
         batch_size: Images at a time; None chooses by the device. Halved when the memory runs out.
         workers: Threads that decode, and as many that write; None for one per core, at most 8.
         box_fraction: A map's box surrounds its largest region above this fraction of its maximum (Zhou et al.: 0.2).
-        thumbnail: Longest side of the page's thumbnails, pixels; smaller images are drawn enlarged.
+        thumbnail: Longest side of the page's pictures, pixels; None for 400, of more than 100 images 200.
 
     Raises:
         OptionError: A name that does not exist or a value that cannot be, before any work.
@@ -77,7 +80,23 @@ class ExplainOptions(Options):
     )
     smooth: bool = option(False, "Average over six views of each image.", panel=_WHAT)
     colour_map: str = option("inferno", "Of the overlays.", choices=_COLOUR_MAPS, panel=_OUTPUT)
+    opacity: float = option(
+        0.5, "Share of the colour in an overlay.", least=0, most=1, panel=_OUTPUT
+    )
     alpha_by_value: bool = option(False, "Paint low values lightly.", panel=_OUTPUT)
+    contour: float | None = option(
+        None,
+        "Draw a line where a map crosses this fraction of its maximum: 0.5.",
+        least=0.01,
+        most=0.99,
+        panel=_OUTPUT,
+    )
+    overlay: str = option(
+        "photo",
+        "photo: paint on the photo at its own size (up to 4 megapixels); network: on what the network saw of it.",
+        choices=("photo", "network"),
+        panel=_OUTPUT,
+    )
     precision: str | None = option(
         None,
         "bf16 or fp16: faster, slightly different maps.",
@@ -94,13 +113,13 @@ class ExplainOptions(Options):
         panel=_SPEED,
     )
     box_fraction: float = 0.2
-    thumbnail: int = 160
+    thumbnail: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.box_fraction < 1:
             raise OptionError(f"box_fraction lies in [0, 1), not {self.box_fraction}")
-        if self.thumbnail < 1:
+        if self.thumbnail is not None and self.thumbnail < 1:
             raise OptionError(f"a thumbnail has at least 1 pixel, not {self.thumbnail}")
         refuse_lonely_fusion(self.layer, self.fuse)
 
@@ -126,7 +145,8 @@ class ExplainRecord:
         schema: Version of this form.
         kind: ``explain``.
         model: Name, layer, why that layer, preprocessing, precision, device.
-        methods: Name -> options.
+        methods: Name -> options; all that were asked for.
+        refused: Method -> why it does not work with this network.
         images: How many explained images the folder holds, those of earlier runs included.
         skipped: How many of them earlier runs had finished.
         failed: Images that could not be used, with reasons.
@@ -148,6 +168,7 @@ class ExplainRecord:
     seconds: float
     notes: tuple[str, ...]
     provenance: Provenance
+    refused: dict[str, str] = field(default_factory=dict)
     colour_map: str = "inferno"
     tables: tuple[dict[str, Any], ...] = ()
     figures: tuple[dict[str, str], ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, TypeAlias
 from urllib.parse import quote, unquote
 
@@ -19,20 +19,22 @@ from torch import Tensor
 
 from figureground.base.identity import file_identity, file_name, path_identity, shown
 from figureground.base.record import write_atomically
-from figureground.maps.image_files import enlarged, file_stem, png_bytes, thumbnail
+from figureground.maps.image_files import file_stem, page_picture, png_bytes
 from figureground.methods import Explanation
 from figureground.models import Classifier
 from figureground.models.predicting import default_workers
 from figureground.studies.explain.descriptions import image_descriptions
 from figureground.studies.explain.options import ExplainOptions, Truth
-from figureground.studies.explain.panels import Panel, painted_panels, stacks_of
+from figureground.studies.explain.painting import Canvas, canvas_of, painted, painted_alone
+from figureground.studies.explain.panels import Panel, panels_of, stacks_of
 from figureground.studies.loading import LoadedImage
 
 Finished: TypeAlias = tuple[str, dict[str, Any], list[str]]
 """Identity of an image whose files are complete, what is known of it, and these files."""
 
-_PAINTED_AT_ONCE = 16  # images
-_MOST_WAITING = 2**26  # bytes of overlays not yet written
+_BOXED_AT_ONCE = 16  # images
+_MOST_WAITING = 2**26  # bytes of images and maps that are not yet painted
+_MANY = 100  # images: from here on, the page holds smaller pictures
 
 
 class Writer:
@@ -43,6 +45,7 @@ class Writer:
         classifier: For the names of classes.
         options: Colours, boxes and threads.
         truths: What is known of images.
+        expected: How many images there are in all.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Writer:
         options: ExplainOptions,
         *,
         truths: Mapping[Path, Truth],
+        expected: int = 1,
     ) -> None:
         self._folder = folder
         self._classifier = classifier
@@ -59,6 +63,7 @@ class Writer:
         self._drawing = options
         self.workers = default_workers(options.workers)
         self._truths = truths
+        self._longest = options.thumbnail or (400 if expected <= _MANY else 200)
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="write")
         self._waiting: deque[tuple[int, Future[Finished]]] = deque()
         self._bytes = 0
@@ -75,30 +80,38 @@ class Writer:
         """Finish what has begun; nothing new is begun after an error."""
         self._pool.shutdown(wait=True, cancel_futures=error is not None)
 
-    def submit(self, images: Sequence[LoadedImage], explanation: Explanation) -> Iterator[Finished]:
+    def submit(
+        self,
+        images: Sequence[LoadedImage],
+        explanation: Explanation,
+        refused: Mapping[str, str] = MappingProxyType({}),
+    ) -> Iterator[Finished]:
         """Have the files of a batch written.
 
         Args:
             images: N images.
             explanation: Theirs.
+            refused: Methods that were left out, and why.
 
         Yields:
             Images, of this or earlier batches, that are complete.
         """
         stacks = stacks_of(explanation)
-        arrays = {f"{one.method}/{one.layer}": one.maps.cpu().numpy() for one in stacks}
+        size = (int(explanation.images.shape[-2]), int(explanation.images.shape[-1]))
+        arrays = {f"{one.method}/{one.layer}": one.maps.numpy() for one in stacks}
         described = image_descriptions(explanation, self._classifier)
         together = [path_identity(image.path) for image in images]
-        for first in range(0, len(images), _PAINTED_AT_ONCE):
-            some = explanation.images[first : first + _PAINTED_AT_ONCE]
-            panels = painted_panels(stacks, some, self._drawing, first=first)
+        for first in range(0, len(images), _BOXED_AT_ONCE):
+            count = min(_BOXED_AT_ONCE, len(images) - first)
+            fraction = self._drawing.box_fraction
+            panels = panels_of(stacks, size, fraction, first=first, count=count)
             for row, mine in enumerate(panels, start=first):
                 maps = {key: value[row] for key, value in arrays.items()}
-                size = sum(panel.painted.nbytes for panel in mine)
-                about = {**described[row], "together": together}
+                about = {**described[row], "together": together, "refused": dict(refused)}
                 job = self._pool.submit(self._write, images[row], mine, maps=maps, described=about)
-                self._waiting.append((size, job))
-                self._bytes += size
+                held = images[row].pixels.nbytes + sum(one.nbytes for one in maps.values())
+                self._waiting.append((held, job))
+                self._bytes += held
             yield from self._complete()
 
     def rest(self) -> Iterator[Finished]:
@@ -130,45 +143,66 @@ class Writer:
     ) -> Finished:
         """All files of one image; they are complete when this returns."""
         truth = self._truths.get(image.path)
+        canvas = canvas_of(image, self._drawing, self.preprocessing.value_range)
+        seen = [round(one, 2) for one in image.view.window]
+        whole = [0, 0, *image.view.original_size]
         about = {
             "image": shown(image.path),
             "place": quote(os.path.abspath(image.path), errors="surrogateescape"),  # noqa: PTH100 - links stay apart
             "source": file_identity(image.path),
             "size": list(image.view.original_size),
-            "window": [round(one, 2) for one in image.view.window],
+            "window": seen if canvas.window is None else whole,
+            "seen": seen,
             **described,
             "notices": [asdict(one) for one in image.notices],
             "truth": None if truth is None else {"label": truth.label, "boxes": truth.boxes},
-            "thumbnail": thumbnail(_seen(image, self._drawing.thumbnail), self._drawing.thumbnail),
-            "panels": [self._write_panel(panel, image, described=described) for panel in panels],
+            "thumbnail": page_picture(canvas.picture, self._longest),
+            "panels": self._panels(panels, image, canvas, described=described),
             "numbers": {},
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **maps)  # type: ignore[arg-type]
         name = f"images/{file_stem(image.path)}.npz"
         write_atomically(self._folder / name, buffer.getvalue())
-        files = [name, *(panel["png"] for panel in about["panels"])]
-        return path_identity(image.path), about | {"npz": name}, files
+        files = dict.fromkeys([name, *(panel["png"] for panel in about["panels"])])
+        return path_identity(image.path), about | {"npz": name}, list(files)
 
-    def _write_panel(
-        self, panel: Panel, image: LoadedImage, *, described: dict[str, Any]
-    ) -> dict[str, Any]:
-        """The overlay of one map, and what the line tells of it."""
-        name = f"images/{_panel_name(panel, image, len(described['layers']))}"
-        write_atomically(self._folder / name, png_bytes(panel.painted))
-        boxes = _in_photo(panel.box, image)
-        classes = described["classes"]
-        return {
-            "method": panel.method,
-            "layer": panel.layer,
-            "class": panel.position,
-            "label": None if panel.position is None else classes[panel.position]["name"],
-            "png": name,
-            "thumbnail": thumbnail(panel.painted, self._drawing.thumbnail),
-            "problem": panel.problem,
-            "boxes": boxes.tolist(),
-            "truth_iou": _best_iou(boxes, self._truths.get(image.path)),
-        }
+    def _panels(
+        self, panels: list[Panel], image: LoadedImage, canvas: Canvas, *, described: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Overlays of all maps, and what the line tells of them; maps that look the same share one."""
+        names: dict[tuple[str, str, int | None], str] = {}
+        told = []
+        for panel in panels:
+            at = (panel.same_as or panel.method, panel.layer, panel.position)
+            boxes = _in_photo(panel.box, image)
+            about: dict[str, Any] = {
+                "method": panel.method,
+                "layer": panel.layer,
+                "class": panel.position,
+                "label": _label(panel, described),
+                "problem": panel.problem,
+                "boxes": boxes.tolist(),
+                "truth_iou": _best_iou(boxes, self._truths.get(image.path)),
+            }
+            if panel.same_as is None:
+                names[at] = f"images/{_panel_name(panel, image, len(described['layers']))}"
+                about |= self._painted(panel, canvas, self._folder / names[at])
+            else:
+                about["same_as"] = panel.same_as
+            told.append(about | {"png": names[at]})
+        return told
+
+    def _painted(self, panel: Panel, canvas: Canvas, file: Path) -> dict[str, str]:
+        """The overlay of one map in its file; what the page shows of it."""
+        over = painted(panel, canvas, self._drawing)
+        write_atomically(file, png_bytes(over))
+        told = {"thumbnail": page_picture(over, self._longest)}
+        small = canvas.reduced(self._longest)
+        alone = painted_alone(panel, small, self._drawing.colour_map)
+        if alone is not None:
+            told["heat"] = page_picture(alone, self._longest)
+        return told
 
 
 def is_current(entry: Mapping[str, Any]) -> bool:
@@ -190,10 +224,11 @@ def _panel_name(panel: Panel, image: LoadedImage, layers: int) -> str:
     return f"{file_stem(image.path)}.{file_name(panel.method, layer, panel.position)}.png"
 
 
-def _seen(image: LoadedImage, least: int) -> np.ndarray:
-    """What the network saw of the image, ``(H, W, 3)``."""
-    pixels = enlarged(image.pixels, least)
-    return pixels.expand(3, -1, -1).permute(1, 2, 0).contiguous().numpy()
+def _label(panel: Panel, described: Mapping[str, Any]) -> str | None:
+    """The name of the panel's class."""
+    if panel.position is None:
+        return None
+    return str(described["classes"][panel.position]["name"])
 
 
 def _in_photo(box: Tensor | None, image: LoadedImage) -> Tensor:
