@@ -120,7 +120,7 @@ class Evaluation(Options, ABC):
 
     @abstractmethod
     def record_parts(self, found: Found) -> dict[str, Any]:
-        """``tables``, and perhaps ``charts``, ``notes``, ``cases``, ``images`` and ``options`` of the record.
+        """``tables``, and perhaps ``answer``, ``charts``, ``notes``, ``cases``, ``images``, ``options`` of the record.
 
         ``arrays``, file name -> columns, are written as ``.npz`` files beside it.
         """
@@ -302,6 +302,7 @@ def run_evaluation(
             seconds=round(time.perf_counter() - began, 1),
             provenance=provenance(seeds=(evaluation.seed,)),
             left_out=left_out(met),
+            answer=parts.get("answer"),
         )
         write_json(claim.folder / "record.json", record)
     return record
