@@ -77,7 +77,11 @@ def _about(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ("why this layer", model.get("layer_reason")),
         ("input", model.get("preprocessing")),
         *(record.get("methods") or {}).items(),
-        *((option_words(name), words) for name, words in (record.get("options") or {}).items()),
+        *(
+            (option_words(name), words)
+            for name, words in (record.get("options") or {}).items()
+            if name != "methods"  # which are told one by one
+        ),
         ("seconds", record.get("seconds")),
     ]
 

@@ -357,7 +357,8 @@ def _sentence(question: Question, one: Contrast, word: Word | None) -> str:
     told = f"{pair} {question.measure}".strip()
     count = of_images(one.difference.images, question.noun)
     if word == CANNOT_TELL:
-        opening = f"Cannot tell whether {one.row} {question.claim} better than {one.baseline}"
+        which = "better or worse" if question.both_ways else "better"
+        opening = f"Cannot tell whether {one.row} {question.claim} {which} than {one.baseline}"
     else:
         opening = _begun(f"{one.row} {question.claim} {word} than {one.baseline}")
     if one.difference.images < FEWEST:

@@ -35,6 +35,7 @@ from figureground.base.store import STORED, Store
 from figureground.methods import CamMethod, Explainer
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
+from figureground.studies.answers import Answer
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.subject import Subject, baseline_maps, refuse_shared_maps
 from figureground.studies.evaluation.tables import (
@@ -205,6 +206,7 @@ class MapEvaluation(Evaluation):
         read, rows, seed = found.columns.__getitem__, found.network.rows, self.seed
         title, others = self.kind.capitalize(), self.others(found.network)
         return {
+            "answer": self.answered(found),
             "tables": (
                 mean_table(read, rows, self.measures, title=title, caption=self.caption),
                 *self.tables(found),
@@ -218,6 +220,10 @@ class MapEvaluation(Evaluation):
             "charts": tuple(self.charts(found)),
             "notes": tuple(self.notes(found)),
         }
+
+    def answered(self, _found: Found) -> Answer | None:
+        """What the page leads with."""
+        return None
 
     def shown(self, _found: Found) -> Sequence[Measure]:
         """Measures whose intervals are shown."""
