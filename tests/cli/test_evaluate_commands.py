@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,7 @@ def test_verb_leaves_record_numbers_tables_and_page(type_in: Typed, tmp_path: Pa
     assert "eigen-cam(center=true)" in result.output
     sentences = record["answer"]["sentences"]
     assert result.stdout.splitlines()[-len(sentences) :] == sentences
-    page = (out / "report.html").read_text()
+    page = unescape((out / "report.html").read_text())
     assert sentences[0] in re.findall(r"<h1[^>]*>(.*?)</h1>", page)
     assert "()" not in page.partition("<main>")[2]
 
