@@ -13,13 +13,14 @@ __all__ = [
     "listed",
     "number",
     "of_images",
+    "ranked",
     "row_name",
     "word_of",
 ]
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
@@ -138,6 +139,17 @@ class Contrast:
     difference: Interval | None = None
 
 
+_RANKS = Question(
+    claim="brings the rare images to the top",
+    measure="mean average precision",
+    label="mean average precision over the rare classes; 95 % intervals",
+    unit="",
+    digits=3,
+    matters=0.05,
+    noun="sought image",
+)
+
+
 def word_of(difference: Interval, question: Question) -> Word:
     """How a difference is called.
 
@@ -249,6 +261,23 @@ def answer(
         rule=_rule(question) if band else "",
         names=names or {},
     )
+
+
+def ranked(found: Interval, chance: float, *, positives: int) -> Answer:
+    """The answer: mean average precision beside that of any order.
+
+    Args:
+        found: Mean average precision by probability.
+        chance: What a random order would have, mean over classes.
+        positives: Images of the classes sought.
+
+    Returns:
+        The answer.
+    """
+    own = replace(found, images=positives)
+    nothing = Interval(chance, chance, chance, found.level, positives)
+    apart = replace(own, mean=own.mean - chance, low=own.low - chance, high=own.high - chance)
+    return answer(_RANKS, [Contrast("the network", own, "a random order", nothing, apart)])
 
 
 def number(value: float, digits: int = 1, unit: str = "") -> str:

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from figureground.metrics.intervals import Interval
-from figureground.studies.answers import Contrast
+from figureground.studies.answers import Contrast, ranked
 from figureground.studies.evaluation.attacked import kept_under, lost_under
 from figureground.studies.evaluation.information import told_beyond
-from figureground.studies.evaluation.ranking import ranked
 from figureground.studies.evaluation.uncertainty import learned, moved
 
 

@@ -1,9 +1,9 @@
 """Does a classifier bring the rare images to the top? Average precision and its relatives, beside chance."""
 
-__all__ = ["Ranking", "ranked"]
+__all__ = ["Ranking"]
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -20,22 +20,11 @@ from figureground.metrics.classification import (
     precision_at_k,
     recall_at_k,
 )
-from figureground.metrics.intervals import Interval
 from figureground.models import Classifier
-from figureground.studies.answers import Answer, Contrast, Question, answer
+from figureground.studies.answers import ranked
 from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch, without_class
 from figureground.studies.evaluation.tables import table
-
-_QUESTION = Question(
-    claim="brings the rare images to the top",
-    measure="mean average precision",
-    label="mean average precision over the rare classes; 95 % intervals",
-    unit="",
-    digits=3,
-    matters=0.05,
-    noun="sought image",
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,23 +98,6 @@ class Ranking(Evaluation):
             ),
             "notes": (f"{background} of {len(labels)} images are background",),
         }  # fmt: skip
-
-
-def ranked(found: Interval, chance: float, *, positives: int) -> Answer:
-    """The answer: mean average precision beside that of any order.
-
-    Args:
-        found: Mean average precision by probability.
-        chance: What a random order would have, mean over classes.
-        positives: Images of the classes sought.
-
-    Returns:
-        The answer.
-    """
-    own = replace(found, images=positives)
-    nothing = Interval(chance, chance, chance, found.level, positives)
-    apart = replace(own, mean=own.mean - chance, low=own.low - chance, high=own.high - chance)
-    return answer(_QUESTION, [Contrast("the network", own, "a random order", nothing, apart)])
 
 
 def _of_class(
