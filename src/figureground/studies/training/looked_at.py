@@ -22,7 +22,6 @@ _QUESTION = Question(
     claim="classifies",
     measure="of the validation images right",
     label="validation images that are right, %; 95 % intervals",
-    matters=2.0,
 )
 _BEST = "The best weights, chosen by these images, reach {}; the number to report is one of test images."
 
