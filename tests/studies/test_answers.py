@@ -73,7 +73,7 @@ def test_one_row_beside_a_baseline_is_told_with_its_numbers(low, high, images, s
 def test_without_a_baseline_there_is_nothing_to_compare_with():
     told = answer(BOXES, [Contrast("theirs", interval(58.8, 54.5, 63.0))])
     assert told.sentences == (
-        "Theirs finds the object: 58.8 % (54.5 to 63.0) at IoU 0.5, 520 images, and nothing to compare it with.",
+        "theirs finds the object: 58.8 % (54.5 to 63.0) at IoU 0.5, 520 images, and nothing to compare it with.",
     )
     assert (told.band, told.rule, told.rows[0].word) == (None, "", "")
 

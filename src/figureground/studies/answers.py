@@ -27,13 +27,11 @@ from typing import Literal
 import numpy as np
 import torch
 
+from figureground.base.verdicts import CANNOT_TELL
 from figureground.methods.registry import METHODS
 from figureground.metrics.intervals import Interval, bootstrap_interval, paired_difference
 
 Word = Literal["better", "worse", "no better", "neither better nor worse", "cannot tell"]
-
-CANNOT_TELL = "cannot tell"
-"""What is said where the interval holds both no difference and one that would matter."""
 
 FEWEST = 6
 """Of images; with fewer pairs not even a sign test that all of them pass reaches five per cent."""
@@ -387,7 +385,7 @@ def _sentence(question: Question, one: Contrast, word: Word | None) -> str:
     count = of_images(one.difference.images, question.noun)
     if word == CANNOT_TELL:
         which = "better or worse" if question.both_ways else "better"
-        opening = f"Cannot tell whether {one.row} {question.claim} {which} than {one.baseline}"
+        opening = f"{CANNOT_TELL.capitalize()} whether {one.row} {question.claim} {which} than {one.baseline}"
     else:
         opening = _begun(f"{one.row} {question.claim} {word} than {one.baseline}")
     if one.difference.images < FEWEST:
@@ -420,5 +418,5 @@ def _rule(question: Question) -> str:
 
 
 def _begun(text: str) -> str:
-    """With a capital."""
-    return text[:1].upper() + text[1:]
+    """With a capital where it begins with words of ours; names stay as they were given."""
+    return text[:1].upper() + text[1:] if text.startswith(("the ", "a ")) else text

@@ -51,9 +51,9 @@ def columns(gained: int, lost: int, count: int = 400) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(
     ("gained", "lost", "opening"),
     [
-        (60, 0, "Bg classifies better than plain: 65.0 % against 50.0 % of the test images right, difference 15.0 ("),
-        (0, 60, "Bg classifies worse than plain: 35.0 % against 50.0 % of the test images right, difference −15.0 ("),
-        (0, 0, "Bg classifies neither better nor worse than plain: 50.0 % against 50.0 % of the test images right, "),
+        (60, 0, "bg classifies better than plain: 65.0 % against 50.0 % of the test images right, difference 15.0 ("),
+        (0, 60, "bg classifies worse than plain: 35.0 % against 50.0 % of the test images right, difference −15.0 ("),
+        (0, 0, "bg classifies neither better nor worse than plain: 50.0 % against 50.0 % of the test images right, "),
         (40, 36, "Cannot tell whether bg classifies better or worse than plain: 51.0 % against 50.0 % of the test "),
     ],
 )  # fmt: skip

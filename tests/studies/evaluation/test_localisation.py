@@ -76,7 +76,7 @@ def test_the_answer_is_of_the_numbers_in_the_tables(
     assert (bar.name, bar.value, bar.word) == ("perfect", 100.0, "no better")  # than brightness
     assert record.answer.band.value == pytest.approx(value, abs=0.01)
     assert record.answer.names[best] == record.answer.band.name
-    start = f"Perfect finds the object no better than {record.answer.band.name}: 100.0 % against {value:.1f} %"
+    start = f"perfect finds the object no better than {record.answer.band.name}: 100.0 % against {value:.1f} %"
     assert record.answer.sentences[0].startswith(start)
     assert record.answer.sentences[0].endswith(f", {record.images} images.")
     gaps = [case.overlap - case.baseline_overlap for case in record.cases]

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from figureground.base.verdicts import CANNOT_TELL
 from figureground.metrics.intervals import Interval, seeds_difference
 from figureground.studies.answers import (
     Answer,
@@ -102,7 +103,7 @@ def resting(arm: str, reference: str, found: Judgement, *, before: Interval, del
     elif max(found.change.high, -found.change.low) < delta:
         opening = f"{arm} rests neither more nor less on the background than {reference}"
     else:
-        opening = f"Cannot tell whether {arm} rests less on the background than {reference}"
+        opening = f"{CANNOT_TELL.capitalize()} whether {arm} rests less on the background than {reference}"
     mine, theirs = (number(100 * one.mean) for one in (found.largest, before))
     change = in_words(_percent(found.change))
     return (

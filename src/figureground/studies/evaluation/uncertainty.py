@@ -272,7 +272,7 @@ def learned(found: Sequence[Contrast], names: Mapping[str, str]) -> Answer:
     claim = {
         "depends": f"{one.row} depends on what was learned",
         "does not depend": f"{one.row} shows the image rather than what was learned",
-    }.get(word, f"Cannot tell whether {one.row} depends on what was learned")
+    }.get(word, f"{CANNOT_TELL.capitalize()} whether {one.row} depends on what was learned")
     opening = f"{claim}: with all weights random its maps correlate with the former by"
     rest = [
         f"{each.row}, {each_word}" for each, each_word in zip(found[1:], words[1:], strict=True)

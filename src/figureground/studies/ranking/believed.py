@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from figureground.base.store import Store
+from figureground.base.verdicts import CANNOT_TELL
 from figureground.metrics.intervals import Interval
 from figureground.studies.answers import FEWEST, Answer, Bar, in_words, number, of_images
 from figureground.studies.ranking.options import Ranked
@@ -58,8 +59,8 @@ def believed(top: Sequence[Ranked], *, images: int, mean: float) -> Answer:
         sentence = f"If the network can be believed, {told} of all images show what is sought, {images:,} in number."
     elif len(top) < FEWEST:
         sentence = (
-            f"Cannot tell how many of the first images show what is sought: {of_images(len(top))} with a mean "
-            f"probability of {number(100 * middle, 1, ' %')}, against {base} of all {images:,}."
+            f"{CANNOT_TELL.capitalize()} how many of the first images show what is sought: {of_images(len(top))} with "
+            f"a mean probability of {number(100 * middle, 1, ' %')}, against {base} of all {images:,}."
         )
     elif found.low > 100 * mean:
         sentence = (
