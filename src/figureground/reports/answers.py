@@ -59,6 +59,7 @@ def _bar(row: Mapping[str, Any], axis: Axis, *, digits: int) -> dict[str, Any]:
     return {
         "name": str(row["name"]),
         "word": str(row.get("word") or ""),
+        "value": _text(value, digits),
         "at": axis.at(value),
         "start": axis.at(low),
         "width": axis.at(high) - axis.at(low),
