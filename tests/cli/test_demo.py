@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
@@ -79,7 +80,12 @@ def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: Non
     first = json.loads((tmp_path / "entries.jsonl").read_text().splitlines()[0])
     assert {panel["method"] for panel in first["panels"]} == set(shown)
     assert first["truth"]["label"] == Path(first["image"]).stem.rpartition("-")[2]
-    page = (tmp_path / "report.html").read_text()
+    page_is_told_in_order(tmp_path, record)
+
+
+def page_is_told_in_order(folder: Path, record: dict[str, Any]) -> None:
+    """The answer, the steps, the numbers, and links to the other pages."""
+    page = (folder / "report.html").read_text()
     assert record["figures"][1]["png"] in page
     assert ">it does not</h1>" in page
     assert (
@@ -92,7 +98,7 @@ def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: Non
         *(f"{name}/report.html" for name in ("diagnosis", "treatment", "comparison")),
         "maps.html",
     ]
-    assert (tmp_path / "maps.html").exists()
+    assert (folder / "maps.html").exists()
 
 
 def test_a_trained_network_is_taken_as_it_is_and_another_seed_is_refused(tmp_path: Path):

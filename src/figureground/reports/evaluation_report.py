@@ -62,6 +62,9 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
         "beside": any(
             case.get("baseline_overlap") is not None for group in cases for case in group["cases"]
         ),
+        "boxed": any(
+            case.get("measure", "IoU") == "IoU" for group in cases for case in group["cases"]
+        ),
         "glossary": glossary_of(tables),
         "style": asset("report.css") + asset("answer.css"),
     }

@@ -115,14 +115,12 @@ def run_demo(out: Path, *, seed: int, samples: int, progress: Progress = no_prog
         checkpoint="last",
         progress=progress,
     )
-    localised = {
-        arm: _localised(run, out / "localisation" / arm, seed=seed) for arm, run in runs.items()
-    }
+    localised = {arm: _localised(runs[arm], out / "localisation" / arm, seed=seed) for arm in _ARMS}
     test = load_dataset(
         "cluttered-digits", part="test", options=LoadOptions(seed=seed, background=True)
     )
     paths, truths = _write_images(out / "photos", test)
-    record = explain_images(
+    maps = explain_images(
         runs[_ARMS[1]].classifier,
         paths,
         out=out,
@@ -136,7 +134,7 @@ def run_demo(out: Path, *, seed: int, samples: int, progress: Progress = no_prog
         answer=story.answer,
         tables=(story.table, _arms_table(compared, runs), _localisation_table(localised)),
         figures=(*story.figures, _figure(out / "comparison" / "examples.png")),
-        notes=(*record.notes, made, *_NOTES),
+        notes=(*maps.notes, made, *_NOTES),
         provenance=provenance(seeds=(seed,)),
     )
     write_json(out / "demo.json", told)

@@ -39,6 +39,7 @@ from figureground.studies.answers import Answer
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.subject import Subject, baseline_maps, refuse_shared_maps
 from figureground.studies.evaluation.tables import (
+    Case,
     Chart,
     EvaluationRecord,
     ImageProblem,
@@ -219,7 +220,12 @@ class MapEvaluation(Evaluation):
             ),
             "charts": tuple(self.charts(found)),
             "notes": tuple(self.notes(found)),
+            "cases": self.pictures(found),
         }
+
+    def pictures(self, _found: Found) -> tuple[Case, ...]:
+        """Images that show it."""
+        return ()
 
     def answered(self, _found: Found) -> Answer | None:
         """What the page leads with."""

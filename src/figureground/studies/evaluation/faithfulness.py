@@ -30,8 +30,9 @@ from figureground.metrics.robustness.sensitivity import map_sensitivity
 from figureground.studies.answers import Answer, Question, answer, contrasts, row_name
 from figureground.studies.evaluation.engine import BATCH_SIZE, Found, MapEvaluation, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
+from figureground.studies.evaluation.shown_images import draw_against
 from figureground.studies.evaluation.subject import Subject
-from figureground.studies.evaluation.tables import Chart, Measure, mean_curves, mean_table
+from figureground.studies.evaluation.tables import Case, Chart, Measure, mean_curves, mean_table
 
 _CHARTS = {
     "insertion curve": ("Insertion", "steep and high is good"),
@@ -163,6 +164,22 @@ class Faithfulness(MapEvaluation):
             seed=self.seed,
         )
         return answer(_QUESTION, told, names)
+
+    def pictures(self, found: Found) -> tuple[Case, ...]:
+        """Where ROAD of each different map lies lowest and highest above that of the best baseline."""
+        columns, rows = found.columns, found.network.own_rows
+        road = {row: columns[f"{row}/road"].astype(np.float64) for row in (*rows, *self.baselines)}
+        best = max(self.baselines, key=lambda row: float(np.nan_to_num(road[row]).mean()))
+        own = {row: road[row] for row in rows if columns[f"{row}/same as"][0] == row}
+        return draw_against(
+            found.network,
+            found.images,
+            columns["row"].tolist(),
+            own=own,
+            baseline=road[best],
+            measure="ROAD",
+            signed=self.signed,
+        )
 
     def shown(self, _found: Found) -> Sequence[Measure]:
         """Measures whose intervals are shown."""

@@ -83,8 +83,9 @@ class Case:
         kind: ``worst`` or ``best``, against the baseline where there is one.
         name: Of the image.
         label: Its class.
-        overlap: Intersection over union of the box at the frozen threshold with a true one.
+        overlap: Intersection over union of the box at the frozen threshold with a true one; or another ``measure``.
         baseline_overlap: The same of the baseline that does best, at its own threshold; None where there is none.
+        measure: Name of the number.
         picture: Map, true boxes (yellow) and found box (blue), as a data address.
     """
 
@@ -95,6 +96,7 @@ class Case:
     overlap: float
     picture: str
     baseline_overlap: float | None = None
+    measure: str = "IoU"
 
 
 @dataclass(frozen=True)
