@@ -36,7 +36,10 @@ def test_the_line_of_the_manual_builds_a_pool(type_in, textures, images, tmp_pat
         "monochrome": 216,
     }
     assert "left out: 1 exact, 1 derived (3 target images compared)" in done.stdout
-    assert str(out / "report.md") in done.stdout
+    assert str(out / "report.html") in done.stdout
+    assert done.stdout.splitlines()[-2].startswith(
+        "No copy of the 3 target images is left among the 247 "
+    )
     total = sum(json.loads(count) for count in done.stdout.split("train ")[1].split("\n")[0]
                 .replace("val ", "").replace("test ", "").split(", "))  # fmt: skip
     assert total == len(record["images"]) == 247

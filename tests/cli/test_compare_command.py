@@ -1,7 +1,9 @@
 """``figureground compare`` as a user types it."""
 
+import json
 import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +45,7 @@ def test_two_runs_are_compared_into_a_page(type_in: Run, two: tuple[Path, Path],
     assert done.exit_code == 0, done.stderr
     assert re.search(r"^run-1 +run-0 +accuracy ↑ ", done.stdout, re.MULTILINE)
     assert "20 test images in" in done.stdout
-    assert done.stdout.rstrip().endswith("report.html")
+    assert any(line.endswith("report.html") for line in done.stdout.splitlines())
     page = (tmp_path / "out" / "report.html").read_text()
     for words in (
         "run-0 or run-1?",
@@ -88,7 +90,12 @@ def test_backgrounds_are_told_in_a_word_and_a_sentence(
     known = "cured|better|only by its own measure|no change|worse"
     assert re.search(rf"run-1: ({known}): the largest of the three gaps went from", told)
     assert re.search(r"^run-1 +inner ", done.stdout, re.MULTILINE)
-    assert "lies below 0.5," in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "lies below 0.5," in page
+    sentences = json.loads((tmp_path / "record.json").read_text())["answer"]["sentences"]
+    assert done.stdout.splitlines()[-len(sentences) :] == sentences
+    assert len(sentences) == 2
+    assert f">{sentences[0]}</h1>" in unescape(page)
 
 
 def test_what_cannot_be_compared_is_said(type_in: Run, two: tuple[Path, Path], tmp_path: Path):

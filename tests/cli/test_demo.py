@@ -1,9 +1,11 @@
 """``figureground demo``: the whole job on data that comes with the package."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import Result
@@ -12,6 +14,7 @@ from figureground.base.errors import OptionError
 from figureground.base.progress import no_progress
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.studies.answers import Answer
 from figureground.studies.demo import demo
 from figureground.studies.demo.story import Story
 from figureground.training.trained import load_trained
@@ -35,7 +38,7 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
         "png": "data:image/png;base64,iVBORw0KGgo=",
     }
     told = Story(
-        ("it rests on the background", "it does not"),
+        Answer(("it does not", "it rests on the background")),
         {"title": "Found out", "caption": "", "columns": ["measure"], "rows": [["verdict"]]},
         (figure,),
         ("rests on", "does not"),
@@ -48,11 +51,12 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: None, tmp_path: Path):
     done = type_in("demo", "--samples", "1000", "--out", tmp_path)
     assert done.exit_code == 0, done.output
-    record = json.loads((tmp_path / "record.json").read_text())
-    assert record["images"] == 7  # one of them clutter without a digit
+    maps = json.loads((tmp_path / "record.json").read_text())
+    assert maps["images"] == 7  # one of them clutter without a digit
+    record = json.loads((tmp_path / "demo.json").read_text())
     story, arms, overlap = record["tables"]
     assert story["title"] == "Found out"
-    assert record["notes"][:2] == ["it rests on the background", "it does not"]
+    assert done.stdout.splitlines()[-2:] == ["it does not", "it rests on the background"]
     assert arms["columns"] == ["measure", "plain", "background class"]
     for name, outputs in (("plain", 10), ("background-class", 11)):
         assert load_trained(tmp_path / "runs" / name, "last").num_classes == outputs
@@ -76,14 +80,25 @@ def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: Non
     first = json.loads((tmp_path / "entries.jsonl").read_text().splitlines()[0])
     assert {panel["method"] for panel in first["panels"]} == set(shown)
     assert first["truth"]["label"] == Path(first["image"]).stem.rpartition("-")[2]
-    page = (tmp_path / "report.html").read_text()
+    page_is_told_in_order(tmp_path, record)
+
+
+def page_is_told_in_order(folder: Path, record: dict[str, Any]) -> None:
+    """The answer, the steps, the numbers, and links to the other pages."""
+    page = (folder / "report.html").read_text()
     assert record["figures"][1]["png"] in page
+    assert ">it does not</h1>" in page
     assert (
         page.index("it rests on the background")
         < page.index("1. The training images")
         < page.index("Found out")
     )
     assert "what the two networks look at" in page
+    assert re.findall(r'href="([^#"]+)"', page) == [
+        *(f"{name}/report.html" for name in ("diagnosis", "treatment", "comparison")),
+        "maps.html",
+    ]
+    assert (folder / "maps.html").exists()
 
 
 def test_a_trained_network_is_taken_as_it_is_and_another_seed_is_refused(tmp_path: Path):
@@ -108,7 +123,7 @@ def test_too_few_samples_are_refused(type_in: Run):
 def test_a_trained_network_finds_the_digits(type_in: Run, tmp_path: Path):
     done = type_in("demo", "--out", tmp_path)
     assert done.exit_code == 0, done.output
-    arms, overlap = json.loads((tmp_path / "record.json").read_text())["tables"]
+    arms, overlap = json.loads((tmp_path / "demo.json").read_text())["tables"]
     numbers = {row[0]: row[1:] for row in arms["rows"]}
     for name in ("accuracy, validation digits", "accuracy, unseen digits"):
         assert all(float(value.rstrip("%")) > 85 for value in numbers[name])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +76,9 @@ def test_clutter_needs_no_data(type_in: Run, tmp_path: Path):
     told = {name: record["options"][name] for name in ("signed", "box_rule", "step")}
     assert told == {"signed": "yes", "box_rule": "pixels", "step": "0.25"}
     assert record["images"] == 5
+    sentences = record["answer"]["sentences"]
+    assert done.stdout.splitlines()[-len(sentences) :] == sentences
+    assert sentences[0] in unescape((tmp_path / "out" / "report.html").read_text())
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 """``figureground evaluate`` faithfulness, robustness and uncertainty, as they are typed."""
 
 import json
+import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +35,11 @@ def test_verb_leaves_record_numbers_tables_and_page(type_in: Typed, tmp_path: Pa
     assert any(row.startswith("eigen-cam(center=true)") for row in record["methods"])
     assert {path.name for path in out.iterdir()} >= {"per_image.npz", "report.html", "tables.md"}
     assert "eigen-cam(center=true)" in result.output
+    sentences = record["answer"]["sentences"]
+    assert result.stdout.splitlines()[-len(sentences) :] == sentences
+    page = unescape((out / "report.html").read_text())
+    assert sentences[0] in re.findall(r"<h1[^>]*>(.*?)</h1>", page)
+    assert "()" not in page.partition("<main>")[2]
 
 
 def test_each_attack_meets_each_strength(type_in: Typed, tmp_path: Path):

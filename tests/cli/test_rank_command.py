@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 from typer.testing import Result
@@ -37,6 +38,9 @@ def test_a_model_ranks_images_and_files_that_fail_set_the_exit_status(
     page = (out / "report.html").read_text()
     record = json.loads((out / "record.json").read_text())
     assert page.count('<li id="rank-') == 2
+    sentences = record["answer"]["sentences"]
+    assert done.stdout.splitlines()[-len(sentences) :] == sentences
+    assert sentences[0] in unescape(page)
     assert page.index(record["top"][0]["path"]) < page.index(record["top"][1]["path"])
     assert "broken.jpg" in page
     assert page.count("data:image/") == 4

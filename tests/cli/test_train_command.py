@@ -1,6 +1,8 @@
 """``figureground train`` and ``figureground cp``."""
 
+import json
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 from typer.testing import Result
@@ -37,7 +39,10 @@ def test_a_recipe_is_trained_and_a_finished_run_resumes_to_the_same(type_in: Run
     assert "6 steps, 48 images" in done.stdout
     assert "validation accuracy: best" in done.stdout
     assert "epoch 3/3" in done.stderr
-    assert (tmp_path / "run" / "record.json").exists()
+    record = json.loads((tmp_path / "run" / "record.json").read_text())
+    sentences = record["answer"]["sentences"]
+    assert done.stdout.splitlines()[-len(sentences) :] == sentences
+    assert sentences[0] in unescape((tmp_path / "run" / "report.html").read_text())
     before = (tmp_path / "run" / "last.safetensors").read_bytes()
     again = type_in("train", str(tmp_path / "run"), "--resume", *words)
     assert again.exit_code == 0, again.stderr

@@ -67,7 +67,7 @@ def test_one_file_and_one_entry_are_a_method_of_every_command(tmp_path: Path):
         str(out),
     )
     record = json.loads((out / "record.json").read_text())
-    assert record["methods"] == {"peak-cam": "PeakCAM(factor=2.5)"}
+    assert record["methods"] == {"peak-cam(factor=2.5)": "PeakCAM(factor=2.5)"}
     out = tmp_path / "measured"
     ran(
         *("evaluate", "localisation", "clutter", *MODEL, "--methods", "peak-cam,grad-cam"),

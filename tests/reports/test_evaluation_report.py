@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from figureground.base.errors import DataError
+from figureground.reports.answers import answer_of
 from figureground.reports.evaluation_report import write_evaluation_report
 
 DOT = "data:image/png;base64,iVBORw0KGgo="
@@ -70,6 +71,65 @@ def test_the_page_shows_tables_charts_cases_and_problems(tmp_path: Path):
     assert page.tags.count("table") == 1
     assert sum(address.startswith("data:image/svg+xml") for address in page.addresses) == 1
     assert page.addresses.count(DOT) == 1
+
+
+ANSWER = {
+    "sentences": ["CAM finds the object <better> than a box: 60.0 %.", "Of the others, worse: B."],
+    "title": "How well each finds the object",
+    "label": "images, %",
+    "rows": [
+        {"name": "CAM", "value": 60.0, "low": 50.0, "high": 70.0, "word": "better"},
+        {"name": "<u>B", "value": 30.0, "low": 20.0, "high": 40.0, "word": "worse"},
+        {"name": "broken", "value": float("nan"), "low": 0.0, "high": 1.0, "word": ""},
+    ],
+    "band": {"name": "a box in the centre", "value": 45.0, "low": 40.0, "high": 48.0, "word": ""},
+    "better": "higher",
+    "rule": "when",
+    "names": {"cam": "Class activation <map>"},
+}
+
+
+def test_the_first_heading_is_the_answer_and_the_question_stands_above(tmp_path: Path):
+    make_record(tmp_path, answer=ANSWER)
+    text = write_evaluation_report(tmp_path).read_text()
+    (heading,) = re.findall(r"<h1[^>]*>(.*?)</h1>", text)
+    assert heading == "CAM finds the object &lt;better&gt; than a box: 60.0 %."
+    assert "Of the others, worse: B." in text.partition("<main>")[0]
+    assert "Do the maps find the object?" in text.partition("<h1")[0]
+    assert "Class activation &lt;map&gt;" in text
+
+
+def test_a_record_without_an_answer_is_headed_by_its_question(tmp_path: Path):
+    make_record(tmp_path)
+    text = write_evaluation_report(tmp_path).read_text()
+    assert re.findall(r"<h1[^>]*>(.*?)</h1>", text) == ["Do the maps find the object?"]
+    assert "whisker" not in text.partition("<main>")[2]
+
+
+def test_dots_whiskers_and_band_lie_where_the_ticks_say():
+    figure = answer_of({"answer": ANSWER}, "?")["figure"]
+    ticks = {float(text): at for at, text in figure["ticks"]}
+    assert (ticks[20.0], ticks[70.0]) == (0.0, 100.0)
+    first, second = figure["rows"]
+    assert first["at"] == pytest.approx(80.0)
+    assert (first["start"], first["width"]) == (pytest.approx(60.0), pytest.approx(40.0))
+    assert second["at"] == pytest.approx(20.0)
+    assert figure["band"]["start"] == pytest.approx(40.0)
+    assert figure["band"]["width"] == pytest.approx(16.0)
+    assert first["text"] == "60.0 (50.0 to 70.0)"
+
+
+def test_tables_are_folded_and_how_it_was_made_comes_last(tmp_path: Path):
+    make_record(tmp_path, answer=ANSWER)
+    text = write_evaluation_report(tmp_path).read_text()
+    opened = [part.partition(">")[0] for part in text.split("<details")[1:]]
+    assert len(opened) >= 3
+    assert not any("open" in one for one in opened)
+    last = text.rpartition("<details")[2]
+    assert "How it was made" in last
+    assert "CAM, true class" in last
+    assert "()" not in text
+    assert "post-processing" in last
 
 
 def test_nothing_is_asked_of_the_network_and_no_script_runs(tmp_path: Path):

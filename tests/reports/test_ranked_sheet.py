@@ -43,7 +43,7 @@ def test_images_without_a_readable_entry_are_shown_without_a_map(tmp_path: Path)
     assert "<lynx>" not in page
     assert "1,200" in page
     assert "and 1 more" in page
-    assert "score 2.500 · 75.0%" in page
+    assert "score 2.500 · 75.0 %" in page
 
 
 def test_a_sheet_without_explained_images_is_written_too(tmp_path: Path):

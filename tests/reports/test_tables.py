@@ -6,7 +6,14 @@ import io
 import pytest
 
 from figureground.base.errors import DataError
-from figureground.reports.tables import Table, as_csv, as_markdown, cell_text, checked_table
+from figureground.reports.tables import (
+    Table,
+    aligned_texts,
+    as_csv,
+    as_markdown,
+    cell_text,
+    checked_table,
+)
 
 
 def table() -> Table:
@@ -86,3 +93,12 @@ def test_table_of_a_record_is_read():
 def test_what_is_no_table_is_refused(content):
     with pytest.raises(DataError, match="table"):
         checked_table(content)
+
+
+def test_decimals_of_a_column_stand_below_one_another_and_no_number_is_shown_as_zero():
+    rows = ((100.0, 0.5, 12, 1e-9), (-3.25, -1e-7, 1200, 2e-9), (0.0, 1e-7, None, 0.0))
+    assert aligned_texts(Table(("a", "b", "c", "d"), rows)) == [
+        ["100.0", "0.5000", "12", "1e-09"],
+        ["−3.2", ">−0.0001", "1,200", "2e-09"],
+        ["0.0", "<0.0001", "–", "0"],
+    ]

@@ -37,7 +37,7 @@ def _only_verb() -> None:
 def build(options: PoolRequest, out: Out, overwrite: Overwrite = False) -> None:
     """Gather background images, leave out copies of the classes' images, divide them, write them.
 
-    The folder then holds train/, val/ and test/, report.md (what was left out and why), contact sheets, and
+    The folder then holds train/, val/ and test/, report.html (what was left out and why), contact sheets, and
     record.json. Exit status: 0 fine, 2 some images could not be decoded (they are listed), 1 an error.
     """
     from figureground.reports.background_pool_report import (  # noqa: PLC0415 - torch is slow to import
@@ -66,6 +66,8 @@ def _tell(record: "PoolRecord", page: "Path") -> None:
     against = f"{record.targets} target images compared" if record.targets else "not screened"
     say(f"left out: {words} ({against})")
     say(str(page))
+    for sentence in record.sentences():
+        say(sentence)
     bad = [one.detail for one in record.dropped if one.reason == "unreadable"]
     bad += record.unreadable_targets
     tell_left_out(bad, page.parent / "record.json")

@@ -10,7 +10,14 @@ import typer
 from figureground.base.claim import locked
 from figureground.base.errors import OptionError
 from figureground.cli.command import Device, Out, Overwrite, TrustCode, expanded
-from figureground.cli.console import complain, progress_bars, say, say_table, tell_left_out
+from figureground.cli.console import (
+    complain,
+    progress_bars,
+    say,
+    say_answer,
+    say_table,
+    tell_left_out,
+)
 from figureground.studies.comparison.options import CompareOptions
 
 if TYPE_CHECKING:
@@ -91,4 +98,5 @@ def _tell(record: "ComparisonRecord", page: Path) -> None:
     for verdict in record.background.verdicts if record.background else ():
         say(f"{verdict['arm']}: {verdict['word']}: {verdict['told']}.")
     say(f"{record.images} test images in {record.seconds:.1f} s; {page}")
+    say_answer(record.answer)
     tell_left_out(record.left_out, page.parent / "record.json")

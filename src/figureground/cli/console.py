@@ -1,12 +1,12 @@
 """Where the command line writes: results to standard output, progress and errors to standard error."""
 
-__all__ = ["complain", "out", "progress_bars", "say", "say_table", "tell_left_out"]
+__all__ = ["complain", "out", "progress_bars", "say", "say_answer", "say_table", "tell_left_out"]
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -26,6 +26,9 @@ from rich.text import Text
 
 from figureground.base.amount import amount
 from figureground.base.printable import printable
+
+if TYPE_CHECKING:
+    from figureground.studies.answers import Answer
 
 _PIPE_WIDTH = 200
 _SHOWN, _INCOMPLETE = 20, 2
@@ -90,6 +93,16 @@ def say_table(content: Any) -> None:  # noqa: ANN401 - as a record holds it
     out().print(grid)
     if table.caption:
         say(table.caption)
+
+
+def say_answer(answer: "Answer | None") -> None:
+    """The sentences that the page leads with, word for word, below everything else that was found.
+
+    Args:
+        answer: Of the record; None where it has none.
+    """
+    for sentence in () if answer is None else answer.sentences:
+        say(sentence)
 
 
 def complain(text: str, style: str | None = None) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from figureground.base.claim import locked
 from figureground.cli.command import Out
-from figureground.cli.console import progress_bars, say, say_table
+from figureground.cli.console import progress_bars, say, say_answer, say_table
 
 
 def demo(
@@ -25,6 +25,7 @@ def demo(
     """
     from figureground.reports import write_diagnosis_report, write_explain_report  # noqa: PLC0415 - torch is slow to import
     from figureground.reports.comparison_report import write_comparison_report  # noqa: PLC0415
+    from figureground.reports.demo_report import write_demo_report  # noqa: PLC0415
     from figureground.studies.demo.demo import run_demo  # noqa: PLC0415
 
     with locked(out):
@@ -32,8 +33,11 @@ def demo(
             record = run_demo(out, seed=seed, samples=samples, progress=progress)
         write_diagnosis_report(out / "diagnosis")
         write_comparison_report(out / "treatment")
-        report = write_explain_report(out)
+        write_comparison_report(out / "comparison")
+        write_explain_report(out).replace(out / "maps.html")
+        report = write_demo_report(out)
     for table in record.tables:
         say_table(table)
     say("")
     say(str(report))
+    say_answer(record.answer)

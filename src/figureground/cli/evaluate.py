@@ -17,7 +17,14 @@ from figureground.base.amount import amount
 from figureground.base.claim import locked
 from figureground.base.value_range import FULL
 from figureground.cli.command import Command, Device, Out, Overwrite, expanded
-from figureground.cli.console import complain, progress_bars, say, say_table, tell_left_out
+from figureground.cli.console import (
+    complain,
+    progress_bars,
+    say,
+    say_answer,
+    say_table,
+    tell_left_out,
+)
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.evaluation import EVALUATIONS, evaluation_class
 
@@ -98,6 +105,7 @@ def _tell(record: "EvaluationRecord", page: Path) -> None:
         ]:
             complain(f"  {example}")
     say(f"{amount(record.images, 'image')} in {record.seconds:.1f} s; {page}")
+    say_answer(record.answer)
     tell_left_out(record.left_out, page.parent / "record.json", "item")
 
 

@@ -10,7 +10,7 @@ import typer
 from figureground.base.amount import amount
 from figureground.base.claim import locked
 from figureground.cli.command import Device, Out, Overwrite, expanded
-from figureground.cli.console import complain, progress_bars, say, tell_left_out
+from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.ranking.options import RankOptions
 
@@ -67,4 +67,5 @@ def _tell(record: "RankRecord", page: Path) -> None:
     for place, one in enumerate(record.top[:5], start=1):
         say(f"  {place}. {one.path}: {one.class_name}, score {one.score:.3f}")
     say(str(page))
+    say_answer(record.answer)
     tell_left_out([str(one) for one in record.failed], page.parent / "record.json")

@@ -11,7 +11,7 @@ import typer
 from figureground.base.amount import amount
 from figureground.base.errors import OptionError
 from figureground.cli.command import TrustCode
-from figureground.cli.console import complain, progress_bars, say, tell_left_out
+from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out
 
 if TYPE_CHECKING:
     from figureground.studies.training.train import TrainRecord
@@ -84,6 +84,9 @@ def train(
         complain(f"interrupted; go on with it by 'figureground train {folder} --resume'")
         raise typer.Exit(130) from None
     if is_first:
+        from figureground.reports.training_report import write_training_report  # noqa: PLC0415 - jinja2 is slow to import
+
+        write_training_report(folder)
         _tell(record, folder)
 
 
@@ -135,5 +138,6 @@ def _tell(record: "TrainRecord", folder: Path) -> None:
         )
     for note in record.data["notes"]:
         complain(f"note: {note}")
-    say(str(folder / "record.json"))
+    say(str(folder / "report.html"))
+    say_answer(record.answer)
     tell_left_out(record.data["left_out"], folder / "record.json")

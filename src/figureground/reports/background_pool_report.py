@@ -2,9 +2,12 @@
 
 __all__ = ["write_background_pool_report"]
 
+import base64
 import re
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +15,10 @@ from figureground.base.printable import printable
 from figureground.base.record import write_atomically
 from figureground.data import decode_image
 from figureground.data.background import LeftOut, PoolEntry, PoolRecord, read_pool_record
+from figureground.reports.answers import answer_of
 from figureground.reports.contact_sheet import contact_sheet
+from figureground.reports.pages import asset, page_template
+from figureground.reports.tables import Table
 
 _SHOWN, _LISTED = 12, 200
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~#&!])")
@@ -27,13 +33,15 @@ _REASONS = {
 
 
 def write_background_pool_report(folder: Path | str) -> Path:
-    """Write ``report.md``, ``images.png`` and, where something was left out, ``dropped.png``.
+    """Write ``report.html``, ``report.md``, ``images.png`` and, where something was left out, ``dropped.png``.
+
+    The page holds its styles and both contact sheets and asks nothing from the network; it has no script.
 
     Args:
         folder: Of a finished pool: holds ``record.json`` and the images that it names.
 
     Returns:
-        Path of ``report.md``.
+        Path of ``report.html``.
 
     Raises:
         DataError: There is no finished pool, or the report cannot be written.
@@ -41,13 +49,58 @@ def write_background_pool_report(folder: Path | str) -> Path:
     """
     place = Path(folder)
     record = read_pool_record(place)
-    write_atomically(place / "images.png", _sheet_of_samples(place, record))
+    samples, left_out = _sheet_of_samples(place, record), b""
+    write_atomically(place / "images.png", samples)
     shown = [one for one in record.dropped if one.images]
     if shown:
-        write_atomically(place / "dropped.png", _sheet_of_dropped(place, shown))
+        left_out = _sheet_of_dropped(place, shown)
+        write_atomically(place / "dropped.png", left_out)
     else:
         (place / "dropped.png").unlink(missing_ok=True)
-    return write_atomically(place / "report.md", _page(record).encode())
+    write_atomically(place / "report.md", _page(record).encode())
+    page = page_template("pool.html.j2").render(**_html(record, samples, left_out))
+    return write_atomically(place / "report.html", page.encode("utf-8", errors="replace"))
+
+
+def _html(record: PoolRecord, samples: bytes, left_out: bytes) -> dict[str, Any]:
+    """What the template asks for."""
+    tally = Counter(one.reason for one in record.dropped)
+    tables = [
+        Table(
+            ("source", "offered", "written"),
+            tuple((one.name, one.offered, one.written) for one in record.sources),
+            "Sources",
+        ),
+        Table(
+            ("left out because", "images"),
+            tuple((_REASONS[reason], count) for reason, count in tally.most_common()),
+            "What was left out",
+            f"{record.not_chosen:,} good images were not needed. Crops, rotated copies and other images of the same "
+            "things are not found.",
+        ),
+    ]
+    origins = [
+        (one.name, "; ".join(f"{key}: {words}" for key, words in one.provenance.items()))
+        for one in record.sources
+    ]
+    about = {"provenance": asdict(record.provenance), "about": origins}
+    unread = [f"target image that could not be decoded: {one}" for one in record.unreadable_targets]
+    lines = [*unread, *(f"{one.name}: {one.detail}" for one in record.dropped)]
+    return about | {
+        "answer": answer_of({"answer": {"sentences": record.sentences()}}, "What is in the pool?"),
+        "tables": tables,
+        "notes": record.notes,
+        "samples": _png(samples),
+        "left_out": _png(left_out),
+        "lines": lines[:_LISTED],
+        "more": max(0, len(lines) - _LISTED),
+        "style": asset("report.css") + asset("answer.css"),
+    }
+
+
+def _png(picture: bytes) -> str:
+    """A picture as an address that holds it; empty without one."""
+    return "data:image/png;base64," + base64.b64encode(picture).decode() if picture else ""
 
 
 def _page(record: PoolRecord) -> str:
@@ -57,6 +110,8 @@ def _page(record: PoolRecord) -> str:
     groups = len({entry.group for entry in record.images})
     lines = [
         "# Background pool",
+        "",
+        *record.sentences(),
         "",
         f"{len(record.images)} images of {groups} originals: {parts}. No original is in two parts.",
         f"Made by: {_escaped(record.provenance.command)}",

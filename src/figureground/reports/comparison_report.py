@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from figureground.base.record import write_atomically
+from figureground.reports.answers import answer_of
 from figureground.reports.entries import data_uri
 from figureground.reports.figures import interval_chart_svg, svg_data_uri
 from figureground.reports.pages import asset, chart_of, page_template, record_of_kind, write_tables
+from figureground.reports.plain_words import glossary_of, option_words
 from figureground.reports.tables import Table, checked_table
 
 _SCHEMA = 2
@@ -41,14 +43,12 @@ def write_comparison_report(folder: Path) -> Path:
 
 def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
     """What the template asks for."""
-    names = ("arms", "methods", "options", "provenance")
     rows = [_row(row) for row in record.get("examples") or []]
     return {
-        **{name: record.get(name) or {} for name in names},
-        "title": " or ".join(record.get("arms") or ["Comparison"]) + "?",
-        "data": record.get("data") or "",
+        **{name: record.get(name) or {} for name in ("arms", "provenance")},
+        "answer": answer_of(record, " or ".join(record.get("arms") or ["Comparison"]) + "?"),
+        "about": _about(record),
         "images": record.get("images"),
-        "seconds": record.get("seconds"),
         "notes": record.get("notes") or [],
         "tables": tables,
         "background": _background(record.get("background")),
@@ -56,8 +56,21 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
         "titles": [cell["title"] for cell in rows[0]["cells"]] if rows else [],
         "rows": rows,
         "concepts": {arm: _legend(pairs) for arm, pairs in (record.get("concepts") or {}).items()},
-        "style": asset("report.css"),
-    }  # fmt: skip
+        "glossary": glossary_of(tables),
+        "style": asset("report.css") + asset("answer.css"),
+    }
+
+
+def _about(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """How it was made: data, runs, methods and everything that changes the numbers."""
+    options = record.get("options") or {}
+    return [
+        ("data", record.get("data")),
+        *((arm, ", ".join(runs)) for arm, runs in (record.get("arms") or {}).items()),
+        *(record.get("methods") or {}).items(),
+        *((option_words(name), words) for name, words in options.items() if name != "methods"),
+        ("seconds", record.get("seconds")),
+    ]
 
 
 def _background(section: Mapping[str, Any] | None) -> dict[str, Any] | None:

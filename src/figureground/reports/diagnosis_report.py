@@ -61,7 +61,7 @@ def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
         "square": _SQUARE,
         "chart": _chart(record.get("classes") or []),
         "tables": tables,
-        "style": asset("report.css"),
+        "style": asset("report.css") + asset("answer.css"),
     }
 
 

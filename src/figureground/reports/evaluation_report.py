@@ -10,7 +10,9 @@ from typing import Any
 
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
+from figureground.reports.answers import answer_of
 from figureground.reports.pages import asset, chart_of, page_template, write_tables
+from figureground.reports.plain_words import glossary_of, option_words
 from figureground.reports.tables import Table, checked_table
 
 _SCHEMA = 2
@@ -46,20 +48,45 @@ def write_evaluation_report(folder: Path) -> Path:
 
 def _page(record: Mapping[str, Any], tables: list[Table]) -> dict[str, Any]:
     """What the template asks for."""
-    names = ("model", "methods", "options", "problems", "provenance")
+    cases = _cases(record.get("cases") or [])
     return {
-        **{name: record.get(name) or {} for name in names},
-        "title": str(record.get("title") or "Evaluation"),
-        "data": record.get("data") or "",
+        **{name: record.get(name) or {} for name in ("problems", "provenance")},
+        "answer": answer_of(record, str(record.get("title") or "Evaluation")),
+        "about": _about(record),
         "images": record.get("images"),
-        "seconds": record.get("seconds"),
         "notes": record.get("notes") or [],
         "examples": record.get("examples_of_problems") or [],
         "tables": tables,
         "charts": [chart_of(curves) for curves in record.get("charts") or []],
-        "cases": _cases(record.get("cases") or []),
-        "style": asset("report.css"),
-    }  # fmt: skip
+        "cases": cases,
+        "beside": any(
+            case.get("baseline_overlap") is not None for group in cases for case in group["cases"]
+        ),
+        "boxed": any(
+            case.get("measure", "IoU") == "IoU" for group in cases for case in group["cases"]
+        ),
+        "glossary": glossary_of(tables),
+        "style": asset("report.css") + asset("answer.css"),
+    }
+
+
+def _about(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """How it was made: data, model, methods and everything that changes the numbers."""
+    model = record.get("model") or {}
+    return [
+        ("data", record.get("data")),
+        ("model", model.get("name")),
+        ("layer", model.get("layer")),
+        ("why this layer", model.get("layer_reason")),
+        ("input", model.get("preprocessing")),
+        *(record.get("methods") or {}).items(),
+        *(
+            (option_words(name), words)
+            for name, words in (record.get("options") or {}).items()
+            if name != "methods"  # which are told one by one
+        ),
+        ("seconds", record.get("seconds")),
+    ]
 
 
 def _cases(cases: list[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """Curves as SVG, written by hand: no plotting library, no fonts, no scripts."""
 
-__all__ = ["interval_chart_svg", "line_chart_svg", "svg_data_uri"]
+__all__ = ["Axis", "axis_of", "interval_chart_svg", "line_chart_svg", "svg_data_uri"]
 
 import base64
 import math
@@ -22,8 +22,16 @@ Point = tuple[float | int, float | int | None]
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """One axis: the values at its ends, its ticks, and the pixels that the ends fall on."""
+class Axis:
+    """One axis.
+
+    Args:
+        low: Value at its start.
+        high: Value at its end.
+        ticks: Round values from the one to the other.
+        start: Place of the lowest value.
+        end: Place of the highest one.
+    """
 
     low: float
     high: float
@@ -32,7 +40,7 @@ class _Axis:
     end: float
 
     def at(self, value: float) -> float:
-        """Pixel of a value."""
+        """Place of a value."""
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
@@ -64,8 +72,8 @@ def line_chart_svg(
     points = [point for pieces in curves.values() for piece in pieces for point in piece]
     if not points:
         raise DataError(f"no finite point to draw in '{title}'")
-    x_axis = _axis([x for x, _ in points], _LEFT, _RIGHT)
-    y_axis = _axis([y for _, y in points], _BOTTOM, _TOP)
+    x_axis = axis_of([x for x, _ in points], _LEFT, _RIGHT)
+    y_axis = axis_of([y for _, y in points], _BOTTOM, _TOP)
     height = _HEIGHT + _LEGEND_LINE * math.ceil(len(curves) / _LEGEND_COLUMNS)
     parts = [
         _opening(height),
@@ -107,7 +115,7 @@ def interval_chart_svg(
     if not known:
         raise DataError(f"no finite row to draw in '{title}'")
     left, bottom = 190.0, _TOP + 22.0 * len(known)
-    axis = _axis([0.0, *(end for row in known for end in row[1:4])], left, _RIGHT)
+    axis = axis_of([0.0, *(end for row in known for end in row[1:4])], left, _RIGHT)
     parts = [
         _opening(round(bottom) + 60),
         f"<title>{_escaped(title)}</title>",
@@ -169,8 +177,21 @@ def _pieces(points: Sequence[Point]) -> list[list[tuple[float, float]]]:
     return [piece for piece in pieces if piece]
 
 
-def _axis(values: list[float], start: float, end: float) -> _Axis:
-    """An axis that starts and ends on round values and covers all that were given."""
+def axis_of(values: Sequence[float], start: float, end: float) -> Axis:
+    """An axis that starts and ends on round values and covers all that were given.
+
+    Args:
+        values: At least one, finite.
+        start: Where the lowest value falls.
+        end: Where the highest one falls.
+
+    Returns:
+        The axis.
+
+    Examples:
+        >>> axis_of([0.2, 9.7], 0.0, 100.0).at(5.0)
+        50.0
+    """
     low, high = min(values), max(values)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         pad = abs(low) / 2 or 0.5
@@ -178,7 +199,7 @@ def _axis(values: list[float], start: float, end: float) -> _Axis:
     step = _round_step((high - low) / 5)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = tuple(number * step for number in range(first, last + 1))
-    return _Axis(ticks[0], ticks[-1], ticks, start, end)
+    return Axis(ticks[0], ticks[-1], ticks, start, end)
 
 
 def _round_step(rough: float) -> float:
@@ -187,7 +208,7 @@ def _round_step(rough: float) -> float:
     return power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
 
 
-def _grid(x_axis: _Axis, y_axis: _Axis) -> list[str]:
+def _grid(x_axis: Axis, y_axis: Axis) -> list[str]:
     """Grid lines and numbers."""
     lines = []
     for value in y_axis.ticks:
@@ -201,9 +222,7 @@ def _grid(x_axis: _Axis, y_axis: _Axis) -> list[str]:
     return lines
 
 
-def _curve(
-    pieces: list[list[tuple[float, float]]], pen: str, axes: tuple[_Axis, _Axis]
-) -> list[str]:
+def _curve(pieces: list[list[tuple[float, float]]], pen: str, axes: tuple[Axis, Axis]) -> list[str]:
     """The lines of one curve; a lone point as a dot."""
     drawn = []
     for piece in pieces:

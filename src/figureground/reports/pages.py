@@ -13,7 +13,8 @@ from jinja2 import Environment, PackageLoader, Template
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
 from figureground.reports.figures import line_chart_svg, svg_data_uri
-from figureground.reports.tables import Table, as_csv, as_markdown, cell_text
+from figureground.reports.plain_words import explained, option_words, without_code
+from figureground.reports.tables import Table, aligned_texts, as_csv, as_markdown, cell_text
 
 
 def page_template(name: str) -> Template:
@@ -23,7 +24,8 @@ def page_template(name: str) -> Template:
         name: File in ``templates``.
 
     Returns:
-        The template; its filter ``cell`` writes a cell of a table.
+        The template. Its filters: ``cell`` writes a cell of a table, ``aligned`` all of them, ``explained`` short names
+        with their meaning, ``plain`` a description without code, ``option`` the name of an option as words.
     """
     environment = Environment(
         loader=PackageLoader("figureground.reports"),
@@ -31,7 +33,13 @@ def page_template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["cell"] = cell_text
+    environment.filters |= {
+        "cell": cell_text,
+        "aligned": aligned_texts,
+        "explained": explained,
+        "plain": without_code,
+        "option": option_words,
+    }
     return environment.get_template(name)
 
 

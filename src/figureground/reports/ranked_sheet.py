@@ -9,6 +9,7 @@ from typing import Any
 
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
+from figureground.reports.answers import answer_of
 from figureground.reports.entries import data_uri
 from figureground.reports.pages import asset, page_template
 
@@ -39,9 +40,25 @@ def write_ranked_sheet(folder: Path) -> Path:
     entries = _entries(folder / "top" / "entries.jsonl")
     cards = [_card(rank, one, entries) for rank, one in enumerate(record["top"], start=1)]
     page = page_template("ranked.html.j2").render(
-        record=record, cards=cards, style=asset("report.css")
+        record=record,
+        cards=cards,
+        answer=answer_of(record, f"Which images show {' or '.join(record['classes'])}?"),
+        about=_about(record),
+        style=asset("report.css") + asset("answer.css"),
     )
     return write_atomically(folder / "report.html", page.encode("utf-8", errors="replace"))
+
+
+def _about(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """How it was made."""
+    by = "log odds of the class's probability" if record["score"] == "softmax" else "logit"
+    model = record["model"]
+    return [
+        ("model", model["name"]),
+        ("input", model["preprocessing"]),
+        ("ranked by", by),
+        ("seconds", record.get("seconds")),
+    ]
 
 
 def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
@@ -72,7 +89,7 @@ def _card(
         "path": one["path"],
         "class_name": one["class_name"],
         "score": f"{one['score']:.3f}",
-        "probability": f"{one['probability']:.1%}",
+        "probability": f"{100 * one['probability']:.1f} %",
         "photo": data_uri(entry.get("thumbnail")),
         "map": data_uri(panel.get("thumbnail")),
         "link": f"top/{link}" if isinstance(link, str) else None,

@@ -1,9 +1,10 @@
 """Tables of a record as Markdown, CSV and the cells of a page."""
 
-__all__ = ["Table", "as_csv", "as_markdown", "cell_text", "checked_table"]
+__all__ = ["Table", "aligned_texts", "as_csv", "as_markdown", "cell_text", "checked_table"]
 
 import csv
 import io
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,45 @@ def cell_text(cell: Cell) -> str:
     if isinstance(cell, float):
         return f"{cell:,.0f}" if 1000 <= abs(cell) < 1e15 else f"{cell:.4g}"
     return f"{cell:,}" if isinstance(cell, int) else str(cell)
+
+
+def aligned_texts(table: Table) -> list[list[str]]:
+    """The cells as people read them, the decimals of a column below one another.
+
+    Args:
+        table: The table.
+
+    Returns:
+        Rows of texts. Floats of a column have as many decimals as its largest one needs for four significant digits,
+        four at most; what would be read as zero and is none is given as less than the last decimal.
+
+    Examples:
+        >>> aligned_texts(Table(("a", "b"), ((61.25, "x"), (4.0, None), (0.0001, True))))
+        [['61.25', 'x'], ['4.00', '–'], ['<0.01', 'yes']]
+    """
+    columns = [_column_texts(column) for column in zip(*table.rows, strict=True)]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _column_texts(column: Sequence[Cell]) -> list[str]:
+    """One column; without floats as single cells are."""
+    sizes = [abs(cell) for cell in column if isinstance(cell, float) and math.isfinite(cell)]
+    largest = max(sizes, default=0.0)
+    if not 1e-3 <= largest < 1e6:
+        return [cell_text(cell) for cell in column]
+    digits = min(4, max(0, 3 - math.floor(math.log10(largest))))
+    return [
+        _fixed(cell, digits) if isinstance(cell, float) and math.isfinite(cell) else cell_text(cell)
+        for cell in column
+    ]
+
+
+def _fixed(value: float, digits: int) -> str:
+    """So many decimals."""
+    text, least = f"{value:,.{digits}f}", 10.0**-digits
+    if float(text.replace(",", "")) != 0:
+        return text.replace("-", "−")
+    return text.lstrip("-") if value == 0 else f"{'<' if value > 0 else '>−'}{least:.{digits}f}"
 
 
 def checked_table(content: Any) -> Table:  # noqa: ANN401 - whatever the JSON held

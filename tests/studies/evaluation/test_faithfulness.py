@@ -247,3 +247,20 @@ def test_curves_bear_their_own_names(measure: Run, classifier: Classifier, six: 
     for chart, key in zip(record.charts, ("insertion curve", "deletion curve"), strict=False):
         wanted = columns[f"eigen-cam/{key}"].mean(0)
         assert [y for _, y in chart.series["eigen-cam"]] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_images_with_the_largest_gaps_to_the_baseline_are_drawn(
+    measure: Run, classifier: Classifier, six: EvaluationSet
+):
+    record, columns = measure(replace(OPTIONS, methods=("grad-cam",)), classifier, six)
+    assert [case.kind for case in record.cases] == ["worst"] * 3 + ["best"] * 3
+    assert {case.measure for case in record.cases} == {"ROAD"}
+    best = max(OPTIONS.baselines, key=lambda row: columns[f"{row}/road"].mean())
+    gaps = columns["grad-cam/road"].astype(np.float64) - columns[f"{best}/road"]
+    order = np.argsort(gaps, kind="stable")
+    names = columns["name"][order].tolist()
+    assert [case.name for case in record.cases] == names[:3] + names[:2:-1]
+    worst = record.cases[0]
+    assert worst.overlap == pytest.approx(columns["grad-cam/road"][order[0]], abs=1e-3)
+    assert worst.overlap - worst.baseline_overlap == pytest.approx(gaps.min(), abs=2e-3)
+    assert all(case.picture.startswith("data:image/jpeg;base64,") for case in record.cases)

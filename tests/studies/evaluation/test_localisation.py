@@ -62,6 +62,28 @@ def test_perfect_maps_of_anybody_find_every_object(
     assert record.problems == {}
 
 
+def test_the_answer_is_of_the_numbers_in_the_tables(
+    measure: Run, box_folder: Callable[..., Path], tmp_path: Path
+):
+    folder = box_folder(12)
+    perfect_maps(folder, tmp_path / "perfect")
+    images = open_images(folder, None, DataOptions(view_size=64))
+    options = Localisation(maps=(tmp_path / "perfect",), box_rule="pixels", step=0.05, cases=2)
+    record, _ = measure(options, None, images)
+    best = max(options.baselines, key=lambda row: cells(record, 0, row)["box acc @0.5"])
+    value = cells(record, 0, best)["box acc @0.5"]
+    (bar,) = record.answer.rows
+    assert (bar.name, bar.value, bar.word) == ("perfect", 100.0, "no better")  # than brightness
+    assert record.answer.band.value == pytest.approx(value, abs=0.01)
+    assert record.answer.names[best] == record.answer.band.name
+    start = f"perfect finds the object no better than {record.answer.band.name}: 100.0 % against {value:.1f} %"
+    assert record.answer.sentences[0].startswith(start)
+    assert record.answer.sentences[0].endswith(f", {record.images} images.")
+    gaps = [case.overlap - case.baseline_overlap for case in record.cases]
+    assert [case.kind for case in record.cases] == ["worst", "worst", "best", "best"]
+    assert max(gaps[:2]) <= min(gaps[2:])
+
+
 def test_every_table_has_the_baselines_and_says_how_maps_were_made_ready(
     measure: Run, classifier: Classifier, images: EvaluationSet
 ):

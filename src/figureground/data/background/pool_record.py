@@ -24,13 +24,23 @@ import numpy as np
 from figureground.base.claim import Claim
 from figureground.base.errors import DataError, unknown_option
 from figureground.base.record import Provenance, read_json
+from figureground.base.verdicts import CANNOT_TELL
 from figureground.data.background.screening import Dropped
 from figureground.data.background.source import ImageArray, InOrder, checked_index
 from figureground.data.decoding import decode_image
 
 POOL_PARTS = ("train", "val", "test")
 LEFT_OUT_FOLDER = "left-out"
-POOL_FILES = (*POOL_PARTS, LEFT_OUT_FOLDER, "record.json", "report.md", "images.png", "dropped.png")
+_COPIES = frozenset({"exact", "near", "derived"})
+POOL_FILES = (
+    *POOL_PARTS,
+    LEFT_OUT_FOLDER,
+    "record.json",
+    "report.html",
+    "report.md",
+    "images.png",
+    "dropped.png",
+)
 _IMAGE = re.compile(rf"(?:{'|'.join((*POOL_PARTS, LEFT_OUT_FOLDER))})/\d+(?:-match)?\.png")
 
 
@@ -116,6 +126,32 @@ class PoolRecord:
         return [entry.file for entry in self.images] + [
             name for one in self.dropped for name in one.images
         ]
+
+    def sentences(self) -> tuple[str, ...]:
+        """Whether the classes' images are among these, and how many there are: what the report leads with."""
+        count, offered = len(self.images), sum(source.offered for source in self.sources)
+        copies = sum(one.reason in _COPIES for one in self.dropped)
+        if not self.targets:
+            first = (
+                f"{CANNOT_TELL.capitalize()} whether images of the classes are among these {count:,} background "
+                "images: nothing was compared with them."
+            )
+        elif copies:
+            first = (
+                f"No copy of the {self.targets:,} target images is left among the {count:,} background images: "
+                f"{copies:,} of {offered:,} offered ones were found to be one and left out."
+            )
+        else:
+            first = (
+                f"No copy of the {self.targets:,} target images was found among the {offered:,} offered ones; "
+                f"{count:,} became background images."
+            )
+        parts = ", ".join(f"{part} {one:,}" for part, one in self.part_counts().items())
+        originals = len({entry.group for entry in self.images})
+        return (
+            first,
+            f"They come from {originals:,} originals ({parts}), of which none is in two parts.",
+        )
 
     def part_counts(self) -> dict[str, int]:
         """Images of each part."""

@@ -15,6 +15,7 @@ from figureground.studies.comparison.background_pictures import draw_pairs
 from figureground.studies.comparison.crossed_arms import CrossedArms, crossed_arms
 from figureground.studies.comparison.cure import RULES, ArmNumbers, Judgement, Number, judge
 from figureground.studies.comparison.held_out import HeldOut
+from figureground.studies.comparison.leading import resting
 from figureground.studies.comparison.options import BackgroundSection, CompareOptions
 from figureground.studies.diagnosis.findings import points
 from figureground.studies.diagnosis.options import DiagnoseOptions
@@ -92,11 +93,15 @@ def background_findings(
         names = [known[int(number)] for number in crossed.classes]
         strips = draw_pairs(crossed, arms, count=min(_STRIPS, options.examples), seed=options.seed)
     words = {one.name: judge(one, found[0], delta=options.delta) for one in found[1:]}
+    before = found[0].largest.interval(found[0].images)
     verdicts = tuple(
         {
             "arm": one.name,
             "word": words[one.name].word,
             "told": _sentence(words[one.name], one, found[0], names=names, delta=options.delta),
+            "short": resting(
+                one.name, found[0].name, words[one.name], before=before, delta=options.delta
+            ),
         }
         for one in found[1:]
     )

@@ -20,10 +20,12 @@ from figureground.methods import CamMethod, find_methods
 from figureground.metrics.classification import highest_by_chance
 from figureground.metrics.robustness.corruptions import CORRUPTIONS
 from figureground.models.predicting import chosen_device
+from figureground.studies.answers import Answer
 from figureground.studies.comparison.arms import Arm, read_arms
 from figureground.studies.comparison.background import BackgroundFindings, background_findings
 from figureground.studies.comparison.examples import Sheet, example_sheet
 from figureground.studies.comparison.held_out import HeldOut, held_out
+from figureground.studies.comparison.leading import led
 from figureground.studies.comparison.maps import MEASURES, map_columns
 from figureground.studies.comparison.measures import (
     Findings,
@@ -139,6 +141,7 @@ def _compared(
         provenance=provenance(seeds=(chosen.seed, *sorted({run.seed for run in runs}))),
         left_out=(*_left_out(images, sets), *grounds.left_out),
         background=grounds.section,
+        answer=_answer(found, read, grounds, seed=chosen.seed),
     )
     claim.mark(asked)
     _forget(claim.folder / "record.json")
@@ -152,6 +155,19 @@ def _notes(
     """What the reader must know."""
     noticed = [*images.noticed, *(told for one in sets for told in one.noticed)]
     return (*images.notes, *_at_chance(predictions), *sheet.notes, *summed(noticed))
+
+
+def _answer(
+    found: Findings, arms: Sequence[Arm], grounds: BackgroundFindings, *, seed: int
+) -> Answer:
+    """What the page leads with."""
+    return led(
+        found.columns,
+        [arm.name for arm in arms],
+        runs=found.values["accuracy ↑"],
+        background=grounds.section,
+        seed=seed,
+    )
 
 
 def _grounds(

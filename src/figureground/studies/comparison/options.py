@@ -10,6 +10,7 @@ from figureground.base.options import Options, option
 from figureground.base.record import Provenance
 
 if TYPE_CHECKING:
+    from figureground.studies.answers import Answer
     from figureground.studies.evaluation.tables import Chart
 
 _WHAT, _DATA = "What is compared", "Data"
@@ -114,7 +115,7 @@ class BackgroundSection:
 
     Args:
         reference: Name of the first arm.
-        verdicts: ``arm``, ``word`` and what the word rests on, ``told``, of each other arm.
+        verdicts: ``arm``, ``word``, what the word rests on, ``told``, and a sentence, ``short``, of each other arm.
         gaps: Rows of a chart: ``name``, ``value``, ``low``, ``high``, and whether it is ``marked``.
         strips: Images on other backgrounds, with the answers of every arm.
     """
@@ -144,6 +145,7 @@ class ComparisonRecord:
         provenance: Command, versions, machine, seeds.
         left_out: Images that could not be used, and why.
         background: How much the arms rest on the background; None where that was not asked.
+        answer: What the page leads with.
         kind: ``comparison``.
         schema: Version of this form.
     """
@@ -162,5 +164,6 @@ class ComparisonRecord:
     provenance: Provenance
     left_out: tuple[str, ...] = ()
     background: BackgroundSection | None = None
+    answer: "Answer | None" = None
     kind: str = "comparison"
     schema: int = 2

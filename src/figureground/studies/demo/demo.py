@@ -1,10 +1,10 @@
 """The demo: a network that rests on the background, found out and cured; then the background class on clutter."""
 
-__all__ = ["run_demo"]
+__all__ = ["DemoRecord", "run_demo"]
 
 import base64
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import torch
 from PIL import Image
 
 from figureground.base.progress import Progress, no_progress
-from figureground.base.record import write_json
+from figureground.base.record import Provenance, provenance, write_json
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.studies.answers import Answer
 from figureground.studies.comparison.compare import compare
 from figureground.studies.comparison.options import CompareOptions, ComparisonRecord
 from figureground.studies.demo.story import tell_story
@@ -24,7 +25,7 @@ from figureground.studies.evaluation.evaluate import evaluate
 from figureground.studies.evaluation.localisation import Localisation
 from figureground.studies.evaluation.tables import EvaluationRecord, table
 from figureground.studies.explain.explain import explain_images
-from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
+from figureground.studies.explain.options import ExplainOptions, Truth
 from figureground.studies.models import LoadedModel
 from figureground.studies.training.runs import TrainedRun, load_run
 from figureground.studies.training.train import train
@@ -53,14 +54,35 @@ _LOCALISED = (
 
 
 _NOTES = (
-    "the images below are of the network with a background class",
+    "the maps of single images are of the network with a background class",
     "a digit is the brightest thing in its image, so finding it is easy: see the brightness row",
 )
 
 
-def run_demo(
-    out: Path, *, seed: int, samples: int, progress: Progress = no_progress
-) -> ExplainRecord:
+@dataclass(frozen=True)
+class DemoRecord:
+    """A finished demo; saved as ``demo.json``, last, beside the ``record.json`` of its maps.
+
+    Args:
+        answer: What the page leads with.
+        tables: Title, caption, columns, rows.
+        figures: Title, caption, png (a data address).
+        notes: What the reader must know.
+        provenance: Command, versions, machine, seeds.
+        kind: ``demo``.
+        schema: Version of this form.
+    """
+
+    answer: Answer
+    tables: tuple[dict[str, Any], ...]
+    figures: tuple[dict[str, str], ...]
+    notes: tuple[str, ...]
+    provenance: Provenance
+    kind: str = "demo"
+    schema: int = 1
+
+
+def run_demo(out: Path, *, seed: int, samples: int, progress: Progress = no_progress) -> DemoRecord:
     """Diagnose, treat and diagnose again; then train with and without a background class, compare, explain.
 
     A demo that was stopped goes on where it stood.
@@ -93,14 +115,12 @@ def run_demo(
         checkpoint="last",
         progress=progress,
     )
-    localised = {
-        arm: _localised(run, out / "localisation" / arm, seed=seed) for arm, run in runs.items()
-    }
+    localised = {arm: _localised(runs[arm], out / "localisation" / arm, seed=seed) for arm in _ARMS}
     test = load_dataset(
         "cluttered-digits", part="test", options=LoadOptions(seed=seed, background=True)
     )
     paths, truths = _write_images(out / "photos", test)
-    record = explain_images(
+    maps = explain_images(
         runs[_ARMS[1]].classifier,
         paths,
         out=out,
@@ -110,14 +130,15 @@ def run_demo(
         progress=progress,
     )
     made = f"two networks, trained here on {samples} images each, made of scikit-learn's digits, seed {seed}"
-    record = replace(
-        record,
+    told = DemoRecord(
+        answer=story.answer,
         tables=(story.table, _arms_table(compared, runs), _localisation_table(localised)),
         figures=(*story.figures, _figure(out / "comparison" / "examples.png")),
-        notes=(*story.headline, *record.notes, made, *_NOTES),
+        notes=(*maps.notes, made, *_NOTES),
+        provenance=provenance(seeds=(seed,)),
     )
-    write_json(out / "record.json", record)
-    return record
+    write_json(out / "demo.json", told)
+    return told
 
 
 def _trained(arm: str, folder: Path, *, recipe: Recipe, progress: Progress) -> TrainedRun:

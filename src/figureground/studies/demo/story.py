@@ -19,8 +19,13 @@ from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.maps.image_files import png_bytes
 from figureground.metrics.reliance import composite
 from figureground.models.predicting import predict
+from figureground.studies.answers import Answer, Bar
 from figureground.studies.comparison.compare import compare
-from figureground.studies.comparison.options import CompareOptions, ComparisonRecord
+from figureground.studies.comparison.options import (
+    BackgroundSection,
+    CompareOptions,
+    ComparisonRecord,
+)
 from figureground.studies.diagnosis.diagnose import diagnose_images
 from figureground.studies.diagnosis.options import DiagnoseOptions
 from figureground.studies.diagnosis.scenes import Scenes, read_scenes
@@ -59,13 +64,13 @@ class Story:
     """What the page tells.
 
     Args:
-        headline: The answer, one sentence each before and after.
+        answer: What the page leads with: one sentence each after and before the treatment.
         table: Before and after.
         figures: Title, caption and ``data:`` address, in order.
         verdicts: Before and after.
     """
 
-    headline: tuple[str, str]
+    answer: Answer
     table: dict[str, Any]
     figures: tuple[dict[str, str], ...]
     verdicts: tuple[str, str]
@@ -105,16 +110,34 @@ def tell_story(out: Path, *, seed: int, samples: int, progress: Progress) -> Sto
     assert compared.background is not None  # noqa: S101 - it was asked
     told = compared.background.verdicts[0]
     return Story(
-        headline=(
-            f"Trained where the photograph behind a digit tells the class, a network {found.verdict}.",
-            f"After background-swap, the treatment that the diagnosis recommends: {told['word']}; {told['told']}.",
-        ),
+        answer=_answer(compared.background, found.verdict),
         table=_table(compared),
         figures=(
             _training_figure(seed),
             *_composite_figures(out, (plain, treated), seed=seed, progress=progress),
         ),
         verdicts=(found.word, told["word"]),
+    )
+
+
+def _answer(section: BackgroundSection, verdict: str) -> Answer:
+    """The cure first, then what was found before it; the figure shows what is lost along the annotated masks."""
+    lost = {
+        one["name"].partition(": ")[2]: [100 * one[key] for key in ("value", "low", "high")]
+        for one in section.gaps
+        if one["name"].startswith("given: ")
+    }
+    bars = [Bar(name, *numbers) for name, numbers in lost.items()]
+    return Answer(
+        sentences=(
+            f"The treatment that the diagnosis recommends: {section.verdicts[0]['short']}",
+            f"Before it, trained where the photograph behind a digit tells the class, a network {verdict}.",
+        ),
+        title="What is lost on photographs of other classes",
+        label="points of accuracy; 95 % intervals",
+        rows=tuple(bars),
+        band=Bar("nothing", 0.0, 0.0, 0.0),
+        better="lower",
     )
 
 

@@ -1,6 +1,7 @@
 """Where maps point: boxes at every threshold, peak and mass; thresholds are chosen on images set aside and frozen."""
 
 __all__ = [
+    "FINDS",
     "KNOWN",
     "OVERLAPS",
     "BoxEvaluation",
@@ -38,6 +39,7 @@ from figureground.metrics.localisation.box_accuracy import (
 from figureground.metrics.localisation.map_mass import rank_accuracy
 from figureground.metrics.localisation.pointing import energy_pointing_game, pointing_game
 from figureground.metrics.reliance.composites import filled_boxes
+from figureground.studies.answers import Question
 from figureground.studies.evaluation.engine import Columns, MapEvaluation
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.subject import Subject
@@ -48,6 +50,13 @@ OVERLAPS = (0.3, 0.5, 0.7)
 
 KNOWN = OVERLAPS.index(0.5)
 """Which of them "GT-known localisation" means."""
+
+FINDS = Question(
+    claim="finds the object",
+    measure="at IoU 0.5",
+    label="images whose box overlaps a true one by half or more, %; 95 % intervals",
+)
+"""What is asked of maps and of boxes that others predicted."""
 
 _PANEL = "Boxes"
 
@@ -240,7 +249,7 @@ def worst_and_best(
     """Which images to show.
 
     Args:
-        overlaps: Of every image, (N,).
+        overlaps: Of every image, (N,), or how far it lies above a baseline's.
         test: Positions of the test images.
         count: How many of each kind.
 
@@ -264,6 +273,7 @@ def draw_cases(
     *,
     wanted: Mapping[str, Sequence[tuple[str, int]]],
     thresholds: Mapping[str, float],
+    beside: Mapping[int, float] | None = None,
 ) -> list[Case]:
     """Make the maps of a few images again and draw them.
 
@@ -273,6 +283,7 @@ def draw_cases(
         images: The set.
         wanted: Row of the tables -> kind and position in the set.
         thresholds: Row -> fraction of the maximum for its box.
+        beside: Position in the set -> overlap of the baseline's box.
 
     Returns:
         The cases, row by row, in the order asked for.
@@ -289,7 +300,8 @@ def draw_cases(
                     raw, one = maps[method][at : at + 1].cpu(), batch.part([at])
                     image, overlap = _drawn(evaluation, raw, one, threshold=threshold)
                     label = _class_name(network, int(one.labels[0]))
-                    drawn[method, row] = Case(method, kind, one.names[0], label, overlap, image)
+                    told = (method, kind, one.names[0], label, overlap, image)
+                    drawn[method, row] = Case(*told, (beside or {}).get(row))
     return [
         drawn[method, row]
         for method, some in wanted.items()

@@ -38,9 +38,11 @@ from figureground.methods.method import layer_notes
 from figureground.methods.registry import EVERY_STAGE, FUSIONS, refuse_lonely_fusion
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
+from figureground.studies.answers import Answer
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.subject import Subject, baseline_maps, refuse_shared_maps
 from figureground.studies.evaluation.tables import (
+    Case,
     Chart,
     EvaluationRecord,
     ImageProblem,
@@ -123,7 +125,7 @@ class Evaluation(Options, ABC):
 
     @abstractmethod
     def record_parts(self, found: Found) -> dict[str, Any]:
-        """``tables``, and perhaps ``charts``, ``notes``, ``cases``, ``images`` and ``options`` of the record.
+        """``tables``, and perhaps ``answer``, ``charts``, ``notes``, ``cases``, ``images``, ``options`` of the record.
 
         ``arrays``, file name -> columns, are written as ``.npz`` files beside it.
         """
@@ -222,6 +224,7 @@ class MapEvaluation(Evaluation):
         read, rows, seed = found.columns.__getitem__, found.network.rows, self.seed
         title, others = self.kind.capitalize(), self.others(found.network)
         return {
+            "answer": self.answered(found),
             "tables": (
                 mean_table(read, rows, self.measures, title=title, caption=self.caption),
                 *self.tables(found),
@@ -234,7 +237,16 @@ class MapEvaluation(Evaluation):
             ),
             "charts": tuple(self.charts(found)),
             "notes": tuple(self.notes(found)),
+            "cases": self.pictures(found),
         }
+
+    def pictures(self, _found: Found) -> tuple[Case, ...]:
+        """Images that show it."""
+        return ()
+
+    def answered(self, _found: Found) -> Answer | None:
+        """What the page leads with."""
+        return None
 
     def shown(self, _found: Found) -> Sequence[Measure]:
         """Measures whose intervals are shown."""
@@ -320,6 +332,7 @@ def run_evaluation(
             seconds=round(time.perf_counter() - began, 1),
             provenance=provenance(seeds=(evaluation.seed,)),
             left_out=left_out(met),
+            answer=parts.get("answer"),
         )
         write_json(claim.folder / "record.json", record)
     return record

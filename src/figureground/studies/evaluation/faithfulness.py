@@ -27,10 +27,12 @@ from figureground.metrics.faithfulness.sparseness import sparseness
 from figureground.metrics.faithfulness.sweep import Sweep
 from figureground.metrics.localisation.baselines import centre_gaussian
 from figureground.metrics.robustness.sensitivity import map_sensitivity
+from figureground.studies.answers import Answer, Question, answer, contrasts, row_name
 from figureground.studies.evaluation.engine import BATCH_SIZE, Found, MapEvaluation, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
+from figureground.studies.evaluation.shown_images import draw_against
 from figureground.studies.evaluation.subject import Subject
-from figureground.studies.evaluation.tables import Chart, Measure, mean_curves, mean_table
+from figureground.studies.evaluation.tables import Case, Chart, Measure, mean_curves, mean_table
 
 _CHARTS = {
     "insertion curve": ("Insertion", "steep and high is good"),
@@ -38,6 +40,14 @@ _CHARTS = {
     "road most": ("ROAD, most relevant removed", "low is good"),
     "road least": ("ROAD, least relevant removed", "high is good"),
 }
+_QUESTION = Question(
+    claim="shows what the model uses",
+    measure="by ROAD",
+    label="ROAD: half the gap in probability between removing the least and the most relevant first; 95 % intervals",
+    unit="",
+    digits=3,
+    matters=0.02,
+)
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _MOST_MAPS = 10  # of a map under noise, as captum has it
 _SAMPLED = (
@@ -141,6 +151,35 @@ class Faithfulness(MapEvaluation):
         }
         names = {f"{row}/same as": np.array([first] * len(batch)) for row, first in firsts.items()}
         return columns | names, found.problems
+
+    def answered(self, found: Found) -> Answer:
+        """Every method by ROAD, which needs no method and rewards no map for its size, against the best baseline."""
+        names = {row: row_name(row) for row in found.network.rows}
+        told = contrasts(
+            found.columns.__getitem__,
+            {row: names[row] for row in found.network.own_rows},
+            "road",
+            baselines={row: names[row] for row in self.baselines},
+            question=_QUESTION,
+            seed=self.seed,
+        )
+        return answer(_QUESTION, told, names)
+
+    def pictures(self, found: Found) -> tuple[Case, ...]:
+        """Where ROAD of each different map lies lowest and highest above that of the best baseline."""
+        columns, rows = found.columns, found.network.own_rows
+        road = {row: columns[f"{row}/road"].astype(np.float64) for row in (*rows, *self.baselines)}
+        best = max(self.baselines, key=lambda row: float(np.nan_to_num(road[row]).mean()))
+        own = {row: road[row] for row in rows if columns[f"{row}/same as"][0] == row}
+        return draw_against(
+            found.network,
+            found.images,
+            columns["row"].tolist(),
+            own=own,
+            baseline=road[best],
+            measure="ROAD",
+            signed=self.signed,
+        )
 
     def shown(self, _found: Found) -> Sequence[Measure]:
         """Measures whose intervals are shown."""

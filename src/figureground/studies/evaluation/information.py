@@ -1,6 +1,6 @@
 """What do the predictions of a classifier tell beyond the class? Conditional mutual information and its relatives."""
 
-__all__ = ["Information"]
+__all__ = ["Information", "told_beyond"]
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from figureground.base.errors import DataError, OptionError
@@ -17,9 +18,10 @@ from figureground.metrics.classification import best_temperature, ece, omitted_c
 from figureground.metrics.information import Information as Numbers, information
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
+from figureground.studies.answers import Answer, Bar, in_words, number, of_images
 from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch, without_class
-from figureground.studies.evaluation.tables import ImageProblem, table
+from figureground.studies.evaluation.tables import ImageProblem, mean_of, table
 from figureground.studies.training.runs import TrainedRun
 
 _NAMES = {
@@ -46,6 +48,7 @@ _NOTE = (
     "the published CMI of teachers is measured on training images, cropped and flipped at random: compare with it only "
     "values of the same split"
 )
+_SHOWN = 20  # classes in the figure
 _FEW = 100  # images of a class; below, the mean follows single images
 
 
@@ -118,7 +121,9 @@ class Information(Evaluation):
         )
         scaled, here = (logits / self.temperature).cpu(), labels.cpu()
         per_image = {key: columns[key][known] for key in ("row", "name", "label")}
+        apart = _divergences(numbers, scaled, here)
         return {
+            "answer": told_beyond(float(numbers.cmi), apart["divergence"], here, class_names=names),
             "images": len(here),
             "tables": (
                 _overall_table(numbers, scaled, here, separation=self.separation),
@@ -127,7 +132,7 @@ class Information(Evaluation):
             ),
             "notes": (*_notes(numbers, scaled, names), _NOTE),
             "arrays": {
-                "per_image.npz": per_image | _divergences(numbers, scaled, here),
+                "per_image.npz": per_image | apart,
                 "information.npz": {key: one.cpu().numpy() for key, one in vars(numbers).items()},
             },
         }
@@ -155,6 +160,50 @@ class Information(Evaluation):
         ]
         lines = [[name, _rounded(float(value), 5), "fraction"] for name, value in quantities]
         yield table("Omitted classes", ["quantity", "value", "unit"], lines, caption=_OMITTED)
+
+
+def told_beyond(
+    cmi: float,
+    divergences: Float[np.ndarray, " N"],
+    labels: Int[Tensor, " N"],
+    *,
+    class_names: tuple[str, ...],
+) -> Answer:
+    """The answer: how much predictions for images of one class differ.
+
+    Args:
+        cmi: Conditional mutual information, nats.
+        divergences: Of each image's output from the mean of its class; with weights of the classes of the data their
+            mean is ``cmi``.
+        labels: Classes of the images.
+        class_names: Of the classes.
+
+    Returns:
+        The answer; its figure shows the classes with most images.
+    """
+    whole = mean_of(divergences, seed=0)
+    if whole is None:
+        return Answer(("Nothing to tell by: no output is finite.",))
+    known = (
+        abs(whole.mean - cmi) < 1e-3
+    )  # with other weights the mean of the images is another number
+    told = in_words(whole, 3, " nats") if known else number(cmi, 3, " nats")
+    counts = labels.bincount(minlength=len(class_names))
+    bars = []
+    for row in counts.argsort(descending=True, stable=True)[:_SHOWN].tolist():
+        found = mean_of(divergences[(labels == row).numpy()], seed=0) if counts[row] else None
+        if found is not None:
+            bars.append(Bar(class_names[row], found.mean, found.low, found.high))
+    return Answer(
+        sentences=(
+            f"Beyond the class, the predictions tell {told} about an image, {of_images(len(labels))}.",
+            "A network that predicts the same for all images of a class would tell 0; no direction is good by itself.",
+        ),
+        title="What the predictions tell beyond the class, class by class",
+        label="conditional mutual information, nats; 95 % intervals",
+        rows=tuple(bars),
+        band=Bar("all classes", whole.mean, whole.low, whole.high) if known else None,
+    )
 
 
 def _without_background(logits: Tensor, classes: int) -> Tensor:

@@ -15,7 +15,9 @@ from jaxtyping import Int
 from figureground.base.options import option
 from figureground.base.shapes import Labels, Logits
 from figureground.data.predicted_boxes import CORNERS
+from figureground.studies.answers import Answer, answer, contrasts, row_name
 from figureground.studies.evaluation.boxes import (
+    FINDS,
     KNOWN,
     OVERLAPS,
     BoxEvaluation,
@@ -164,6 +166,7 @@ class Localisation(BoxEvaluation):
         reference = next(iter(others.values()), network.rows[0])
         words = f" Maps: {self.post}. {len(splits.validation)} validation, {len(splits.test)} test images."
         return {
+            "answer": self._answer(values, network),
             "images": len(splits.test),
             "options": {
                 "validation images": f"{len(splits.validation)}, seed {self.seed}",
@@ -187,6 +190,18 @@ class Localisation(BoxEvaluation):
             ),
             "cases": self._cases(columns, network, found.images, results=results, splits=splits),
         }  # fmt: skip
+
+    def _answer(self, values: Mapping[str, np.ndarray], network: Subject) -> Answer:
+        """Every method against the baseline that does best."""
+        found = contrasts(
+            values.__getitem__,
+            {row: row_name(row) for row in network.own_rows},
+            f"box {OVERLAPS[KNOWN]:g}",
+            baselines={row: row_name(row) for row in self.baselines},
+            question=FINDS,
+            seed=self.seed,
+        )
+        return answer(FINDS, found, {row: row_name(row) for row in network.rows})
 
     def _result(self, columns: Columns, row: str, splits: Splits) -> "_RowResult":
         """Choose one method's thresholds on the validation images and read the test images with them."""
@@ -250,14 +265,23 @@ class Localisation(BoxEvaluation):
         results: Mapping[str, "_RowResult"],
         splits: Splits,
     ) -> tuple[Case, ...]:
-        """The worst and best images of every row that is no baseline."""
+        """The images on which each row that is no baseline does worst and best against the baseline that does best."""
+        box = f"box {OVERLAPS[KNOWN]:g}"
+        best = max(self.baselines, key=lambda row: results[row].values[box].mean())
+        overlaps = {
+            row: columns[f"{row}/overlap"][:, found.frozen[KNOWN]].astype(np.float64)
+            for row, found in results.items()
+        }
         wanted = {}
         for row in network.own_rows if self.cases else ():
-            overlaps = columns[f"{row}/overlap"][:, results[row].frozen[KNOWN]].astype(np.float64)
-            chosen = worst_and_best(overlaps, splits.test, self.cases)
+            chosen = worst_and_best(overlaps[row] - overlaps[best], splits.test, self.cases)
             wanted[row] = [(kind, int(columns["row"][at])) for kind, at in chosen]
         thresholds = {row: found.thresholds[KNOWN] for row, found in results.items()}
-        return tuple(draw_cases(self, network, images, wanted=wanted, thresholds=thresholds))
+        place = {int(row): at for at, row in enumerate(columns["row"])}
+        beside = {row: round(float(overlaps[best][at]) / 255, 3) for row, at in place.items()}
+        return tuple(
+            draw_cases(self, network, images, wanted=wanted, thresholds=thresholds, beside=beside)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,8 @@ from figureground.base.store import STORED, Store
 from figureground.data.predicted_boxes import read_predicted_boxes
 from figureground.data.splits import random_subset
 from figureground.metrics.localisation.box_accuracy import hits, iou
-from figureground.studies.evaluation.boxes import OVERLAPS
+from figureground.studies.answers import Answer, answer, contrasts, row_name
+from figureground.studies.evaluation.boxes import FINDS, KNOWN, OVERLAPS
 from figureground.studies.evaluation.class_ids import read_class_ids
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.items import Item, Source, read_source
@@ -107,6 +108,7 @@ def evaluate_predictions(
             seconds=round(time.perf_counter() - began, 1),
             provenance=provenance(seeds=(evaluation.seed,)),
             left_out=left_out(found.problems),
+            answer=_answer(evaluation, found),
         )
         job = digest("predictions", told)
         # boxes are judged in seconds: nothing of an earlier run is used
@@ -316,6 +318,22 @@ def _add_baselines(found: _Found, judged: Sequence[Item]) -> None:
         overlaps = _overlaps(corners[:, None].astype(np.float32), judged)
         found.columns |= _numbers(row, overlaps, nobody)
         found.rows[row] = "baseline that knows no network"
+
+
+def _answer(evaluation: Any, found: _Found) -> Answer:  # noqa: ANN401 - as above
+    """Every file against the baseline that does best, where there are baselines."""
+    names = {row: row_name(row) for row in found.rows}
+    baselines = {row: name for row, name in names.items() if row in _BASELINES}
+    own = {row: name for row, name in names.items() if row not in _BASELINES}
+    told = contrasts(
+        found.columns.__getitem__,
+        own,
+        f"box {OVERLAPS[KNOWN]:g}",
+        baselines=baselines,
+        question=FINDS,
+        seed=evaluation.seed,
+    )
+    return answer(FINDS, told, names)
 
 
 def _tables(evaluation: Any, found: _Found) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - as above

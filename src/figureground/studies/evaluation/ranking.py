@@ -21,6 +21,7 @@ from figureground.metrics.classification import (
     recall_at_k,
 )
 from figureground.models import Classifier
+from figureground.studies.answers import ranked
 from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch, without_class
 from figureground.studies.evaluation.tables import table
@@ -74,8 +75,11 @@ class Ranking(Evaluation):
         ]
         chances = [line[2] for line in lines if line[2] is not None]
         overall: list[list[object]] = []
-        for title, score in (("probability", "softmax"), ("logit", "logit")):
-            ap = mean_average_precision_interval(logits, labels, classes=len(names), score=score)
+        by = {
+            title: mean_average_precision_interval(logits, labels, classes=len(names), score=score)
+            for title, score in (("probability", "softmax"), ("logit", "logit"))
+        }
+        for title, ap in by.items():
             cells = [round(one, 4) for one in (ap.mean, ap.low, ap.high)]
             overall.append([f"mean average precision by {title}", *cells])
         chance = round(sum(chances) / len(chances), 4)
@@ -85,6 +89,7 @@ class Ranking(Evaluation):
         background = int((labels == len(names)).sum())
         at = [f"{what} at {k}" for k in self.at for what in ("recall", "precision")]
         return {
+            "answer": ranked(by["probability"], chance, positives=len(labels) - background),
             "images": len(labels),
             "tables": (
                 table("Ranking", ["quantity", "value", "low", "high"], overall, caption="95 % bootstrap over images."),

@@ -16,7 +16,14 @@ from figureground.base.options import option
 from figureground.metrics.robustness.attack_cases import AttackCase, attack_cases
 from figureground.metrics.robustness.attacks import Attack
 from figureground.metrics.robustness.stability import map_stability, relative_perturbation
-from figureground.studies.evaluation.boxes import KNOWN, BoxEvaluation, Splits, frozen_positions
+from figureground.studies.answers import Answer, row_name
+from figureground.studies.evaluation.attacked import kept_under, lost_under
+from figureground.studies.evaluation.boxes import (
+    KNOWN,
+    BoxEvaluation,
+    Splits,
+    frozen_positions,
+)
 from figureground.studies.evaluation.engine import Columns, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
 from figureground.studies.evaluation.subject import MapBatch, Subject
@@ -108,6 +115,7 @@ class Robustness(BoxEvaluation):
         told = _Tables(self, found.columns, found.network.rows)
         count = len(told.splits.validation)
         return {
+            "answer": told.answer(),
             "tables": told.all(),
             "charts": tuple(told.charts()),
             "notes": (
@@ -189,6 +197,20 @@ class _Tables:
         """Every table."""
         narrow = [self._localisation(name) for name in _SUBSETS[1:]]
         return (self._attacks(), *narrow, self._changes(), self._thresholds(), self._everything())
+
+    def answer(self) -> Answer:
+        """Every row under the attack that changes most predictions, against the same row on clean images."""
+        clean, some = self.columns["clean/predicted"], self.reported
+        case = max(
+            self.cases[1:], key=lambda one: (clean != self.columns[f"{one}/predicted"])[some].mean()
+        )
+        names = {row: row_name(row) for row in self.rows}
+        pairs = {row: (self.hits(case, row)[some], self.hits("clean", row)[some]) for row in names}
+        seed = self.options.seed
+        if any(not np.isnan(after).all() for after, _ in pairs.values()):
+            return lost_under(case, pairs, names, seed=seed)
+        alike = {row: self.columns[f"{case}/{row}/pearson"][some] for row in names}
+        return kept_under(case, alike, names, seed=seed)
 
     def charts(self) -> Iterator[Chart]:
         """Localisation over the strength, for attacks that were run at several strengths."""

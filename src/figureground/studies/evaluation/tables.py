@@ -34,6 +34,7 @@ from figureground.capture import LayerChoice
 from figureground.data.notices import NOTICES, Notice, summed
 from figureground.metrics.intervals import Interval, bootstrap_interval, paired_difference
 from figureground.models import Classifier
+from figureground.studies.answers import Answer
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,12 @@ class Case:
 
     Args:
         method: Row of the tables.
-        kind: ``worst`` or ``best``.
+        kind: ``worst`` or ``best``, against the baseline where there is one.
         name: Of the image.
         label: Its class.
-        overlap: Intersection over union of the box at the frozen threshold with a true one.
+        overlap: Intersection over union of the box at the frozen threshold with a true one; or another ``measure``.
+        baseline_overlap: The same of the baseline that does best, at its own threshold; None where there is none.
+        measure: Name of the number.
         picture: Map, true boxes (yellow) and found box (blue), as a data address.
     """
 
@@ -92,6 +95,8 @@ class Case:
     label: str
     overlap: float
     picture: str
+    baseline_overlap: float | None = None
+    measure: str = "IoU"
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ class EvaluationRecord:
         seconds: Wall-clock time of this run.
         provenance: Command, versions, machine, seeds.
         left_out: What could not be used and is in no number: all files, images, boxes and maps, and why.
+        answer: What the page leads with.
         schema: Version of this form.
     """
 
@@ -134,6 +140,7 @@ class EvaluationRecord:
     seconds: float
     provenance: Provenance
     left_out: tuple[str, ...] = ()
+    answer: Answer | None = None
     schema: int = 2
 
 

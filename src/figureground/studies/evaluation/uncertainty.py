@@ -5,13 +5,15 @@ __all__ = [
     "Run",
     "Uncertainty",
     "class_overlap_of",
+    "learned",
+    "moved",
     "similarity_of",
     "spread_of",
     "variation_of",
 ]
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -22,6 +24,7 @@ from figureground.base.options import option
 from figureground.base.shapes import Images, Labels, Maps
 from figureground.maps import resize
 from figureground.metrics.faithfulness.similarity import spearman
+from figureground.metrics.intervals import Interval
 from figureground.metrics.uncertainty.augmentations import (
     Augmentation,
     identity_augmentation,
@@ -32,6 +35,18 @@ from figureground.metrics.uncertainty.spread import cam_area, cam_entropy
 from figureground.metrics.uncertainty.variation import cam_variation
 from figureground.models import Classifier
 from figureground.models.changed_copies import mc_dropout_copies, randomised_copies
+from figureground.studies.answers import (
+    CANNOT_TELL,
+    FEWEST,
+    Answer,
+    Contrast,
+    Question,
+    answer,
+    contrasts,
+    in_words,
+    of_images,
+    row_name,
+)
 from figureground.studies.evaluation.engine import BATCH_SIZE, Found, MapEvaluation, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
 from figureground.studies.evaluation.subject import Subject
@@ -47,6 +62,9 @@ _LACKING = {
     "variation dropout": "no variation under MC dropout: the network has none, or fewer than two runs were asked for",
     "variation seeds": "no variation over training seeds: no other network was given",
 }
+
+_MOVES = Question(claim="moves", measure="", label="", unit="", digits=2, higher=False)
+_LEARNED = 0.5  # correlation; with more the map is rather that of the image
 
 MAP_MEASURES = (
     Measure("area", "area"),
@@ -125,6 +143,16 @@ class Uncertainty(MapEvaluation):
                 f"{row}/{key}": similarity_of(maps[row][:, 0], after[row][:, 0]) for row in maps
             }
         return {key: values.float().cpu().numpy() for key, values in columns.items()}, ()
+
+    def answered(self, found: Found) -> Answer:
+        """Whether maps go with the weights that were learned; how far they move, where that was not asked."""
+        checks = [one.key for one in self._sanity_measures(found.network)]
+        key = checks[-1] if len(checks) > 1 else "variation augmentations"
+        names = {row: row_name(row) for row in found.network.rows}
+        told = contrasts(
+            found.columns.__getitem__, names, key, baselines={}, question=_MOVES, seed=self.seed
+        )
+        return (learned if len(checks) > 1 else moved)(told, names)
 
     def shown(self, found: Found) -> Sequence[Measure]:
         """Measures whose intervals are shown."""
@@ -223,6 +251,72 @@ class Uncertainty(MapEvaluation):
         """Another class, and the copies."""
         copies = network.remember("copies", lambda: self._copies(network))
         return [Measure(name, name) for name in ("another class", *copies)] if self.sanity else []
+
+
+def learned(found: Sequence[Contrast], names: Mapping[str, str]) -> Answer:
+    """Whether maps depend on what was learned.
+
+    Args:
+        found: Correlation of each row's maps with those of a network whose parameters are all random.
+        names: Row of the tables -> its name in words.
+
+    Returns:
+        The answer: they do where the interval lies below one half, do not where it lies above, else it cannot be told.
+    """
+    told = answer(_MOVES, found, names)
+    if not found:
+        return told
+    words = [_dependence(one.own) for one in found]
+    one, word = found[0], words[0]
+    numbers = f"{in_words(one.own, 2)}, {of_images(one.own.images)}"
+    claim = {
+        "depends": f"{one.row} depends on what was learned",
+        "does not depend": f"{one.row} shows the image rather than what was learned",
+    }.get(word, f"{CANNOT_TELL.capitalize()} whether {one.row} depends on what was learned")
+    opening = f"{claim}: with all weights random its maps correlate with the former by"
+    rest = [
+        f"{each.row}, {each_word}" for each, each_word in zip(found[1:], words[1:], strict=True)
+    ]
+    more = (f"The others: {'; '.join(rest)}.",) if rest else ()
+    return replace(
+        told,
+        sentences=(f"{opening} {numbers}.", *more),
+        title="Whether maps go with the weights",
+        label="correlation of the map with that of the same network, all parameters random; 95 % intervals",
+        rows=tuple(replace(bar, word=word) for bar, word in zip(told.rows, words, strict=True)),
+        rule="Depends: the interval lies below 0.5. Does not depend: above. Cannot tell: it holds 0.5, or there are "
+        f"fewer than {FEWEST} images.",
+    )
+
+
+def moved(found: Sequence[Contrast], names: Mapping[str, str]) -> Answer:
+    """How far maps move when images are flipped and cropped.
+
+    Args:
+        found: Coefficient of variation of each row's maps.
+        names: Row of the tables -> its name in words.
+
+    Returns:
+        The answer, in which no direction is good.
+    """
+    told = answer(_MOVES, found, names)
+    if not found:
+        return told
+    one = found[0]
+    first = (
+        f"{one.row} moves least when images are flipped and cropped: by {in_words(one.own, 2)} of its mean, "
+        f"{of_images(one.own.images)}; a steady map is not a right one."
+    )
+    title = "How far maps move when images are flipped and cropped"
+    label = "deviation over mean of the maps of flips and crops; 95 % intervals"
+    return replace(told, sentences=(first,), title=title, label=label, better="")
+
+
+def _dependence(own: Interval) -> str:
+    """Whether the weights matter."""
+    if own.images < FEWEST or own.low <= _LEARNED <= own.high:
+        return CANNOT_TELL
+    return "depends" if own.high < _LEARNED else "does not depend"
 
 
 def spread_of(maps: Maps, size: tuple[int, int]) -> dict[str, Tensor]:

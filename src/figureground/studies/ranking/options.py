@@ -4,12 +4,15 @@ __all__ = ["RankOptions", "RankRecord", "Ranked"]
 
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from figureground.base.errors import OptionError
 from figureground.base.options import Options, option
 from figureground.base.record import Provenance
 from figureground.studies.failures import Failure
+
+if TYPE_CHECKING:
+    from figureground.studies.answers import Answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +97,7 @@ class RankRecord:
         seconds: Wall-clock time of this run, the sheet left out.
         provenance: Command, versions, machine.
         notes: What was odd about the images.
+        answer: What the page leads with.
         schema: Version of this form.
         kind: ``rank``.
     """
@@ -108,5 +112,6 @@ class RankRecord:
     seconds: float
     provenance: Provenance
     notes: tuple[str, ...] = ()
+    answer: "Answer | None" = None
     schema: int = 1
     kind: str = "rank"

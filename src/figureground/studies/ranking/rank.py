@@ -40,6 +40,7 @@ from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.failures import Failure
 from figureground.studies.loading import LoadedImage, load_images
 from figureground.studies.models import load_model
+from figureground.studies.ranking.believed import believed_of
 from figureground.studies.ranking.options import Ranked, RankOptions, RankRecord
 from figureground.studies.ranking.scores import (
     best,
@@ -120,6 +121,7 @@ def rank_images(
             seconds=round(time.perf_counter() - began, 3),
             provenance=provenance(),
             notes=summed(noticed_of(store)),
+            answer=believed_of(store, top),
         )
         write_top(claim.folder / "top.csv", record.top)
         if first:

@@ -17,6 +17,8 @@ from figureground.base.identity import digest, tensor_identity
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import Provenance, provenance, write_json
 from figureground.metrics.classification import expected_random_ap, highest_by_chance
+from figureground.studies.answers import Answer
+from figureground.studies.training.looked_at import look_at
 from figureground.training.algorithms import resolved
 from figureground.training.checkpoint import load_checkpoint, save_checkpoint
 from figureground.training.recipe import Recipe, read_recipe, write_recipe
@@ -32,7 +34,7 @@ _NOTHING_LEARNT = (
     "the best validation result is not above chance: the network has learnt nothing, and its maps tell nothing. Try "
     "another optimiser.lr, more epochs or more images"
 )
-_FILES = (*_RESULTS, "classes.json", "resume.pt")
+_FILES = (*_RESULTS, "classes.json", "resume.pt", "report.html", "tables.md")
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,10 @@ class TrainRecord:
         device: Where it ran.
         processes: How many shared the work.
         provenance: Command, versions, seeds.
+        answer: What the page leads with.
+        tables: Of the validation images: the classes, and what was taken for what.
+        worst: Validation images whose class got the least probability: ``label``, ``predicted``, ``probability`` and
+            ``picture``, a data address.
         schema: Version of this form.
         kind: ``train``.
     """
@@ -67,6 +73,9 @@ class TrainRecord:
     device: str
     processes: int
     provenance: Provenance
+    answer: Answer | None = None
+    tables: tuple[dict[str, Any], ...] = ()
+    worst: tuple[dict[str, Any], ...] = ()
     schema: int = 2
     kind: str = "train"
 
@@ -153,6 +162,7 @@ def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
 
 def _record(run: Run, data: TrainingData, held: Validation) -> TrainRecord:
     last = validate(run.trained, held)
+    seen = look_at(run.trained, held, data.class_names, best=run.best, seed=run.recipe.seed)
     trained: Sequence[torch.nn.Parameter] = [p for p in run.network.parameters() if p.requires_grad]
     return TrainRecord(
         recipe=run.recipe.model_dump(mode="json"),
@@ -166,6 +176,9 @@ def _record(run: Run, data: TrainingData, held: Validation) -> TrainRecord:
         device=str(run.device),
         processes=run.fabric.world_size,
         provenance=provenance(seeds=(run.recipe.seed,)),
+        answer=seen.answer,
+        tables=seen.tables,
+        worst=seen.worst,
     )
 
 

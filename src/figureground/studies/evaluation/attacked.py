@@ -1,0 +1,99 @@
+"""What is said first of maps of attacked images."""
+
+__all__ = ["kept_under", "lost_under"]
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from jaxtyping import Float
+
+from figureground.studies.answers import Answer, Bar, Question, answer, contrasts
+from figureground.studies.evaluation.boxes import FINDS
+
+_STAYS = Question(
+    claim="",
+    measure="correlation with the maps of the clean images",
+    label="correlation with the map of the clean image; 95 % intervals",
+    unit="",
+    digits=2,
+)
+_ATTACKS = {
+    "fgsm": "FGSM",
+    "pgd": "PGD",
+    "deepfool": "DeepFool",
+    "deepfool-lts4": "DeepFool LTS4",
+    "uniform-noise": "uniform noise",
+    "gaussian-noise": "Gaussian noise",
+}
+
+
+def lost_under(
+    case: str,
+    pairs: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    names: Mapping[str, str],
+    *,
+    seed: int,
+) -> Answer:
+    """The answer about maps of attacked images with boxes.
+
+    Args:
+        case: Name of the attack.
+        pairs: Row -> hits on the attacked and on the clean images, ``(N,)`` each; NaN without a box.
+        names: Row -> its name in words.
+        seed: Of the resampling.
+
+    Returns:
+        The row that loses least first; the figure shows the changes.
+    """
+    question = replace(FINDS, claim=f"{FINDS.claim} under {_named(case)}", both_ways=True)
+    found = []
+    for row, (after, before) in pairs.items():
+        one = contrasts(
+            {"after/hit": 100 * after, "before/hit": 100 * before}.__getitem__,
+            {"after": names[row]},
+            "hit",
+            baselines={"before": "on clean images"},
+            question=question,
+            seed=seed,
+        )
+        found += [each for each in one if each.difference is not None]
+    found.sort(key=lambda one: -one.difference.mean if one.difference else 0.0)
+    told = answer(question, found, names)
+    return replace(
+        told,
+        title="How much is lost under the attack",
+        label=f"change of the {question.label}",
+        rows=tuple(
+            Bar(one.row, one.difference.mean, one.difference.low, one.difference.high, bar.word)
+            for one, bar in zip(found, told.rows, strict=True)
+            if one.difference is not None
+        ),
+        band=Bar("no change", 0.0, 0.0, 0.0),
+    )
+
+
+def kept_under(
+    case: str, alike: Mapping[str, Float[np.ndarray, " N"]], names: Mapping[str, str], *, seed: int
+) -> Answer:
+    """The answer about maps of attacked images without boxes.
+
+    Args:
+        case: Name of the attack.
+        alike: Row -> correlation of the maps of the attacked with those of the clean images.
+        names: Row -> its name in words.
+        seed: Of the resampling.
+
+    Returns:
+        The row whose maps stay most alike first.
+    """
+    asked = replace(_STAYS, claim=f"keeps its maps under {_named(case)}")
+    columns = {f"{row}/alike": values for row, values in alike.items()}
+    found = contrasts(columns.__getitem__, names, "alike", baselines={}, question=asked, seed=seed)
+    return answer(asked, found, names)
+
+
+def _named(case: str) -> str:
+    """An attack and its strength in words."""
+    name, _, strength = case.partition(" ")
+    return _ATTACKS.get(name, name) + (f" at {strength}" if strength else "")

@@ -1,0 +1,82 @@
+"""What a ranking says first: how many of the first images show what is sought, if the network can be believed."""
+
+__all__ = ["believed", "believed_of"]
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from figureground.base.store import Store
+from figureground.base.verdicts import CANNOT_TELL
+from figureground.metrics.intervals import Interval
+from figureground.studies.answers import FEWEST, Answer, Bar, in_words, number, of_images
+from figureground.studies.ranking.options import Ranked
+
+_NORMAL = 1.959964  # quantile of 97.5 %
+_UNSEEN = "No label was looked at: this is what the network believes, and the images below are there to be checked."
+
+
+def believed_of(store: Store, top: Sequence[Ranked]) -> Answer:
+    """The answer of a ranking.
+
+    Args:
+        store: Units with ``best`` and ``probability``.
+        top: The first images.
+
+    Returns:
+        What ``believed`` says of them.
+    """
+    total, count = 0.0, 0
+    for _, unit in store.parts():
+        usable = unit["best"] >= 0
+        total += float(unit["probability"][usable].sum())
+        count += int(usable.sum())
+    return believed(top, images=count, mean=total / max(1, count))
+
+
+def believed(top: Sequence[Ranked], *, images: int, mean: float) -> Answer:
+    """How many of the first images show what is sought, if the network can be believed.
+
+    Args:
+        top: The first images.
+        images: How many were scored.
+        mean: Mean probability over all of them.
+
+    Returns:
+        The share of the first images that show what is sought, with the interval of independent draws with the
+        probabilities that the network gives, beside the share in all images.
+    """
+    if not top:
+        return Answer(("Nothing to tell by: no image could be scored.",))
+    shares = np.array([one.probability for one in top], np.float64)
+    half = _NORMAL * float((shares * (1 - shares)).sum()) ** 0.5 / len(top)
+    middle = float(shares.mean())
+    found = Interval(
+        100 * middle, 100 * max(0.0, middle - half), 100 * min(1.0, middle + half), 0.95, len(top)
+    )
+    told, base = in_words(found, 1, " %"), number(100 * mean, 1, " %")
+    if len(top) == images:
+        sentence = f"If the network can be believed, {told} of all images show what is sought, {images:,} in number."
+    elif len(top) < FEWEST:
+        sentence = (
+            f"{CANNOT_TELL.capitalize()} how many of the first images show what is sought: {of_images(len(top))} with "
+            f"a mean probability of {number(100 * middle, 1, ' %')}, against {base} of all {images:,}."
+        )
+    elif found.low > 100 * mean:
+        sentence = (
+            f"If the network can be believed, {told} of the first {of_images(len(top))} show what is sought, against "
+            f"{base} of all {images:,}."
+        )
+    else:
+        sentence = (
+            f"The first {len(top):,} images show what is sought no more often than all {images:,}, even if the network "
+            f"can be believed: {told} against {base}."
+        )
+    return Answer(
+        sentences=(sentence, _UNSEEN),
+        title="How many images show what is sought, if the network can be believed",
+        label="images, %; intervals of independent draws with the network's probabilities",
+        rows=(Bar(f"the first {len(top):,}", found.mean, found.low, found.high),),
+        band=Bar(f"all {images:,}", 100 * mean, 100 * mean, 100 * mean),
+        better="higher",
+    )
