@@ -64,6 +64,7 @@ class AblationCAM(CamMethod):
     fill: str = "zero"
 
     entry = METHODS["ablation-cam"]
+    adds_channels = True
 
     def __post_init__(self) -> None:
         if self.fill not in {"zero", "mean"}:

@@ -2,10 +2,8 @@
 
 __all__ = ["CAM", "cam"]
 
-import torch
-
 from figureground.base.shapes import Activations, ChannelWeights, MapsPerClass, MapStack
-from figureground.methods.method import CamMethod, MethodInputs
+from figureground.methods.method import CamMethod, MethodInputs, channel_sum
 from figureground.methods.registry import METHODS
 
 
@@ -30,7 +28,7 @@ def cam(activations: Activations, weights: ChannelWeights) -> MapStack:
         >>> cam(a, torch.tensor([2.0, -1.0])).tolist()
         [[2.0, -1.0]]
     """
-    return torch.einsum("...c,...chw->...hw", weights, activations)
+    return channel_sum(weights[..., None, None], activations)
 
 
 class CAM(CamMethod):
@@ -45,6 +43,7 @@ class CAM(CamMethod):
     """
 
     entry = METHODS["cam"]
+    adds_channels = True
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, signed."""

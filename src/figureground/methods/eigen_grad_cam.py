@@ -4,11 +4,9 @@ __all__ = ["EigenGradCAM", "eigen_grad_cam"]
 
 from dataclasses import dataclass
 
-import torch
-
 from figureground.base.shapes import Activations, Gradients, MapsPerClass, MapStack
 from figureground.methods.method import CamMethod, MethodInputs
-from figureground.methods.principal import Sign, principal_projection
+from figureground.methods.principal import Sign, principal_evidence, principal_projection
 from figureground.methods.registry import METHODS
 
 
@@ -36,11 +34,9 @@ def eigen_grad_cam(
         Known from the pytorch-grad-cam library (Gildenblat et al. 2021), not from a paper.
     """
     product = gradients * activations
-    projection = principal_projection(product, center=center, sign=sign)
     if sign == "raw":
-        return projection
-    agreement = (projection * product.sum(-3)).sum((-2, -1), keepdim=True)
-    return torch.where(agreement < 0, -projection, projection)
+        return principal_projection(product, center=center, sign=sign)
+    return principal_evidence(product, center=center)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from figureground.base.checking import checked
-from figureground.base.errors import LayerError, OptionError, ShapeError
+from figureground.base.errors import LayerError, OptionError, ShapeError, unknown_option
 from figureground.base.outputs import ClassNames
 from figureground.base.shapes import Images
 from figureground.capture import (
@@ -40,7 +40,7 @@ from figureground.capture.tape import Tape
 from figureground.capture.taps import stage_layers
 from figureground.maps import cut_out, fuse_maps
 from figureground.methods.explanation import Explanation
-from figureground.methods.method import CamMethod, find_methods
+from figureground.methods.method import CamMethod, find_methods, first_components
 from figureground.methods.photos import are_photos, photos_for
 from figureground.methods.plan import Computed, Recorded, compute_maps, find_problems
 from figureground.methods.registry import EVERY_STAGE, Need
@@ -79,7 +79,9 @@ class Explainer:
         output: How to find the logits ``(N, L)`` in what the model returns, where ``find_logits`` cannot tell:
             ``output=lambda returned: returned["head"]``.
         fuse: ``mean``, ``max`` or ``product`` makes one map of several layers'; None keeps them apart.
-        smooth: Average over six views of each image (flipped or not, contrast 0.9, 1, 1.1), run as one batch.
+        smooth: Average over six views of each image (flipped or not, contrast 0.9, 1, 1.1), run as one batch. Or
+            ``principal``: the first principal component of a method's weighted channels instead of their sum
+            (pytorch-grad-cam's ``eigen_smooth``), with the sign of the sum; for methods that add channels up.
         class_names: One per logit, so that classes can be asked for by name and results show names; for one logit
             two, or that of class 1. Those of the model where omitted, as a ``Classifier`` has them.
 
@@ -111,14 +113,17 @@ class Explainer:
         precision: Precision | None = None,
         output: Callable[[Any], Tensor] | None = None,
         fuse: str | None = None,
-        smooth: bool = False,
+        smooth: bool | str = False,
         class_names: Sequence[str] | None = None,
     ) -> None:
         self.model = plain_model(model)
         self.precision = precision
         self.output = output
         self.fuse = fuse
-        self.smooth = smooth
+        if not isinstance(smooth, bool) and smooth != "principal":
+            raise unknown_option("smoothing", smooth, ("principal", "True", "False"))
+        self.smooth = smooth is True
+        self.principal = smooth == "principal"
         self.class_names = None if class_names is None else tuple(class_names)
         self._choices: tuple[LayerChoice, ...] = ()
         self._findings: dict[str, Finding] = {}
@@ -232,6 +237,12 @@ class Explainer:
             HeadError: A method needs a head that this model does not have.
         """
         chosen = find_methods(methods)
+        without = [name for name, method in chosen.items() if not method.adds_channels]
+        if self.principal and without:
+            raise OptionError(
+                f"{', '.join(without)}: no sum of weighted channels, of which smooth='principal' could show the first "
+                "component; leave it out, or take such a sum (grad-cam, layer-cam)"
+            )
         if are_photos(images):
             tensors, photos = photos_for(self.model, images)
             return replace(self(tensors, classes, chosen), photos=photos)
@@ -255,7 +266,8 @@ class Explainer:
         asked = targets.repeated(SMOOTHING_VIEWS if self.smooth else 1)
         precision = present_precision(images, self.precision)
         sweeps = Sweeps.of(self.model, views, run, precision=precision, output=self.output)
-        with torch.autocast(images.device.type, enabled=False):  # maps are float32
+        whole = first_components() if self.principal else nullcontext()
+        with torch.autocast(images.device.type, enabled=False), whole:  # maps are float32
             computed = compute_maps(
                 run, chosen, asked, images=views, recorded=recorded, sweeps=sweeps
             )

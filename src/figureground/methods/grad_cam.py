@@ -38,6 +38,7 @@ class GradCAM(CamMethod):
     """Grad-CAM of the last feature map (Selvaraju et al. 2017)."""
 
     entry = METHODS["grad-cam"]
+    adds_channels = True
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

@@ -32,6 +32,7 @@ class GradCAMElementwise(CamMethod):
     """Element-wise Grad-CAM."""
 
     entry = METHODS["grad-cam-elementwise"]
+    adds_channels = True
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

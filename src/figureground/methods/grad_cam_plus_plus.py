@@ -42,6 +42,7 @@ class GradCAMPlusPlus(CamMethod):
     """Grad-CAM++ of the last feature map (Chattopadhay et al. 2018)."""
 
     entry = METHODS["grad-cam++"]
+    adds_channels = True
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

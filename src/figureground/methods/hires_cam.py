@@ -36,6 +36,7 @@ class HiResCAM(CamMethod):
     """HiRes-CAM of the last feature map (Draelos & Carin 2020)."""
 
     entry = METHODS["hires-cam"]
+    adds_channels = True
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, signed."""

@@ -30,6 +30,7 @@ class LayerCAM(CamMethod):
     """Layer-CAM (Jiang et al. 2021)."""
 
     entry = METHODS["layer-cam"]
+    adds_channels = True
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

@@ -30,10 +30,7 @@ LEFT_OUT: dict[str, str] = {
         "it is a name for options, the product of the maps of several layers; use --methods layer-cam --layer "
         "every-stage --fuse product, in Python Explainer(model, layer='every-stage', fuse='product')"
     ),
-    "eigen-smooth": (
-        "it is no method but pytorch-grad-cam's option to show the first principal component of a method's weighted "
-        "channels in place of their sum; eigen-grad-cam is that component of activations times gradients"
-    ),
+    "eigen-smooth": "it is an option of methods that add channels up, Explainer(model, smooth='principal') in Python",
     "multi-scale": (
         "a larger image gives a finer map by itself: use layer-cam with --size, or of several layers with fuse"
     ),

@@ -6,12 +6,15 @@ __all__ = [
     "MethodResult",
     "channel_sum",
     "find_methods",
+    "first_components",
     "layer_notes",
 ]
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import Field, dataclass
 from types import NoneType
 from typing import Any, ClassVar, get_args
@@ -36,6 +39,7 @@ from figureground.capture.biases import Biases
 from figureground.capture.head import Directions
 from figureground.capture.second_derivative import Derivatives
 from figureground.methods.left_out import LEFT_OUT
+from figureground.methods.principal import principal_evidence
 from figureground.methods.registry import METHODS, MethodEntry, Need
 from figureground.methods.sweeps import Sweeps
 from figureground.methods.targets import Targets
@@ -118,6 +122,7 @@ class CamMethod(ABC):
     A method of the registry has its ``entry`` there, and the rest from it. One of your own sets the others itself.
 
     Class attributes:
+        adds_channels: Whether a map is one ``channel_sum``, of which ``smooth="principal"`` shows the first component.
         entry: Its line of the registry.
         name: As users type it.
         title: As printed.
@@ -136,6 +141,7 @@ class CamMethod(ABC):
     class_specific: ClassVar[bool] = True
     per_layer: ClassVar[bool] = True
     signed: ClassVar[bool] = False
+    adds_channels: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -199,8 +205,23 @@ class CamMethod(ABC):
         """Raw maps ``(N, K, h, w)`` float32, neither normalised nor resized."""
 
 
+_FIRST_COMPONENTS = ContextVar("first components", default=False)
+
+
+@contextmanager
+def first_components() -> Iterator[None]:
+    """Within, ``channel_sum`` gives the first principal component of the weighted channels in place of their sum."""
+    token = _FIRST_COMPONENTS.set(True)
+    try:
+        yield
+    finally:
+        _FIRST_COMPONENTS.reset(token)
+
+
 def channel_sum(weights: Gradients, activations: Activations) -> MapStack:
     """``Σ_k weights_k ⊙ activations_k`` over the channel axis, without building the product.
+
+    Within ``first_components``, the first principal component of the summands instead.
 
     Args:
         weights: ``(..., C, h, w)`` or ``(..., C, 1, 1)``.
@@ -215,6 +236,8 @@ def channel_sum(weights: Gradients, activations: Activations) -> MapStack:
         >>> channel_sum(torch.tensor([1.0, -1.0])[:, None, None], a).tolist()
         [[-2.0, -2.0]]
     """
+    if _FIRST_COMPONENTS.get():
+        return principal_evidence(weights * activations)
     if weights.shape[-2:] == (1, 1):
         return torch.einsum("...c,...chw->...hw", weights[..., 0, 0], activations)
     return (weights * activations).sum(-3)

@@ -1,6 +1,6 @@
 """First principal component of a feature map's positions, with a sign that is the same on every machine."""
 
-__all__ = ["Sign", "principal_projection"]
+__all__ = ["Sign", "principal_evidence", "principal_projection"]
 
 from typing import Literal
 
@@ -47,6 +47,21 @@ def principal_projection(
     )
     projection = projection.masked_fill(sick[..., None], torch.nan)
     return projection.reshape(features.shape[:-3] + features.shape[-2:]).to(features.dtype)
+
+
+def principal_evidence(evidence: Tensor, *, center: bool = True) -> MapStack:
+    """The first principal component of what channels say for a class, with the sign of what they say together.
+
+    Args:
+        evidence: ``(..., C, h, w)``, whose sum over the channels is a map of the class.
+        center: Subtract each channel's mean over the positions first.
+
+    Returns:
+        ``(..., h, w)``, signed: its product with the sum over the channels adds up to something ≥ 0.
+    """
+    projection = principal_projection(evidence, center=center)
+    agreement = (projection * evidence.sum(-3)).sum((-2, -1), keepdim=True)
+    return torch.where(agreement < 0, -projection, projection)
 
 
 def _project(matrix: Tensor) -> Tensor:

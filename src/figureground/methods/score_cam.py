@@ -97,6 +97,7 @@ class ScoreCAM(CamMethod):
     baseline: str = "mean"
 
     entry = METHODS["score-cam"]
+    adds_channels = True
 
     def __post_init__(self) -> None:
         if self.weights not in {"probability", "softmax"}:

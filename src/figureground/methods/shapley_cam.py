@@ -39,6 +39,7 @@ class ShapleyCAM(CamMethod):
     """Shapley-CAM (Cai 2025)."""
 
     entry = METHODS["shapley-cam"]
+    adds_channels = True
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

@@ -41,6 +41,7 @@ class XGradCAM(CamMethod):
     """XGrad-CAM of the last feature map (Fu et al. 2020)."""
 
     entry = METHODS["xgrad-cam"]
+    adds_channels = True
 
     def maps(self, inputs: MethodInputs) -> MapsPerClass:
         """Raw maps ``(N, K, h, w)``, not negative."""

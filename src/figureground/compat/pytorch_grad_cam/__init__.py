@@ -22,6 +22,7 @@ __all__ = [
     "HiResCAM",
     "LayerCAM",
     "RandomCAM",
+    "RefineCAM",
     "ScoreCAM",
     "SegEigenCAM",
     "ShapleyCAM",
@@ -49,6 +50,7 @@ from figureground.compat.pytorch_grad_cam.cams import (
     HiResCAM,
     LayerCAM,
     RandomCAM,
+    RefineCAM,
     ScoreCAM,
     SegEigenCAM,
     ShapleyCAM,
@@ -73,6 +75,7 @@ _FILES = {
     "kpca_cam": KPCA_CAM,
     "layer_cam": LayerCAM,
     "random_cam": RandomCAM,
+    "refine_cam": RefineCAM,
     "score_cam": ScoreCAM,
     "seg_eigen_cam": SegEigenCAM,
     "shapley_cam": ShapleyCAM,
@@ -85,7 +88,7 @@ for _file, _kind in _FILES.items():
     setattr(_module, _kind.__name__, _kind)
     sys.modules[_module.__name__] = _module
 
-_LEFT_OUT = {"RefineCAM": "refine-cam", "SESS": "sess"}
+_LEFT_OUT = {"SESS": "sess"}
 
 
 def __getattr__(name: str) -> object:

@@ -25,6 +25,7 @@ __all__ = [
     "XGradCAM",
 ]
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -51,7 +52,8 @@ _GUIDED = (
     "and hardly depend on the class (Adebayo et al. 2018); full-grad, or a fusion of several layers, shows fine detail"
 )
 _OWN = "{} is never called here; a method of your own is a figureground.CamMethod with 'maps', for the Explainer"
-_EIGEN = "{} has no eigen_smooth; EigenGradCAM is the first principal component of activations times gradients"
+_EIGEN = "{} adds no weighted channels up: eigen_smooth changes nothing"
+Smoothing = bool | str
 
 
 class _InWith:
@@ -116,13 +118,14 @@ class BaseCAM(_InWith):
             input_tensor: ``(N, C, H, W)``.
             targets: One for each image, from what the model returns for it to a scalar; None for the predicted class.
             aug_smooth: Average over six views (flipped or not, contrast 0.9, 1 and 1.1).
-            eigen_smooth: The first principal component instead of the sum, for methods that have it.
+            eigen_smooth: The first principal component of the weighted channels instead of their sum, with the sign of
+                the sum. Methods that add no channels up make no other map for it, and say so in a warning.
 
         Returns:
             ``(N, H, W)`` float32 in [0, 1].
 
         Raises:
-            OptionError: The method has no ``eigen_smooth``.
+            OptionError: Both kinds of smoothing are asked for.
             ShapeError: There are not as many targets as images, or a target gives more than one number.
             MapError: A map holds NaN or infinity.
         """
@@ -130,8 +133,7 @@ class BaseCAM(_InWith):
             raise ShapeError(
                 f"{amount(len(targets), 'target')} for {amount(len(input_tensor), 'image')}"
             )
-        if eigen_smooth:
-            raise OptionError(_EIGEN.format(type(self).__name__))
+        smooth = self._smoothing(views=aug_smooth, principal=eigen_smooth)
         device = next(self.model.parameters()).device
         images = input_tensor.to(device)
         if targets is None and not self.by_number:
@@ -139,16 +141,32 @@ class BaseCAM(_InWith):
                 targets = [*map(ClassifierOutputTarget, self.model(images).argmax(1).tolist())]
         numbers = _numbers(targets) if self.by_number else None
         if targets is None or numbers is not None:
-            return self._maps(images, numbers, smooth=aug_smooth)
+            return self._maps(images, numbers, smooth=smooth)
         found, raw = [], []
         for at, target in enumerate(targets):
-            found.append(self._maps(images[at : at + 1], target, smooth=aug_smooth, first=at))
+            found.append(self._maps(images[at : at + 1], target, smooth=smooth, first=at))
             raw.append(self.outputs)
         self.outputs = torch.cat(raw) if all(isinstance(one, Tensor) for one in raw) else raw
         return np.concatenate(found)
 
+    def _smoothing(self, *, views: bool, principal: bool) -> Smoothing:
+        """As the explainer wants it."""
+        if principal and not self._made.adds_channels:
+            warnings.warn(_EIGEN.format(type(self).__name__), stacklevel=3)
+            principal = False
+        if principal and views:
+            raise OptionError(
+                "aug_smooth and eigen_smooth are not joined here: ask for one of them"
+            )
+        return "principal" if principal else views
+
     def _maps(
-        self, images: Tensor, wanted: Tensor | Target | None, *, smooth: bool, first: int = 0
+        self,
+        images: Tensor,
+        wanted: Tensor | Target | None,
+        *,
+        smooth: Smoothing,
+        first: int = 0,
     ) -> Maps:
         """Of class numbers; or of one image and a target, whose value stands for the logits."""
         read = _Reader(None if isinstance(wanted, Tensor) else wanted)
@@ -319,6 +337,55 @@ class ShapleyCAM(BaseCAM):
     """``shapley-cam`` of the target that is given, the logit where none is; ours alone adds the log-probability."""
 
     method, by_number = "shapley-cam", False
+
+
+class RefineCAM(_InWith):
+    """The product of the maps of several layers: what all of them show.
+
+    Args:
+        model: The network.
+        target_layers: Modules.
+        reshape_transform: Accepted and not used.
+        base_method: One of these classes.
+        options: Of the base method.
+
+    References:
+        RefineCAM (2026), arXiv:2605.14641.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        target_layers: Sequence[nn.Module],
+        reshape_transform: object = None,
+        base_method: type[BaseCAM] = GradCAMPlusPlus,
+        **options: Any,
+    ) -> None:
+        self.base_cam_per_layer = [
+            base_method(model, [layer], reshape_transform, **options) for layer in target_layers
+        ]
+
+    def __call__(
+        self,
+        input_tensor: Tensor,
+        targets: Sequence[Target] | None = None,
+        eigen_smooth: bool = False,
+    ) -> Maps:
+        """Maps of a batch.
+
+        Args:
+            input_tensor: ``(N, C, H, W)``.
+            targets: One for each image; None for the predicted class.
+            eigen_smooth: As for the base method.
+
+        Returns:
+            ``(N, H, W)`` float32 in [0, 1].
+        """
+        found = [
+            cam(input_tensor, targets, eigen_smooth=eigen_smooth) for cam in self.base_cam_per_layer
+        ]
+        product = torch.from_numpy(np.prod(found, axis=0))
+        return normalise(product, on_blank="zeros").numpy().astype(np.float32)
 
 
 class FinerCAM(_InWith):
