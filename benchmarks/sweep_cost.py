@@ -134,6 +134,7 @@ def _replays(network: nn.Module, image: Tensor) -> dict[str, Callable[[], object
 def _transformer() -> list[list[str]]:
     """Maps from the attention of a ViT-B/16, in passes of it."""
     network = torchvision.models.vit_b_16(weights=None).eval()
+    nn.init.normal_(network.heads.head.weight, std=0.02)  # torchvision leaves zeros
     image = torch.rand(1, 3, 224, 224)
     explainer = fg.Explainer(network)
     explainer.look(image)

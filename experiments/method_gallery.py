@@ -9,6 +9,7 @@ __all__ = ["main"]
 
 import sys
 from pathlib import Path
+from urllib.parse import unquote
 
 from PIL import Image, ImageDraw
 
@@ -20,15 +21,15 @@ def main(target: Path, folders: list[Path]) -> None:
 
     Args:
         target: The file.
-        folders: In the order of the columns; a folder's name stands in brackets where there are several.
+        folders: In the order of the columns; the name of each but the first stands beside the method's.
     """
     columns: dict[str, dict[str, Path]] = {}
     for folder in folders:
         for path in sorted(
             (folder / "images").glob("*.png"), key=lambda one: one.stat().st_mtime_ns
         ):
-            stem, _, rest = path.name.partition(".")
-            method = rest.removesuffix(".png").removesuffix(".0")
+            stem, method = path.name.split(".")[:2]
+            method = unquote(method).partition("(")[0]
             title = method if folder is folders[0] else f"{method}, {folder.name}"
             columns.setdefault(title, {})[stem.rsplit("-", 1)[0]] = path
     rows = list(dict.fromkeys(stem for column in columns.values() for stem in column))
