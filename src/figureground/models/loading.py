@@ -83,6 +83,8 @@ def load_classifier(
         if weights is not None:
             notes = load_weights(_bare(found.network), weights)
             found = replace(found, notes=(*found.notes, *notes))
+        if random:
+            found = replace(found, notes=(*found.notes, _UNTRAINED))
         names = _names(class_names) or found.class_names
         return _classifier(found, name, (names, preprocessing), readout=readout).eval()
 
@@ -112,6 +114,7 @@ def _check_texts(name: str, weights: object) -> None:
         )
 
 
+_UNTRAINED = "the network is untrained: what it says of images, and where, means nothing"
 _WITH_TEXTS = ("open_clip:", "hf:")
 
 

@@ -58,7 +58,7 @@
     index.replaceChildren(...chosen.map((position) => doors[position]));
     index.hidden = chosen.length < 2;
     byId("count").textContent = chosen.length === cards.length
-      ? `${cards.length.toLocaleString("en")} images`
+      ? `${cards.length.toLocaleString("en")} ${cards.length === 1 ? "image" : "images"}`
       : `${chosen.length.toLocaleString("en")} of ${cards.length.toLocaleString("en")} images`;
     show(0);
   }
