@@ -11,7 +11,7 @@ __all__ = [
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass
 from types import NoneType
 from typing import Any, ClassVar, get_args
@@ -136,6 +136,7 @@ class CamMethod(ABC):
     class_specific: ClassVar[bool] = True
     per_layer: ClassVar[bool] = True
     signed: ClassVar[bool] = False
+    sweeps_each_class: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -159,7 +160,7 @@ class CamMethod(ABC):
         return f"{type(self).__name__}()"  # methods with options are dataclasses and show them
 
     def forwards(self, channels: int, height: int, width: int) -> int:
-        """Expected runs for one image beyond the shared one, whatever the number of classes.
+        """Expected runs for one image beyond the shared one; for each class where ``sweeps_each_class``.
 
         Args:
             channels: C of the layer.
@@ -172,6 +173,11 @@ class CamMethod(ABC):
         """
         del channels, height, width
         return 0
+
+    @property
+    def sweep(self) -> Hashable:
+        """What the runs beyond the shared one depend on: methods that agree in it share them."""
+        return self
 
     def why_blank(self, height: int, width: int) -> str:
         """Why every map of a layer of this size is zero, whatever the image; empty where it need not be.

@@ -209,7 +209,11 @@ class _Parts:
     @property
     def price(self) -> str:
         """What an image costs beyond one run of the network, for a progress bar; empty where that is little."""
-        runs = self.explainer.forwards(self._asked) if self.explainer.layers else 0
+        runs = (
+            self.explainer.forwards(self._asked, _count(self._classes))
+            if self.explainer.layers
+            else 0
+        )
         return f" ({runs:,} runs of the network an image)" if runs else ""
 
     def __call__(
@@ -258,6 +262,13 @@ class _Parts:
         """A batch where the network is."""
         pixels = torch.stack([one.pixels for one in images]).to(device_of(self.explainer.model))
         return pixels.float().div_(255).contiguous(memory_format=torch.channels_last)
+
+
+def _count(classes: str | list[int] | None) -> int:
+    """How many classes are explained of each image."""
+    if classes is None:
+        return 1
+    return int(classes.removeprefix("top")) if isinstance(classes, str) else len(classes)
 
 
 def _units(paths: Sequence[Path], folder: Path) -> dict[str, Path]:

@@ -181,7 +181,8 @@ class Writer:
                 "layer": panel.layer,
                 "class": panel.position,
                 "label": _label(panel, described),
-                "problem": panel.problem,
+                "problem": panel.problem and panel.problem.message,
+                "problem_kind": panel.problem and panel.problem.kind,
                 "boxes": boxes.tolist(),
                 "truth_iou": _best_iou(boxes, self._truths.get(image.path)),
             }
