@@ -1,6 +1,6 @@
 """Every method by name, described without loading it: reading this needs no torch."""
 
-__all__ = ["EVERY_STAGE", "FUSIONS", "METHODS", "MethodEntry", "Need", "refuse_lonely_fusion"]
+__all__ = ["EVERY_STAGE", "FUSIONS", "METHODS", "MethodEntry", "Need", "check_fusion"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -422,17 +422,23 @@ METHODS: dict[str, MethodEntry] = {
 }
 
 
-def refuse_lonely_fusion(layers: Sequence[str], fuse: str | None) -> None:
+def check_fusion(layers: Sequence[str], fuse: str | None, *, one_map: bool = False) -> None:
     """Refuse to fuse the maps of a single layer.
 
     Args:
         layers: As named.
         fuse: How they are fused; None where they are not.
+        one_map: Whether one map of each image is needed.
 
     Raises:
-        OptionError: There are fewer than two layers.
+        OptionError: A fusion of fewer than two layers, or several layers without one where one map is needed.
     """
-    if fuse is not None and len(layers) < 2 and tuple(layers) != (EVERY_STAGE,):
+    several = len(layers) > 1 or tuple(layers) == (EVERY_STAGE,)
+    if one_map and several and fuse is None:
+        raise OptionError(
+            "one map of each image is measured: name one layer, or say how several are fused"
+        )
+    if fuse is not None and not several:
         raise OptionError(
             f"fuse '{fuse}' joins the maps of several layers; name at least two, or {EVERY_STAGE}"
         )

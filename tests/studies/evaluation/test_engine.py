@@ -335,3 +335,10 @@ def test_what_is_drawn_does_not_depend_on_where_a_run_was_stopped(
         (out / "parts" / f"{lost}.npz").unlink()
     _, again = measure(options, classifier, images)
     assert np.array_equal(whole["eigen-cam/peak"], again["eigen-cam/peak"])
+
+
+def test_several_layers_are_measured_as_one_map():
+    with pytest.raises(OptionError, match="say how several are fused"):
+        replace(PEAK, layer=("0", "1"))
+    with pytest.raises(OptionError, match="name at least two"):
+        replace(PEAK, layer=("0",), fuse="max")

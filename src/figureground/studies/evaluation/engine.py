@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from figureground.base.claim import Claim, claimed
-from figureground.base.errors import DataError, OptionError, unknown_option
+from figureground.base.errors import DataError, unknown_option
 from figureground.base.identity import digest, model_identity
 from figureground.base.options import Options, option
 from figureground.base.progress import Progress, no_progress
@@ -35,7 +35,7 @@ from figureground.base.shapes import Maps
 from figureground.base.store import STORED, Store
 from figureground.methods import CamMethod, Explainer
 from figureground.methods.method import layer_notes
-from figureground.methods.registry import EVERY_STAGE, FUSIONS, refuse_lonely_fusion
+from figureground.methods.registry import FUSIONS, check_fusion
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
 from figureground.studies.answers import Answer
@@ -181,11 +181,7 @@ class MapEvaluation(Evaluation):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        refuse_lonely_fusion(self.layer, self.fuse)
-        if self.fuse is None and (len(self.layer) > 1 or self.layer == (EVERY_STAGE,)):
-            raise OptionError(
-                "one map of each image is measured: name one layer, or say how several are fused"
-            )
+        check_fusion(self.layer, self.fuse, one_map=True)
 
     @property
     def needs_labels(self) -> bool:
@@ -302,7 +298,7 @@ def run_evaluation(
     network = subject or classifier
     with claimed(out, evaluation.kind, writes=(*STORED, _NUMBERS)) as claim:
         store = _store_of(evaluation, network, images, claim=claim, overwrite=overwrite)
-        layers = _layers(subject, images) if subject else ()
+        layers = subject.chosen_layers(images.batches(1)) if subject else ()
         _measure(evaluation, network, images, store=store, progress=progress)
         store.begin()
         columns = store.write_columns(_NUMBERS)
@@ -314,7 +310,6 @@ def run_evaluation(
         for name, arrays in parts.get("arrays", {}).items():
             store.write_arrays(name, arrays)
         told = [one.notes for one in (classifier, images, subject) if one is not None]
-        notes = (*chain.from_iterable(told), *noticed)
         record = EvaluationRecord(
             kind=evaluation.kind,
             title=evaluation.question,
@@ -327,7 +322,7 @@ def run_evaluation(
             charts=tuple(parts.get("charts", ())),
             problems=problems,
             examples_of_problems=examples,
-            notes=(*notes, *parts.get("notes", ())),
+            notes=(*chain.from_iterable(told), *noticed, *parts.get("notes", ())),
             cases=tuple(parts.get("cases", ())),
             seconds=round(time.perf_counter() - began, 1),
             provenance=provenance(seeds=(evaluation.seed,)),
@@ -428,12 +423,3 @@ def _problems(store: Store) -> Iterator[ImageProblem]:
     by_unit = {entry["unit"]: entry["problems"] for entry in store.entries()}
     for unit in sorted(by_unit):
         yield from (ImageProblem(*map(str, told)) for told in by_unit[unit])
-
-
-def _layers(subject: Subject, images: EvaluationSet) -> Any:  # noqa: ANN401 - as the explainer has them
-    """The layers, chosen and checked on the first image of all, so that a resumed job finds what others do."""
-    if subject.explainer is not None:
-        batch = next((one for one in images.batches(1) if len(one)), None)
-        if batch is not None:
-            subject.explainer.look(batch.on(subject.device).images)
-    return subject.layers

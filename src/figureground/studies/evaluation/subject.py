@@ -265,6 +265,21 @@ class Subject:
         """The layers that are explained; empty before the first batch where the choice is left to us."""
         return () if self.explainer is None else self.explainer.layers
 
+    def chosen_layers(self, batches: Iterable[EvaluationBatch]) -> tuple[LayerChoice, ...]:
+        """The layers, chosen and checked on the first image of all, so that a resumed job finds what others do.
+
+        Args:
+            batches: All, of one image each.
+
+        Returns:
+            As ``layers``.
+        """
+        if self.explainer is not None:
+            batch = next((one for one in batches if len(one)), None)
+            if batch is not None:
+                self.explainer.look(batch.on(self.device).images)
+        return self.layers
+
     @property
     def device(self) -> torch.device:
         """Where the network is."""

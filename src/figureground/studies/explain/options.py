@@ -9,7 +9,7 @@ from typing import Any
 from figureground.base.errors import OptionError
 from figureground.base.options import Options, option
 from figureground.base.record import Provenance
-from figureground.methods.registry import FUSIONS, refuse_lonely_fusion
+from figureground.methods.registry import FUSIONS, check_fusion
 from figureground.studies.failures import Failure
 
 _WHAT, _OUTPUT, _SPEED = "What to explain", "Output", "Speed"
@@ -121,7 +121,7 @@ class ExplainOptions(Options):
             raise OptionError(f"box_fraction lies in [0, 1), not {self.box_fraction}")
         if self.thumbnail is not None and self.thumbnail < 1:
             raise OptionError(f"a thumbnail has at least 1 pixel, not {self.thumbnail}")
-        refuse_lonely_fusion(self.layer, self.fuse)
+        check_fusion(self.layer, self.fuse)
 
 
 @dataclass(frozen=True)
