@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, Template
+from markupsafe import Markup
 
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
 from figureground.reports.figures import line_chart_svg, svg_data_uri
+from figureground.reports.places import without_folders
 from figureground.reports.plain_words import explained, option_words, without_code
 from figureground.reports.tables import Table, aligned_texts, as_csv, as_markdown, cell_text
 
 
 def page_template(name: str) -> Template:
-    """A template that escapes whatever is put into it.
+    """A template that escapes whatever is put into it, and names no folder of the machine: pages are passed on.
 
     Args:
         name: File in ``templates``.
@@ -32,6 +34,7 @@ def page_template(name: str) -> Template:
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_unplaced,
     )
     environment.filters |= {
         "cell": cell_text,
@@ -41,6 +44,12 @@ def page_template(name: str) -> Template:
         "option": option_words,
     }
     return environment.get_template(name)
+
+
+def _unplaced(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
+    """Text without the folders of absolute paths; pictures and what is markup already stay as they are."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return without_folders(value) if is_text and not value.startswith("data:") else value
 
 
 def asset(name: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
+from figureground.reports.places import without_folders
 from figureground.reports.tables import Table
 
 GLOSSARY = {
@@ -46,7 +47,7 @@ _CALL = re.compile(r"(\w+)\((.*)\)(.*)", re.DOTALL)
 
 
 def explained(text: object) -> Markup:
-    """Escaped text whose short names tell their meaning when pointed at.
+    """Escaped text without folders of the machine, whose short names tell their meaning when pointed at.
 
     Args:
         text: What a page shows.
@@ -58,7 +59,7 @@ def explained(text: object) -> Markup:
         >>> explained("<b> CMI").partition("title=")[0]
         Markup('&lt;b&gt; <abbr ')
     """
-    parts = _WORDS.split(str(text))
+    parts = _WORDS.split(without_folders(str(text)))
     told = [
         Markup('<abbr title="{}">{}</abbr>').format(GLOSSARY[part], part)
         if at % 2
