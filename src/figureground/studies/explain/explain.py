@@ -28,7 +28,7 @@ from figureground.models import Classifier, Preprocessing
 from figureground.models.classes import find_classes
 from figureground.models.predicting import chosen_device, default_batch_size, device_of, placed
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
-from figureground.studies.explain.writer import Writer, is_current
+from figureground.studies.explain.writer import Finished, Writer, is_current
 from figureground.studies.failures import Failure
 from figureground.studies.loading import LoadedImage, batched, load_images
 from figureground.studies.models import load_model
@@ -135,15 +135,24 @@ def _explain_all(
             for batch, failures in batched(images, parts.most):
                 for part, explanation in parts(batch):
                     store.begin()
-                    for finished in writer.submit(part, explanation, parts.refused):
-                        store.add(*finished)
+                    failed += _stored(store, writer.submit(part, explanation, parts.refused))
                 failed += failures
                 done += len(batch) + len(failures)
                 progress(stage, done, total)
         finally:
             # also after Ctrl-C: what is explained shall not have to be explained again
-            for finished in writer.rest():
-                store.add(*finished)
+            failed += _stored(store, writer.rest())
+    return failed
+
+
+def _stored(store: Store, written: Iterable[Finished | Failure]) -> list[Failure]:
+    """Store images as their files become complete; those whose photo was gone before it could be painted on."""
+    failed = []
+    for one in written:
+        if isinstance(one, Failure):
+            failed.append(one)
+        else:
+            store.add(*one)
     return failed
 
 
