@@ -334,7 +334,7 @@ def test_concepts_stand_under_their_own_panel(tmp_path):
     page = page_of(saved(tmp_path, [given]))
     source = (tmp_path / "report.html").read_text()
     figures = re.findall(r"<figure.*?</figure>", source, re.DOTALL)
-    assert ["tabby 40 %" in one for one in figures] == [False, True]
+    assert ["tabby 40\N{NO-BREAK SPACE}%" in one for one in figures] == [False, True]
     assert "<b>dff</b>" in figures[1]
     assert page.every("ul", **{"aria-label": "Concepts"})
 

@@ -35,7 +35,7 @@ def test_images_without_a_readable_entry_are_shown_without_a_map(tmp_path: Path)
     line = (tmp_path / "entry.json").read_text().replace("\n", "")
     (tmp_path / "top").mkdir()
     (tmp_path / "top" / "entries.jsonl").write_text(f"{line}\nhalf a li\n[1]\n")
-    page = write_ranked_sheet(tmp_path).read_text()
+    page = write_ranked_sheet(tmp_path).read_text().replace("\xa0", " ")
     assert page.count(PICTURE) == 2
     assert page.count("no map") == 1
     assert 'href="top/images/a.png"' in page
@@ -61,7 +61,7 @@ def test_images_are_named_below_the_folder_that_was_given(tmp_path: Path):
         "preprocessing": "Preprocessing(size=(32, 32))",
     }
     write_json(tmp_path / "record.json", {**RECORD, "top": top, "failed": failed, "model": model})
-    page = write_ranked_sheet(tmp_path).read_text()
+    page = write_ranked_sheet(tmp_path).read_text().replace("\xa0", " ")
     assert "/pictures" not in page
     assert "cats/a.png" in page
     assert "dogs/bad.png: empty" in page

@@ -96,4 +96,7 @@ def kept_under(
 def _named(case: str) -> str:
     """An attack and its strength in words."""
     name, _, strength = case.partition(" ")
+    if len(strength) > len("0.001") and strength.replace(".", "", 1).isdecimal():
+        levels = 255 * float(strength)  # of a pixel, as papers give strengths
+        strength = f"{levels:.0f}/255" if abs(levels - round(levels)) < 0.01 else strength
     return _ATTACKS.get(name, name) + (f" at {strength}" if strength else "")
