@@ -44,7 +44,7 @@ def make_run(folder: Path, **changes: Any) -> None:
 
 def test_the_page_has_answer_curves_worst_images_cost_and_recipe(tmp_path: Path):
     make_run(tmp_path)
-    page = write_training_report(tmp_path).read_text().replace("\xa0", " ")
+    page = write_training_report(tmp_path).read_text().replace("\xa0", " ").replace("&nbsp;", " ")
     assert re.findall(r"<h1[^>]*>(.*?)</h1>", page) == ["The network &lt;classifies&gt;."]
     assert "The best weights reach 50.0 %." in page.partition("<main>")[0]
     assert re.findall(r'alt="([^"]+) over the steps"', page) == ["accuracy, %", "loss"]
