@@ -1,5 +1,7 @@
 """Robustness from images to record; frozen thresholds and the three kinds of images by hand."""
 
+import base64
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from figureground.base.errors import DataError, OptionError
 from figureground.models import Classifier
@@ -210,3 +213,22 @@ def test_interval_holds_the_mean():
     for _, _, _, mean, low, high, images, *_ in with_validation(0)._everything()["rows"]:
         assert low <= mean <= high
         assert images >= 1
+
+
+def test_images_whose_maps_move_most_and_least_are_shown_before_and_after(
+    measure: Run, classifier: Classifier, images: EvaluationSet
+):
+    record, columns = measure(replace(OPTIONS, attack=("fgsm",)), classifier, images)
+    told = _Tables(replace(OPTIONS, attack=("fgsm",)), columns, ROWS)
+    for row in ROWS:
+        moved = columns[f"{told.strongest}/{row}/pearson"][told.reported]
+        mine = [case for case in record.cases if case.method == row]
+        assert mine[0].overlap == pytest.approx(np.nanmin(moved), abs=1e-3)
+        assert {case.kind for case in mine} == {"worst", "best"}
+        assert all(case.baseline_overlap is None for case in mine)
+    decoded = base64.b64decode(record.cases[0].picture.partition(",")[2])
+    with Image.open(io.BytesIO(decoded)) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    half = pixels.shape[1] // 2
+    assert pixels.shape[1] > pixels.shape[0]
+    assert np.abs(pixels[:, : half - 4] - pixels[:, -(half - 4) :]).mean() > 1

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from figureground.base.options import option
-from figureground.metrics.robustness.attack_cases import AttackCase, attack_cases
+from figureground.metrics.robustness.attack_cases import AttackCase, Attacked, attack_cases
 from figureground.metrics.robustness.attacks import Attack
 from figureground.metrics.robustness.stability import map_stability, relative_perturbation
 from figureground.studies.answers import Answer, row_name
@@ -26,8 +26,10 @@ from figureground.studies.evaluation.boxes import (
 )
 from figureground.studies.evaluation.engine import Columns, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
+from figureground.studies.evaluation.shown_images import draw_against
 from figureground.studies.evaluation.subject import MapBatch, Subject
 from figureground.studies.evaluation.tables import (
+    Case,
     Chart,
     ImageProblem,
     interval_cells,
@@ -91,14 +93,8 @@ class Robustness(BoxEvaluation):
             "judged": np.array([len(boxes) > 0 for boxes in batch.boxes]),
             "clean/predicted": predicted,
         } | self._places_of("clean", clean, batch)
-        classifier = network.classifier
-        assert classifier is not None  # noqa: S101 - the command asks for a model
-
-        def score(images: Tensor) -> Tensor:
-            return classifier(images.contiguous(memory_format=torch.channels_last)).float()
-
         for case in self.attacks:
-            attacked = case.run(score, batch.images, batch.labels, seed=self.random_seed(batch))
+            attacked = self._attacked(case, batch, network)
             found, predicted, more = _seen(replace(batch, images=attacked.images), network)
             problems += more
             columns[f"{case.name}/predicted"] = predicted
@@ -118,11 +114,43 @@ class Robustness(BoxEvaluation):
             "answer": told.answer(),
             "tables": told.all(),
             "charts": tuple(told.charts()),
+            "cases": self._pictures(found, told),
             "notes": (
                 f"thresholds were chosen on {count} clean images; all tables report the other {told.reported.sum()}",
                 *_NOTES,
             ),
         }
+
+    def _attacked(self, case: AttackCase, batch: EvaluationBatch, network: Subject) -> Attacked:
+        """The images of a batch as an attack leaves them."""
+        classifier = network.classifier
+        assert classifier is not None  # noqa: S101 - the command asks for a model
+
+        def score(images: Tensor) -> Tensor:
+            return classifier(images.contiguous(memory_format=torch.channels_last)).float()
+
+        return case.run(score, batch.images, batch.labels, seed=self.random_seed(batch))
+
+    def _pictures(self, found: Found, told: "_Tables") -> tuple[Case, ...]:
+        """Where the map of each row moves most and least under the attack of the answer, before and after it."""
+        case = next(one for one in self.attacks if one.name == told.strongest)
+        network, columns = found.network, found.columns
+        moved = {row: columns[f"{case.name}/{row}/pearson"] for row in network.own_rows}
+        own = {row: np.where(told.reported, one, np.nan) for row, one in moved.items()}
+
+        def changed(batch: EvaluationBatch) -> EvaluationBatch:
+            there = batch.on(network.device)
+            return replace(there, images=self._attacked(case, there, network).images)
+
+        return draw_against(
+            network,
+            found.images,
+            columns["row"].tolist(),
+            own=own,
+            measure="clean and attacked, correlation",
+            signed=self.signed,
+            changed=changed,
+        )
 
     def _places_of(
         self, case: str, found: MapBatch, batch: EvaluationBatch
@@ -170,6 +198,14 @@ class _Tables:
         return ("clean", *(case.name for case in self.options.attacks))
 
     @cached_property
+    def strongest(self) -> str:
+        """The attack that changes most predictions."""
+        clean, some = self.columns["clean/predicted"], self.reported
+        return max(
+            self.cases[1:], key=lambda one: (clean != self.columns[f"{one}/predicted"])[some].mean()
+        )
+
+    @cached_property
     def frozen(self) -> dict[str, int]:
         """Row -> position of the threshold that suits its clean maps of the validation images."""
         rows = self.rows if len(self.splits.validation) else ()
@@ -200,10 +236,7 @@ class _Tables:
 
     def answer(self) -> Answer:
         """Every row under the attack that changes most predictions, against the same row on clean images."""
-        clean, some = self.columns["clean/predicted"], self.reported
-        case = max(
-            self.cases[1:], key=lambda one: (clean != self.columns[f"{one}/predicted"])[some].mean()
-        )
+        case, some = self.strongest, self.reported
         names = {row: row_name(row) for row in self.rows}
         pairs = {row: (self.hits(case, row)[some], self.hits("clean", row)[some]) for row in names}
         seed = self.options.seed
