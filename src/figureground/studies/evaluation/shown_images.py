@@ -1,11 +1,12 @@
 """Images that show what an evaluation found: where a map does worst and best against the baseline."""
 
-__all__ = ["draw_against"]
+__all__ = ["draw_against", "extremes"]
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 
 from figureground.maps import overlay
@@ -78,6 +79,53 @@ def draw_against(
         for row, some in chosen.items()
         for kind, at in some
         if (row, int(places[at])) in drawn
+    )
+
+
+def extremes(
+    images: EvaluationSet,
+    places: Sequence[int],
+    values: Mapping[tuple[str, str], Float[np.ndarray, " N"]],
+    *,
+    labels: Sequence[str],
+    measure: str,
+) -> tuple[Case, ...]:
+    """The images of the highest values as they are, without maps.
+
+    Args:
+        images: The set.
+        places: Position in the set of each value.
+        values: Row and what the images are there -> value of each image; NaN where it is not to be shown.
+        labels: Class of each image, in words.
+        measure: Name of the value's size, by which it is shown.
+
+    Returns:
+        Three cases at most of each row and kind, the highest first.
+    """
+    chosen = {
+        key: [int(at) for at in np.argsort(-one, kind="stable")[:_COUNT] if not np.isnan(one[at])]
+        for key, one in values.items()
+    }
+    wanted = sorted({int(places[at]) for some in chosen.values() for at in some})
+    drawn: dict[int, tuple[str, str]] = {}
+    for batch in images.batches(_BATCH, wanted):
+        levels = batch.images.cpu().mul(255).round().to(torch.uint8).movedim(1, -1)
+        for name, row, picture in zip(batch.names, batch.rows.tolist(), levels, strict=True):
+            colour = picture[..., :3] if picture.shape[-1] >= 3 else picture[..., :1]
+            drawn[row] = (name, thumbnail(colour.expand(-1, -1, 3).contiguous().numpy(), _SIDE))
+    return tuple(
+        Case(
+            method=row,
+            kind=kind,
+            name=drawn[int(places[at])][0],
+            label=labels[at],
+            overlap=round(abs(float(values[row, kind][at])), 4),
+            picture=drawn[int(places[at])][1],
+            measure=measure,
+        )
+        for (row, kind), some in chosen.items()
+        for at in some
+        if int(places[at]) in drawn
     )
 
 
