@@ -95,7 +95,7 @@ def _card(
         "rank": rank,
         "path": below(root, str(one["path"])),
         "class_name": one["class_name"],
-        "score": f"{one['score']:.3f}",
+        "score": f"{one['score']:.3f}".replace("-", "−"),
         "probability": f"{100 * one['probability']:.1f} %",
         "photo": data_uri(entry.get("thumbnail")),
         "map": data_uri(panel.get("thumbnail")),
