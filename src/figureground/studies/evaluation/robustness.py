@@ -363,9 +363,8 @@ class _Tables:
         """Localisation, pointing, energy and similarity on some images."""
         keys = [key for key, _ in (*_PLACES, *_SIMILARITY)]
         stored = [self.columns.get(f"{case}/{row}/{key}") for key in keys]
-        times = {key: 100 for key, _ in _PLACES}
         means = [
-            None if one is None else known_mean(times.get(key, 1) * one[some])
+            None if one is None else known_mean((100 if key in dict(_PLACES) else 1) * one[some])
             for key, one in zip(keys, stored, strict=True)
         ]
         return [*self._interval(self.hits(case, row)[some]), *means]
