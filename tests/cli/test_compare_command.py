@@ -46,7 +46,7 @@ def test_two_runs_are_compared_into_a_page(type_in: Run, two: tuple[Path, Path],
     assert re.search(r"^run-1 +run-0 +accuracy ↑ ", done.stdout, re.MULTILINE)
     assert "20 test images in" in done.stdout
     assert any(line.endswith("report.html") for line in done.stdout.splitlines())
-    page = (tmp_path / "out" / "report.html").read_text()
+    page = (tmp_path / "out" / "report.html").read_text().replace("\xa0", " ")
     for words in (
         "run-0 or run-1?",
         "Known or unknown",
@@ -66,7 +66,7 @@ def test_arms_hold_several_runs_and_unknown_images_can_be_left_out(
     done = type_in("compare", two[0], *words)
     assert done.exit_code == 0, done.stderr
     assert re.search(r"^both +2 ", done.stdout, re.MULTILINE)
-    assert "Known or unknown" not in (tmp_path / "report.html").read_text()
+    assert "Known or unknown" not in (tmp_path / "report.html").read_text().replace("\xa0", " ")
 
 
 def test_backgrounds_are_told_in_a_word_and_a_sentence(
@@ -90,7 +90,7 @@ def test_backgrounds_are_told_in_a_word_and_a_sentence(
     known = "cured|better|only by its own measure|no change|worse"
     assert re.search(rf"run-1: ({known}): the largest of the three gaps went from", told)
     assert re.search(r"^run-1 +inner ", done.stdout, re.MULTILINE)
-    page = (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text().replace("\xa0", " ")
     assert "lies below 0.5," in page
     sentences = json.loads((tmp_path / "record.json").read_text())["answer"]["sentences"]
     assert done.stdout.splitlines()[-len(sentences) :] == sentences

@@ -125,7 +125,14 @@ def test_boxes_become_corner_and_size_and_empty_ones_are_left_out():
 
 def test_problems_are_counted():
     panels = [panel("cam", 0, problem="every value is zero"), panel("grad-cam", 0)]
-    assert card_of(entry(panels=panels), 1).problems == 1
+    assert card_of(entry(panels=panels), 1).problems == ("with a problem",)
+
+
+def test_problems_are_named_by_their_kind():
+    kinds = ("incomplete", "dead-layer", "non-finite", "negative-only")
+    panels = [panel(kind, 0, problem="a sentence", problem_kind=kind) for kind in kinds]
+    words = ("incomplete", "blank", "not finite", "with evidence against the class only")
+    assert card_of(entry(panels=panels), 1).problems == words
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,14 @@ def test_blank_map_is_marked_and_counted(tmp_path):
     assert [card["data-problems"] for card in page.every("article")] == ["1", "0"]
 
 
+def test_an_incomplete_map_is_not_called_blank(tmp_path):
+    given = entry()
+    given["panels"][0] |= {"problem": "terms miss 30%", "problem_kind": "incomplete"}
+    page = page_of(saved(tmp_path, [given, given]))
+    assert "2 maps incomplete" in page.words()
+    assert len(page.every("span", **{"class": "badge"})) == 2
+
+
 def test_failed_files_are_listed_with_reasons(tmp_path):
     failed = [{"path": "bad.jpg", "reason": "truncated"}]
     words = page_of(saved(tmp_path, [entry()], failed=failed)).words()
@@ -326,7 +334,7 @@ def test_concepts_stand_under_their_own_panel(tmp_path):
     page = page_of(saved(tmp_path, [given]))
     source = (tmp_path / "report.html").read_text()
     figures = re.findall(r"<figure.*?</figure>", source, re.DOTALL)
-    assert ["tabby 40 %" in one for one in figures] == [False, True]
+    assert ["tabby 40\N{NO-BREAK SPACE}%" in one for one in figures] == [False, True]
     assert "<b>dff</b>" in figures[1]
     assert page.every("ul", **{"aria-label": "Concepts"})
 

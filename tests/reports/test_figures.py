@@ -37,8 +37,8 @@ def test_points_fall_where_the_tick_labels_say():
         if "text-anchor" in element.attrib
     }
     assert spots[1][0] == pytest.approx(float(where["1", "middle"]["x"]), abs=0.1)
-    assert spots[1][1] == pytest.approx(float(where["1", "end"]["y"]) - 4, abs=0.1)
-    assert spots[0][1] == pytest.approx(float(where["0", "end"]["y"]) - 4, abs=0.1)
+    assert spots[1][1] == pytest.approx(float(where["1", "end"]["y"]) - 6, abs=0.1)
+    assert spots[0][1] == pytest.approx(float(where["0", "end"]["y"]) - 6, abs=0.1)
     assert spots[2][1] == pytest.approx((spots[0][1] + spots[1][1]) / 2, abs=0.1)
 
 

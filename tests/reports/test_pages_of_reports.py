@@ -20,6 +20,14 @@ def test_what_is_put_into_a_template_is_escaped():
     assert environment.from_string("{{ none|cell }}").render(none=None) != "None"
 
 
+def test_no_page_names_a_folder_of_the_machine():
+    environment = page_template("comparison.html.j2").environment
+    template = environment.from_string("{{ text }} {{ text | explained }} {{ picture }}")
+    picture = "data:image/png;base64,+/ab/cd=="
+    page = template.render(text="of /pictures/me/my photos/a.jpg", picture=picture)
+    assert page == f"of my photos/a.jpg of my photos/a.jpg {picture}"
+
+
 def test_tables_are_written_as_markdown_and_as_csv_by_number_and_title(tmp_path: Path):
     write_tables(tmp_path, [checked_table(TABLE), checked_table(TABLE | {"title": "***"})])
     assert {path.name for path in (tmp_path / "tables").iterdir()} == {

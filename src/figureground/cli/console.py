@@ -26,6 +26,7 @@ from rich.text import Text
 
 from figureground.base.amount import amount
 from figureground.base.printable import printable
+from figureground.base.progress import ProgressLines, task_of
 
 if TYPE_CHECKING:
     from figureground.studies.answers import Answer
@@ -165,16 +166,22 @@ def _bar() -> Progress:
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A bar for every stage of a job, which no warning of a decoder breaks: these come with the job's notes.
 
+    Where standard error is a file or a pipe, plain lines take its place, one for every tenth of a stage.
+
     Yields:
         A progress callback: the stage, how much of it is done, how much there is.
     """
     from figureground.data.notices import warnings_noticed  # noqa: PLC0415 - torch is slow to import
 
+    if not _Console(stderr=True).is_terminal:
+        with warnings_noticed():
+            yield ProgressLines(complain)
+        return
     with _bar() as bar, warnings_noticed():
         tasks: dict[str, TaskID] = {}
 
         def progress(stage: str, done: int, total: int) -> None:
-            key = "training" if stage.startswith("epoch ") else stage  # whose text tells the loss
+            key = task_of(stage)
             if key not in tasks:
                 tasks[key] = bar.add_task("", total=total)
             bar.update(tasks[key], description=printable(stage), completed=done, total=total)

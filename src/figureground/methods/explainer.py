@@ -189,25 +189,27 @@ class Explainer:
             self._checked(images[:1], {})
         return self._choices[0]
 
-    def forwards(self, methods: MethodSpec) -> int:
+    def forwards(self, methods: MethodSpec, classes: int = 1) -> int:
         """Expected runs of the whole network for one image, beyond the one that all methods share.
 
-        Methods that score changed images need them (``score-cam``, ``rise``); the number of classes does not matter.
-        Replays of the part above a layer, which cost less, are not counted.
+        Methods that score changed images need them (``score-cam``, ``rise``). What several methods share is counted
+        once. Replays of the part above a layer, which cost less, are not counted.
 
         Args:
             methods: As for a call.
+            classes: How many; they matter where each has masks of its own (``group-cam``).
 
         Returns:
             How many.
         """
         views, total = SMOOTHING_VIEWS if self.smooth else 1, 0
-        for method in find_methods(methods).values():
-            if "rescore" not in method.needs:
-                continue
+        asked = [one for one in find_methods(methods).values() if "rescore" in one.needs]
+        for method in {one.sweep: one for one in asked}.values():
+            times = classes if method.sweeps_each_class else 1
             for choice in self._choices if method.per_layer else self._choices[:1]:
                 grid = choice.grid
-                total += method.forwards(grid.channels, *grid.size) if grid is not None else 0
+                if grid is not None:
+                    total += times * method.forwards(grid.channels, *grid.size)
         return total * views
 
     def __call__(

@@ -59,6 +59,7 @@ class GroupCAM(CamMethod):
     groups: int = 32
 
     entry = METHODS["group-cam"]
+    sweeps_each_class = True
 
     def __post_init__(self) -> None:
         if self.groups < 1:

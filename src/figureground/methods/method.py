@@ -12,7 +12,7 @@ __all__ = [
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import Field, dataclass
@@ -142,6 +142,7 @@ class CamMethod(ABC):
     per_layer: ClassVar[bool] = True
     signed: ClassVar[bool] = False
     adds_channels: ClassVar[bool] = False
+    sweeps_each_class: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -165,7 +166,7 @@ class CamMethod(ABC):
         return f"{type(self).__name__}()"  # methods with options are dataclasses and show them
 
     def forwards(self, channels: int, height: int, width: int) -> int:
-        """Expected runs for one image beyond the shared one, whatever the number of classes.
+        """Expected runs for one image beyond the shared one; for each class where ``sweeps_each_class``.
 
         Args:
             channels: C of the layer.
@@ -178,6 +179,11 @@ class CamMethod(ABC):
         """
         del channels, height, width
         return 0
+
+    @property
+    def sweep(self) -> Hashable:
+        """What the runs beyond the shared one depend on: methods that agree in it share them."""
+        return self
 
     def why_blank(self, height: int, width: int) -> str:
         """Why every map of a layer of this size is zero, whatever the image; empty where it need not be.

@@ -2,6 +2,7 @@
 
 __all__ = ["ScoreCAM", "ScoredChannels", "channel_masks", "score_cam"]
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 
@@ -112,6 +113,11 @@ class ScoreCAM(CamMethod):
         del height, width
         return min(channels, self.channels or channels) + 1
 
+    @property
+    def sweep(self) -> Hashable:
+        """Channels and baseline; the weights are made of what the runs gave."""
+        return ("score", self.channels, self.baseline)
+
     def trial(self) -> CamMethod:
         """Eight channels."""
         return ScoreCAM(self.weights, min(8, self.channels or 8), self.baseline)
@@ -134,7 +140,7 @@ class ScoreCAM(CamMethod):
         scored = self._scored(activations)
         live = scored & _varies(activations)
         sweep = partial(_swept, sweeps, activations, live=live, baseline=self.baseline)
-        logits = sweeps.once(("score", self.channels, self.baseline), sweep)
+        logits = sweeps.once(self.sweep, sweep)
         found = []
         for image, rows in enumerate(logits):
             own = targets.of_image(image)

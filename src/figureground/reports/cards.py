@@ -77,7 +77,7 @@ class Card:
         thumbnail: ``data:`` address or None.
         predictions: The model's best classes.
         rows: Classes, in the order of the entry; last, where needed, a row for any class.
-        problems: Number of maps that are blank or broken.
+        problems: What is wrong with maps, in a word for each of them.
         truth_label: The true class in words, or an empty text.
         truth_boxes: The true boxes.
         numbers: Name -> value, in words.
@@ -93,7 +93,7 @@ class Card:
     thumbnail: str | None
     predictions: tuple[Prediction, ...]
     rows: tuple[Row, ...]
-    problems: int
+    problems: tuple[str, ...]
     truth_label: str
     truth_boxes: tuple[Rectangle, ...]
     numbers: tuple[tuple[str, str], ...]

@@ -17,6 +17,12 @@ from figureground.reports.tables import cell_text
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|webp|gif|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
 _SMALL = 160  # pixels of a side
 _HALF = 0.5  # a pixel
+_PROBLEMS = {  # all others show nothing
+    "non-finite": "not finite",
+    "negative-only": "with evidence against the class only",
+    "several-runs": "of several runs",
+    "incomplete": "incomplete",
+}
 _HEX_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -80,11 +86,17 @@ def _card(entry: dict[str, Any], number: int, folder: str) -> Card:
         thumbnail=data_uri(entry.get("thumbnail")),
         predictions=predictions,
         rows=_rows(entry, panels, image),
-        problems=sum(bool(panel.get("problem")) for panel in panels),
+        problems=tuple(_problem(panel) for panel in panels if panel.get("problem")),
         truth_label=_text(truth.get("label")),
         truth_boxes=_rectangles(truth.get("boxes")),
         numbers=tuple((str(k), _figure(v)) for k, v in (entry.get("numbers") or {}).items()),
     )
+
+
+def _problem(panel: dict[str, Any]) -> str:
+    """What is wrong with a map, in a word; without a kind, as of an older version, it may be anything."""
+    kind = panel.get("problem_kind")
+    return _PROBLEMS.get(str(kind), "blank") if kind else "with a problem"
 
 
 def _shows_more(shown: Rectangle, seen: Rectangle) -> bool:

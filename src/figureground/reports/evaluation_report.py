@@ -78,7 +78,7 @@ def _about(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
         ("model", model.get("name")),
         ("layer", model.get("layer")),
         ("why this layer", model.get("layer_reason")),
-        ("input", model.get("preprocessing")),
+        ("input", model.get("input") or model.get("preprocessing")),
         *(record.get("methods") or {}).items(),
         *(
             (option_words(name), words)

@@ -5,6 +5,7 @@ __all__ = ["write_explain_report"]
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
@@ -29,7 +30,7 @@ class _Survey:
     """What a first reading of the entries found."""
 
     readable: int = 0
-    blank_maps: int = 0
+    problems: Counter[str] = field(default_factory=Counter)
     found_boxes: bool = False
     true_boxes: bool = False
     unseen: bool = False
@@ -83,7 +84,7 @@ def _survey(entries: Path, root: str) -> _Survey:
     survey = _Survey()
     for card in _cards(entries, survey, root):
         survey.readable += 1
-        survey.blank_maps += card.problems
+        survey.problems.update(card.problems)
         survey.true_boxes |= bool(card.truth_boxes)
         survey.found_boxes |= card.has_found_boxes
         survey.unseen |= card.unseen

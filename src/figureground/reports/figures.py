@@ -13,10 +13,13 @@ from figureground.base.errors import DataError
 # Okabe and Ito (2008), Color universal design: told apart by colour-blind readers
 _INKS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#8a7a00")
 _DASHES = ("", "7 3", "2 3", "9 3 2 3")
-_WIDTH, _HEIGHT = 640, 400
-_LEFT, _RIGHT, _TOP, _BOTTOM = 72.0, 616.0, 44.0, 340.0
-_LEGEND_COLUMNS = 3
-_LEGEND_LINE = 20
+_WIDTH, _HEIGHT = 640, 420
+_LEFT, _RIGHT, _TOP, _BOTTOM = 92.0, 612.0, 48.0, 340.0
+_LEGEND_COLUMNS = 2
+_LEGEND_LINE = 26
+_ROW = 28.0  # of a chart of intervals
+
+_HEADING = 'font-size="20" font-weight="600"'
 
 Point = tuple[float | int, float | int | None]
 
@@ -79,9 +82,9 @@ def line_chart_svg(
         _opening(height),
         f"<title>{_escaped(title)}</title>",
         f'<rect width="{_WIDTH}" height="{height}" fill="#fff"/>',
-        _words((_LEFT, 26.0), title, 'font-size="15" font-weight="600"'),
+        _words((_LEFT, 26.0), title, _HEADING),
         *_grid(x_axis, y_axis),
-        _words(((_LEFT + _RIGHT) / 2, _BOTTOM + 40), x_label, 'text-anchor="middle"'),
+        _words(((_LEFT + _RIGHT) / 2, _BOTTOM + 52), x_label, 'text-anchor="middle"'),
         _words((0.0, 0.0), y_label, f'text-anchor="middle" transform="{_upright()}"'),
     ]
     for number, (name, pieces) in enumerate(curves.items()):
@@ -114,26 +117,26 @@ def interval_chart_svg(
     known = [row for row in rows if all(map(math.isfinite, row[1:4]))]
     if not known:
         raise DataError(f"no finite row to draw in '{title}'")
-    left, bottom = 190.0, _TOP + 22.0 * len(known)
+    left, bottom = 250.0, _TOP + _ROW * len(known)
     axis = axis_of([0.0, *(end for row in known for end in row[1:4])], left, _RIGHT)
     parts = [
-        _opening(round(bottom) + 60),
+        _opening(round(bottom) + 66),
         f"<title>{_escaped(title)}</title>",
-        f'<rect width="{_WIDTH}" height="{round(bottom) + 60}" fill="#fff"/>',
-        _words((12.0, 26.0), title, 'font-size="15" font-weight="600"'),
-        _words(((left + _RIGHT) / 2, bottom + 42), label, 'text-anchor="middle"'),
+        f'<rect width="{_WIDTH}" height="{round(bottom) + 66}" fill="#fff"/>',
+        _words((12.0, 26.0), title, _HEADING),
+        _words((_WIDTH / 2, bottom + 52), label, 'text-anchor="middle" font-size="15"'),
     ]
     for tick in axis.ticks:
         x = axis.at(tick)
         parts.append(_line((x, _TOP), (x, bottom)))
-        parts.append(_words((x, bottom + 18), f"{tick:g}", 'text-anchor="middle"'))
+        parts.append(_words((x, bottom + 24), f"{tick:g}", 'text-anchor="middle"'))
     for number, (name, value, low, high, marked) in enumerate(known):
-        y = _TOP + 22.0 * number + 12
+        y = _TOP + _ROW * number + 14
         ink = _INKS[1] if marked else "#777"
         parts += [
             _words(
-                (left - 10, y + 4),
-                name[:28],
+                (left - 10, y + 6),
+                name[:24],
                 f'text-anchor="end" fill="{ink if marked else "#333"}"',
             ),
             f'<path d="M{axis.at(low):.1f} {y}H{axis.at(high):.1f}" stroke="{ink}" stroke-width="2"/>',
@@ -162,7 +165,7 @@ def _opening(height: int) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" '
         f'width="{_WIDTH}" height="{height}" role="img" font-family="system-ui, sans-serif" '
-        'font-size="12" fill="#333">'
+        'font-size="18" fill="#333">'
     )
 
 
@@ -214,11 +217,11 @@ def _grid(x_axis: Axis, y_axis: Axis) -> list[str]:
     for value in y_axis.ticks:
         y = y_axis.at(value)
         lines.append(_line((_LEFT, y), (_RIGHT, y)))
-        lines.append(_words((_LEFT - 8, y + 4), f"{value:.6g}", 'text-anchor="end"'))
+        lines.append(_words((_LEFT - 8, y + 6), f"{value:.6g}", 'text-anchor="end"'))
     for value in x_axis.ticks:
         x = x_axis.at(value)
         lines.append(_line((x, _BOTTOM), (x, _BOTTOM + 5)))
-        lines.append(_words((x, _BOTTOM + 20), f"{value:.6g}", 'text-anchor="middle"'))
+        lines.append(_words((x, _BOTTOM + 25), f"{value:.6g}", 'text-anchor="middle"'))
     return lines
 
 
@@ -238,9 +241,9 @@ def _curve(pieces: list[list[tuple[float, float]]], pen: str, axes: tuple[Axis, 
 def _legend(name: str, number: int) -> list[str]:
     """A stroke and a name below the chart."""
     column, line = number % _LEGEND_COLUMNS, number // _LEGEND_COLUMNS
-    x, y = _LEFT + column * 185, _BOTTOM + 64 + line * _LEGEND_LINE
+    x, y = _LEFT + column * 265, _BOTTOM + 82 + line * _LEGEND_LINE
     short = name if len(name) <= 20 else name[:19] + "…"
-    stroke = f'<path d="M{x} {y - 4}h26" {_pen(number)}/>'
+    stroke = f'<path d="M{x} {y - 6}h26" {_pen(number)}/>'
     return [stroke, _words((x + 34, y), short, "")]
 
 
@@ -269,4 +272,4 @@ def _escaped(text: str) -> str:
 
 def _upright() -> str:
     """Where the name of the vertical axis stands."""
-    return f"translate(18 {(_TOP + _BOTTOM) / 2}) rotate(-90)"
+    return f"translate(22 {(_TOP + _BOTTOM) / 2}) rotate(-90)"

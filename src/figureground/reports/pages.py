@@ -9,29 +9,33 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, Template
+from markupsafe import Markup
 
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
 from figureground.reports.figures import line_chart_svg, svg_data_uri
-from figureground.reports.plain_words import explained, option_words, without_code
+from figureground.reports.places import held_together, without_folders
+from figureground.reports.plain_words import explained, option_words, problem_words, without_code
 from figureground.reports.tables import Table, aligned_texts, as_csv, as_markdown, cell_text
 
 
 def page_template(name: str) -> Template:
-    """A template that escapes whatever is put into it.
+    """A template that escapes whatever is put into it, and names no folder of the machine: pages are passed on.
 
     Args:
         name: File in ``templates``.
 
     Returns:
         The template. Its filters: ``cell`` writes a cell of a table, ``aligned`` all of them, ``explained`` short names
-        with their meaning, ``plain`` a description without code, ``option`` the name of an option as words.
+        with their meaning, ``plain`` a description without code, ``option`` the name of an option as words,
+        ``problem`` a kind of problem as words.
     """
     environment = Environment(
         loader=PackageLoader("figureground.reports"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_for_readers,
     )
     environment.filters |= {
         "cell": cell_text,
@@ -39,8 +43,19 @@ def page_template(name: str) -> Template:
         "explained": explained,
         "plain": without_code,
         "option": option_words,
+        "problem": problem_words,
     }
     return environment.get_template(name)
+
+
+def _for_readers(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
+    """Text without the folders of absolute paths, numbers beside their %; pictures and markup stay as they are."""
+    is_text = isinstance(value, str) and not isinstance(value, Markup)
+    return (
+        held_together(without_folders(value))
+        if is_text and not value.startswith("data:")
+        else value
+    )
 
 
 def asset(name: str) -> str:

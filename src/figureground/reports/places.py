@@ -1,11 +1,12 @@
-"""Names for pages that are passed on: below a folder, without the folders of the machine they were made on."""
+"""Text for pages: names without the folders of the machine they were made on, numbers that no line end parts."""
 
-__all__ = ["below", "common_folder", "without_folders"]
+__all__ = ["below", "common_folder", "held_together", "without_folders"]
 
 import os
 import re
 from collections.abc import Iterable
 
+_PER_CENT = re.compile(r"(\d) %")
 _FOLDERS = re.compile(r"(?<![\w.:/~%-])(?:/(?:[\w.@+~%=-]+/)+|[A-Za-z]:\\(?:[\w.@+~%=-]+\\)+)")
 
 
@@ -75,3 +76,19 @@ def without_folders(text: str) -> str:
         'explain photos --model hf:google/vit --out out/a'
     """
     return _FOLDERS.sub("", text)
+
+
+def held_together(text: str) -> str:
+    """Text in which no line ends between a number and its per cent sign.
+
+    Args:
+        text: A sentence.
+
+    Returns:
+        The text, with a space that does not break.
+
+    Examples:
+        >>> len(held_together("58.8 % of 7 images").split(" "))
+        4
+    """
+    return _PER_CENT.sub("\\1\N{NO-BREAK SPACE}%", text)

@@ -1,6 +1,6 @@
 """What records write as code, in words for readers: calls, names of options; and a glossary of short names."""
 
-__all__ = ["GLOSSARY", "explained", "glossary_of", "option_words", "without_code"]
+__all__ = ["GLOSSARY", "explained", "glossary_of", "option_words", "problem_words", "without_code"]
 
 import ast
 import re
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
+from figureground.reports.places import held_together, without_folders
 from figureground.reports.tables import Table
 
 GLOSSARY = {
@@ -42,11 +43,20 @@ _WORDS = re.compile(
     + "|".join(sorted(map(re.escape, GLOSSARY), key=len, reverse=True))
     + r")(?![\w-])"
 )
+_PROBLEMS = {
+    "map-negative-only": "maps with evidence against the class only",
+    "map-non-finite": "maps that are not finite",
+    "map-incomplete": "maps that are incomplete",
+    "map-zero": "blank maps",
+    "map-constant": "blank maps, the same everywhere",
+    "map-dead-layer": "blank maps of a layer that is zero",
+    "map-zero-gradient": "blank maps without a gradient",
+}
 _CALL = re.compile(r"(\w+)\((.*)\)(.*)", re.DOTALL)
 
 
 def explained(text: object) -> Markup:
-    """Escaped text whose short names tell their meaning when pointed at.
+    """Escaped text without folders of the machine, whose short names tell their meaning when pointed at.
 
     Args:
         text: What a page shows.
@@ -58,7 +68,7 @@ def explained(text: object) -> Markup:
         >>> explained("<b> CMI").partition("title=")[0]
         Markup('&lt;b&gt; <abbr ')
     """
-    parts = _WORDS.split(str(text))
+    parts = _WORDS.split(held_together(without_folders(str(text))))
     told = [
         Markup('<abbr title="{}">{}</abbr>').format(GLOSSARY[part], part)
         if at % 2
@@ -81,6 +91,22 @@ def glossary_of(tables: Iterable[Table]) -> list[tuple[str, str]]:
     texts = [*cells, *(word for one in tables for word in (*one.columns, one.caption, one.title))]
     found = {word for text in texts for word in _WORDS.findall(text)}
     return [(word, GLOSSARY[word]) for word in sorted(found, key=str.lower)]
+
+
+def problem_words(kind: str) -> str:
+    """A kind of problem as words.
+
+    Args:
+        kind: ``map-negative-only``.
+
+    Returns:
+        What was found; a kind that is not known here with spaces.
+
+    Examples:
+        >>> problem_words("map-negative-only"), problem_words("bad-box")
+        ('maps with evidence against the class only', 'bad box')
+    """
+    return _PROBLEMS.get(kind, kind.replace("-", " "))
 
 
 def option_words(name: str) -> str:

@@ -12,6 +12,7 @@ from figureground.base.record import read_json, write_atomically
 from figureground.reports.answers import answer_of
 from figureground.reports.entries import data_uri
 from figureground.reports.pages import asset, page_template
+from figureground.reports.places import below, common_folder
 
 _SCHEMA = 1
 
@@ -38,10 +39,16 @@ def write_ranked_sheet(folder: Path) -> Path:
             f"{folder / 'record.json'} is {given}; this version reads ('rank', {_SCHEMA})"
         )
     entries = _entries(folder / "top" / "entries.jsonl")
-    cards = [_card(rank, one, entries) for rank, one in enumerate(record["top"], start=1)]
+    everything = [str(one["path"]) for one in (*record["top"], *record["failed"])]
+    root = common_folder(everything)
+    cards = [
+        _card(rank, one, entries, root=root) for rank, one in enumerate(record["top"], start=1)
+    ]
+    failed = [{**one, "path": below(root, str(one["path"]))} for one in record["failed"]]
     page = page_template("ranked.html.j2").render(
         record=record,
         cards=cards,
+        failed=failed,
         answer=answer_of(record, f"Which images show {' or '.join(record['classes'])}?"),
         about=_about(record),
         style=asset("report.css") + asset("answer.css"),
@@ -55,7 +62,7 @@ def _about(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
     model = record["model"]
     return [
         ("model", model["name"]),
-        ("input", model["preprocessing"]),
+        ("input", model.get("input") or model.get("preprocessing")),
         ("ranked by", by),
         ("seconds", record.get("seconds")),
     ]
@@ -76,7 +83,7 @@ def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def _card(
-    rank: int, one: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]]
+    rank: int, one: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]], *, root: str
 ) -> dict[str, Any]:
     """What the page shows of one image."""
     entry = entries.get(str(one.get("image") or one["path"]), {})
@@ -86,9 +93,9 @@ def _card(
     link = panel.get("png")
     return {
         "rank": rank,
-        "path": one["path"],
+        "path": below(root, str(one["path"])),
         "class_name": one["class_name"],
-        "score": f"{one['score']:.3f}",
+        "score": f"{one['score']:.3f}".replace("-", "−"),
         "probability": f"{100 * one['probability']:.1f} %",
         "photo": data_uri(entry.get("thumbnail")),
         "map": data_uri(panel.get("thumbnail")),

@@ -16,6 +16,7 @@ from figureground.reports.plain_words import glossary_of
 from figureground.reports.tables import Table, checked_table
 
 _SCHEMA, _POINTS = 2, 300
+_SHARES = ("accuracy", "mean_ap")  # of the log, which the page shows in per cent
 
 
 def write_training_report(folder: Path) -> Path:
@@ -82,13 +83,16 @@ def _curves(history: Path) -> list[dict[str, Any]]:
             for row in csv.DictReader(file):
                 series = found.setdefault(row["name"], {})
                 split = {"train": "training", "val": "validation"}.get(row["split"], row["split"])
-                series.setdefault(split, []).append((float(row["step"]), float(row["value"])))
+                times = 100 if row["name"] in _SHARES else 1
+                series.setdefault(split, []).append(
+                    (float(row["step"]), times * float(row["value"]))
+                )
     except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError, TypeError) as error:
         raise DataError(f"cannot read {history}: {error}") from error
     first = [name for name in ("accuracy", "mean_ap", "loss") if name in found]
     return [
         {
-            "title": name.replace("_", " "),
+            "title": f"{name.replace('_', ' ')}, %" if name in _SHARES else name.replace("_", " "),
             "x_label": "steps",
             "y_label": "",
             "series": {split: _thinned(points) for split, points in found[name].items()},

@@ -6,7 +6,7 @@ import torch
 
 from figureground.metrics.intervals import Interval
 from figureground.studies.answers import Contrast, ranked
-from figureground.studies.evaluation.attacked import kept_under, lost_under
+from figureground.studies.evaluation.attacked import _named, kept_under, lost_under
 from figureground.studies.evaluation.information import told_beyond
 from figureground.studies.evaluation.uncertainty import learned, moved
 
@@ -133,3 +133,16 @@ def test_information_is_told_with_the_interval_of_its_images_where_it_is_their_m
         == "Beyond the class, the predictions tell 0.250 nats about an image, 40 images."
     )
     assert weighed.band is None
+
+
+@pytest.mark.parametrize(
+    ("case", "words"),
+    [
+        ("fgsm 0.03137", "FGSM at 8/255"),
+        ("pgd 0.03", "PGD at 0.03"),
+        ("fgsm 0.01234", "FGSM at 0.01234"),
+        ("deepfool", "DeepFool"),
+    ],
+)
+def test_strengths_that_are_whole_levels_of_a_pixel_are_told_as_such(case: str, words: str):
+    assert _named(case) == words

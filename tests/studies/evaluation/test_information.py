@@ -82,6 +82,11 @@ def test_the_record_holds_what_the_metric_says(measure: Run, made: EvaluationSet
     )
     means = [columns["divergence"][columns["label"] == label].mean() for label in (0, 1)]
     np.testing.assert_allclose(means, wanted.cmi_per_class[:2], atol=1e-6)
+    far, near = record.cases[:3], record.cases[3:]
+    order = np.argsort(columns["divergence"])
+    assert [one.name for one in far] == [columns["name"][at] for at in order[::-1][:3]]
+    assert [one.name for one in near] == [columns["name"][at] for at in order[:3]]
+    assert {one.label for one in far} <= set(NAMES)
     with np.load(out / "information.npz") as arrays:
         np.testing.assert_allclose(arrays["centroids"], wanted.centroids.numpy())
 

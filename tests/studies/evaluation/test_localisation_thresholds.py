@@ -10,9 +10,9 @@ from figureground.metrics.localisation.box_accuracy import (
     max_box_acc_v2,
 )
 from figureground.studies.evaluation.boxes import OVERLAPS, Splits
+from figureground.studies.evaluation.chosen_thresholds import oracle_table
 from figureground.studies.evaluation.localisation import (
     Localisation,
-    _oracle_table,
     _true_ranks,
 )
 
@@ -97,7 +97,9 @@ def test_each_table_names_the_thresholds_of_its_own_split():
         best.append(f"{frozen.oracle_threshold:.2g}")
     assert chosen != best
     assert options._frozen_table({"m": result}, "")["rows"][0][-1] == ", ".join(chosen)
-    assert _oracle_table({"m": result})["rows"][0][-1] == ", ".join(best)
+    assert oracle_table({"m": (result.curves, result.oracle_v2)}, options.shares)["rows"][0][
+        -1
+    ] == ", ".join(best)
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,12 @@ def test_rare_classes_without_images_are_told_of_or_refused(zoo: Path, tmp_path:
         train(changed(recipe(zoo, omit=["lynx"])), tmp_path / "other", accelerator="cpu")
 
 
-def test_probability_and_logit_rank_in_their_own_order():
+def test_probability_and_logit_rank_in_their_own_order(monkeypatch: pytest.MonkeyPatch):
     """By logit the rare images lead; by probability the background's large logits put them last."""
     logits = np.array([[4, 9], [3, 9], [2, 0], [1, 0], [0, 0]], np.float32)
-    columns = {"logits": logits, "label": np.array([0, 0, 1, 1, 1])}
+    columns = {"logits": logits, "label": np.array([0, 0, 1, 1, 1]), "row": np.arange(5)}
+    nothing = "figureground.studies.evaluation.ranking.extremes"
+    monkeypatch.setattr(nothing, lambda *_, **__: ())
     network = SimpleNamespace(class_names=("lynx", "background"))
     unread = EvaluationSet.__new__(EvaluationSet)
     found = Ranking(at=(2,)).record_parts(Found(columns, network, unread))
@@ -127,3 +129,17 @@ def test_probability_and_logit_rank_in_their_own_order():
     assert (ap, ap_by_logit) == (pytest.approx(by_probability), 1)
     orders = list(itertools.combinations(range(1, 6), 2))
     assert chance == pytest.approx(np.mean([(1 / a + 2 / b) / 2 for a, b in orders]))
+
+
+def test_images_that_are_out_of_place_are_shown(zoo: Path, tmp_path: Path):
+    train(changed(recipe(zoo)), tmp_path / "run", accelerator="cpu")
+    found = evaluate(Ranking(), tmp_path / "run", out=tmp_path / "m", device="cpu")
+    wrong, missed = found.cases[:3], found.cases[3:]
+    assert {one.label for one in wrong} == {"background"}
+    assert {one.label for one in missed} == {"lynx"}
+    with np.load(tmp_path / "m" / "per_image.npz") as columns:
+        shares = torch.from_numpy(columns["logits"]).softmax(1)[:, 0]
+        sought = torch.from_numpy(columns["label"]) == 0
+    highest, lowest = shares[~sought].topk(3).values, shares[sought].sort().values[:3]
+    assert [one.overlap for one in wrong] == pytest.approx(highest.tolist(), abs=1e-3)
+    assert [one.overlap for one in missed] == pytest.approx(lowest.tolist(), abs=1e-3)

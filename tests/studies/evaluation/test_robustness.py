@@ -1,5 +1,7 @@
 """Robustness from images to record; frozen thresholds and the three kinds of images by hand."""
 
+import base64
+import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from figureground.base.errors import DataError, OptionError
 from figureground.models import Classifier
@@ -115,7 +118,7 @@ def test_images_without_boxes_have_predictions_and_no_localisation(
     record, _ = measure(options, classifier, open_images(folder, classifier))
     name, count, accuracy, *_ = record.tables[0]["rows"][0]
     assert (name, count) == ("clean", 5)
-    assert 0 <= accuracy <= 1
+    assert 0 <= accuracy <= 100
     assert record.tables[0]["rows"][0][-3:] == [None, None, None]
 
 
@@ -177,8 +180,8 @@ def test_threshold_comes_from_the_validation_images_and_is_kept_where_another_wo
     found = with_validation(4)
     assert found.splits.validation.tolist() == [4]
     assert found.frozen == {"m": 1}
-    assert found.hits("clean", "m").tolist() == [0, 0, 0, 0, 1]
-    assert found._thresholds()["rows"] == [["m", 0.5, 1.0, 0.0, 1.0]]
+    assert found.hits("clean", "m").tolist() == [0, 0, 0, 0, 100]
+    assert found._thresholds()["rows"] == [["m", 0.5, 100.0, 0.0, 100.0]]
 
 
 def test_reported_images_are_never_those_of_the_validation_split():
@@ -190,16 +193,16 @@ def test_reported_images_are_never_those_of_the_validation_split():
 
 def test_attack_line_holds_accuracy_flips_size_and_localisation():
     assert with_validation(0)._attacks()["rows"] == [
-        ["clean", 4, 0.75, None, None, None, 0.75],
-        ["hit", 4, 0.0, 0.75, 0.25, None, 0.5],
+        ["clean", 4, 75.0, None, None, None, 75.0],
+        ["hit", 4, 0.0, 75.0, 0.25, None, 50.0],
     ]
 
 
 def test_change_of_localisation_pairs_images():
     changes = {row[1]: (row[3], row[6]) for row in with_validation(0)._changes()["rows"]}
     # clean hits of images 1 to 4: 1 1 1 0; attacked: 0 1 0 1
-    assert changes["all"] == (-0.25, 4)
-    assert changes["flipped by the attack"] == (pytest.approx(-0.3333), 3)
+    assert changes["all"] == (-25, 4)
+    assert changes["flipped by the attack"] == (pytest.approx(-33.3333, abs=0.01), 3)
 
 
 def test_a_kind_of_image_that_does_not_occur_has_no_line():
@@ -210,3 +213,22 @@ def test_interval_holds_the_mean():
     for _, _, _, mean, low, high, images, *_ in with_validation(0)._everything()["rows"]:
         assert low <= mean <= high
         assert images >= 1
+
+
+def test_images_whose_maps_move_most_and_least_are_shown_before_and_after(
+    measure: Run, classifier: Classifier, images: EvaluationSet
+):
+    record, columns = measure(replace(OPTIONS, attack=("fgsm",)), classifier, images)
+    told = _Tables(replace(OPTIONS, attack=("fgsm",)), columns, ROWS)
+    for row in ROWS:
+        moved = columns[f"{told.strongest}/{row}/pearson"][told.reported]
+        mine = [case for case in record.cases if case.method == row]
+        assert mine[0].overlap == pytest.approx(np.nanmin(moved), abs=1e-3)
+        assert {case.kind for case in mine} == {"worst", "best"}
+        assert all(case.baseline_overlap is None for case in mine)
+    decoded = base64.b64decode(record.cases[0].picture.partition(",")[2])
+    with Image.open(io.BytesIO(decoded)) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    half = pixels.shape[1] // 2
+    assert pixels.shape[1] > pixels.shape[0]
+    assert np.abs(pixels[:, : half - 4] - pixels[:, -(half - 4) :]).mean() > 1

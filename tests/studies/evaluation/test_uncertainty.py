@@ -215,3 +215,15 @@ def test_without_signs_variation_is_of_what_is_above_zero(
         wanted = cam_variation(torch.stack(stacks))
         found = variation_of(runs, batch.images, classes, signed=signed)["grad-cam"]
         np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
+
+
+def test_images_whose_maps_vary_most_and_least_are_shown(
+    measure: Run, classifier: Classifier, six: EvaluationSet
+):
+    record, columns = measure(OPTIONS, classifier, six)
+    for row in ("cam", "eigen-cam"):
+        varied = columns[f"{row}/variation augmentations"]
+        mine = [case for case in record.cases if case.method == row]
+        assert mine[0].overlap == pytest.approx(np.nanmax(varied), abs=1e-3)
+        assert mine[3].overlap == pytest.approx(np.nanmin(varied), abs=1e-3)
+        assert [case.kind for case in mine] == ["worst"] * 3 + ["best"] * 3

@@ -14,7 +14,7 @@ from PIL import Image
 
 from figureground.base.errors import DataError, HeadError, LayerError
 from figureground.base.record import write_atomically
-from figureground.methods import RISE, ScoreCAM
+from figureground.methods import RISE, GroupCAM, ScoreCAM
 from figureground.models import Classifier
 from figureground.models.classes import ClassChoice
 from figureground.studies.explain.explain import explain_images
@@ -78,6 +78,26 @@ def test_progress_tells_the_price_of_methods_that_run_the_network_often(
         progress=lambda stage, *_: seen.append(stage),
     )
     assert set(seen) == {"explaining (138 runs of the network an image)"}  # 6 views × (20 + 3)
+
+
+def test_the_price_counts_what_methods_share_once_and_what_classes_do_not_share_each_time(
+    classifier: Classifier, write_images: Write, out: Path
+):
+    seen: list[str] = []
+    methods = {
+        "a": ScoreCAM(channels=2),
+        "b": ScoreCAM("softmax", channels=2),
+        "c": ScoreCAM(channels=1),
+        "d": GroupCAM(groups=3),
+    }
+    explain_images(
+        classifier,
+        write_images(1),
+        out=out,
+        options=replace(OPTIONS, methods=methods, classes="top2"),
+        progress=lambda stage, *_: seen.append(stage),
+    )
+    assert set(seen) == {"explaining (13 runs of the network an image)"}  # 3 + 2 + 2 × 4
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,11 @@ from figureground.base.errors import DataError
 from figureground.data import decode_image
 from figureground.methods import Explainer
 from figureground.models import Classifier
+from figureground.studies.explain import writer
 from figureground.studies.explain.explain import explain_images
 from figureground.studies.explain.options import ExplainOptions, Truth
+from figureground.studies.explain.painting import canvas_of
+from figureground.studies.loading import LoadedImage
 
 Write = Callable[..., list[Path]]
 Make = Callable[..., Classifier]
@@ -232,3 +235,20 @@ def test_a_blank_map_is_counted_and_has_neither_box_nor_colour(
         assert panel["boxes"] == []
         pixels = np.asarray(decode_image(out / panel["png"]))
         assert (pixels == pixels[..., :1]).all()
+
+
+def test_a_photo_that_vanishes_between_its_two_decodings_is_reported_and_the_others_are_explained(
+    classifier: Classifier, write_images: Write, out: Path, monkeypatch: pytest.MonkeyPatch
+):
+    paths, decoded_again = write_images(4), canvas_of
+
+    def vanishes(image: LoadedImage, *others: Any) -> Any:
+        if image.path == paths[1]:
+            paths[1].unlink()
+        return decoded_again(image, *others)
+
+    monkeypatch.setattr(writer, "canvas_of", vanishes)
+    record = explain_images(classifier, paths, out=out)
+    assert record.images == 3
+    assert [failed.path for failed in record.failed] == [str(paths[1])]
+    assert len((out / "entries.jsonl").read_text().splitlines()) == 3

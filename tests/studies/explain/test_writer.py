@@ -13,6 +13,7 @@ from figureground.methods import Explainer
 from figureground.models import Classifier
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.explain.writer import Writer
+from figureground.studies.failures import Failure
 from figureground.studies.loading import LoadedImage, load_images
 
 Write = Callable[..., list[Path]]
@@ -44,11 +45,25 @@ def test_lines_come_in_the_order_of_the_images(
     with Writer(out, classifier, ExplainOptions(workers=2), truths={}) as writer:
         assert list(writer.submit(*batch)) == []
         found = list(writer.rest())
-    assert [unit for unit, *_ in found] == [path_identity(image.path) for image in batch[0]]
-    for _, entry, files in found:
+    units = [one[0] for one in found if not isinstance(one, Failure)]
+    assert units == [path_identity(image.path) for image in batch[0]]
+    for one in found:
+        assert not isinstance(one, Failure)
+        _, entry, files = one
         assert files == [entry["npz"], *(panel["png"] for panel in entry["panels"])]
         assert all((out / name).is_file() for name in files)
     assert done[-1] is batch[0][0]
+
+
+def test_a_photo_that_is_gone_before_it_is_painted_on_fails_alone(
+    classifier: Classifier, batch: tuple[Any, Any], out: Path
+):
+    batch[0][2].path.unlink()
+    with Writer(out, classifier, ExplainOptions(workers=2), truths={}) as writer:
+        found = [*writer.submit(*batch), *writer.rest()]
+    failed = [one for one in found if isinstance(one, Failure)]
+    assert [one.path for one in failed] == [str(batch[0][2].path)]
+    assert len(found) == 6
 
 
 def test_no_more_waits_than_the_memory_is_given(
@@ -89,6 +104,7 @@ def test_images_boxed_in_parts_have_the_pictures_of_a_whole_batch(
         folder = tmp_path / str(at_once)
         with Writer(folder, classifier, ExplainOptions(workers=1), truths={}) as writer:
             found = [*writer.submit(*batch), *writer.rest()]
-        pictures.append([(folder / name).read_bytes() for _, _, files in found for name in files])
+        files = [name for one in found if not isinstance(one, Failure) for name in one[2]]
+        pictures.append([(folder / name).read_bytes() for name in files])
     assert pictures[0] == pictures[1]
     assert len({picture for picture in pictures[0] if picture.startswith(b"\x89PNG")}) == 6

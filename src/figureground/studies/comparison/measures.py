@@ -44,7 +44,10 @@ _PAIRS = (
 _UNKNOWN = (
     "Higher scores mean further out. AUROC: chance that an unknown image scores above a known test image; higher "
     "is better. FPR95: share of the unknown images that pass when 95 % of the known are kept, lower is better. Mean "
-    "and sd over runs. s1, s2 and s3 need a background output; msp and energy are of the K known outputs."
+    "and sd over runs. Of networks with a background output, s1: its share beside all known classes together; s2: one "
+    "minus the largest probability of a known class, the background in the softmax; s3: as s2, the probability of the "
+    "background spread evenly over the known classes. Of the known outputs alone, msp: one minus the largest "
+    "probability; energy: minus the logarithm of the sum of the exponentials of the logits."
 )
 _CORRUPTED = (
     "Accuracy over the K known classes under corruptions made of the test images, at five severities each. The first "

@@ -1,6 +1,6 @@
-"""What is said first of maps of attacked images."""
+"""Maps of attacked images beside those of clean ones, and what is said first of them."""
 
-__all__ = ["kept_under", "lost_under"]
+__all__ = ["kept_under", "lost_under", "similarity"]
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,8 +8,10 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float
 
+from figureground.metrics.robustness.stability import map_stability
 from figureground.studies.answers import Answer, Bar, Question, answer, contrasts
 from figureground.studies.evaluation.boxes import FINDS
+from figureground.studies.evaluation.subject import MapBatch
 
 _STAYS = Question(
     claim="",
@@ -96,4 +98,26 @@ def kept_under(
 def _named(case: str) -> str:
     """An attack and its strength in words."""
     name, _, strength = case.partition(" ")
+    if len(strength) > len("0.001") and strength.replace(".", "", 1).isdecimal():
+        levels = 255 * float(strength)  # of a pixel, as papers give strengths
+        strength = f"{levels:.0f}/255" if abs(levels - round(levels)) < 0.01 else strength
     return _ATTACKS.get(name, name) + (f" at {strength}" if strength else "")
+
+
+def similarity(case: str, clean: MapBatch, attacked: MapBatch) -> dict[str, np.ndarray]:
+    """How similar the raw maps of every row are before and after an attack.
+
+    Args:
+        case: Name of the attack.
+        clean: Maps of some images.
+        attacked: Those of the same images under the attack.
+
+    Returns:
+        ``case/row/pearson`` and ``case/row/ssim`` -> ``(N,)``.
+    """
+    found = {row: map_stability(clean.maps[row], attacked.maps[row]) for row in clean.maps}
+    return {
+        f"{case}/{row}/{key}": getattr(stability, key).cpu().numpy()
+        for row, stability in found.items()
+        for key in ("pearson", "ssim")
+    }

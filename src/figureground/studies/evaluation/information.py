@@ -2,7 +2,7 @@
 
 __all__ = ["Information", "told_beyond"]
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -21,7 +21,8 @@ from figureground.models.predicting import device_of
 from figureground.studies.answers import Answer, Bar, in_words, number, of_images
 from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch, without_class
-from figureground.studies.evaluation.tables import ImageProblem, mean_of, table
+from figureground.studies.evaluation.shown_images import extremes
+from figureground.studies.evaluation.tables import Case, ImageProblem, mean_of, table
 from figureground.studies.training.runs import TrainedRun
 
 _NAMES = {
@@ -130,6 +131,7 @@ class Information(Evaluation):
                 _class_table(numbers, names),
                 *self._omitted_tables(scaled, here, names),
             ),
+            "cases": _unlike_their_class(found, per_image, apart["divergence"], names=names),
             "notes": (*_notes(numbers, scaled, names), _NOTE),
             "arrays": {
                 "per_image.npz": per_image | apart,
@@ -160,6 +162,24 @@ class Information(Evaluation):
         ]
         lines = [[name, _rounded(float(value), 5), "fraction"] for name, value in quantities]
         yield table("Omitted classes", ["quantity", "value", "unit"], lines, caption=_OMITTED)
+
+
+def _unlike_their_class(
+    found: Found,
+    per_image: Mapping[str, np.ndarray],
+    divergence: Float[np.ndarray, " N"],
+    *,
+    names: Sequence[str],
+) -> tuple[Case, ...]:
+    """The images whose outputs lie furthest from the mean of their class, and nearest to it."""
+    kinds = {"furthest from their class": divergence, "nearest to their class": -divergence}
+    return extremes(
+        found.images,
+        per_image["row"].tolist(),
+        {("Predictions", kind): values for kind, values in kinds.items()},
+        labels=[names[one] for one in per_image["label"].tolist()],
+        measure="divergence",
+    )
 
 
 def told_beyond(

@@ -3,7 +3,7 @@
 __all__ = ["Localisation"]
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
@@ -26,6 +26,7 @@ from figureground.studies.evaluation.boxes import (
     frozen_positions,
     worst_and_best,
 )
+from figureground.studies.evaluation.chosen_thresholds import doubt_of_thresholds, oracle_table
 from figureground.studies.evaluation.engine import Columns, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.mask_pixels import mask_columns, mask_tables
@@ -165,8 +166,10 @@ class Localisation(BoxEvaluation):
         read, others = values.__getitem__, self.others(network)
         reference = next(iter(others.values()), network.rows[0])
         words = f" Maps: {self.post}. {len(splits.validation)} validation, {len(splits.test)} test images."
+        doubt = self._doubt(results, network, validation=len(splits.validation))
+        first = self._answer(values, network)
         return {
-            "answer": self._answer(values, network),
+            "answer": replace(first, sentences=(*first.sentences, *doubt)),
             "images": len(splits.test),
             "options": {
                 "validation images": f"{len(splits.validation)}, seed {self.seed}",
@@ -174,7 +177,7 @@ class Localisation(BoxEvaluation):
             },
             "tables": (
                 self._frozen_table(results, words),
-                _oracle_table(results),
+                oracle_table({row: (one.curves, one.oracle_v2) for row, one in results.items()}, self.shares),
                 interval_table(read, network.rows, self.measures, title="Intervals, %", seed=self.seed),
                 difference_table(
                     read, others, self.measures, title=f"Differences from {reference}, points", seed=self.seed
@@ -187,6 +190,7 @@ class Localisation(BoxEvaluation):
                     "read every row against the baselines: where a box in the centre does as well, the images say "
                     "little about the maps"
                 ),
+                *(f"{one} More validation images make them surer." for one in doubt),
             ),
             "cases": self._cases(columns, network, found.images, results=results, splits=splits),
         }  # fmt: skip
@@ -202,6 +206,16 @@ class Localisation(BoxEvaluation):
             seed=self.seed,
         )
         return answer(FINDS, found, {row: row_name(row) for row in network.rows})
+
+    def _doubt(
+        self, results: Mapping[str, "_RowResult"], network: Subject, *, validation: int
+    ) -> tuple[str, ...]:
+        """That thresholds are noise, where they are."""
+        own = {row_name(row): results[row] for row in network.own_rows}
+        frozen = {name: one.values[f"box {OVERLAPS[KNOWN]:g}"] for name, one in own.items()}
+        oracle = {name: float(one.curves[KNOWN].max()) for name, one in own.items()}
+        told = doubt_of_thresholds(frozen, oracle, validation=validation, seed=self.seed)
+        return (told,) if told else ()
 
     def _result(self, columns: Columns, row: str, splits: Splits) -> "_RowResult":
         """Choose one method's thresholds on the validation images and read the test images with them."""
@@ -227,7 +241,7 @@ class Localisation(BoxEvaluation):
         values = {key: 100 * one.astype(np.float64) for key, one in found.items()}
         thresholds = tuple(float(self.shares[at]) for at in frozen)
         oracle_v2 = 100 * float(test_multi.mean(0).max(1).mean())
-        return _RowResult(values, frozen, thresholds, 100 * test.mean(0), oracle_v2, self.shares)
+        return _RowResult(values, frozen, thresholds, 100 * test.mean(0), oracle_v2)
 
     def _frozen_table(self, results: Mapping[str, "_RowResult"], words: str) -> dict[str, Any]:
         """Means on the test images."""
@@ -294,7 +308,6 @@ class _RowResult:
         thresholds: These thresholds.
         curves: Accuracy in per cent at each overlap and threshold on the test images, (O, T).
         oracle_v2: MaxBoxAccV2, every overlap at the threshold that is best on the test images.
-        shares: All thresholds.
     """
 
     values: dict[str, np.ndarray]
@@ -302,26 +315,6 @@ class _RowResult:
     thresholds: tuple[float, ...]
     curves: np.ndarray
     oracle_v2: float
-    shares: np.ndarray
-
-
-def _oracle_table(results: Mapping[str, _RowResult]) -> dict[str, Any]:
-    """Best on the test images themselves."""
-    lines = [
-        [
-            row,
-            *(round(float(curve.max()), 2) for curve in found.curves),
-            round(found.oracle_v2, 2),
-            ", ".join(f"{found.shares[curve.argmax()]:.2g}" for curve in found.curves),
-        ]
-        for row, found in results.items()
-    ]
-    return table(
-        "Oracle: thresholds that are best on the test images themselves, %",
-        ["method", *(f"MaxBoxAcc @{one:g}" for one in OVERLAPS), "MaxBoxAccV2", "thresholds"],
-        lines,
-        caption="Upper bounds that nobody could have reached without the answers, to compare with papers only.",
-    )
 
 
 def _judged(batch: EvaluationBatch, *, needs_labels: bool) -> tuple[list[int], list[ImageProblem]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +25,10 @@ from figureground.models import Classifier
 from figureground.studies.answers import ranked
 from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch, without_class
-from figureground.studies.evaluation.tables import table
+from figureground.studies.evaluation.shown_images import extremes
+from figureground.studies.evaluation.tables import Case, table
+
+_SHOWN_CLASSES = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +100,27 @@ class Ranking(Evaluation):
                 table("By class", ["class", "positives", "chance AP", "AP", "AP by logit", *at], lines,
                       caption="AP, recall and precision by probability where not said otherwise."),
             ),
+            "cases": _misplaced(found, known, names),
             "notes": (f"{background} of {len(labels)} images are background",),
         }  # fmt: skip
+
+
+def _misplaced(found: Found, known: np.ndarray, names: Sequence[str]) -> tuple[Case, ...]:
+    """Of the first rare classes: images of others that rank highest, and their own that rank lowest."""
+    labels = found.columns["label"][known]
+    shares = torch.from_numpy(found.columns["logits"][known]).softmax(1).numpy()
+    values = {}
+    for number, name in list(enumerate(names))[:_SHOWN_CLASSES]:
+        sought = labels == number
+        values[name, "high, though of another class"] = np.where(sought, np.nan, shares[:, number])
+        values[name, "low, though it is one"] = np.where(sought, -shares[:, number], np.nan)
+    return extremes(
+        found.images,
+        found.columns["row"][known].tolist(),
+        values,
+        labels=[names[one] if one < len(names) else "background" for one in labels.tolist()],
+        measure="probability",
+    )
 
 
 def _of_class(

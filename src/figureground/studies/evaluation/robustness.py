@@ -13,11 +13,11 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from figureground.base.options import option
-from figureground.metrics.robustness.attack_cases import AttackCase, attack_cases
+from figureground.metrics.robustness.attack_cases import AttackCase, Attacked, attack_cases
 from figureground.metrics.robustness.attacks import Attack
-from figureground.metrics.robustness.stability import map_stability, relative_perturbation
+from figureground.metrics.robustness.stability import relative_perturbation
 from figureground.studies.answers import Answer, row_name
-from figureground.studies.evaluation.attacked import kept_under, lost_under
+from figureground.studies.evaluation.attacked import kept_under, lost_under, similarity
 from figureground.studies.evaluation.boxes import (
     KNOWN,
     BoxEvaluation,
@@ -26,8 +26,10 @@ from figureground.studies.evaluation.boxes import (
 )
 from figureground.studies.evaluation.engine import Columns, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
+from figureground.studies.evaluation.shown_images import draw_against
 from figureground.studies.evaluation.subject import MapBatch, Subject
 from figureground.studies.evaluation.tables import (
+    Case,
     Chart,
     ImageProblem,
     interval_cells,
@@ -37,7 +39,7 @@ from figureground.studies.evaluation.tables import (
 )
 
 _SUBSETS = ("all", "misclassified clean", "flipped by the attack")
-_LOCALISED = "share with IoU ≥ 0.5 at the threshold chosen on clean maps of the validation images and frozen."
+_LOCALISED = "per cent with IoU ≥ 0.5 at the threshold chosen on clean maps of the validation images and frozen."
 _NOTES = (
     "white-box attacks on this very network: FGSM and PGD lead away from the true class, DeepFool from the prediction",
     "a class-specific map should move when the prediction does; the true class shows what befell the features alone",
@@ -91,14 +93,8 @@ class Robustness(BoxEvaluation):
             "judged": np.array([len(boxes) > 0 for boxes in batch.boxes]),
             "clean/predicted": predicted,
         } | self._places_of("clean", clean, batch)
-        classifier = network.classifier
-        assert classifier is not None  # noqa: S101 - the command asks for a model
-
-        def score(images: Tensor) -> Tensor:
-            return classifier(images.contiguous(memory_format=torch.channels_last)).float()
-
         for case in self.attacks:
-            attacked = case.run(score, batch.images, batch.labels, seed=self.random_seed(batch))
+            attacked = self._attacked(case, batch, network)
             found, predicted, more = _seen(replace(batch, images=attacked.images), network)
             problems += more
             columns[f"{case.name}/predicted"] = predicted
@@ -107,7 +103,7 @@ class Robustness(BoxEvaluation):
             )
             columns[f"{case.name}/iterations"] = attacked.iterations.cpu().numpy()
             columns |= self._places_of(case.name, found, batch)
-            columns |= _similarity(case.name, clean, found)
+            columns |= similarity(case.name, clean, found)
         return columns, problems
 
     def record_parts(self, found: Found) -> dict[str, Any]:
@@ -118,11 +114,43 @@ class Robustness(BoxEvaluation):
             "answer": told.answer(),
             "tables": told.all(),
             "charts": tuple(told.charts()),
+            "cases": self._pictures(found, told),
             "notes": (
                 f"thresholds were chosen on {count} clean images; all tables report the other {told.reported.sum()}",
                 *_NOTES,
             ),
         }
+
+    def _attacked(self, case: AttackCase, batch: EvaluationBatch, network: Subject) -> Attacked:
+        """The images of a batch as an attack leaves them."""
+        classifier = network.classifier
+        assert classifier is not None  # noqa: S101 - the command asks for a model
+
+        def score(images: Tensor) -> Tensor:
+            return classifier(images.contiguous(memory_format=torch.channels_last)).float()
+
+        return case.run(score, batch.images, batch.labels, seed=self.random_seed(batch))
+
+    def _pictures(self, found: Found, told: "_Tables") -> tuple[Case, ...]:
+        """Where the map of each row moves most and least under the attack of the answer, before and after it."""
+        case = next(one for one in self.attacks if one.name == told.strongest)
+        network, columns = found.network, found.columns
+        moved = {row: columns[f"{case.name}/{row}/pearson"] for row in network.own_rows}
+        own = {row: np.where(told.reported, one, np.nan) for row, one in moved.items()}
+
+        def changed(batch: EvaluationBatch) -> EvaluationBatch:
+            there = batch.on(network.device)
+            return replace(there, images=self._attacked(case, there, network).images)
+
+        return draw_against(
+            network,
+            found.images,
+            columns["row"].tolist(),
+            own=own,
+            measure="clean and attacked, correlation",
+            signed=self.signed,
+            changed=changed,
+        )
 
     def _places_of(
         self, case: str, found: MapBatch, batch: EvaluationBatch
@@ -170,6 +198,14 @@ class _Tables:
         return ("clean", *(case.name for case in self.options.attacks))
 
     @cached_property
+    def strongest(self) -> str:
+        """The attack that changes most predictions."""
+        clean, some = self.columns["clean/predicted"], self.reported
+        return max(
+            self.cases[1:], key=lambda one: (clean != self.columns[f"{one}/predicted"])[some].mean()
+        )
+
+    @cached_property
     def frozen(self) -> dict[str, int]:
         """Row -> position of the threshold that suits its clean maps of the validation images."""
         rows = self.rows if len(self.splits.validation) else ()
@@ -177,10 +213,10 @@ class _Tables:
         return {row: frozen_positions(one, self.options.shares)[0] for row, one in hits.items()}
 
     def hits(self, case: str, row: str) -> Float[np.ndarray, " N"]:
-        """1 where the box at the frozen threshold overlaps a true one by half or more, else 0; NaN without a box."""
+        """100 where the box at the frozen threshold overlaps a true one by half or more, else 0; NaN without a box."""
         if row not in self.frozen:
             return np.full(len(self.columns["row"]), np.nan)
-        found = self._hits(case, row)[:, self.frozen[row]].astype(np.float64)
+        found = 100.0 * self._hits(case, row)[:, self.frozen[row]]
         return np.where(self.columns["judged"].astype(bool), found, np.nan)
 
     def subset(self, case: str, name: str) -> Bool[np.ndarray, " N"]:
@@ -200,12 +236,12 @@ class _Tables:
 
     def answer(self) -> Answer:
         """Every row under the attack that changes most predictions, against the same row on clean images."""
-        clean, some = self.columns["clean/predicted"], self.reported
-        case = max(
-            self.cases[1:], key=lambda one: (clean != self.columns[f"{one}/predicted"])[some].mean()
-        )
+        case, some = self.strongest, self.reported
         names = {row: row_name(row) for row in self.rows}
-        pairs = {row: (self.hits(case, row)[some], self.hits("clean", row)[some]) for row in names}
+        pairs = {
+            row: (self.hits(case, row)[some] / 100, self.hits("clean", row)[some] / 100)
+            for row in names
+        }
         seed = self.options.seed
         if any(not np.isnan(after).all() for after, _ in pairs.values()):
             return lost_under(case, pairs, names, seed=seed)
@@ -229,7 +265,7 @@ class _Tables:
                 for row in self.rows
             }
             if len(members) > 1:
-                yield Chart(name, "strength", "share with IoU ≥ 0.5", series)
+                yield Chart(name, "strength", "images with IoU ≥ 0.5, %", series)
 
     def _hits(self, case: str, row: str) -> np.ndarray:
         """Whether the overlap is half or more, (N, T)."""
@@ -242,7 +278,7 @@ class _Tables:
         ]
         columns = ["attack", "images", "accuracy", "flipped", "ρ", "iterations", *self.rows]
         caption = (
-            "Flipped: the prediction changed. ρ: mean length of the change over the length of the image (L2). "
+            "Accuracy, flipped (changed predictions): per cent. ρ: mean length of the change over the image's. "
             f"Under each method, of all images: {_LOCALISED}"
         )
         return table("Attacks and localisation", columns, lines, caption=caption)
@@ -270,7 +306,7 @@ class _Tables:
                     change = self.hits(case, row)[some] - self.hits("clean", row)[some]
                     lines.append([case, name, row, *self._interval(change)])
         columns = ["attack", "subset", "method", "change", "low", "high", "images"]
-        caption = "Localisation on the attacked less that on the clean image, 95 % bootstrap of the pairs."
+        caption = "Localisation on the attacked less that on the clean image, points, 95 % bootstrap of the pairs."
         return table("Change of localisation", columns, lines, caption=caption)
 
     def _thresholds(self) -> dict[str, Any]:
@@ -278,16 +314,16 @@ class _Tables:
         lines = []
         for row, at in self.frozen.items():
             hits, splits = self._hits("clean", row), self.splits
-            chosen = [self.options.shares[at], hits[splits.validation][:, at].mean()]
-            oracle = hits[splits.test].mean(0).max()
+            chosen = [self.options.shares[at], 100 * hits[splits.validation][:, at].mean()]
+            oracle = 100 * hits[splits.test].mean(0).max()
             cells = [*chosen, known_mean(self.hits("clean", row)[self.reported]), oracle]
             lines.append(
                 [row, *(None if cell is None else round(float(cell), 4) for cell in cells)]
             )
         columns = ["method", "threshold", "validation", "test, frozen", "test, oracle"]
         caption = (
-            f"Chosen on {len(self.splits.validation)} clean images. Oracle: the threshold that is best on the test "
-            "images themselves, which no user can know."
+            f"%, chosen on {len(self.splits.validation)} clean images. Oracle: the threshold that is best on the "
+            "test images themselves, which no user can know."
         )
         return table("Thresholds", columns, lines, caption=caption)
 
@@ -301,7 +337,9 @@ class _Tables:
                     lines += [[case, name, row, *self._cells(case, row, some)] for row in self.rows]
         columns = ["attack", "subset", "method", "localisation", "low", "high", "images"]
         columns += [title for _, title in (*_PLACES, *_SIMILARITY)]
-        caption = "Pearson and SSIM compare the map of the clean with that of the attacked image; 1 is unmoved."
+        caption = (
+            "Per cent, but Pearson and SSIM, which compare clean and attacked maps; 1 is unmoved."
+        )
         return table("Robustness", columns, lines, caption=caption)
 
     def _outcome(self, case: str) -> list[object]:
@@ -310,12 +348,12 @@ class _Tables:
         clean, label, after = (
             self.columns[key][some] for key in ("clean/predicted", "label", f"{case}/predicted")
         )
-        first = [len(label), known_mean(after == label)]
+        first = [len(label), known_mean(100 * (after == label))]
         if case == "clean":
             return [*first, None, None, None]
         far, steps = (self.columns[f"{case}/{key}"][some] for key in ("perturbation", "iterations"))
         counted = known_mean(steps) if (steps >= 0).all() else None
-        return [*first, known_mean(after != clean), known_mean(far), counted]
+        return [*first, known_mean(100 * (after != clean)), known_mean(far), counted]
 
     def _shares(self, case: str, some: np.ndarray) -> list[object]:
         """Localisation of every method on some images."""
@@ -325,7 +363,10 @@ class _Tables:
         """Localisation, pointing, energy and similarity on some images."""
         keys = [key for key, _ in (*_PLACES, *_SIMILARITY)]
         stored = [self.columns.get(f"{case}/{row}/{key}") for key in keys]
-        means = [None if values is None else known_mean(values[some]) for values in stored]
+        means = [
+            None if one is None else known_mean((100 if key in dict(_PLACES) else 1) * one[some])
+            for key, one in zip(keys, stored, strict=True)
+        ]
         return [*self._interval(self.hits(case, row)[some]), *means]
 
     def _interval(self, values: np.ndarray) -> list[object]:
@@ -339,13 +380,3 @@ def _seen(
     found = network(batch)
     assert found.logits is not None  # noqa: S101 - the command asks for a model
     return found, found.logits.argmax(1).cpu().numpy(), list(found.problems)
-
-
-def _similarity(case: str, clean: MapBatch, attacked: MapBatch) -> dict[str, np.ndarray]:
-    """How similar the raw maps are before and after."""
-    found = {row: map_stability(clean.maps[row], attacked.maps[row]) for row in clean.maps}
-    return {
-        f"{case}/{row}/{key}": getattr(stability, key).cpu().numpy()
-        for row, stability in found.items()
-        for key, _ in _SIMILARITY
-    }

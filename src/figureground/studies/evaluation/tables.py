@@ -108,7 +108,7 @@ class EvaluationRecord:
         title: The question that it answers.
         data: Description of the images.
         images: How many images the numbers are of.
-        model: Name, layer, why that layer, preprocessing.
+        model: Name, layer, why that layer, input in words, preprocessing.
         methods: Row of the tables -> description.
         options: Everything that changes the numbers.
         tables: Title, caption, columns, rows.
@@ -154,7 +154,7 @@ def model_description(
         layers: Those that were explained.
 
     Returns:
-        Name, preprocessing and, where layers were explained, these and why they were chosen.
+        Name, input in words, preprocessing and, where layers were explained, these and why they were chosen.
     """
     if classifier is None:
         return {}
@@ -162,7 +162,8 @@ def model_description(
         "layer": ", ".join(one.name.removeprefix("network.") for one in layers),
         "layer_reason": "; ".join(one.reason for one in layers),
     }
-    described = {"name": classifier.name, "preprocessing": repr(classifier.preprocessing)}
+    kept = classifier.preprocessing
+    described = {"name": classifier.name, "input": kept.in_words, "preprocessing": repr(kept)}
     return described | (explained if layers else {})
 
 

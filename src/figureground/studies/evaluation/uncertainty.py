@@ -49,8 +49,9 @@ from figureground.studies.answers import (
 )
 from figureground.studies.evaluation.engine import BATCH_SIZE, Found, MapEvaluation, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch
+from figureground.studies.evaluation.shown_images import draw_against
 from figureground.studies.evaluation.subject import Subject
-from figureground.studies.evaluation.tables import Chart, Measure, known_mean, mean_table
+from figureground.studies.evaluation.tables import Case, Chart, Measure, known_mean, mean_table
 from figureground.studies.models import load_model
 
 _TOP = 3
@@ -185,6 +186,21 @@ class Uncertainty(MapEvaluation):
             yield Chart(
                 *words, {row: some for row, some in series.items() if some}, "a fall is good"
             )
+
+    def pictures(self, found: Found) -> tuple[Case, ...]:
+        """Where the map of each row varies most and least when images are flipped and cropped, beside one flip."""
+        columns, network = found.columns, found.network
+        steady = {row: -columns[f"{row}/variation augmentations"] for row in network.own_rows}
+        cases = draw_against(
+            network,
+            found.images,
+            columns["row"].tolist(),
+            own=steady,
+            measure="beside its mirror image, variation",
+            signed=self.signed,
+            changed=lambda batch: replace(batch, images=batch.images.flip(-1)),
+        )
+        return tuple(replace(one, overlap=abs(one.overlap)) for one in cases)
 
     def notes(self, found: Found) -> Iterator[str]:
         """How to read, and what could not be measured."""

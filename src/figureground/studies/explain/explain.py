@@ -28,7 +28,7 @@ from figureground.models import Classifier, Preprocessing
 from figureground.models.classes import find_classes
 from figureground.models.predicting import chosen_device, default_batch_size, device_of, placed
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
-from figureground.studies.explain.writer import Writer, is_current
+from figureground.studies.explain.writer import Finished, Writer, is_current
 from figureground.studies.failures import Failure
 from figureground.studies.loading import LoadedImage, batched, load_images
 from figureground.studies.models import load_model
@@ -135,15 +135,24 @@ def _explain_all(
             for batch, failures in batched(images, parts.most):
                 for part, explanation in parts(batch):
                     store.begin()
-                    for finished in writer.submit(part, explanation, parts.refused):
-                        store.add(*finished)
+                    failed += _stored(store, writer.submit(part, explanation, parts.refused))
                 failed += failures
                 done += len(batch) + len(failures)
                 progress(stage, done, total)
         finally:
             # also after Ctrl-C: what is explained shall not have to be explained again
-            for finished in writer.rest():
-                store.add(*finished)
+            failed += _stored(store, writer.rest())
+    return failed
+
+
+def _stored(store: Store, written: Iterable[Finished | Failure]) -> list[Failure]:
+    """Store images as their files become complete; those whose photo was gone before it could be painted on."""
+    failed = []
+    for one in written:
+        if isinstance(one, Failure):
+            failed.append(one)
+        else:
+            store.add(*one)
     return failed
 
 
@@ -209,7 +218,11 @@ class _Parts:
     @property
     def price(self) -> str:
         """What an image costs beyond one run of the network, for a progress bar; empty where that is little."""
-        runs = self.explainer.forwards(self._asked) if self.explainer.layers else 0
+        runs = (
+            self.explainer.forwards(self._asked, _count(self._classes))
+            if self.explainer.layers
+            else 0
+        )
         return f" ({runs:,} runs of the network an image)" if runs else ""
 
     def __call__(
@@ -258,6 +271,13 @@ class _Parts:
         """A batch where the network is."""
         pixels = torch.stack([one.pixels for one in images]).to(device_of(self.explainer.model))
         return pixels.float().div_(255).contiguous(memory_format=torch.channels_last)
+
+
+def _count(classes: str | list[int] | None) -> int:
+    """How many classes are explained of each image."""
+    if classes is None:
+        return 1
+    return int(classes.removeprefix("top")) if isinstance(classes, str) else len(classes)
 
 
 def _units(paths: Sequence[Path], folder: Path) -> dict[str, Path]:

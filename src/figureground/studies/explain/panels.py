@@ -3,6 +3,7 @@
 __all__ = ["Panel", "Stack", "panels_of", "stacks_of"]
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -16,6 +17,13 @@ from figureground.methods import Explanation
 _SAME = 1 / 510  # half a level of a picture: they look the same
 
 
+class Problem(NamedTuple):
+    """What is wrong with a map: a word of ``methods.plan.ExplanationProblem``, and a sentence."""
+
+    kind: str
+    message: str
+
+
 @dataclass(frozen=True)
 class Panel:
     """One map of one image, ready to be painted.
@@ -27,7 +35,7 @@ class Panel:
         maps: ``(1, h, w)``, raw; of concepts ``(k, h, w)``.
         box: x0, y0, x1, y1 in pixels of what the network saw; None where the method has no boxes or the
             map shows nothing.
-        problem: Why the map shows nothing; None where it shows something.
+        problem: What is wrong with the map; None where nothing is.
         largest: Of concepts, the largest value of each in the batch, ``(k,)``.
         same_as: A method before it whose maps of this image are the same but for a factor.
     """
@@ -37,7 +45,7 @@ class Panel:
     position: int | None
     maps: Maps
     box: Float[Tensor, "4"] | None
-    problem: str | None
+    problem: Problem | None
     largest: Float[Tensor, " k"] | None = None
     same_as: str | None = None
 
@@ -51,7 +59,7 @@ class Stack:
         layer: As in a panel.
         maps: Raw, ``(N, K, h, w)``.
         class_specific: Whether there is one map per class.
-        problems: Image and position -> why that map shows nothing.
+        problems: Image and position -> what is wrong with that map.
         is_concepts: Whether the maps belong to concepts, which are drawn together.
     """
 
@@ -59,7 +67,7 @@ class Stack:
     layer: str
     maps: MapsPerClass
     class_specific: bool
-    problems: dict[tuple[int, int], str]
+    problems: dict[tuple[int, int], Problem]
     is_concepts: bool = False
 
 
@@ -86,7 +94,7 @@ def stacks_of(explanation: Explanation) -> list[Stack]:
 
 def _place(
     explanation: Explanation, method: str, layer: str | None
-) -> tuple[str, dict[tuple[int, int], str] | None]:
+) -> tuple[str, dict[tuple[int, int], Problem] | None]:
     """Of which layer maps are, in words, and what is wrong with them; None where they are fused of several."""
     layers = explanation.layers
     if layer is not None:
@@ -98,9 +106,11 @@ def _place(
     return " + ".join(_plain(one.name) for one in layers), None
 
 
-def _fused_problems(maps: MapsPerClass) -> dict[tuple[int, int], str]:
+def _fused_problems(maps: MapsPerClass) -> dict[tuple[int, int], Problem]:
     """Image and position -> what is wrong with a fused map."""
-    return {(one.image, one.class_position): one.message for one in diagnose(maps)}
+    return {
+        (one.image, one.class_position): Problem(one.kind, one.message) for one in diagnose(maps)
+    }
 
 
 def panels_of(
@@ -181,10 +191,10 @@ def _shown(maps: MapsPerClass) -> MapsPerClass:
     return positive / positive.amax((-2, -1), keepdim=True).clamp_min(1e-30)
 
 
-def _problems(explanation: Explanation, method: str, layer: str) -> dict[tuple[int, int], str]:
+def _problems(explanation: Explanation, method: str, layer: str) -> dict[tuple[int, int], Problem]:
     """Image and position -> what is wrong with that map."""
     return {
-        (one.image, one.class_position): one.message
+        (one.image, one.class_position): Problem(one.kind, one.message)
         for one in explanation.problems
         if (one.method, one.layer) == (method, layer)
     }

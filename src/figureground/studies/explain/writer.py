@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from figureground.base.errors import ImageError
 from figureground.base.identity import file_identity, file_name, path_identity, shown
 from figureground.base.record import write_atomically
 from figureground.maps.image_files import file_stem, page_picture, png_bytes
@@ -27,6 +28,7 @@ from figureground.studies.explain.descriptions import image_descriptions
 from figureground.studies.explain.options import ExplainOptions, Truth
 from figureground.studies.explain.painting import Canvas, canvas_of, painted, painted_alone
 from figureground.studies.explain.panels import Panel, panels_of, stacks_of
+from figureground.studies.failures import Failure
 from figureground.studies.loading import LoadedImage
 
 Finished: TypeAlias = tuple[str, dict[str, Any], list[str]]
@@ -65,7 +67,7 @@ class Writer:
         self._truths = truths
         self._longest = options.thumbnail or (400 if expected <= _MANY else 200)
         self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="write")
-        self._waiting: deque[tuple[int, Future[Finished]]] = deque()
+        self._waiting: deque[tuple[int, Future[Finished | Failure]]] = deque()
         self._bytes = 0
 
     def __enter__(self) -> "Writer":
@@ -85,8 +87,10 @@ class Writer:
         images: Sequence[LoadedImage],
         explanation: Explanation,
         refused: Mapping[str, str] = MappingProxyType({}),
-    ) -> Iterator[Finished]:
+    ) -> Iterator[Finished | Failure]:
         """Have the files of a batch written.
+
+        A photo is read again to be painted on; one that is gone by then is a failure.
 
         Args:
             images: N images.
@@ -94,7 +98,7 @@ class Writer:
             refused: Methods that were left out, and why.
 
         Yields:
-            Images, of this or earlier batches, that are complete.
+            Images, of this or earlier batches, that are complete or have failed.
         """
         stacks = stacks_of(explanation)
         size = (int(explanation.images.shape[-2]), int(explanation.images.shape[-1]))
@@ -114,7 +118,7 @@ class Writer:
                 self._bytes += held
             yield from self._complete()
 
-    def rest(self) -> Iterator[Finished]:
+    def rest(self) -> Iterator[Finished | Failure]:
         """Wait for all that is not complete.
 
         Yields:
@@ -123,12 +127,12 @@ class Writer:
         while self._waiting:
             yield self._next()
 
-    def _complete(self) -> Iterator[Finished]:
+    def _complete(self) -> Iterator[Finished | Failure]:
         """Images that are complete, after a wait where too much is not."""
         while self._waiting and (self._bytes > _MOST_WAITING or self._waiting[0][1].done()):
             yield self._next()
 
-    def _next(self) -> Finished:
+    def _next(self) -> Finished | Failure:
         size, job = self._waiting.popleft()
         self._bytes -= size
         return job.result()
@@ -140,10 +144,13 @@ class Writer:
         *,
         maps: dict[str, np.ndarray],
         described: dict[str, Any],
-    ) -> Finished:
+    ) -> Finished | Failure:
         """All files of one image; they are complete when this returns."""
         truth = self._truths.get(image.path)
-        canvas = canvas_of(image, self._drawing, self.preprocessing.value_range)
+        try:
+            canvas = canvas_of(image, self._drawing, self.preprocessing.value_range)
+        except ImageError as error:
+            return Failure(shown(image.path), error.reason)
         seen = [round(one, 2) for one in image.view.window]
         whole = [0, 0, *image.view.original_size]
         about = {
@@ -181,7 +188,8 @@ class Writer:
                 "layer": panel.layer,
                 "class": panel.position,
                 "label": _label(panel, described),
-                "problem": panel.problem,
+                "problem": panel.problem and panel.problem.message,
+                "problem_kind": panel.problem and panel.problem.kind,
                 "boxes": boxes.tolist(),
                 "truth_iou": _best_iou(boxes, self._truths.get(image.path)),
             }

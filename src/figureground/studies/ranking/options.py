@@ -87,7 +87,7 @@ class RankRecord:
     """A finished ranking; saved as ``record.json``, last.
 
     Args:
-        model: Name, preprocessing, device.
+        model: Name, input in words, preprocessing, device.
         classes: Names of the classes sought.
         score: What was ranked by.
         images: Images that were scored.

@@ -187,7 +187,8 @@ def _at(path: Path, ranked: Ranked) -> Ranked:
 
 def _described(classifier: Classifier) -> dict[str, str]:
     """The model as the record describes it."""
-    return {"name": classifier.name, "preprocessing": repr(classifier.preprocessing)}
+    kept = classifier.preprocessing
+    return {"name": classifier.name, "input": kept.in_words, "preprocessing": repr(kept)}
 
 
 def _units(paths: Sequence[Path], size: int) -> dict[str, Sequence[Path]]:

@@ -79,7 +79,9 @@ class _Average:
         self, input_tensor: Tensor, cams: np.ndarray, targets: Sequence[Target], model: nn.Module
     ) -> np.ndarray:
         """``(N,)``, as for ``PerturbationConfidenceMetric``."""
-        some = [self.kind(float(one))(input_tensor, cams, targets, model) for one in self.percentiles]
+        some = [
+            self.kind(float(one))(input_tensor, cams, targets, model) for one in self.percentiles
+        ]
         return np.mean(some, axis=0)
 
 
