@@ -92,7 +92,7 @@ def test_the_other_rows_are_told_by_their_word():
         contrast(-4.0, -1.0, row="E"),
     ]
     told = answer(BOXES, rows)
-    assert told.sentences[1] == "Of the others, better: D; worse: C and E; cannot tell of: B."
+    assert told.sentences[1] == "Of the others, better: D; worse: C and E; cannot tell for: B."
     assert [row.word for row in told.rows] == ["better", "cannot tell", "worse", "better", "worse"]
     assert told.band is not None
     assert (told.band.name, told.band.low) == ("a box in the centre", 56.0)

@@ -42,13 +42,15 @@ def _figure(given: Mapping[str, Any]) -> dict[str, Any] | None:
     axis = axis_of(
         [float(one[key]) for one in known for key in ("value", "low", "high")], 0.0, 100.0
     )
-    digits = max(0, -math.floor(math.log10(axis.ticks[1] - axis.ticks[0])))
+    step = axis.ticks[1] - axis.ticks[0]
+    digits = next(n for n in range(12) if math.isclose(step, round(step, n), rel_tol=1e-6))
+    fine = max(0, -math.floor(math.log10(step))) + 1
     return {
         "title": given.get("title") or "",
         "label": given.get("label") or "",
         "better": given.get("better") or "",
-        "rows": [_bar(row, axis, digits=digits + 1) for row in rows],
-        "band": _bar(bands[0], axis, digits=digits + 1) if bands else None,
+        "rows": [_bar(row, axis, digits=fine) for row in rows],
+        "band": _bar(bands[0], axis, digits=fine) if bands else None,
         "ticks": [(axis.at(tick), _text(tick, digits)) for tick in axis.ticks],
     }
 

@@ -387,7 +387,9 @@ def _sentence(question: Question, one: Contrast, word: Word | None) -> str:
         which = "better or worse" if question.both_ways else "better"
         opening = f"{CANNOT_TELL.capitalize()} whether {one.row} {question.claim} {which} than {one.baseline}"
     else:
-        opening = _begun(f"{one.row} {question.claim} {word} than {one.baseline}")
+        apart = max(abs(one.difference.low), abs(one.difference.high))
+        little = "a little " if word in {"better", "worse"} and apart < question.matters else ""
+        opening = _begun(f"{one.row} {question.claim} {little}{word} than {one.baseline}")
     if one.difference.images < FEWEST:
         verb = "is" if one.difference.images == 1 else "are"
         return f"{opening}: {told}, and {count} {verb} too few."
@@ -399,7 +401,7 @@ def _others(rest: Sequence[tuple[Contrast, Word | None]]) -> tuple[str, ...]:
     known = [(word, one.row) for one, word in rest if word is not None]
     known.sort(key=lambda pair: _ORDER.index(pair[0]))
     parts = [
-        f"{word}{' of' if word == CANNOT_TELL else ''}: {listed([row for _, row in group])}"
+        f"{word}{' for' if word == CANNOT_TELL else ''}: {listed([row for _, row in group])}"
         for word, group in groupby(known, key=lambda pair: pair[0])
     ]
     return (f"Of the others, {'; '.join(parts)}.",) if parts else ()
@@ -410,7 +412,8 @@ def _rule(question: Question) -> str:
     size = number(question.matters, question.digits, question.unit)
     null = "neither better nor worse" if question.both_ways else "no better"
     return (
-        f"Better or worse: the 95 % interval of the difference on the same {question.noun}s does not hold 0. "
+        f"Better or worse: the 95 % interval of the difference on the same {question.noun}s does not hold 0; a "
+        f"little: all of it is smaller than {size}. "
         f"{null[0].upper()}{null[1:]}: it holds 0, and nothing as large as {size}"
         f"{' either way' if question.both_ways else ' in favour'}. "
         f"Cannot tell: it holds both, or there are fewer than {FEWEST} {question.noun}s."

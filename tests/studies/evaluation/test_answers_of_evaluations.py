@@ -20,29 +20,29 @@ def row(name: str, mean: float, low: float, high: float, images: int = 40) -> Co
     [
         (
             (0.1, 0.3), 40,
-            ("CAM depends on what was learned: with all weights random its maps correlate with the former by "
-            "0.20 (0.10 to 0.30), 40 images."),
+            ("CAM depends on what was learned: with all weights random its maps correlate with the trained network's "
+            "by 0.20 (0.10 to 0.30), 40 images."),
         ),
         (
             (0.6, 0.9), 40,
             ("CAM shows the image rather than what was learned: with all weights random its maps correlate with the "
-            "former by 0.20 (0.60 to 0.90), 40 images."),
+            "trained network's by 0.20 (0.60 to 0.90), 40 images."),
         ),
         (
             (0.1, 0.5), 40,
             ("Cannot tell whether CAM depends on what was learned: with all weights random its maps correlate with the "
-            "former by 0.20 (0.10 to 0.50), 40 images."),
+            "trained network's by 0.20 (0.10 to 0.50), 40 images."),
         ),
         (
             (0.2, 0.2), 1,
             ("Cannot tell whether CAM depends on what was learned: with all weights random its maps correlate with the "
-            "former by 0.20 (0.20 to 0.20), 1 image."),
+            "trained network's by 0.20 (0.20 to 0.20), 1 image."),
         ),
     ],
 )  # fmt: skip
 def test_a_map_that_stays_without_the_weights_shows_the_image(ends, images, sentence):
     told = learned([row("CAM", 0.2, ends[0], ends[1], images), row("B", 0.9, 0.8, 1.0)], {})
-    assert told.sentences == (sentence, "The others: B, does not depend.")
+    assert told.sentences == (sentence, "B: does not depend.")
     assert told.rows[1].word == "does not depend"
 
 

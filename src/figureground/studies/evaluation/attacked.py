@@ -64,7 +64,7 @@ def lost_under(
     told = answer(question, found, names)
     return replace(
         told,
-        title="How much is lost under the attack",
+        title="What the attack changes",
         label=f"change of the {question.label}",
         rows=tuple(
             Bar(one.row, one.difference.mean, one.difference.low, one.difference.high, bar.word)

@@ -289,11 +289,11 @@ def learned(found: Sequence[Contrast], names: Mapping[str, str]) -> Answer:
         "depends": f"{one.row} depends on what was learned",
         "does not depend": f"{one.row} shows the image rather than what was learned",
     }.get(word, f"{CANNOT_TELL.capitalize()} whether {one.row} depends on what was learned")
-    opening = f"{claim}: with all weights random its maps correlate with the former by"
+    opening = f"{claim}: with all weights random its maps correlate with the trained network's by"
     rest = [
-        f"{each.row}, {each_word}" for each, each_word in zip(found[1:], words[1:], strict=True)
+        f"{each.row}: {each_word}" for each, each_word in zip(found[1:], words[1:], strict=True)
     ]
-    more = (f"The others: {'; '.join(rest)}.",) if rest else ()
+    more = (f"{'; '.join(rest)}.",) if rest else ()
     return replace(
         told,
         sentences=(f"{opening} {numbers}.", *more),
