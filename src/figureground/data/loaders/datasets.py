@@ -245,7 +245,9 @@ def _clutter_mnist(root: Path | None, part: str, options: LoadOptions) -> Labele
 
 def _planted(kind: str) -> Callable[[Path | None, str, LoadOptions], LabeledImages]:
     def load(root: Path | None, part: str, options: LoadOptions) -> LabeledImages:
-        return planted(kind, root, part=part, options=options)
+        name = f"planted-{kind}"
+        place = _needed(root, name) if DATASETS[name].origin in _OF_PACKS else root
+        return planted(kind, place, part=part, options=options)
 
     return load
 
@@ -291,6 +293,7 @@ _ONE_PACK = (
     "made of the pack cifar10_jpeg.npz, which nobody publishes, in the folder data.root; "
     "data.name=planted-tints needs no files"
 )
+_OF_PACKS = (_ONE_PACK, _TWO_PACKS)
 
 DATASETS: dict[str, DatasetEntry] = {
     "stl10": DatasetEntry("10 classes, 96x96", _TWO, _stl10, _FETCHED),
