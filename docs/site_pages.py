@@ -1,4 +1,4 @@
-"""Pages of the site that are not written by hand: the reference, one page a room; algorithm cards; the journal.
+"""Pages of the site that are not written by hand: the reference, recipes and commands; algorithm cards; the journal.
 
 Cards and journal keep their places, so that the links of the README hold on the site too. The reference has every
 module that gives something to others; ``tests/test_reference.py`` holds that no public name is left out.
@@ -7,6 +7,8 @@ module that gives something to others; ``tests/test_reference.py`` holds that no
 __all__ = ["on_config", "on_files", "reference_pages"]
 
 import ast
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +34,14 @@ def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
     Returns:
         The same.
     """
-    pages = {"Reference": _references(), "Algorithms": _cards(), "Journal": _journal()}
-    start, *others = config.nav or []
+    made = [(uri, title) for uri, (title, _) in _made().items()]
+    pages = {
+        "Reference": [*made, *_references()],
+        "Algorithms": _cards(),
+        "Journal": _journal(),
+    }
     named = [{title: [{name: uri} for uri, name in found]} for title, found in pages.items()]
-    config.nav = [start, *named, *others]
+    config.nav = [*(config.nav or []), *named]
     return config
 
 
@@ -56,6 +62,8 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     for room, modules in reference_pages().items():
         content = _reference(room, modules)
         files.append(File.generated(config, f"reference/{room}.md", content=content))
+    for uri, (_, make) in _made().items():
+        files.append(File.generated(config, uri, content=make()))
     pictures = [
         p for p in (_ROOT / "journal").rglob("*") if p.suffix in {".png", ".jpg", ".svg", ".webp"}
     ]
@@ -63,6 +71,19 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
         uri = path.relative_to(_ROOT).as_posix()
         files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files
+
+
+def _made() -> dict[str, tuple[str, Callable[[], str]]]:
+    """Pages that are made from the code: place -> title and maker."""
+    spec = importlib.util.spec_from_file_location(
+        "made_pages", Path(__file__).with_name("made_pages.py")
+    )
+    assert spec is not None  # noqa: S101 - it lies beside this file
+    assert spec.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made: dict[str, tuple[str, Callable[[], str]]] = module.MADE
+    return made
 
 
 def _references() -> list[tuple[str, str]]:
