@@ -41,7 +41,9 @@ def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
         "Journal": _journal(),
     }
     named = [{title: [{name: uri} for uri, name in found]} for title, found in pages.items()]
-    config.nav = [*(config.nav or []), *named]
+    start, *others = config.nav or []
+    tutorials = [{name: uri} for uri, name in _tutorials()]
+    config.nav = [start, {"Tutorials": tutorials}, *others, *named]
     return config
 
 
@@ -57,16 +59,16 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """
     from mkdocs.structure.files import File  # noqa: PLC0415 - the tests read this file without mkdocs
 
-    for uri, _ in (*_cards(), *_journal()):
+    for uri, _ in (*_tutorials(), *_cards(), *_journal()):
         files.append(File.generated(config, uri, abs_src_path=str(_ROOT / uri)))
     for room, modules in reference_pages().items():
         content = _reference(room, modules)
         files.append(File.generated(config, f"reference/{room}.md", content=content))
     for uri, (_, make) in _made().items():
         files.append(File.generated(config, uri, content=make()))
-    pictures = [
-        p for p in (_ROOT / "journal").rglob("*") if p.suffix in {".png", ".jpg", ".svg", ".webp"}
-    ]
+    folders = (_ROOT / "journal", _ROOT / "docs" / "tutorials", _ROOT / "docs" / "pictures")
+    shown = [path for folder in folders for path in folder.rglob("*")]
+    pictures = [p for p in shown if p.suffix in {".png", ".jpg", ".svg", ".webp"}]
     for path in pictures:
         uri = path.relative_to(_ROOT).as_posix()
         files.append(File.generated(config, uri, abs_src_path=str(path)))
@@ -88,6 +90,17 @@ def _made() -> dict[str, tuple[str, Callable[[], str]]]:
 
 def _references() -> list[tuple[str, str]]:
     return [(f"reference/{room}.md", room.capitalize()) for room in _ROOMS]
+
+
+def _tutorials() -> list[tuple[str, str]]:
+    """Get started first, the others after it."""
+    paths = sorted((_ROOT / "docs" / "tutorials").glob("*.md"), key=_order)
+    return _pages(paths)
+
+
+def _order(path: Path) -> int:
+    """Where a tutorial stands."""
+    return ("start", "cheating", "localisation", "background_class", "rare").index(path.stem)
 
 
 def _cards() -> list[tuple[str, str]]:
