@@ -1,4 +1,4 @@
-"""Pages of the site that are not written by hand: the reference, one page a room; algorithm cards; the journal.
+"""Pages of the site that are not written by hand: the reference, recipes and commands; algorithm cards; the journal.
 
 Cards and journal keep their places, so that the links of the README hold on the site too. The reference has every
 module that gives something to others; ``tests/test_reference.py`` holds that no public name is left out.
@@ -7,6 +7,8 @@ module that gives something to others; ``tests/test_reference.py`` holds that no
 __all__ = ["on_config", "on_files", "reference_pages"]
 
 import ast
+import importlib.util
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,10 +34,16 @@ def on_config(config: "MkDocsConfig") -> "MkDocsConfig":
     Returns:
         The same.
     """
-    pages = {"Reference": _references(), "Algorithms": _cards(), "Journal": _journal()}
-    start, *others = config.nav or []
+    made = [(uri, title) for uri, (title, _) in _made().items()]
+    pages = {
+        "Reference": [*made, *_references()],
+        "Algorithms": _cards(),
+        "Journal": _journal(),
+    }
     named = [{title: [{name: uri} for uri, name in found]} for title, found in pages.items()]
-    config.nav = [start, *named, *others]
+    start, *others = config.nav or []
+    tutorials = [{name: uri} for uri, name in _tutorials()]
+    config.nav = [start, {"Tutorials": tutorials}, *others, *named]
     return config
 
 
@@ -51,22 +59,48 @@ def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """
     from mkdocs.structure.files import File  # noqa: PLC0415 - the tests read this file without mkdocs
 
-    for uri, _ in (*_cards(), *_journal()):
+    for uri, _ in (*_tutorials(), *_cards(), *_journal()):
         files.append(File.generated(config, uri, abs_src_path=str(_ROOT / uri)))
     for room, modules in reference_pages().items():
         content = _reference(room, modules)
         files.append(File.generated(config, f"reference/{room}.md", content=content))
-    pictures = [
-        p for p in (_ROOT / "journal").rglob("*") if p.suffix in {".png", ".jpg", ".svg", ".webp"}
-    ]
+    for uri, (_, make) in _made().items():
+        files.append(File.generated(config, uri, content=make()))
+    folders = (_ROOT / "journal", _ROOT / "docs" / "tutorials", _ROOT / "docs" / "pictures")
+    shown = [path for folder in folders for path in folder.rglob("*")]
+    pictures = [p for p in shown if p.suffix in {".png", ".jpg", ".svg", ".webp"}]
     for path in pictures:
         uri = path.relative_to(_ROOT).as_posix()
         files.append(File.generated(config, uri, abs_src_path=str(path)))
     return files
 
 
+def _made() -> dict[str, tuple[str, Callable[[], str]]]:
+    """Pages that are made from the code: place -> title and maker."""
+    spec = importlib.util.spec_from_file_location(
+        "made_pages", Path(__file__).with_name("made_pages.py")
+    )
+    assert spec is not None  # noqa: S101 - it lies beside this file
+    assert spec.loader is not None  # noqa: S101
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made: dict[str, tuple[str, Callable[[], str]]] = module.MADE
+    return made
+
+
 def _references() -> list[tuple[str, str]]:
     return [(f"reference/{room}.md", room.capitalize()) for room in _ROOMS]
+
+
+def _tutorials() -> list[tuple[str, str]]:
+    """Get started first, the others after it."""
+    paths = sorted((_ROOT / "docs" / "tutorials").glob("*.md"), key=_order)
+    return _pages(paths)
+
+
+def _order(path: Path) -> int:
+    """Where a tutorial stands."""
+    return ("start", "cheating", "localisation", "background_class", "rare").index(path.stem)
 
 
 def _cards() -> list[tuple[str, str]]:

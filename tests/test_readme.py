@@ -19,7 +19,7 @@ _CONSOLE = [
     for block in re.findall(r"```console\n(.*?)```", _README, re.DOTALL)
     if (commands := re.findall(r"^\$ (figureground .*?)(?:\s+#.*)?$", block, re.MULTILINE))
 ]
-_PIECES, _EXPLAIN = sorted(_PYTHON, key=lambda block: "Explainer" in block)
+_FIRST, _PIECES, _EXPLAIN = _PYTHON
 _FACTORY = """
 from torch import nn
 
@@ -49,7 +49,14 @@ def there(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_first_python_block_runs_and_prints_what_its_comments_say(there, capsys):
+def test_first_lines_run(there):
+    named = 'load_classifier("timm:resnet50"'
+    assert named in _FIRST
+    exec(_FIRST.replace(named, f"{named}, random=True"), {})  # noqa: S102 - it is our own README
+    assert (there / "out" / "cat" / "record.json").exists()
+
+
+def test_library_block_runs_and_prints_what_its_comments_say(there, capsys):
     exec(_EXPLAIN, {})  # noqa: S102 - it is our own README
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] in _EXPLAIN  # the layer and why, as the comment quotes it
@@ -76,5 +83,5 @@ def test_commands_of_a_block_run_one_after_the_other(commands, there):
 
 
 def test_blocks_were_found():
-    assert len(_PYTHON) == 2
+    assert len(_PYTHON) == 3
     assert [len(commands) for commands in _CONSOLE] == [6, 4, 3, 5]

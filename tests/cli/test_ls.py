@@ -1,17 +1,24 @@
-"""``figureground ls``: methods, models and layers."""
+"""``figureground ls``: methods, models, layers, classes, recipes and data sets."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 from typer.testing import Result
 
+from figureground.data.loaders import DATASETS
 from figureground.methods import METHODS
+from figureground.training.shipped import shipped_recipes
 
 Run = Callable[..., Result]
 
 
 def rows(done: Result) -> list[list[str]]:
     return [line.split() for line in done.stdout.splitlines()]
+
+
+def first_lines(done: Result) -> list[list[str]]:
+    """Rows of a table whose last column runs over several lines."""
+    return [line.split() for line in done.stdout.splitlines() if not line.startswith(" ")]
 
 
 def test_methods_are_listed_in_full(type_in: Run):
@@ -49,10 +56,38 @@ def test_layers_of_what_is_asked(type_in: Run):
 def test_an_unknown_list_is_refused(type_in: Run):
     done = type_in("ls", "method")
     assert done.exit_code == 1
-    assert "no list 'method'; closest: 'methods'; known: layers, methods, models" in done.stderr
+    assert (
+        "no list 'method'; closest: 'methods'; known: classes, datasets, layers, methods, models, recipes"
+        in done.stderr
+    )
 
 
 def test_layers_need_no_weights(type_in: Run, tmp_path: Path):
     done = type_in("ls", "layers", "--model", "torchvision:squeezenet1_1", "--size", "64")
     assert done.exit_code == 0, done.output
     assert "features.12" in done.stdout
+
+
+def test_recipes_are_listed_with_their_data_and_what_they_are_for(type_in: Run):
+    found = {row[0]: row[1:] for row in first_lines(type_in("ls", "recipes"))[1:]}
+    assert list(found) == list(shipped_recipes())
+    assert found["classifier"][:4] == ["folder", "timm:mobilenetv2_100", "A", "plain"]
+
+
+def test_data_sets_are_listed_with_the_way_to_get_them(type_in: Run):
+    done = type_in("ls", "datasets")
+    assert [row[0] for row in first_lines(done)[1:]] == list(DATASETS)
+    words = " ".join(done.stdout.split())
+    assert "data.download=true" in words
+    assert "cluttered-digits" in words
+
+
+def test_classes_of_a_model_are_listed_with_their_numbers(type_in: Run, model: str, tmp_path: Path):
+    names = tmp_path / "names.txt"
+    names.write_text("ant\nbee\ncat\n")
+    done = type_in("ls", "classes", model, "--size", "24x32", "--class-names", names)
+    assert done.stdout.splitlines() == ["0: ant", "1: bee", "2: cat"]
+    done = type_in("ls", "classes", "--model", model, "--size", "24x32")
+    assert done.stdout == ""
+    assert "classes without names" in done.stderr
+    assert type_in("ls", "classes").exit_code == 1

@@ -18,14 +18,14 @@ def cp(
 ) -> None:
     """Copy a shipped recipe, to be changed and trained by."""
     from figureground.base.record import write_atomically  # noqa: PLC0415 - slow, like torch
-    from figureground.training.shipped import shipped_recipes  # noqa: PLC0415
+    from figureground.training.shipped import purpose, shipped_recipes  # noqa: PLC0415
 
     if what != "recipe":
         raise unknown_option("thing to copy", what, ["recipe"])
     known = shipped_recipes()
     if name is None:
         for one, path in known.items():
-            say(f"{one}: {_purpose(path)}")
+            say(f"{one}: {purpose(path)}")
         return
     if name not in known:
         raise unknown_option("recipe", name, known)
@@ -34,8 +34,3 @@ def cp(
         raise OptionError(f"{target} exists; name another file")
     write_atomically(target, known[name].read_bytes())
     say(str(target))
-
-
-def _purpose(path: Path) -> str:
-    """The first line of a recipe's header."""
-    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()

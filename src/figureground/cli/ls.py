@@ -1,4 +1,4 @@
-"""``figureground ls``: which methods, models and layers are there?"""
+"""``figureground ls``: which methods, models, layers, classes, recipes and data sets are there?"""
 
 __all__ = ["ls"]
 
@@ -15,26 +15,74 @@ from figureground.cli.console import complain, out, say
 from figureground.cli.model_options import ModelOptions
 
 _MOST_MODELS = 200
+_LISTS = ("methods", "models", "layers", "classes", "recipes", "datasets")
 
 
 @expanded
 def ls(
-    what: Annotated[str, typer.Argument(help="methods, models or layers.")],
+    what: Annotated[str, typer.Argument(help=f"One of {', '.join(_LISTS)}.")],
     about: ModelOptions,
-    pattern: Annotated[str | None, typer.Argument(help="Of models: 'timm:resnet*'.")] = None,
+    pattern: Annotated[
+        str | None, typer.Argument(help="Of models: 'timm:resnet*'. Of classes: the model.")
+    ] = None,
 ) -> None:
-    """List the methods, the models that can be named, or a model's layers that have positions."""
+    """List the methods, the models that can be named, a model's layers or classes, the recipes or the data sets."""
     if what == "methods":
         _methods()
     elif what == "models":
         _models(pattern)
     elif what == "layers":
         refuse_positional(pattern)
-        # the layers do not depend on the weights, so none are fetched
-        run = about.model is not None and (Path(about.model) / "recipe.yaml").is_file()
-        _layers(replace(about, random=not run and about.weights is None))
+        _layers(_without_weights(about))
+    elif what == "classes":
+        named = about if pattern is None else replace(about, model=pattern)
+        _classes(_without_weights(named))
+    elif what == "recipes":
+        _recipes()
+    elif what == "datasets":
+        _datasets()
     else:
-        raise unknown_option("list", what, ["methods", "models", "layers"])
+        raise unknown_option("list", what, _LISTS)
+
+
+def _without_weights(about: ModelOptions) -> ModelOptions:
+    """The model as far as layers and names need it: they do not depend on weights, so none are fetched."""
+    run = about.model is not None and (Path(about.model) / "recipe.yaml").is_file()
+    return replace(about, random=not run and about.weights is None)
+
+
+def _classes(about: ModelOptions) -> None:
+    classifier = about.load().classifier
+    names = classifier.class_names
+    if names is None:
+        complain(f"{classifier.name} has {classifier.num_classes} classes without names")
+        return
+    for number, name in enumerate(names):
+        say(f"{number}: {name}")
+
+
+def _recipes() -> None:
+    from figureground.training.recipe import read_recipe  # noqa: PLC0415 - pydantic is slow to import
+    from figureground.training.shipped import purpose, shipped_recipes  # noqa: PLC0415
+
+    table = Table(
+        Column("recipe", no_wrap=True), "data", "network", "purpose", box=None, pad_edge=False
+    )
+    for name, path in shipped_recipes().items():
+        recipe = read_recipe(path)
+        table.add_row(name, recipe.data.name, recipe.model.name, purpose(path))
+    out().print(table)
+
+
+def _datasets() -> None:
+    from figureground.data.loaders import DATASETS  # noqa: PLC0415 - torch is slow to import
+
+    names = Column("data.name", no_wrap=True)
+    table = Table(names, "what", "parts", "how to get it", box=None, pad_edge=False)
+    for name, one in DATASETS.items():
+        parts = "divided by us" if one.parts == ("all",) else ", ".join(one.parts)
+        table.add_row(name, one.description, parts, one.origin)
+    out().print(table)
 
 
 def _methods() -> None:

@@ -52,10 +52,11 @@ class RecipePart(BaseModel):
 class DataSpec(RecipePart):
     """Which images: fields of ``load_dataset`` and its options.
 
-    Without a ``seed`` the run's own decides division and generation. ``limit`` keeps about that many training
-    images, the same share of every class. ``rare`` names the classes that are sought, by name or number, or files
-    (``.txt``) with one of them a line; all others become background, a network gets an output for it, the last, and
-    validation keeps the background images.
+    Without a ``seed`` the run's own decides division and generation. ``test_fraction`` of all images is set aside where
+    a set has no test part, and ``val_fraction`` of the others where it has no validation part.
+    ``limit`` keeps about that many training images, the same share of every class. ``rare`` names the classes that are
+    sought, by name or number, or files (``.txt``) with one of them a line; all others become background, a network gets
+    an output for it, the last, and validation keeps the background images.
     ``rho`` is, in planted sets, the probability that a background is that of the object's class; ten numbers are those
     of the ten classes.
     ``use: held-out`` trains on half of what a run with the same data and seed sets aside for validation, and the other
@@ -68,6 +69,7 @@ class DataSpec(RecipePart):
     root: str | None = None
     seed: int | None = None
     val_fraction: float = Field(default=0.1, gt=0, lt=1)
+    test_fraction: float = Field(default=0.2, gt=0, lt=1)
     use: Literal["training", "held-out"] = "training"
     download: StrictBool = False
     count: int | None = Field(default=None, ge=1)

@@ -122,7 +122,13 @@ def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
     """
     own = seed if spec.seed is None else spec.seed
     options = LoadOptions(
-        own, spec.val_fraction, spec.download, spec.count, spec.background, spec.rho
+        own,
+        spec.val_fraction,
+        spec.download,
+        spec.count,
+        spec.background,
+        spec.rho,
+        spec.test_fraction,
     )
     # generated sets: as many validation images as the set has by itself, not as many as were asked for training
     val = load_dataset(spec.name, spec.root, part="val", options=replace(options, count=None))

@@ -1,6 +1,6 @@
 """The recipes that come with figureground, by name."""
 
-__all__ = ["recipe_path", "shipped_recipes"]
+__all__ = ["purpose", "recipe_path", "shipped_recipes"]
 
 from pathlib import Path
 
@@ -17,6 +17,18 @@ def shipped_recipes() -> dict[str, Path]:
     folders = [room / "recipes", room.parents[1] / "recipes"]
     folder = next((folder for folder in folders if folder.is_dir()), folders[0])
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def purpose(path: Path) -> str:
+    """What a recipe is for.
+
+    Args:
+        path: Its file.
+
+    Returns:
+        The first line of its header.
+    """
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("#").strip()
 
 
 def recipe_path(name_or_path: str) -> Path:

@@ -97,18 +97,21 @@ def _check_unseen(recipe: Recipe) -> None:
     if recipe.data.use == "training" or not is_run(recipe.model.name):
         return
     earlier = read_recipe(Path(recipe.model.name) / "recipe.yaml")
-    theirs, ours = (
-        (one.data.val_fraction, one.seed if one.data.seed is None else one.data.seed)
-        for one in (earlier, recipe)
-    )
     if earlier.data.name != recipe.data.name:
         return
+    theirs, ours = _division(earlier), _division(recipe)
     if theirs != ours or earlier.data.use != "training":
         raise OptionError(
             f"data.use: held-out: the run {recipe.model.name} set other images aside. Its data have use: "
-            f"{earlier.data.use}, val_fraction: {theirs[0]:g} and seed {theirs[1]}, these val_fraction: "
-            f"{ours[0]:g} and seed {ours[1]}"
+            f"{earlier.data.use}, {theirs}, these {ours}"
         )
+
+
+def _division(recipe: Recipe) -> str:
+    """What decides which images are set aside."""
+    data = recipe.data
+    seed = recipe.seed if data.seed is None else data.seed
+    return f"test_fraction: {data.test_fraction:g}, val_fraction: {data.val_fraction:g} and seed {seed}"
 
 
 def _check_norms(recipe: Recipe, data: TrainingData, classifier: Classifier) -> None:

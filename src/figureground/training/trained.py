@@ -97,6 +97,11 @@ def _loaded(spec: ModelSpec, names: list[str], weights: Path, *, background: boo
 
 
 def _by_name(spec: ModelSpec, outputs: int) -> Classifier:
+    if "/" in spec.name and ":" not in spec.name:
+        raise OptionError(
+            f"no run in the folder {spec.name}: train it first, as the head of the recipe says, or name another run or "
+            "a network by model.name"
+        )
     arguments = dict(spec.arguments)
     untrained = spec.weights is None and not spec.pretrained
     if untrained and spec.name.startswith(_COUNTED):

@@ -6,6 +6,8 @@ from PIL import Image
 from figureground.base.errors import DataError, OptionError
 from figureground.data import LoadOptions, image_folder, load_dataset
 
+PARTS = ("train", "val", "test")
+
 
 def make(root, names, each=1):
     for name in names:
@@ -78,6 +80,63 @@ def test_folder_set_is_divided_in_three_without_overlap(tmp_path):
     ]
 
 
+def test_the_share_of_the_test_is_an_option_and_a_note_says_how_it_was_divided(tmp_path):
+    make(tmp_path, ["ant", "bee"], each=20)
+    options = LoadOptions(test_fraction=0.5, val_fraction=0.2)
+    parts = [load_dataset("folder", tmp_path, part=part, options=options) for part in PARTS]
+    assert [len(one) for one in parts] == [16, 4, 20]
+    for one in parts:
+        assert one.notes == (
+            (
+                "20 of 40 images are set aside as test images (data.test_fraction=0.5), "
+                "4 of 40 images are set aside for validation (data.val_fraction=0.2); 16 are left to train on"
+            ),
+        )
+    with pytest.raises(OptionError, match="test_fraction lies between 0 and 1, not 1"):
+        LoadOptions(test_fraction=1.0)
+
+
+def test_a_folder_that_is_divided_is_taken_in_its_own_parts(tmp_path):
+    make(tmp_path / "train", ["ant", "bee", "cat", "background"], each=10)
+    make(tmp_path / "Valid", ["ant", "cat", "background"], each=2)
+    make(tmp_path / "test", ["cat"], each=3)
+    parts = [load_dataset("folder", tmp_path, part=part) for part in PARTS]
+    assert [one.class_names for one in parts] == [("ant", "bee", "cat")] * 3
+    assert [one.class_counts() for one in parts] == [[10, 10, 10], [2, 0, 2], [0, 0, 3]]
+    assert [one.background_count for one in parts] == [10, 2, 0]
+    assert not any("set aside" in note for one in parts for note in one.notes)
+    with pytest.raises(OptionError, match="'folder' has no option 'test_fraction'"):
+        load_dataset("folder", tmp_path, part="val", options=LoadOptions(test_fraction=0.5))
+
+
+@pytest.mark.parametrize(
+    ("own", "counts"),
+    [("val", [16, 3, 4]), ("test", [18, 2, 3])],
+)
+def test_the_part_that_a_divided_folder_lacks_is_taken_from_its_training_part(
+    own: str, counts: list[int], tmp_path
+):
+    make(tmp_path / "train", ["ant", "bee"], each=10)
+    make(tmp_path / own, ["ant"], each=3)
+    parts = [load_dataset("folder", tmp_path, part=part) for part in PARTS]
+    assert [len(one) for one in parts] == counts
+    absent = {"val": "test", "test": "val"}[own]
+    assert f"data.{absent}_fraction" in parts[0].notes[-1]
+    assert f"data.{own}_fraction" not in parts[0].notes[-1]
+
+
+def test_parts_of_a_divided_folder_have_the_same_classes(tmp_path):
+    make(tmp_path / "train", ["ant", "bee"])
+    make(tmp_path / "test", ["ant", "cow"])
+    with pytest.raises(
+        DataError, match=r"test holds the class folder 'cow', which .*train has not"
+    ):
+        load_dataset("folder", tmp_path, part="test")
+    make(tmp_path / "eval", ["ant"])
+    with pytest.raises(DataError, match="are both the test part"):
+        load_dataset("folder", tmp_path, part="train")
+
+
 def test_cinic_has_its_own_parts(tmp_path):
     for row, part in enumerate(("train", "valid", "test")):
         make(tmp_path / part, ["ship", "truck"], each=row + 1)
@@ -85,7 +144,7 @@ def test_cinic_has_its_own_parts(tmp_path):
         len(load_dataset("cinic10", tmp_path, part=part)) for part in ("train", "val", "test")
     ]
     assert counts == [2, 4, 6]
-    with pytest.raises(DataError, match="unpacks to train, valid and test"):
+    with pytest.raises(DataError, match=r"no file or folder .*none; .*\(train, valid, test\)"):
         load_dataset("cinic10", tmp_path / "none", part="train")
     with pytest.raises(OptionError, match="no option 'download'"):
         load_dataset("cinic10", tmp_path, part="train", options=LoadOptions(download=True))

@@ -24,6 +24,7 @@ class LoadOptions:
             are those of the ten classes.
         background: Add the set's own background images under label K (Caltech's clutter category;
             clutter and planted backgrounds without an object, as many as an average class).
+        test_fraction: Share of all images that becomes ``test``, where there is no official one.
 
     Raises:
         OptionError: A value is of the wrong type or out of range.
@@ -35,12 +36,14 @@ class LoadOptions:
     count: int | None = None
     background: bool = False
     rho: float | tuple[float, ...] | None = None
+    test_fraction: float = 0.2
 
     def __post_init__(self) -> None:
         checked_flag("download", self.download)
         checked_flag("background", self.background)
-        if not 0 < self.val_fraction < 1:
-            raise OptionError(f"val_fraction lies between 0 and 1, not {self.val_fraction}")
+        for name in ("val_fraction", "test_fraction"):
+            if not 0 < getattr(self, name) < 1:
+                raise OptionError(f"{name} lies between 0 and 1, not {getattr(self, name)}")
         if self.count is not None and self.count < 1:
             raise OptionError(f"count is {self.count}; at least 1 is needed")
         if self.rho is not None:

@@ -164,6 +164,7 @@ class HeldOut:
         options = LoadOptions(
             seed=key if _by_seed(spec.name) else (spec.seed or 0),
             val_fraction=spec.val_fraction,
+            test_fraction=spec.test_fraction,
             download=spec.download,
             background=background and known,
             rho=spec.rho,

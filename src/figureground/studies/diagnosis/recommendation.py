@@ -47,7 +47,7 @@ _MARK = (
 _PLACEHOLDER, _UNNAMED = "TRAINING-IMAGES-WITH-BOXES", "MY-NETWORK.py:FUNCTION"
 _OWN_DATA = (
     "put your training images with boxes here (COCO .json, .csv, a folder of VOC .xml or with image_ids.txt); a fifth "
-    "of them is set aside as test images, and those of the diagnosis must stay held out"
+    "of them, data.test_fraction, is set aside as test images, and those of the diagnosis must stay held out"
 )
 _OWN_MODEL = "put the function here that makes your network, and its weights as model.weights"
 _UNTRAINED = "the network that was diagnosed has random weights (--random): training begins with other random ones"

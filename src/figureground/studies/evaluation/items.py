@@ -164,7 +164,13 @@ def _data_set(name: str, options: DataOptions, run: TrainedRun | None) -> Source
     if spec is not None:
         generated = spec.count if split == "train" else None
         chosen = LoadOptions(
-            seed, spec.val_fraction, spec.download, generated, spec.background, spec.rho
+            seed,
+            spec.val_fraction,
+            spec.download,
+            generated,
+            spec.background,
+            spec.rho,
+            spec.test_fraction,
         )
         root = Path(spec.root) if root is None and spec.root is not None else root
     found = load_dataset(name, root, part=split, options=chosen)

@@ -78,6 +78,7 @@ def _data_set(spec: DataSpec, seed: int) -> LabeledImages:
     options = LoadOptions(
         seed=seed if spec.seed is None else spec.seed,
         val_fraction=spec.val_fraction,
+        test_fraction=spec.test_fraction,
         download=spec.download,
         count=spec.count,
         background=spec.background,
