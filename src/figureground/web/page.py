@@ -1,0 +1,85 @@
+"""The page of the explorer: a photo on top, below it a tab for each question."""
+
+__all__ = ["build_page"]
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from figureground.web.explorer import Explorer, Shown
+from figureground.web.framework import answering, gradio
+from figureground.web.look_page import Controls, add_controls, add_look
+
+_KEPT = 3600  # seconds
+_NETWORK = "network"  # what runs it waits in one queue
+
+
+def build_page(explorer: Explorer) -> Any:  # noqa: ANN401 - Gradio has no types
+    """The page.
+
+    Args:
+        explorer: What can be asked about.
+
+    Returns:
+        Gradio's Blocks, not yet launched.
+    """
+    gr = gradio()
+    with gr.Blocks(
+        title="figureground", analytics_enabled=False, delete_cache=(_KEPT // 6, _KEPT)
+    ) as page:
+        gr.Markdown(f"# {' and '.join(one.classifier.name for one in explorer.models)}")
+        photo = gr.State(None, time_to_live=_KEPT)
+        shown = _add_photo(gr, explorer, photo)
+        controls = add_controls(gr)
+        asked = [photo, *controls.all]
+        with gr.Tab("Look", id="look"):
+            look, filled = add_look(gr, explorer)
+        changes = [shown, *_changes(controls)]
+        gr.on(
+            changes, look, asked, filled,
+            concurrency_id=_NETWORK, trigger_mode="always_last", api_visibility="private",
+        )  # fmt: skip
+    return page
+
+
+def _changes(controls: Controls) -> list[Any]:
+    """What happens when a visitor has set something; text counts when it is finished."""
+    methods, classes, layer, colour_map, opacity, contour = controls.options
+    return [
+        methods.change, classes.submit, classes.blur, layer.submit, layer.blur,
+        colour_map.change, opacity.release, contour.release, controls.boxes.change,
+    ]  # fmt: skip
+
+
+def _add_photo(gr: Any, explorer: Explorer, photo: Any) -> Any:  # noqa: ANN401 - Gradio has no types
+    """Where a photo is picked or brought; the event that there is another one."""
+    with gr.Row():
+        names = explorer.names
+        pick = gr.Dropdown(
+            names,
+            value=names[0] if names else None,
+            type="index",
+            label="Photo",
+            visible=bool(names),
+        )
+        upload = gr.File(label="Or bring one", file_count="single", type="filepath", height=110)
+    picked, brought = partial(_picked, explorer), partial(_brought, explorer)
+    quiet = {"api_visibility": "private", "show_progress": "hidden"}
+    pick.input(answering(picked), pick, photo, **quiet)
+    upload.upload(answering(brought), upload, photo, **quiet)
+    if names:
+        gr.context.Context.root_block.load(answering(picked), pick, photo, **quiet)
+    return photo.change
+
+
+def _picked(explorer: Explorer, number: int | None) -> Shown:
+    """A photo of the folder."""
+    return explorer.photo(number)
+
+
+def _brought(explorer: Explorer, file: str | None) -> Shown | None:
+    """A photo that was uploaded."""
+    if file is None:
+        return None
+    path = Path(file)  # where Gradio has put it; it takes no other
+    return explorer.uploaded(path.read_bytes(), path.name)
