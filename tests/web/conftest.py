@@ -36,3 +36,9 @@ def photo() -> Image.Image:
     pixels = np.random.default_rng(0).integers(0, 120, (30, 40, 3), dtype=np.uint8)
     pixels[8:20, 10:22] = (250, 40, 40)
     return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def other_model() -> ServedModel:
+    """Other weights, and another name for the last class."""
+    return serve_model(toy(1, ("red, deep", "green", "teal")), ("--model", "runs/b"), device="cpu")

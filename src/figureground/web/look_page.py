@@ -1,6 +1,6 @@
 """The tab Look: one photo, its predictions and maps."""
 
-__all__ = ["Controls", "add_controls", "add_gallery", "add_look", "gallery_of"]
+__all__ = ["Controls", "add_controls", "add_gallery", "add_look", "gallery_of", "options_of"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -12,6 +12,7 @@ from figureground.studies.explain.options import ExplainOptions
 from figureground.web.explorer import Explorer, Shown
 from figureground.web.framework import answering
 from figureground.web.looking import Picture, command_of, look, typed_options
+from figureground.web.served import ServedModel
 
 _KEYS = ("methods", "classes", "layer", "colour_map", "opacity", "contour")
 _MOST_PREDICTIONS = 5
@@ -119,6 +120,20 @@ def gallery_of(pictures: Sequence[Picture]) -> list[tuple[Any, str]]:
     return [(one.pixels, one.words) for one in pictures]
 
 
+def options_of(model: ServedModel, typed: Sequence[Any]) -> ExplainOptions:
+    """What a visitor has set.
+
+    Args:
+        model: For the names of its classes.
+        typed: Values of the controls.
+
+    Returns:
+        Options of ``explain``.
+    """
+    given = dict(zip(_KEYS, typed[: len(_KEYS)], strict=True))
+    return typed_options(given, model.classifier.class_names or ())
+
+
 def _looked(
     explorer: Explorer,
     shown: Shown | None,
@@ -128,9 +143,7 @@ def _looked(
     if shown is None:
         return {}, [], "", ""
     model = explorer.models[0]
-    *values, boxes = typed
-    given = dict(zip(_KEYS, values, strict=True))
-    options = typed_options(given, model.classifier.class_names or ())
-    seen = look(model, shown.image, options, boxes=bool(boxes))
+    options = options_of(model, typed)
+    seen = look(model, shown.image, options, boxes=bool(typed[-1]))
     line = command_of(model, shown.place, options)
     return seen.probabilities, gallery_of(seen.pictures), "\n".join(seen.notes), line

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from figureground.web.ask_page import add_ask, add_compare
 from figureground.web.explorer import Explorer, Shown
 from figureground.web.framework import answering, gradio
 from figureground.web.look_page import Controls, add_controls, add_look
@@ -34,6 +35,11 @@ def build_page(explorer: Explorer) -> Any:  # noqa: ANN401 - Gradio has no types
         asked = [photo, *controls.all]
         with gr.Tab("Look", id="look"):
             look, filled = add_look(gr, explorer)
+        with gr.Tab("Ask", id="ask"):
+            add_ask(gr, explorer, asked)
+        if len(explorer.models) > 1:
+            with gr.Tab("Compare", id="compare"):
+                add_compare(gr, explorer, asked)
         changes = [shown, *_changes(controls)]
         gr.on(
             changes, look, asked, filled,
