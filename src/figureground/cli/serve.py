@@ -64,7 +64,7 @@ def serve(
         about, places = _embedded(about)
     photos, results = _found(places or [])
     page, address = start(
-        about.load().classifier,
+        None if about.model is None and not photos else about.load().classifier,
         photos,
         words=model_words(about),
         other=other,

@@ -13,6 +13,7 @@ from figureground.web.asking import FILLS, Change, Spot, ask, changed_photo, com
 from figureground.web.explorer import Explorer, Shown
 from figureground.web.framework import answering
 from figureground.web.look_page import add_gallery, gallery_of, options_of
+from figureground.web.looking import magnified
 
 _NETWORK = {"concurrency_id": "network", "api_visibility": "private"}
 _QUIET = {"api_visibility": "private", "show_progress": "hidden"}
@@ -125,14 +126,16 @@ def _clicked(place: Sequence[float], *given: Any) -> tuple[list[Spot], Any]:  # 
     if shown is None or len(spots) >= _MOST_SPOTS:
         return spots, _painted(shown, spots)
     radius = share / 100 * min(shown.image.size)
-    more = [*spots, Spot(float(place[0]), float(place[1]), radius)]
+    before = _painted(shown, spots)
+    factor = 1 if before is None else before.shape[1] / shown.image.width
+    more = [*spots, Spot(place[0] / factor, place[1] / factor, radius)]
     return more, _painted(shown, more)
 
 
-def _painted(shown: Shown | None, spots: list[Spot]) -> UInt8[np.ndarray, "H W 3"] | None:
+def _painted(shown: Shown | None, spots: list[Spot]) -> UInt8[np.ndarray, "_ _ 3"] | None:
     """The photo with what was painted."""
     if shown is None:
         return None
     pixels = np.asarray(shown.image)
     mixed = (pixels * 0.4 + _INK * 0.6).astype(np.uint8)
-    return np.where(covered(shown.image.size, spots)[..., None], mixed, pixels)
+    return magnified(np.where(covered(shown.image.size, spots)[..., None], mixed, pixels))

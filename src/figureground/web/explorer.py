@@ -33,7 +33,7 @@ class Explorer:
     """What a page can ask about. A page names a photo by its number, and nothing else.
 
     Args:
-        models: One or two.
+        models: One or two; none where there are results alone.
         photos: Files to pick from.
         results: A folder that a command of ours has left.
     """

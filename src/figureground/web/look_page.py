@@ -81,8 +81,10 @@ def add_look(gr: Any, explorer: Explorer) -> tuple[Any, list[Any]]:  # noqa: ANN
             label = gr.Label(label="Predictions", num_top_classes=_MOST_PREDICTIONS)
         with gr.Column(scale=4, min_width=320):
             gallery = add_gallery(gr, "Photo and maps")
-    notes = gr.Textbox(label="Layer and notes", interactive=False, lines=1)
-    line = gr.Textbox(label="The same on a command line", interactive=False, buttons=["copy"])
+    notes = gr.Textbox(label="Layer and notes", interactive=False, lines=2)
+    line = gr.Textbox(
+        label="The same on a command line", interactive=False, lines=2, buttons=["copy"]
+    )
     return answering(partial(_looked, explorer)), [label, gallery, notes, line]
 
 

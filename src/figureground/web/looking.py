@@ -1,6 +1,14 @@
 """What a classifier sees in one photo: predictions, and maps painted over it side by side."""
 
-__all__ = ["Look", "Picture", "command_of", "look", "read_photo", "typed_options"]
+__all__ = [
+    "Look",
+    "Picture",
+    "command_of",
+    "look",
+    "magnified",
+    "read_photo",
+    "typed_options",
+]
 
 import re
 import shlex
@@ -167,6 +175,19 @@ def command_of(model: ServedModel, place: str, options: ExplainOptions) -> str:
     return shlex.join(["figureground", "explain", place, *model.words, *asked])
 
 
+def magnified(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """A small picture with every pixel made a square, so that its shorter side has about 256 pixels.
+
+    Args:
+        picture: ``(H, W, 3)``.
+
+    Returns:
+        ``(f·H, f·W, 3)``, f a whole number.
+    """
+    channels_first = torch.from_numpy(np.ascontiguousarray(picture)).movedim(-1, 0)
+    return enlarged(channels_first, _LEAST).movedim(0, -1).contiguous().numpy()
+
+
 def _as_list(classes: object) -> list[Any]:
     if classes is None:
         return []
@@ -193,14 +214,14 @@ def _pictures(found: Explanation, options: ExplainOptions, *, boxes: bool) -> tu
     size = (int(found.images.shape[-2]), int(found.images.shape[-1]))
     fraction = options.contour or options.box_fraction
     panels = panels_of(stacks_of(found), size, fraction, first=0, count=1)[0]
-    shown = [Picture(_large(canvas.picture), "the photo")]
+    shown = [Picture(magnified(canvas.picture), "the photo")]
     for panel in panels:
         if panel.same_as is None:
             same = [one.method for one in panels if _is_twin(one, panel)]
             picture = painted(panel, canvas, options)
             if boxes and panel.box is not None:
                 picture = _boxed(picture, panel, canvas, size=size)
-            shown.append(Picture(_large(picture), _words(found, panel, same)))
+            shown.append(Picture(magnified(picture), _words(found, panel, same)))
     return tuple(shown)
 
 
@@ -234,9 +255,3 @@ def _boxed(
     box = panel.box.float() * scale + torch.tensor([x0, y0, x0, y0])
     pixels = torch.from_numpy(picture)
     return draw_boxes(pixels, box[None], width=line_width((height, width))).numpy()
-
-
-def _large(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
-    """A small picture with every pixel made a square."""
-    channels_first = torch.from_numpy(picture).movedim(-1, 0)
-    return enlarged(channels_first, _LEAST).movedim(0, -1).contiguous().numpy()

@@ -6,10 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from figureground.base.claim import kind_of
 from figureground.web.ask_page import add_ask, add_compare
 from figureground.web.explorer import Explorer, Shown
 from figureground.web.framework import answering, gradio
 from figureground.web.look_page import Controls, add_controls, add_look
+from figureground.web.results_page import KEYS, add_browse, add_label
 
 _KEPT = 3600  # seconds
 _NETWORK = "network"  # what runs it waits in one queue
@@ -28,24 +30,42 @@ def build_page(explorer: Explorer) -> Any:  # noqa: ANN401 - Gradio has no types
     with gr.Blocks(
         title="figureground", analytics_enabled=False, delete_cache=(_KEPT // 6, _KEPT)
     ) as page:
-        gr.Markdown(f"# {' and '.join(one.classifier.name for one in explorer.models)}")
-        photo = gr.State(None, time_to_live=_KEPT)
-        shown = _add_photo(gr, explorer, photo)
-        controls = add_controls(gr)
-        asked = [photo, *controls.all]
-        with gr.Tab("Look", id="look"):
-            look, filled = add_look(gr, explorer)
-        with gr.Tab("Ask", id="ask"):
-            add_ask(gr, explorer, asked)
-        if len(explorer.models) > 1:
-            with gr.Tab("Compare", id="compare"):
-                add_compare(gr, explorer, asked)
-        changes = [shown, *_changes(controls)]
-        gr.on(
-            changes, look, asked, filled,
-            concurrency_id=_NETWORK, trigger_mode="always_last", api_visibility="private",
-        )  # fmt: skip
+        if explorer.models:
+            _add_questions(gr, explorer)
+        if explorer.results is not None:
+            _add_results(gr, page, explorer.results)
     return page
+
+
+def _add_questions(gr: Any, explorer: Explorer) -> None:  # noqa: ANN401 - Gradio has no types
+    """What models are asked about a photo."""
+    gr.Markdown(f"# {' and '.join(one.classifier.name for one in explorer.models)}")
+    photo = gr.State(None, time_to_live=_KEPT)
+    shown = _add_photo(gr, explorer, photo)
+    controls = add_controls(gr)
+    asked = [photo, *controls.all]
+    with gr.Tab("Look", id="look"):
+        look, filled = add_look(gr, explorer)
+    with gr.Tab("Ask", id="ask"):
+        add_ask(gr, explorer, asked)
+    if len(explorer.models) > 1:
+        with gr.Tab("Compare", id="compare"):
+            add_compare(gr, explorer, asked)
+    gr.on(
+        [shown, *_changes(controls)], look, asked, filled,
+        concurrency_id=_NETWORK, trigger_mode="always_last", api_visibility="private",
+    )  # fmt: skip
+
+
+def _add_results(gr: Any, page: Any, folder: Path) -> None:  # noqa: ANN401 - Gradio has no types
+    """What a command has left."""
+    with gr.Tab("Browse", id="browse"):
+        add_browse(gr, folder)
+    if kind_of(folder) == "rank":
+        with gr.Tab("Label", id="label"):
+            first, filled = add_label(gr, folder)
+        page.load(first, None, filled, api_visibility="private", show_progress="hidden")
+        page.load(None, None, None, js=KEYS, api_visibility="private")
 
 
 def _changes(controls: Controls) -> list[Any]:

@@ -127,7 +127,7 @@ def names_another_place(body: bytes) -> bool:
 
 
 def start(
-    classifier: Classifier,
+    classifier: Classifier | None,
     photos: Sequence[Path],
     *,
     words: tuple[str, ...] = (),
@@ -139,7 +139,7 @@ def start(
     """Load what is missing and serve the page from a thread.
 
     Args:
-        classifier: The first model.
+        classifier: The first model; None where there are results alone.
         photos: To pick from.
         words: What names the first model on a command line.
         other: Name of a second model, to compare with.
@@ -150,7 +150,7 @@ def start(
     Returns:
         As by ``launch``.
     """
-    models = [serve_model(classifier, words, device)]
+    models = [] if classifier is None else [serve_model(classifier, words, device)]
     if other is not None:
         second = load_model(other).classifier
         models.append(serve_model(second, ("--model", other), device))
