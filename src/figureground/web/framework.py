@@ -5,6 +5,7 @@ __all__ = ["answering", "gradio"]
 import os
 from collections.abc import Callable
 from functools import wraps
+from html import escape
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -48,7 +49,7 @@ def answering(answer: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return answer(*given)
         except FigureGroundError as error:
-            told = " ".join(str(error).split())
+            told = escape(" ".join(str(error).split()), quote=False)  # it is shown as HTML
             raise gradio().Error(told, print_exception=False) from error
 
     return run

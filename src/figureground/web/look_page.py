@@ -83,7 +83,11 @@ def add_look(gr: Any, explorer: Explorer) -> tuple[Any, list[Any]]:  # noqa: ANN
             gallery = add_gallery(gr, "Photo and maps")
     notes = gr.Textbox(label="Layer and notes", interactive=False, lines=2)
     line = gr.Textbox(
-        label="The same on a command line", interactive=False, lines=2, buttons=["copy"]
+        label="The same on a command line",
+        interactive=False,
+        lines=2,
+        buttons=["copy"],
+        elem_id="command",
     )
     return answering(partial(_looked, explorer)), [label, gallery, notes, line]
 
