@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from figureground.base.amount import amount
 from figureground.base.claim import kind_of
 from figureground.cli.command import Device, expanded
 from figureground.cli.console import progress_bars, say
@@ -72,7 +71,7 @@ def serve(
         access=access,
         device=device,
     )
-    say(f"{amount(len(photos), 'photo')}: open {address} in a browser; Ctrl-C ends")
+    say(f"open {address} in a browser; Ctrl-C ends")
     page.block_thread()
 
 
