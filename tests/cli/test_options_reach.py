@@ -24,6 +24,7 @@ from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.ranking.options import RankOptions
 from figureground.studies.training.train import train as train_study
+from figureground.web.server import PASSWORD, Access
 
 Run = Callable[..., Result]
 TINY = "name: tiny\nepochs: 3\ndata: {name: cluttered-digits}\nmodel: {name: 'figureground:lenet-gap'}\n"
@@ -77,6 +78,7 @@ VERBS: dict[Words, Verb] = {
     ("background", "build"): Verb(
         f"{_STUDIES}.background.pool:make_background_pool", ("--out", "o"), {PoolRequest: "request"}
     ),
+    ("serve",): Verb("figureground.web.server:start", ("IMAGE",), MODEL),
     ("doctor",): Verb("figureground.methods:Explainer", (), MODEL),
     ("ls",): Verb("figureground.capture:choose_layer", ("layers",), MODEL),
     **{
@@ -124,6 +126,10 @@ PLAIN: dict[str, tuple[Words, str, Any]] = {
     "accelerator": (("mps",), "accelerator", "mps"),
     "trust_code": ((), "trust_code", True),
     "value_range": (("0,4095",), "value_range", "0,4095"),
+    "other": (("timm:b",), "other", "timm:b"),
+    "host": (("127.0.0.2",), "access", Access("127.0.0.2")),
+    "port": (("7999",), "access", Access(port=7999)),
+    "auth": (("ann",), "access", Access(user="ann", environment={PASSWORD: "x"})),
 }
 
 
@@ -135,8 +141,20 @@ def studies() -> None:
 
 
 @pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The explorer gets as far as what it was told, whether its extra is there or not."""
+    monkeypatch.setattr("figureground.web.framework.gradio", lambda: None)
+    monkeypatch.setenv(PASSWORD, "x")
+
+
+@pytest.fixture
 def reached(
-    studies: None, type_in: Run, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    studies: None,
+    no_page: None,
+    type_in: Run,
+    images: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[..., dict[str, Any]]:
     """Types a command and tells what arrived at its study, by the names of the study's parameters."""
     arrived: dict[str, Any] = {}

@@ -20,6 +20,7 @@ from figureground.cli import (
     explain,
     ls,
     rank,
+    serve,
     train,
 )
 from figureground.cli.command import Command
@@ -66,6 +67,7 @@ app.command("compare", cls=Command)(compare.compare)
 app.command("ls", cls=Command)(ls.ls)
 app.command("cp", cls=Command)(cp.cp)
 app.add_typer(evaluate.app, name="evaluate")
+app.command("serve", cls=Command)(serve.serve)
 app.command("doctor", cls=Command)(doctor.doctor)
 app.command("demo", cls=Command)(demo.demo)
 app.add_typer(background.app, name="background")

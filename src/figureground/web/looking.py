@@ -1,0 +1,257 @@
+"""What a classifier sees in one photo: predictions, and maps painted over it side by side."""
+
+__all__ = [
+    "Look",
+    "Picture",
+    "command_of",
+    "look",
+    "magnified",
+    "read_photo",
+    "typed_options",
+]
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+
+from figureground.base.errors import FigureGroundError
+from figureground.data import decode_image
+from figureground.maps import draw_boxes
+from figureground.maps.image_files import enlarged
+from figureground.maps.overlay import line_width
+from figureground.methods import CamMethod, Explainer, Explanation, find_methods
+from figureground.models.classes import class_words, find_classes
+from figureground.studies.explain.options import ExplainOptions
+from figureground.studies.explain.painting import Canvas, painted
+from figureground.studies.explain.panels import Panel, panels_of, stacks_of
+from figureground.web.served import ServedModel
+
+_LEAST, _LONGEST = 256, 1600  # pixels of a picture: its shorter side, its longer side
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with the words below it.
+
+    Args:
+        pixels: ``(H, W, 3)``, 0 to 255.
+        words: Method, class, layer and problem.
+    """
+
+    pixels: UInt8[np.ndarray, "H W 3"]
+    words: str
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen.
+
+    Args:
+        probabilities: Class -> probability, of all classes, most probable first.
+        classes: Numbers of the classes that were explained.
+        pictures: The photo, then every map over it; maps that look the same share one.
+        notes: Layer and reason; methods that do not work with this network, and why.
+    """
+
+    probabilities: dict[str, float]
+    classes: tuple[int, ...]
+    pictures: tuple[Picture, ...]
+    notes: tuple[str, ...]
+
+
+def read_photo(content: bytes, value_range: str = "full") -> Image.Image:
+    """An uploaded file as an image, by the package's own decoder and within its limits.
+
+    Args:
+        content: Of the file.
+        value_range: As for ``decode_image``.
+
+    Returns:
+        RGB, upright.
+
+    Raises:
+        ImageError: It is no image that can be read.
+    """
+    return decode_image(content, value_range)
+
+
+def typed_options(typed: Mapping[str, Any], names: Sequence[str] = ()) -> ExplainOptions:
+    """What was typed on the page as the options of ``explain``.
+
+    Args:
+        typed: ``methods`` (names), ``classes`` and ``layer`` (text), ``colour_map``, ``opacity`` and ``contour`` (0
+            for no line).
+        names: Of the model's classes, which may hold commas.
+
+    Returns:
+        The options.
+
+    Raises:
+        OptionError: A name that does not exist or a value that cannot be.
+    """
+    words = str(typed.get("classes") or "").strip()
+    top = re.fullmatch(r"top\d+", words.lower())
+    layers = str(typed.get("layer") or "").split(",")
+    return ExplainOptions(
+        methods=tuple(map(str, typed.get("methods") or ("grad-cam",))),
+        classes=words.lower() if top else class_words(words, names) or None,
+        layer=tuple(word.strip() for word in layers if word.strip()),
+        colour_map=str(typed.get("colour_map") or "inferno"),
+        opacity=float(typed.get("opacity", 0.5)),
+        contour=float(typed["contour"]) if typed.get("contour") else None,
+    )
+
+
+def look(
+    model: ServedModel, photo: Image.Image, options: ExplainOptions, *, boxes: bool = False
+) -> Look:
+    """What the classifier sees in a photo.
+
+    Args:
+        model: The classifier.
+        photo: RGB, upright.
+        options: Methods, classes, layer and colours.
+        boxes: Whether each map's box is drawn, round its largest region above the fraction ``contour`` of its maximum
+            (without one, 0.2).
+
+    Returns:
+        Predictions and pictures at the photo's size, of large photos at 1600 pixels, of small ones enlarged.
+
+    Raises:
+        FigureGroundError: No method works with this network, or a class or layer does not exist.
+    """
+    classes = find_classes(model.classifier, options.classes)
+    explainer = model.explainer(options.layer)
+    methods, refused = find_methods(options.methods), dict[str, str]()
+    with model.busy:
+        try:
+            found = explainer([photo], classes, methods)
+        except FigureGroundError as error:
+            refused = _refused(explainer, photo, methods)
+            methods = {name: one for name, one in methods.items() if name not in refused}
+            if not methods or not refused:
+                raise error from None
+            found = explainer([photo], classes, methods)
+    named = model.named(found.logits.float().cpu())
+    shown = dict(sorted(named.items(), key=lambda one: -one[1]))
+    told = [f"Layer {str(one).removeprefix('network.')}" for one in found.layers]
+    told += [f"{name} does not work with this network: {why}" for name, why in refused.items()]
+    asked = () if found.classes is None else tuple(found.classes[0].tolist())
+    return Look(shown, asked, _pictures(found, options, boxes=boxes), tuple(told))
+
+
+def command_of(model: ServedModel, place: str, options: ExplainOptions) -> str:
+    """The command line that repeats a view.
+
+    Args:
+        model: The classifier.
+        place: The photo, as it is named where the explorer was started.
+        options: Of the view.
+
+    Returns:
+        A line for a shell.
+    """
+    plain = ExplainOptions()
+    classes = options.classes
+    text = classes if isinstance(classes, str) else ",".join(map(str, _as_list(classes)))
+    flags = {
+        "--methods": ",".join(map(str, options.methods)),
+        "--classes": text,
+        "--layer": ",".join(options.layer),
+        "--colour-map": options.colour_map,
+        "--opacity": f"{options.opacity:g}",
+        "--contour": "" if options.contour is None else f"{options.contour:g}",
+    }
+    usual = {"--colour-map": plain.colour_map, "--opacity": f"{plain.opacity:g}"}
+    asked = [word for flag, value in flags.items() if value and usual.get(flag) != value
+             for word in (flag, value)]  # fmt: skip
+    return shlex.join(["figureground", "explain", place, *model.words, *asked])
+
+
+def magnified(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "_ _ 3"]:
+    """A small picture with every pixel made a square, so that its shorter side has about 256 pixels.
+
+    Args:
+        picture: ``(H, W, 3)``.
+
+    Returns:
+        ``(f·H, f·W, 3)``, f a whole number.
+    """
+    channels_first = torch.from_numpy(np.ascontiguousarray(picture)).movedim(-1, 0)
+    return enlarged(channels_first, _LEAST).movedim(0, -1).contiguous().numpy()
+
+
+def _as_list(classes: object) -> list[Any]:
+    if classes is None:
+        return []
+    return list(classes) if isinstance(classes, Sequence) else [classes]
+
+
+def _refused(
+    explainer: Explainer, photo: Image.Image, methods: Mapping[str, CamMethod]
+) -> dict[str, str]:
+    """Methods that this network does not allow, and why."""
+    refused = {}
+    for name, method in methods.items():
+        try:
+            explainer([photo], None, {name: method.trial()})
+        except FigureGroundError as error:
+            refused[name] = str(error)
+    return refused
+
+
+def _pictures(found: Explanation, options: ExplainOptions, *, boxes: bool) -> tuple[Picture, ...]:
+    """The photo and every map over it."""
+    pixels, window = found.surface(0)
+    canvas = Canvas(pixels, window).reduced(_LONGEST)
+    size = (int(found.images.shape[-2]), int(found.images.shape[-1]))
+    fraction = options.contour or options.box_fraction
+    panels = panels_of(stacks_of(found), size, fraction, first=0, count=1)[0]
+    shown = [Picture(magnified(canvas.picture), "the photo")]
+    for panel in panels:
+        if panel.same_as is None:
+            same = [one.method for one in panels if _is_twin(one, panel)]
+            picture = painted(panel, canvas, options)
+            if boxes and panel.box is not None:
+                picture = _boxed(picture, panel, canvas, size=size)
+            shown.append(Picture(magnified(picture), _words(found, panel, same)))
+    return tuple(shown)
+
+
+def _is_twin(one: Panel, shown: Panel) -> bool:
+    """Whether a map looks like the one that is shown, or is it."""
+    at = (shown.layer, shown.position)
+    return (one.layer, one.position) == at and shown.method in {one.method, one.same_as}
+
+
+def _words(found: Explanation, panel: Panel, methods: Sequence[str]) -> str:
+    """What a map shows."""
+    words = [" = ".join(methods)]
+    if panel.position is not None:
+        words.append(found.label(0, panel.position))
+    if len(found.layers) > 1:
+        words.append(panel.layer)
+    if panel.problem is not None:
+        words.append(f"shows nothing: {panel.problem}")
+    return " · ".join(words)
+
+
+def _boxed(
+    picture: UInt8[np.ndarray, "H W 3"], panel: Panel, canvas: Canvas, *, size: tuple[int, int]
+) -> UInt8[np.ndarray, "H W 3"]:
+    """A picture with the box of its map where that lies in the photo."""
+    if panel.box is None:
+        return picture
+    height, width = picture.shape[:2]
+    x0, y0, x1, y1 = canvas.window or (0, 0, width, height)
+    scale = torch.tensor([(x1 - x0) / size[1], (y1 - y0) / size[0]]).repeat(2)
+    box = panel.box.float() * scale + torch.tensor([x0, y0, x0, y0])
+    pixels = torch.from_numpy(picture)
+    return draw_boxes(pixels, box[None], width=line_width((height, width))).numpy()
