@@ -66,6 +66,16 @@ def test_arms_are_told_beside_the_reference(gained, lost, opening):
     assert (told.band.name, told.band.value) == ("plain", 50.0)
 
 
+def test_an_arm_that_has_learned_nothing_is_named_before_all():
+    told = led(
+        columns(0, 0), ["plain", "bg"], runs={}, background=None, unlearned=["plain", "bg"], seed=0
+    )
+    assert [sentence.partition(":")[0] for sentence in told.sentences[:2]] == [
+        "plain has learned nothing",
+        "bg has learned nothing",
+    ]
+
+
 def test_the_background_comes_first_and_other_seeds_last():
     section = BackgroundSection("plain", ({"arm": "bg", "short": "It rests less."},), (), ())
     runs = {"plain": {0: 0.5, 1: 0.6, 2: 0.7}, "bg": {0: 0.6, 1: 0.7, 2: 0.8, 3: 0.9}}

@@ -141,7 +141,7 @@ def _compared(
         provenance=provenance(seeds=(chosen.seed, *sorted({run.seed for run in runs}))),
         left_out=(*_left_out(images, sets), *grounds.left_out),
         background=grounds.section,
-        answer=_answer(found, read, grounds, seed=chosen.seed),
+        answer=_answer(found, predictions, grounds, seed=chosen.seed),
     )
     claim.mark(asked)
     _forget(claim.folder / "record.json")
@@ -158,12 +158,13 @@ def _notes(
 
 
 def _answer(
-    found: Findings, arms: Sequence[Arm], grounds: BackgroundFindings, *, seed: int
+    found: Findings, predictions: Predictions, grounds: BackgroundFindings, *, seed: int
 ) -> Answer:
     """What the page leads with."""
     return led(
         found.columns,
-        [arm.name for arm in arms],
+        list(predictions),
+        unlearned=list(dict.fromkeys(arm for arm, _, _ in _unlearned(predictions))),
         runs=found.values["accuracy ↑"],
         background=grounds.section,
         seed=seed,
@@ -250,8 +251,16 @@ class _Report:
 def _at_chance(predictions: Predictions) -> list[str]:
     """What to say of arms with a run that has learnt nothing."""
     return [
-        f"arm '{arm}': {accuracy:.1%} of the test images of the run in {one.run.folder} are right, which is not above "
+        f"arm '{arm}': {accuracy:.1%} of the test images of the run in {folder} are right, which is not above "
         "chance: it has learnt nothing, and nothing follows about the maps of this arm"
+        for arm, folder, accuracy in _unlearned(predictions)
+    ]
+
+
+def _unlearned(predictions: Predictions) -> list[tuple[str, Path, float]]:
+    """Arm, folder and accuracy of each run that is right no more often than by chance."""
+    return [
+        (arm, one.run.folder, accuracy)
         for arm, given in predictions.items()
         for one in given
         if (accuracy := float(one.right.float().mean())) <= highest_by_chance(one.labels)

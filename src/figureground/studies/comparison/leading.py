@@ -44,6 +44,7 @@ def led(
     *,
     runs: Mapping[str, Mapping[int, float]],
     background: BackgroundSection | None,
+    unlearned: Sequence[str] = (),
     seed: int,
 ) -> Answer:
     """The answer of a comparison.
@@ -53,6 +54,7 @@ def led(
         arms: Their names, the reference first.
         runs: Arm -> seed -> accuracy of that run.
         background: What was found of the background; None where that was not asked.
+        unlearned: Arms with a run that is right no more often than by chance.
         seed: Of the resampling.
 
     Returns:
@@ -73,7 +75,11 @@ def led(
     told = answer(_QUESTION, found)
     resting_first = [one["short"] for one in background.verdicts] if background else []
     again = [_again(arm, arms[0], runs) for arm in arms[1:]]
-    sentences = (*resting_first, *told.sentences, *(one for one in again if one))
+    nothing = [
+        f"{arm} has learned nothing: it is right no more often than by chance, and nothing follows from its maps."
+        for arm in unlearned
+    ]
+    sentences = (*nothing, *resting_first, *told.sentences, *(one for one in again if one))
     return Answer(
         sentences=sentences,
         title="How well each classifies",
