@@ -48,7 +48,7 @@ def test_methods_that_run_the_network_often_are_tried_with_few_and_tell_their_pr
     words = " ".join(done.stdout.split())
     assert "4,000 runs of the network an image (tried with few)" in words
     assert "769 runs of what is above the layer" in words  # one for each of 24×32 positions
-    assert done.stdout.count("runs of what is above the layer") == 2
+    assert done.stdout.count("runs of what is above the layer") == 3
 
 
 def test_what_cannot_work_says_why(type_in: Run, model: str):

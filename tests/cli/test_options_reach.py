@@ -202,7 +202,7 @@ def reached(
 def _stub() -> SimpleNamespace:
     """As much of a classifier as commands look at before their work begins."""
     names = ("resize", "crop_fraction", "interpolation", "mean", "std", "channel_order")
-    size = SimpleNamespace(channels=3, size=(8, 8), **dict.fromkeys(names, 1.0))
+    size = SimpleNamespace(channels=3, size=(8, 8), in_words="", **dict.fromkeys(names, 1.0))
     plain = {"notes": (), "class_names": (), "num_classes": 3, "name": "x", "parameters": list}
     return SimpleNamespace(preprocessing=size, **plain)
 

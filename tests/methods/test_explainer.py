@@ -57,6 +57,7 @@ def test_network_runs_once_per_call_after_the_first_look(images):
     explainer.look(images)
     net.runs = 0
     again = {"cam", "dff", "rise", "score-cam", "ablation-cam", "recipro-cam"}
+    again |= {"layer-integrated", "group-cam"}
     names = [name for name in ABOVE_THE_LAYER if name not in again]
     explainer(images, classes=[0, 1, 2], methods=names)
     assert net.runs == 1

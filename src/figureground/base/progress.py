@@ -31,7 +31,7 @@ def task_of(stage: str) -> str:
 
 @dataclass
 class ProgressLines:
-    """Progress as plain lines, for files and pipes: at the start, after every tenth, or after 30 seconds.
+    """Progress as plain lines, for files and pipes: after every tenth, or after 30 seconds.
 
     Args:
         write: Takes a line without its end.
@@ -41,7 +41,6 @@ class ProgressLines:
         >>> report = ProgressLines(print, clock=lambda: 0.0)
         >>> for done in range(0, 1001):
         ...     report("measuring", done, 1000) if done < 200 else None
-        measuring: 0 of 1,000
         measuring: 100 of 1,000 (10 %, 0 s)
     """
 
@@ -53,7 +52,7 @@ class ProgressLines:
         """Write a line where it is time for one; see ``Progress``."""
         task, now = task_of(stage), self.clock()
         tenth = _STEPS * done // total if total > 0 else _STEPS
-        before, last, began = self._told.get(task, (-1, now, now))
+        before, last, began = self._told.setdefault(task, (0, now, now))
         if tenth <= before and now - last < _SECONDS:
             return
         self._told[task] = (tenth, now, began)

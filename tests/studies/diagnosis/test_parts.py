@@ -101,5 +101,5 @@ def test_kinds_of_backgrounds_tell_the_shortcut_from_those_that_suffer(squares: 
     assert {kind["class"] for kind in record.kinds} == {row[0] for row in rows} != set()
     shortcut, suffers = record.kinds[0]["kinds"]
     assert (shortcut["share"], suffers["share"]) == (0.7, 0.3)
-    page = write_diagnosis_report(out).read_text()
+    page = write_diagnosis_report(out).read_text().replace("&nbsp;", " ")
     assert "Right least often: 30 % of the images" in page

@@ -175,5 +175,5 @@ def test_the_placeholder_is_refused_by_name(reader: Callable[..., LoadedModel], 
         _recipe(reader("frame"), mask="inner").model_dump(mode="json")
         | {"model": plain(tmp_path).model}
     )
-    with pytest.raises(DataError, match="no annotations at TRAINING-IMAGES-WITH-BOXES"):
+    with pytest.raises(DataError, match="no file or folder TRAINING-IMAGES-WITH-BOXES"):
         train(recipe, tmp_path / "out")
