@@ -51,7 +51,7 @@ def test_the_same_classes_are_explained_before_and_after(model: ServedModel, pho
     before, after, changes = ask(model, (photo, other), options)
     assert before.classes == after.classes
     assert after.pictures[1].words == before.pictures[1].words
-    assert after.probabilities == pytest.approx(model.probabilities(other))
+    assert after.probabilities == pytest.approx(look(model, other, options).probabilities)
     told = {one.label: one for one in changes}
     assert set(told) == {"red, deep", "green", "blue"}
     for label, one in told.items():

@@ -12,6 +12,7 @@ from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.ranking.options import RankOptions
 from figureground.studies.ranking.rank import rank_images
 from figureground.web.browsing import read_results
+from figureground.web.looking import look
 from figureground.web.served import ServedModel
 
 
@@ -35,7 +36,7 @@ def test_a_folder_of_explain(model: ServedModel, photos: Path, tmp_path: Path):
     assert [row[:2] for row in found.rows] == [(n, f"{n} é.png") for n in range(3)]
     for number, row in enumerate(found.rows):
         cells = dict(zip(found.columns, row, strict=True))
-        shares = model.probabilities(Image.open(found.places[number]))
+        shares = look(model, Image.open(found.places[number]), options).probabilities
         assert cells["probability"] == pytest.approx(max(shares.values()), abs=1e-5)
         assert cells["predicted"] == max(shares, key=lambda name: shares[name])
         words = [words.split(" · ")[0] for _, words in found.pictures[number]]

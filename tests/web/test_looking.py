@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 
 from figureground.base.errors import FigureGroundError, ImageError, OptionError
+from figureground.data import decode_image
 from figureground.methods import Explainer
 from figureground.models import Classifier
 from figureground.studies.explain.options import ExplainOptions
-from figureground.web.looking import command_of, look, read_photo, typed_options
+from figureground.web.looking import command_of, look, typed_options
 from figureground.web.served import ServedModel
 
 
@@ -38,13 +39,16 @@ def test_probabilities_are_those_of_the_classifier_and_come_sorted(model: Served
     wanted = dict(zip(model.classifier.class_names or (), shares.tolist(), strict=True))
     assert seen.probabilities == pytest.approx(wanted)
     assert list(seen.probabilities.values()) == sorted(wanted.values(), reverse=True)
-    assert model.probabilities(photo) == pytest.approx(wanted)
     assert seen.classes == (int(shares.argmax()),)
 
 
 def test_two_classes_of_one_name_are_told_apart_by_number(model: ServedModel, photo):
     model.classifier.class_names = ("crane", "green", "crane")
-    assert set(model.probabilities(photo)) == {"crane (0)", "green", "crane (2)"}
+    assert set(look(model, photo, ExplainOptions()).probabilities) == {
+        "crane (0)",
+        "green",
+        "crane (2)",
+    }
 
 
 def test_maps_that_look_the_same_share_a_picture(model: ServedModel, photo):
@@ -109,7 +113,7 @@ def test_what_does_not_exist_is_refused_with_our_words(model: ServedModel, photo
 def test_an_upload_goes_through_our_decoder(monkeypatch, photo):
     content = io.BytesIO()
     photo.save(content, "PNG")
-    assert np.array_equal(np.asarray(read_photo(content.getvalue())), np.asarray(photo))
+    assert np.array_equal(np.asarray(decode_image(content.getvalue())), np.asarray(photo))
     for bad in (
         b"",
         b"%!PS-Adobe-3.0 EPSF-3.0\n",
@@ -117,10 +121,10 @@ def test_an_upload_goes_through_our_decoder(monkeypatch, photo):
         content.getvalue()[:90],
     ):
         with pytest.raises(ImageError):
-            read_photo(bad)
+            decode_image(bad)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(ImageError, match="at most 1000"):
-        read_photo(content.getvalue())
+        decode_image(content.getvalue())
 
 
 def test_the_classifier_is_left_as_it_was(model: ServedModel, photo):

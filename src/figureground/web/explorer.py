@@ -11,7 +11,6 @@ from PIL import Image
 from figureground.base.errors import OptionError
 from figureground.base.printable import printable
 from figureground.data import decode_image
-from figureground.web.looking import read_photo
 from figureground.web.served import ServedModel
 
 
@@ -82,5 +81,5 @@ class Explorer:
         Raises:
             ImageError: It is no image that can be read.
         """
-        image = read_photo(content, self.models[0].classifier.preprocessing.value_range)
+        image = decode_image(content, self.models[0].classifier.preprocessing.value_range)
         return Shown(image, printable(Path(name).name) or "photo")

@@ -5,7 +5,6 @@ __all__ = ["BACKGROUND", "Candidate", "Labelling", "Progress", "open_labelling",
 import csv
 import io
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -170,13 +169,14 @@ class Labelling:
                 reader = csv.DictReader(file)
                 if not set(_COLUMNS) <= set(reader.fieldnames or ()):
                     raise DataError(f"{self.file} has no columns path and label")
-                return [{key: row[key] or "" for key in _COLUMNS} for row in reader]
+                return [{key: row[key] or "" for key in row if key is not None} for row in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"cannot read {self.file}: {error}") from error
 
     def _write(self, rows: list[dict[str, str]]) -> None:
         text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
+        columns = dict.fromkeys([*_COLUMNS, *(key for row in rows for key in row)])
+        writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(self.file, text.getvalue().encode("utf-8", "surrogateescape"))
@@ -221,11 +221,10 @@ def wilson_interval(hits: int, count: int) -> tuple[float, float]:
     """
     if count == 0:
         return 0.0, 1.0
-    z2, share = 1.959964**2, hits / count
-    middle = share + z2 / (2 * count)
-    half = math.sqrt(z2 * (share * (1 - share) / count + z2 / (4 * count**2)))
-    scale = 1 + z2 / count
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    from scipy.stats import binomtest  # noqa: PLC0415 - slow to import
+
+    found = binomtest(hits, count).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
 
 
 def _candidate(one: dict[str, Any], known: dict[str, dict[str, Any]], folder: Path) -> Candidate:

@@ -6,7 +6,6 @@ __all__ = [
     "command_of",
     "look",
     "magnified",
-    "read_photo",
     "typed_options",
 ]
 
@@ -22,12 +21,12 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from figureground.base.errors import FigureGroundError
-from figureground.data import decode_image
 from figureground.maps import draw_boxes
 from figureground.maps.image_files import enlarged
 from figureground.maps.overlay import line_width
-from figureground.methods import CamMethod, Explainer, Explanation, find_methods
+from figureground.methods import Explanation, find_methods
 from figureground.models.classes import class_words, find_classes
+from figureground.studies.explain.explain import refused_methods
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.explain.painting import Canvas, painted
 from figureground.studies.explain.panels import Panel, panels_of, stacks_of
@@ -64,22 +63,6 @@ class Look:
     classes: tuple[int, ...]
     pictures: tuple[Picture, ...]
     notes: tuple[str, ...]
-
-
-def read_photo(content: bytes, value_range: str = "full") -> Image.Image:
-    """An uploaded file as an image, by the package's own decoder and within its limits.
-
-    Args:
-        content: Of the file.
-        value_range: As for ``decode_image``.
-
-    Returns:
-        RGB, upright.
-
-    Raises:
-        ImageError: It is no image that can be read.
-    """
-    return decode_image(content, value_range)
 
 
 def typed_options(typed: Mapping[str, Any], names: Sequence[str] = ()) -> ExplainOptions:
@@ -134,7 +117,7 @@ def look(
         try:
             found = explainer([photo], classes, methods)
         except FigureGroundError as error:
-            refused = _refused(explainer, photo, methods)
+            refused = refused_methods(explainer, [photo], methods)
             methods = {name: one for name, one in methods.items() if name not in refused}
             if not methods or not refused:
                 raise error from None
@@ -192,19 +175,6 @@ def _as_list(classes: object) -> list[Any]:
     if classes is None:
         return []
     return list(classes) if isinstance(classes, Sequence) else [classes]
-
-
-def _refused(
-    explainer: Explainer, photo: Image.Image, methods: Mapping[str, CamMethod]
-) -> dict[str, str]:
-    """Methods that this network does not allow, and why."""
-    refused = {}
-    for name, method in methods.items():
-        try:
-            explainer([photo], None, {name: method.trial()})
-        except FigureGroundError as error:
-            refused[name] = str(error)
-    return refused
 
 
 def _pictures(found: Explanation, options: ExplainOptions, *, boxes: bool) -> tuple[Picture, ...]:

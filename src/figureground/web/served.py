@@ -6,13 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from threading import Lock
 
-import torch
-from PIL import Image
-
 from figureground.base.outputs import class_probabilities
 from figureground.base.shapes import Logits
 from figureground.methods import Explainer
-from figureground.methods.photos import photos_for
 from figureground.models import Classifier
 from figureground.models.predicting import chosen_device
 
@@ -45,20 +41,6 @@ class ServedModel:
         if layers not in self.explainers:
             self.explainers[layers] = Explainer(self.classifier, layer=list(layers) or None)
         return self.explainers[layers]
-
-    def probabilities(self, photo: Image.Image) -> dict[str, float]:
-        """How probable each class is.
-
-        Args:
-            photo: RGB, upright.
-
-        Returns:
-            Class -> probability in [0, 1], by softmax, or by the sigmoid of a single logit.
-        """
-        images, _ = photos_for(self.classifier, photo)
-        with self.busy, torch.inference_mode():
-            logits = self.classifier(images).float().cpu()
-        return self.named(logits)
 
     def named(self, logits: Logits) -> dict[str, float]:
         """The probabilities of one image by class; the number stands behind a name that several classes have.

@@ -1,6 +1,6 @@
 """Explain a folder of images: overlays, raw maps, boxes, one record and one page."""
 
-__all__ = ["explain_images"]
+__all__ = ["explain_images", "refused_methods"]
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import nn
 
 from figureground.base.claim import Claim, claimed
@@ -22,8 +23,9 @@ from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.annotations.coco_writer import write_boxes
 from figureground.data.notices import Notice, Noticed, summed
-from figureground.methods import Explainer, Explanation, find_methods, finer
+from figureground.methods import CamMethod, Explainer, Explanation, find_methods, finer
 from figureground.methods.method import layer_notes
+from figureground.methods.targets import ClassSpec
 from figureground.models import Classifier, Preprocessing
 from figureground.models.classes import find_classes
 from figureground.models.predicting import chosen_device, default_batch_size, device_of, placed
@@ -156,6 +158,33 @@ def _stored(store: Store, written: Iterable[Finished | Failure]) -> list[Failure
     return failed
 
 
+def refused_methods(
+    explainer: Explainer,
+    images: Images | Sequence[Image.Image],
+    methods: Mapping[str, CamMethod],
+    *,
+    classes: ClassSpec = None,
+) -> dict[str, str]:
+    """Methods that a network does not allow, found by trying each as cheaply as it can be had.
+
+    Args:
+        explainer: Of the network.
+        images: To try them on.
+        methods: Name -> method.
+        classes: To explain.
+
+    Returns:
+        Name -> why not.
+    """
+    refused = {}
+    for name, method in methods.items():
+        try:
+            explainer(images, classes, {name: method.trial()})
+        except FigureGroundError as reason:
+            refused[name] = str(reason)
+    return refused
+
+
 class _Parts:
     """Explains batches, in smaller parts once the memory has not sufficed."""
 
@@ -258,12 +287,9 @@ class _Parts:
 
     def _leave_out(self, image: Images, error: FigureGroundError) -> None:
         """Go on without the methods that cannot be had of this network, unless that is all of them."""
-        for name, method in list(self._asked.items()):
-            try:
-                self.explainer(image, self._target, {name: method.trial()})
-            except FigureGroundError as reason:
-                self.refused[name] = str(reason)
-                del self._asked[name]
+        found = refused_methods(self.explainer, image, self._asked, classes=self._target)
+        self.refused |= found
+        self._asked = {name: one for name, one in self._asked.items() if name not in found}
         if not self._asked or not self.refused:
             raise error
 
