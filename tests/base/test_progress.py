@@ -51,3 +51,12 @@ def test_a_stage_of_nothing_is_told_once():
     report("ranking", 0, 0)
     report("ranking", 0, 0)
     assert lines == ["ranking: 0 of 0"]
+
+
+def test_a_stage_that_comes_again_is_told_again():
+    lines: list[str] = []
+    report = ProgressLines(lines.append, clock=_Clock())
+    for _ in range(2):
+        for done in range(21):
+            report("measuring", done, 20)
+    assert lines == 2 * [f"measuring: {2 * n} of 20 ({10 * n} %, 0 s)" for n in range(1, 11)]

@@ -36,6 +36,12 @@ def test_a_method_of_one_s_own_needs_no_entry():
     assert find_methods(Mine())["eigen-cam"].signed
 
 
+@pytest.mark.parametrize("wrong", [5, {"a": "grad-cam"}, ["grad-cam", 5]])
+def test_what_is_no_method_is_refused_where_it_is_given(wrong):
+    with pytest.raises(OptionError):
+        find_methods(wrong)
+
+
 def test_methods_are_listed_without_torch():
     script = (
         "import sys\n"

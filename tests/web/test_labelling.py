@@ -119,15 +119,3 @@ def test_what_is_no_ranking_and_no_candidate_is_refused(ranked: Path, tmp_path: 
     with pytest.raises(DataError, match="no columns path and label"):
         labelling.mark(0, hit=True)
     assert labelling.file.read_text() == "a,b\n1,2\n"
-
-
-def test_columns_of_ones_own_are_kept(ranked: Path):
-    labelling = open_labelling(ranked)
-    labelling.file.write_text("path,label,who\nelsewhere.png,blue,me\n", encoding="utf-8")
-    labelling.mark(0, hit=True)
-    place = str(labelling.candidates[0].place)
-    assert lines(labelling) == [
-        ["path", "label", "who"],
-        ["elsewhere.png", "blue", "me"],
-        [place, "green", ""],
-    ]

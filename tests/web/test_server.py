@@ -84,9 +84,10 @@ def test_the_guard_passes_a_request_on_whole_and_tells_the_browser_to_ask_nobody
 
 def test_the_guard_refuses_addresses_and_floods():
     for body in (b'{"path": "https://example.org/a"}', b"[" + b"1," * 2**20 + b"1]"):
-        sent, reached = ask(body)
-        assert not reached
-        assert sent[0]["status"] == 403
+        for kind in (b"application/json", b"application/json; x=multipart"):
+            sent, reached = ask(body, kind=kind)
+            assert not reached
+            assert sent[0]["status"] == 403
 
 
 def test_an_upload_is_not_read_by_the_guard():

@@ -53,6 +53,8 @@ class ProgressLines:
         task, now = task_of(stage), self.clock()
         tenth = _STEPS * done // total if total > 0 else _STEPS
         before, last, began = self._told.setdefault(task, (0, now, now))
+        if tenth < before:  # the stage begins again
+            before, last, began = self._told[task] = (0, now, now)
         if tenth <= before and now - last < _SECONDS:
             return
         self._told[task] = (tenth, now, began)

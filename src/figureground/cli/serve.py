@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from figureground.base.claim import kind_of
+from figureground.base.errors import OptionError
 from figureground.cli.command import Device, expanded
 from figureground.cli.console import progress_bars, say
 from figureground.cli.model_options import ModelOptions
@@ -53,7 +54,7 @@ def serve(
 
     Nothing leaves this machine. Models are those named here; the page can name none. Without a model and photos, digits
     and a small network that come with the package are shown. Needs the extra web: pip install 'figureground[web]'.
-    """
+    """  # noqa: DOC501 - the docstring is the help
     from figureground.web.framework import gradio  # noqa: PLC0415 - torch is slow to import
     from figureground.web.server import Access, start  # noqa: PLC0415
 
@@ -62,6 +63,8 @@ def serve(
     if about.model is None and not places:
         about, places = _embedded(about)
     photos, results = _found(places or [])
+    if other is not None and about.model is None and not photos:
+        raise OptionError("--other is compared with a first model: name that by --model")
     page, address = start(
         None if about.model is None and not photos else about.load().classifier,
         photos,
@@ -89,6 +92,8 @@ def _found(places: list[str]) -> tuple[list[Path], Path | None]:
     from figureground.data import find_images  # noqa: PLC0415 - torch is slow to import
 
     left = [place for place in places if kind_of(Path(place)) in _RESULTS]
+    if len(left) > 1:
+        raise OptionError(f"one folder of results at a time, not {len(left)}: {', '.join(left)}")
     named = [place for place in places if place not in left]
     photos = find_images(named, recursive=True) if named else []
     return photos, Path(left[0]) if left else None

@@ -249,7 +249,6 @@ def channel_sum(weights: Gradients, activations: Activations) -> MapStack:
     return (weights * activations).sum(-3)
 
 
-@checked
 def _check_types(method: CamMethod) -> None:
     """Refuse options of another type than declared, before anything is computed with them."""
     options: dict[str, Field[Any]] = getattr(method, "__dataclass_fields__", {})
@@ -264,8 +263,9 @@ def _check_types(method: CamMethod) -> None:
             raise OptionError(f"{method.name}: {option.name} is {words}, not {value!r}")
 
 
+@checked
 def find_methods(
-    methods: str | CamMethod | Sequence[str | CamMethod] | Mapping[str, CamMethod],
+    methods: str | CamMethod | Sequence[str | CamMethod] | Mapping[str, Any],
 ) -> dict[str, CamMethod]:
     """The methods that were asked for.
 
@@ -283,34 +283,47 @@ def find_methods(
     Examples:
         >>> list(find_methods(["GradCAM++", "eigencam"]))
         ['grad-cam++', 'eigen-cam']
-    """  # noqa: DOC501 - _unknown makes an OptionError
+    """
     if not isinstance(methods, str | CamMethod) and not methods:
         raise OptionError("no method asked for")
     if isinstance(methods, Mapping):
-        return dict(methods)
+        return _named_instances(methods)
     asked = [methods] if isinstance(methods, str | CamMethod) else list(methods)
-    known = {_canonical(name): name for name in METHODS}
     found: dict[str, CamMethod] = {}
     for one in asked:
-        if isinstance(one, CamMethod):
-            name, method = one.name, one
-        else:
-            key = _canonical(one.partition("(")[0])
-            if key in known and one.partition("(")[2].strip(" )"):
-                kind = METHODS[known[key]].kind
-                raise OptionError(
-                    f"'{one}' is for the command line; here options are given to an instance: figureground.{kind}(...)"
-                )
-            if key not in known:
-                raise _unknown(one, key)
-            name = known[key]
-            method = METHODS[name].load()()
-        if name in found:
+        method = one if isinstance(one, CamMethod) else _of_name(one)
+        if method.name in found:
             raise OptionError(
-                f"method '{name}' is asked for twice; to compare options, name each: methods={{'a': ..., 'b': ...}}"
+                f"method '{method.name}' is asked for twice; to compare options, name each: "
+                "methods={'a': ..., 'b': ...}"
             )
-        found[name] = method
+        found[method.name] = method
     return found
+
+
+def _named_instances(methods: Mapping[str, Any]) -> dict[str, CamMethod]:
+    """The mapping as it is, if it holds methods."""
+    wrong = {name: one for name, one in methods.items() if not isinstance(one, CamMethod)}
+    for name, one in wrong.items():
+        raise OptionError(
+            f"'{name}' stands for a method with its options, EigenCAM(...), not for {one!r}"
+        )
+    return dict(methods)
+
+
+def _of_name(name: str) -> CamMethod:
+    """The method of a name, with its usual options."""
+    known = {_canonical(one): one for one in METHODS}
+    word, _, options = name.partition("(")
+    key = _canonical(word)
+    if key not in known:
+        raise _unknown(name, key)
+    if options.strip(" )"):
+        kind = METHODS[known[key]].kind
+        raise OptionError(
+            f"'{name}' is for the command line; here options are given to an instance: figureground.{kind}(...)"
+        )
+    return METHODS[known[key]].load()()
 
 
 def layer_notes(methods: Iterable[CamMethod], layers: Sequence[str]) -> tuple[str, ...]:

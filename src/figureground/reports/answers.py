@@ -43,7 +43,7 @@ def _figure(given: Mapping[str, Any]) -> dict[str, Any] | None:
         [float(one[key]) for one in known for key in ("value", "low", "high")], 0.0, 100.0
     )
     step = axis.ticks[1] - axis.ticks[0]
-    digits = next(n for n in range(12) if math.isclose(step, round(step, n), rel_tol=1e-6))
+    digits = next((n for n in range(12) if math.isclose(step, round(step, n), rel_tol=1e-6)), 12)
     fine = max(0, -math.floor(math.log10(step))) + 1
     return {
         "title": given.get("title") or "",

@@ -12,7 +12,6 @@ __all__ = [
     "in_words",
     "listed",
     "number",
-    "of_images",
     "ranked",
     "row_name",
     "word_of",
@@ -27,6 +26,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from figureground.base.amount import amount
 from figureground.base.verdicts import CANNOT_TELL
 from figureground.methods.registry import METHODS
 from figureground.metrics.intervals import Interval, bootstrap_interval, paired_difference
@@ -247,7 +247,9 @@ def answer(
     )
     first = next((one for one in found if one.base is not None), None)
     base = None if first is None else first.base
-    band = None if base is None else Bar(found[0].baseline, base.mean, base.low, base.high)
+    band = None
+    if first is not None and base is not None:
+        band = Bar(first.baseline, base.mean, base.low, base.high)
     others = _others(list(zip(found[1:], words[1:], strict=True)))
     return Answer(
         sentences=(_sentence(question, found[0], words[0]), *others),
@@ -313,19 +315,6 @@ def in_words(found: Interval, digits: int = 1, unit: str = "") -> str:
     return f"{number(found.mean, digits, unit)} ({low} to {high})"
 
 
-def of_images(count: int, noun: str = "image") -> str:
-    """How many, in words.
-
-    Args:
-        count: How many.
-        noun: In the singular.
-
-    Returns:
-        ``1 image``, ``1,200 images``.
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def listed(names: Sequence[str], most: int = 6) -> str:
     """Names as a sentence has them.
 
@@ -378,11 +367,11 @@ def _sentence(question: Question, one: Contrast, word: Word | None) -> str:
         own = in_words(one.own, digits, unit)
         return _begun(
             f"{one.row} {question.claim}: {own} {question.measure}, "
-            f"{of_images(one.own.images, question.noun)}, and nothing to compare it with."
+            f"{amount(one.own.images, question.noun)}, and nothing to compare it with."
         )
     pair = f"{number(one.own.mean, digits, unit)} against {number(one.base.mean, digits, unit)}"
     told = f"{pair} {question.measure}".strip()
-    count = of_images(one.difference.images, question.noun)
+    count = amount(one.difference.images, question.noun)
     if word == CANNOT_TELL:
         which = "better or worse" if question.both_ways else "better"
         opening = f"{CANNOT_TELL.capitalize()} whether {one.row} {question.claim} {which} than {one.baseline}"

@@ -99,19 +99,21 @@ def _check_unseen(recipe: Recipe) -> None:
     earlier = read_recipe(Path(recipe.model.name) / "recipe.yaml")
     if earlier.data.name != recipe.data.name:
         return
-    theirs, ours = _division(earlier), _division(recipe)
+    (theirs, told), (ours, here) = _division(earlier), _division(recipe)
     if theirs != ours or earlier.data.use != "training":
         raise OptionError(
             f"data.use: held-out: the run {recipe.model.name} set other images aside. Its data have use: "
-            f"{earlier.data.use}, {theirs}, these {ours}"
+            f"{earlier.data.use}, {told}, these {here}"
         )
 
 
-def _division(recipe: Recipe) -> str:
-    """What decides which images are set aside."""
+def _division(recipe: Recipe) -> tuple[tuple[float, float, int], str]:
+    """What decides which images are set aside; the same in words."""
     data = recipe.data
     seed = recipe.seed if data.seed is None else data.seed
-    return f"test_fraction: {data.test_fraction:g}, val_fraction: {data.val_fraction:g} and seed {seed}"
+    return (data.test_fraction, data.val_fraction, seed), (
+        f"test_fraction: {data.test_fraction:g}, val_fraction: {data.val_fraction:g} and seed {seed}"
+    )
 
 
 def _check_norms(recipe: Recipe, data: TrainingData, classifier: Classifier) -> None:

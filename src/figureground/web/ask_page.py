@@ -126,8 +126,7 @@ def _clicked(place: Sequence[float], *given: Any) -> tuple[list[Spot], Any]:  # 
     if shown is None or len(spots) >= _MOST_SPOTS:
         return spots, _painted(shown, spots)
     radius = share / 100 * min(shown.image.size)
-    before = _painted(shown, spots)
-    factor = 1 if before is None else before.shape[1] / shown.image.width
+    factor = magnified(np.asarray(shown.image)).shape[1] / shown.image.width
     more = [*spots, Spot(place[0] / factor, place[1] / factor, radius)]
     return more, _painted(shown, more)
 

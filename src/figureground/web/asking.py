@@ -70,7 +70,7 @@ def covered(size: tuple[int, int], spots: Sequence[Spot]) -> Bool[np.ndarray, "H
         >>> covered((4, 3), [Spot(1.5, 1.5, 0.6)]).astype(int).tolist()
         [[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0]]
     """
-    y, x = np.mgrid[: size[1], : size[0]] + 0.5
+    y, x = (axis + 0.5 for axis in np.ogrid[: size[1], : size[0]])
     found = np.zeros((size[1], size[0]), dtype=bool)
     for one in spots:
         found |= (x - one.x) ** 2 + (y - one.y) ** 2 <= one.radius**2

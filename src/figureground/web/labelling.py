@@ -74,7 +74,7 @@ class Progress:
 class Labelling:
     """The marks of a ranking. They stand in ``labels.csv`` of its folder, in the order in which they were made.
 
-    Lines of that file about other images are kept.
+    Lines of that file about other images are kept, their path and label.
 
     Args:
         folder: Of the ranking.
@@ -165,18 +165,17 @@ class Labelling:
         if not self.file.exists():
             return []
         try:
-            with self.file.open(newline="", encoding="utf-8") as file:
+            with self.file.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
                 reader = csv.DictReader(file)
                 if not set(_COLUMNS) <= set(reader.fieldnames or ()):
                     raise DataError(f"{self.file} has no columns path and label")
-                return [{key: row[key] or "" for key in row if key is not None} for row in reader]
+                return [{key: row[key] or "" for key in _COLUMNS} for row in reader]
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise DataError(f"cannot read {self.file}: {error}") from error
 
     def _write(self, rows: list[dict[str, str]]) -> None:
         text = io.StringIO(newline="")
-        columns = dict.fromkeys([*_COLUMNS, *(key for row in rows for key in row)])
-        writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
+        writer = csv.DictWriter(text, _COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(self.file, text.getvalue().encode("utf-8", "surrogateescape"))

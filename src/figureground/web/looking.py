@@ -101,8 +101,7 @@ def look(
         model: The classifier.
         photo: RGB, upright.
         options: Methods, classes, layer and colours.
-        boxes: Whether each map's box is drawn, round its largest region above the fraction ``contour`` of its maximum
-            (without one, 0.2).
+        boxes: Whether each map's box is drawn, as ``explain`` finds it.
 
     Returns:
         Predictions and pictures at the photo's size, of large photos at 1600 pixels, of small ones enlarged.
@@ -182,8 +181,7 @@ def _pictures(found: Explanation, options: ExplainOptions, *, boxes: bool) -> tu
     pixels, window = found.surface(0)
     canvas = Canvas(pixels, window).reduced(_LONGEST)
     size = (int(found.images.shape[-2]), int(found.images.shape[-1]))
-    fraction = options.contour or options.box_fraction
-    panels = panels_of(stacks_of(found), size, fraction, first=0, count=1)[0]
+    panels = panels_of(stacks_of(found), size, options.box_fraction, first=0, count=1)[0]
     shown = [Picture(magnified(canvas.picture), "the photo")]
     for panel in panels:
         if panel.same_as is None:
@@ -209,7 +207,7 @@ def _words(found: Explanation, panel: Panel, methods: Sequence[str]) -> str:
     if len(found.layers) > 1:
         words.append(panel.layer)
     if panel.problem is not None:
-        words.append(f"shows nothing: {panel.problem}")
+        words.append(f"problem: {panel.problem}")
     return " · ".join(words)
 
 
@@ -217,8 +215,7 @@ def _boxed(
     picture: UInt8[np.ndarray, "H W 3"], panel: Panel, canvas: Canvas, *, size: tuple[int, int]
 ) -> UInt8[np.ndarray, "H W 3"]:
     """A picture with the box of its map where that lies in the photo."""
-    if panel.box is None:
-        return picture
+    assert panel.box is not None  # noqa: S101 - the caller has asked
     height, width = picture.shape[:2]
     x0, y0, x1, y1 = canvas.window or (0, 0, width, height)
     scale = torch.tensor([(x1 - x0) / size[1], (y1 - y0) / size[0]]).repeat(2)

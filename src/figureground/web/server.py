@@ -101,8 +101,9 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {key.lower(): value for key, value in scope["headers"]}
-        if scope["method"] == "POST" and b"multipart" not in headers.get(b"content-type", b""):
+        kinds = [value.lower() for key, value in scope["headers"] if key.lower() == b"content-type"]
+        upload = bool(kinds) and all(kind.startswith(b"multipart/form-data") for kind in kinds)
+        if scope["method"] == "POST" and not upload:
             body = await _body(receive)
             if body is None or names_another_place(body):
                 await _refuse(send)

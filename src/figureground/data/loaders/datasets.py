@@ -246,7 +246,7 @@ def _clutter_mnist(root: Path | None, part: str, options: LoadOptions) -> Labele
 def _planted(kind: str) -> Callable[[Path | None, str, LoadOptions], LabeledImages]:
     def load(root: Path | None, part: str, options: LoadOptions) -> LabeledImages:
         name = f"planted-{kind}"
-        place = _needed(root, name) if DATASETS[name].origin in _OF_PACKS else root
+        place = _needed(root, name) if kind in _OF_PACKS else root
         return planted(kind, place, part=part, options=options)
 
     return load
@@ -254,6 +254,7 @@ def _planted(kind: str) -> Callable[[Path | None, str, LoadOptions], LabeledImag
 
 _LOCAL = ("download", "count", "background", "rho")
 _NO_COUNT = ("count", "rho")
+_OF_PACKS = {"pictures", "textures"}  # kinds of planted sets
 _MADE = ("download", "val_fraction", "rho")
 _PLANTED = ("download", "val_fraction")
 _TWO = ("train", "test")
@@ -293,8 +294,6 @@ _ONE_PACK = (
     "made of the pack cifar10_jpeg.npz, which nobody publishes, in the folder data.root; "
     "data.name=planted-tints needs no files"
 )
-_OF_PACKS = (_ONE_PACK, _TWO_PACKS)
-
 DATASETS: dict[str, DatasetEntry] = {
     "stl10": DatasetEntry("10 classes, 96x96", _TWO, _stl10, _FETCHED),
     "cifar10": DatasetEntry("10 classes, 32x32", _TWO, _cifar(10), _FETCHED),

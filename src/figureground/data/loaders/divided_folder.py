@@ -9,13 +9,7 @@ import torch
 
 from figureground.base.errors import DataError
 from figureground.data.labeled import LabeledImages
-from figureground.data.loaders.image_folder import image_folder
-
-_NAMES = {
-    "train": ("train", "training"),
-    "val": ("val", "valid", "validation", "dev"),
-    "test": ("test", "testing", "eval"),
-}
+from figureground.data.loaders.image_folder import PART_NAMES, image_folder
 
 
 def folder_parts(root: Path | str | None) -> tuple[str, ...]:
@@ -67,7 +61,7 @@ def _places(root: Path) -> dict[str, Path]:
     """Part -> its folder, in the order train, val, test."""
     held = sorted(root.iterdir()) if root.is_dir() else []
     found: dict[str, Path] = {}
-    for part, spellings in _NAMES.items():
+    for part, spellings in PART_NAMES.items():
         same = [path for path in held if path.is_dir() and path.name.lower() in spellings]
         if len(same) > 1:
             raise DataError(f"{same[0]} and {same[1]} are both the {part} part: keep one of them")

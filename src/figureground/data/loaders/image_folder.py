@@ -1,6 +1,6 @@
 """A folder with a folder for each class, numbered so that ``2`` comes before ``10``."""
 
-__all__ = ["cinic10", "image_folder"]
+__all__ = ["PART_NAMES", "cinic10", "image_folder"]
 
 from pathlib import Path
 
@@ -10,9 +10,14 @@ from figureground.base.errors import DataError
 from figureground.data.finding import find_images, natural_key
 from figureground.data.labeled import LabeledImages, LazyImages
 
-_PARTS = frozenset(
-    {"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"}
-)
+PART_NAMES = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "eval"),
+}
+"""Part of a divided set -> how its folder may be called."""
+
+_PARTS = frozenset(name for names in PART_NAMES.values() for name in names)
 _CINIC_PARTS = {"train": "train", "val": "valid", "test": "test"}
 
 

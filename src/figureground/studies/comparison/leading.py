@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from figureground.base.amount import amount
 from figureground.base.verdicts import CANNOT_TELL
 from figureground.metrics.intervals import Interval, seeds_difference
 from figureground.studies.answers import (
@@ -18,7 +19,6 @@ from figureground.studies.answers import (
     contrasts,
     in_words,
     number,
-    of_images,
 )
 from figureground.studies.comparison.cure import Judgement
 from figureground.studies.comparison.options import BackgroundSection
@@ -114,7 +114,7 @@ def resting(arm: str, reference: str, found: Judgement, *, before: Interval, del
     change = in_words(_percent(found.change))
     return (
         f"{opening}: {mine} points of accuracy are lost on other classes' backgrounds against {theirs}, difference "
-        f"{change}, {of_images(found.change.images)}."
+        f"{change}, {amount(found.change.images, 'image')}."
     )
 
 
@@ -134,5 +134,5 @@ def _again(arm: str, reference: str, runs: Mapping[str, Mapping[int, float]]) ->
     )
     return (
         f"Training {arm} and {reference} again would give a difference in accuracy of {in_words(gap)} points, by "
-        f"{of_images(len(seeds), 'pair')} of runs."
+        f"{amount(len(seeds), 'pair')} of runs."
     )

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from figureground.base.amount import amount
 from figureground.metrics.intervals import bootstrap_interval
-from figureground.studies.answers import listed, number, of_images
+from figureground.studies.answers import listed, number
 from figureground.studies.evaluation.boxes import OVERLAPS
 from figureground.studies.evaluation.tables import table
 
@@ -42,7 +43,7 @@ def doubt_of_thresholds(
         if cost > (found.high - found.low) / 2:
             lost[row] = cost
     few = ", fewer than 100" if validation < _FEW else ""
-    chosen = f"Thresholds were chosen on {of_images(validation)}{few}"
+    chosen = f"Thresholds were chosen on {amount(validation, 'image')}{few}"
     if lost:
         order = sorted(lost, key=lambda row: -lost[row])
         costs = [f"{row} {number(lost[row])} points" for row in order]

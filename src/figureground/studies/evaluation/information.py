@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from figureground.base.amount import amount
 from figureground.base.errors import DataError, OptionError
 from figureground.base.options import option
 from figureground.data.omitting import class_numbers
@@ -18,7 +19,7 @@ from figureground.metrics.classification import best_temperature, ece, omitted_c
 from figureground.metrics.information import Information as Numbers, information
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
-from figureground.studies.answers import Answer, Bar, in_words, number, of_images
+from figureground.studies.answers import Answer, Bar, in_words, number
 from figureground.studies.evaluation.engine import BATCH_SIZE, Evaluation, Found, Measured
 from figureground.studies.evaluation.image_set import EvaluationBatch, without_class
 from figureground.studies.evaluation.shown_images import extremes
@@ -216,7 +217,7 @@ def told_beyond(
             bars.append(Bar(class_names[row], found.mean, found.low, found.high))
     return Answer(
         sentences=(
-            f"Beyond the class, the predictions tell {told} about an image, {of_images(len(labels))}.",
+            f"Beyond the class, the predictions tell {told} about an image, {amount(len(labels), 'image')}.",
             "A network that predicts the same for all images of a class would tell 0; no direction is good by itself.",
         ),
         title="What the predictions tell beyond the class, class by class",

@@ -49,14 +49,15 @@ def draw_against(
     for row, values in own.items():
         above = values if baseline is None else values - baseline
         chosen[row] = worst_and_best(above, np.flatnonzero(~np.isnan(above)), _COUNT)
-    wanted = sorted({int(places[at]) for some in chosen.values() for _, at in some})
+    needed = {(row, int(places[at])) for row, some in chosen.items() for _, at in some}
+    wanted = sorted({place for _, place in needed})
     drawn: dict[tuple[str, int], dict[str, Any]] = {}
     for batch in images.batches(_BATCH, wanted):
         seen = [batch] if changed is None else [batch, changed(batch)]
         maps = [network(one.on(network.device)).maps if len(one) else {} for one in seen]
         for at, place in enumerate(batch.rows.tolist()):
             about = {"name": batch.names[at], "label": _name(network, int(batch.labels[at]))}
-            for row in own:
+            for row in (one for one in own if (one, place) in needed):
                 pictures = [
                     overlay(
                         one.images[at : at + 1].cpu(),

@@ -19,6 +19,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from figureground.base.amount import amount
 from figureground.base.identity import model_identity
 from figureground.base.options import option
 from figureground.base.shapes import Images, Labels, Maps
@@ -44,7 +45,6 @@ from figureground.studies.answers import (
     answer,
     contrasts,
     in_words,
-    of_images,
     row_name,
 )
 from figureground.studies.evaluation.engine import BATCH_SIZE, Found, MapEvaluation, Measured
@@ -284,7 +284,7 @@ def learned(found: Sequence[Contrast], names: Mapping[str, str]) -> Answer:
         return told
     words = [_dependence(one.own) for one in found]
     one, word = found[0], words[0]
-    numbers = f"{in_words(one.own, 2)}, {of_images(one.own.images)}"
+    numbers = f"{in_words(one.own, 2)}, {amount(one.own.images, 'image')}"
     claim = {
         "depends": f"{one.row} depends on what was learned",
         "does not depend": f"{one.row} shows the image rather than what was learned",
@@ -321,7 +321,7 @@ def moved(found: Sequence[Contrast], names: Mapping[str, str]) -> Answer:
     one = found[0]
     first = (
         f"{one.row} moves least when images are flipped and cropped: by {in_words(one.own, 2)} of its mean, "
-        f"{of_images(one.own.images)}; a steady map is not a right one."
+        f"{amount(one.own.images, 'image')}; a steady map is not a right one."
     )
     title = "How far maps move when images are flipped and cropped"
     label = "deviation over mean of the maps of flips and crops; 95 % intervals"

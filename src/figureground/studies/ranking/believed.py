@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from figureground.base.amount import amount
 from figureground.base.store import Store
 from figureground.base.verdicts import CANNOT_TELL
 from figureground.metrics.intervals import Interval
-from figureground.studies.answers import FEWEST, Answer, Bar, in_words, number, of_images
+from figureground.studies.answers import FEWEST, Answer, Bar, in_words, number
 from figureground.studies.ranking.options import Ranked
 
 _NORMAL = 1.959964  # quantile of 97.5 %
@@ -59,13 +60,14 @@ def believed(top: Sequence[Ranked], *, images: int, mean: float) -> Answer:
         sentence = f"If the network can be believed, {told} of all images show what is sought, {images:,} in number."
     elif len(top) < FEWEST:
         sentence = (
-            f"{CANNOT_TELL.capitalize()} how many of the first images show what is sought: {of_images(len(top))} with "
-            f"a mean probability of {number(100 * middle, 1, ' %')}, against {base} of all {images:,}."
+            f"{CANNOT_TELL.capitalize()} how many of the first images show what is sought: "
+            f"{amount(len(top), 'image')} with a mean probability of {number(100 * middle, 1, ' %')}, "
+            f"against {base} of all {images:,}."
         )
     elif found.low > 100 * mean:
         sentence = (
-            f"If the network can be believed, {told} of the first {of_images(len(top))} show what is sought, against "
-            f"{base} of all {images:,}."
+            f"If the network can be believed, {told} of the first {amount(len(top), 'image')} show what is sought, "
+            f"against {base} of all {images:,}."
         )
     else:
         sentence = (

@@ -1,0 +1,148 @@
+"""The explorer in Chromium: every tab answers, and the browser asks nobody but the explorer.
+
+Run by ``test_in_browser.py`` in a process of its own.
+"""
+
+import io
+import json
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from figureground.studies.ranking.options import RankOptions
+from figureground.studies.ranking.rank import rank_images
+from figureground.web.explorer import Explorer
+from figureground.web.served import ServedModel
+from figureground.web.server import Access, launch
+
+CHROMIUM = "/usr/bin/chromium"
+
+
+@pytest.fixture
+def address(model: ServedModel, other_model: ServedModel, tmp_path: Path) -> Iterator[str]:
+    """An explorer with two models, three photos and a ranking."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(photos / f"{number}.png")
+    out = tmp_path / "ranked"
+    rank_images(model.classifier, photos, out=out, options=RankOptions(classes=("green",)))
+    files = tuple(sorted(photos.iterdir()))
+    page, place = launch(Explorer((model, other_model), files, out), Access())
+    yield place
+    page.close(verbose=False)
+
+
+@pytest.fixture
+def asked() -> list[str]:
+    """Addresses that the browser has asked for."""
+    return []
+
+
+@pytest.fixture
+def tab(address: str, asked: list[str]) -> Iterator[Any]:
+    """The page, open and answered once."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - may be absent
+
+    only_here = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", only_here])
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(15_000)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        page.wait_for_selector(".pictures img")
+        yield page
+        browser.close()
+
+
+def png() -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (50, 40), (200, 30, 30)).save(content, "PNG")
+    return content.getvalue()
+
+
+def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], tmp_path: Path):
+    assert "0.png" in tab.locator("#command textarea").input_value()
+    tab.locator("input[type=file]").first.set_input_files(
+        {"name": "mine.png", "mimeType": "image/png", "buffer": png()}
+    )
+    tab.wait_for_function(
+        "() => document.querySelector('#command textarea').value.includes('mine.png')"
+    )
+
+    tab.get_by_role("tab", name="Ask").click()
+    tab.locator("#canvas img").click(position={"x": 60, "y": 60})
+    tab.wait_for_timeout(700)
+    tab.locator("#ask").click()
+    tab.get_by_text(re.compile(r"^[+-]\d+\.\d$")).last.wait_for()
+
+    tab.get_by_role("tab", name="Compare").click()
+    tab.locator("#compare").click()
+    tab.get_by_text("teal").last.wait_for()
+
+    tab.get_by_role("tab", name="Browse").click()
+    tab.get_by_text("1.png", exact=True).last.click()
+    tab.get_by_text("grad-cam · green").last.wait_for()
+
+    tab.get_by_role("tab", name="Label").click()
+    tab.keyboard.press("h")
+    tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
+    tab.keyboard.press("m")
+    tab.get_by_text("2 of 3 marked, 1 hits").wait_for()
+    tab.keyboard.press("u")
+    tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
+    assert (tmp_path / "ranked" / "labels.csv").read_text().count("green") == 1
+
+    elsewhere = [one for one in asked if not re.match(r"http://127\.0\.0\.1:\d+/|data:|blob:", one)]
+    assert not elsewhere
+    assert len(asked) > 20
+
+
+def test_a_hostile_upload_is_one_line_and_the_page_goes_on(tab: Any):
+    tab.locator("input[type=file]").first.set_input_files(
+        {
+            "name": "<img src=x onerror=alert(1)>.png",
+            "mimeType": "image/png",
+            "buffer": b"%!PS\nshowpage",
+        }
+    )
+    tab.get_by_text("not an image of a kind that can be read").first.wait_for()
+    assert tab.get_by_text("Traceback").count() == 0
+    tab.get_by_label("Photo", exact=True).click()
+    tab.get_by_role("option", name="1.png").click()
+    tab.wait_for_function(
+        "() => document.querySelector('#command textarea').value.includes('1.png')"
+    )
+
+
+def test_the_server_reads_and_fetches_no_file_that_a_visitor_names(address: str):
+    def status(path: str, body: object = None) -> int:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(  # noqa: S310 - of this machine
+            address + path, data, {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - of this machine
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    assert status("") == 200
+    assert status("gradio_api/file=/etc/passwd") == 403
+    fetched = {"path": "http://example.org/a.png", "meta": {"_type": "gradio.FileData"}}
+    assert (
+        status("gradio_api/queue/join", {"data": [fetched], "fn_index": 0, "session_hash": "x"})
+        == 403
+    )
+    with ThreadPoolExecutor(50) as many:
+        assert list(many.map(lambda _: status("config"), range(50))) == [200] * 50
