@@ -119,3 +119,9 @@ def test_what_is_no_ranking_and_no_candidate_is_refused(ranked: Path, tmp_path: 
     with pytest.raises(DataError, match="no columns path and label"):
         labelling.mark(0, hit=True)
     assert labelling.file.read_text() == "a,b\n1,2\n"
+
+
+def test_a_damaged_ranking_is_refused_in_words(ranked: Path):
+    (ranked / "record.json").write_text('{"kind": "rank"}')
+    with pytest.raises(DataError, match="cannot read"):
+        open_labelling(ranked)

@@ -78,7 +78,7 @@ class Explainer:
         precision: ``bf16`` or ``fp16`` run the network under autocast; None leaves the caller's setting.
         output: How to find the logits ``(N, L)`` in what the model returns, where ``find_logits`` cannot tell:
             ``output=lambda returned: returned["head"]``.
-        fuse: ``mean``, ``max`` or ``product`` makes one map of several layers'; None keeps them apart.
+        fuse: ``mean``, ``max``, ``product`` or ``tanh-max`` makes one map of several layers'; None keeps them apart.
         smooth: Average over six views of each image (flipped or not, contrast 0.9, 1, 1.1), run as one batch. Or
             ``principal``: the first principal component of a method's weighted channels instead of their sum
             (pytorch-grad-cam's ``eigen_smooth``), with the sign of the sum; for methods that add channels up.

@@ -196,8 +196,11 @@ def open_labelling(folder: Path) -> Labelling:
     record = read_json(folder / "record.json")
     if not isinstance(record, dict) or record.get("kind") != "rank":
         raise DataError(f"{folder} holds no ranking")
-    known = _entries(folder / "top" / "entries.jsonl")
-    candidates = tuple(_candidate(one, known, folder) for one in record["top"])
+    try:
+        known = _entries(folder / "top" / "entries.jsonl")
+        candidates = tuple(_candidate(one, known, folder) for one in record["top"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read {folder}: {type(error).__name__}: {error}") from error
     return Labelling(folder, candidates, _expected(folder / "scores.csv"))
 
 

@@ -89,18 +89,13 @@ def _add_photo(gr: Any, explorer: Explorer, photo: Any) -> Any:  # noqa: ANN401 
             visible=bool(names),
         )
         upload = gr.File(label="Or bring one", file_count="single", type="filepath", height=110)
-    picked, brought = partial(_picked, explorer), partial(_brought, explorer)
+    picked, brought = explorer.photo, partial(_brought, explorer)
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     pick.input(answering(picked), pick, photo, **quiet)
     upload.upload(answering(brought), upload, photo, **quiet)
     if names:
         gr.context.Context.root_block.load(answering(picked), pick, photo, **quiet)
     return photo.change
-
-
-def _picked(explorer: Explorer, number: int | None) -> Shown:
-    """A photo of the folder."""
-    return explorer.photo(number)
 
 
 def _brought(explorer: Explorer, file: str | None) -> Shown | None:

@@ -147,7 +147,7 @@ class Robustness(BoxEvaluation):
             found.images,
             columns["row"].tolist(),
             own=own,
-            measure="clean and attacked, correlation",
+            measure=f"clean and attacked{' by another draw' * case.random}, correlation",
             signed=self.signed,
             changed=changed,
         )
