@@ -8,6 +8,7 @@ import torch
 from figureground.maps import resize
 from figureground.maps.boxes import largest_component_box
 from figureground.methods import Explainer, Explanation
+from figureground.methods.plan import ExplanationProblem
 from figureground.models import Classifier
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.explain.painting import Canvas, painted, painted_alone
@@ -155,3 +156,22 @@ def test_methods_that_look_the_same_say_so(classifier: Classifier, images: torch
     panels = panels_of(stacks, SIZE, 0.2, first=2, count=2)
     assert [one.same_as for one in panels[0] if one.method == "grad-cam"] == ["cam", "cam"]
     assert [one.same_as for one in panels[1] if one.method == "grad-cam"] == [None, None]
+
+
+def test_a_map_that_shows_a_part_is_drawn_alone_and_boxed_and_a_blank_one_is_not(
+    explanation: Explanation,
+):
+    kinds = ("incomplete", "zero")
+    problems = [
+        ExplanationProblem("cam", explanation.layers[0].name, at, 0, kind, "")
+        for at, kind in enumerate(kinds)
+    ]
+    found = replace(explanation, problems=tuple(problems))
+    panels = panels_of(stacks_of(found), SIZE, 0.2, first=0, count=2)
+    part, blank = (next(one for one in some if one.method == "cam") for some in panels)
+    assert part.problem is not None
+    assert part.box is not None
+    assert blank.box is None
+    canvas = Canvas(explanation.images[:1], None)
+    assert painted_alone(part, canvas, "inferno") is not None
+    assert painted_alone(blank, canvas, "inferno") is None

@@ -135,7 +135,7 @@ def painted_alone(
     Returns:
         A picture of the size of the canvas; None for concepts and for a map that shows nothing.
     """
-    if panel.largest is not None or panel.problem is not None:
+    if panel.largest is not None or (panel.problem and panel.problem.hides):
         return None
     drawn = overlay(
         canvas.pixels, panel.maps, colour_map=colour_map, alpha=1.0, window=canvas.window

@@ -23,6 +23,11 @@ class Problem(NamedTuple):
     kind: str
     message: str
 
+    @property
+    def hides(self) -> bool:
+        """Whether the map is not to be read at all; one that shows a part of what makes the score is."""
+        return self.kind != "incomplete"
+
 
 @dataclass(frozen=True)
 class Panel:
@@ -149,7 +154,7 @@ def panels_of(
                     layer=stack.layer,
                     position=position if stack.class_specific else None,
                     maps=maps[image, position : position + 1],
-                    box=None if problem is not None or not bool(box.any()) else box,
+                    box=None if (problem and problem.hides) or not bool(box.any()) else box,
                     problem=problem,
                     same_as=twins[image],
                 )
