@@ -1,9 +1,10 @@
 """The training loop, all of it in one function."""
 
-__all__ = ["Validation", "fit", "validate"]
+__all__ = ["Validation", "fit", "outputs_of", "validate"]
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -105,25 +106,41 @@ def validate(
         ``accuracy`` (0 to 1) and ``loss`` (nats); with rare classes, where there are images of them, ``mean_ap`` by
         their probabilities, which decides, and ``mean_ap_logit``.
     """
-    device = next((p.device for p in model.parameters()), validation.images.device)
-    training = model.training
-    model.eval()
     hits, losses, scored = [], [], []
-    outputs = None if validation.rare else validation.num_classes
-    for rows in torch.split(torch.arange(len(validation.labels)), batch_size):
-        part = slice(int(rows[0]), int(rows[-1]) + 1)
-        labels = validation.labels[part].to(device)
-        images = validation.images[part].to(device)
-        logits = model(images.float().div_(255))[:, :outputs].float()
+    for logits, labels in outputs_of(model, validation, batch_size=batch_size):
         hits.append((logits.argmax(1) == labels).sum())
         losses.append(F.cross_entropy(logits, labels, reduction="sum"))
         scored.append(logits if validation.rare else logits[:0])
-    model.train(training)
     count = len(validation.labels)
     return {
         "accuracy": float(torch.stack(hits).sum()) / count,
         "loss": float(torch.stack(losses).sum()) / count,
     } | _mean_ap(scored, validation)
+
+
+def outputs_of(
+    model: nn.Module, validation: Validation, *, batch_size: int = 512
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The outputs that count, batch by batch.
+
+    Args:
+        model: Images in [0, 1] to logits; left in the mode in which it came, when all are read.
+        validation: What on.
+        batch_size: Images at a time.
+
+    Yields:
+        Logits, ``(N, known classes)``, or of all where there are rare ones; and labels, where the model is.
+    """
+    device = next((p.device for p in model.parameters()), validation.images.device)
+    outputs, training = None if validation.rare else validation.num_classes, model.training
+    model.eval()
+    for rows in torch.split(torch.arange(len(validation.labels)), batch_size):
+        part = slice(int(rows[0]), int(rows[-1]) + 1)
+        images = validation.images[part].to(device)
+        with torch.no_grad():
+            logits = model(images.float().div_(255))[:, :outputs].float()
+        yield logits, validation.labels[part].to(device)
+    model.train(training)
 
 
 def _mean_ap(scored: list[Tensor], validation: Validation) -> dict[str, float]:

@@ -3,6 +3,7 @@
 __all__ = ["led", "resting"]
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -80,15 +81,7 @@ def led(
         for arm in unlearned
     ]
     sentences = (*nothing, *resting_first, *told.sentences, *(one for one in again if one))
-    return Answer(
-        sentences=sentences,
-        title="How well each classifies",
-        label=told.label,
-        rows=told.rows,
-        band=told.band,
-        better="higher",
-        rule=told.rule,
-    )
+    return replace(told, sentences=sentences, title="How well each classifies")
 
 
 def resting(arm: str, reference: str, found: Judgement, *, before: Interval, delta: float) -> str:

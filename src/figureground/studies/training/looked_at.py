@@ -3,7 +3,7 @@
 __all__ = ["LookedAt", "look_at"]
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,9 @@ from figureground.base.shapes import Logits
 from figureground.maps.image_files import thumbnail
 from figureground.metrics.classification import expected_random_ap, mean_average_precision_interval
 from figureground.studies.answers import Answer, Question, answer, contrasts, number, ranked
-from figureground.training.trainer import Validation
+from figureground.training.trainer import Validation, outputs_of
 
-_SHOWN, _LONGEST, _CONFUSIONS, _AT_ONCE = 8, 200, 12, 512
+_SHOWN, _LONGEST, _CONFUSIONS = 8, 200, 12
 _QUESTION = Question(
     claim="classifies",
     measure="of the validation images right",
@@ -62,27 +62,14 @@ def look_at(
         What is kept of them.
     """
     names = [*class_names, "background"]
-    logits, labels = _logits(model, held), held.labels.cpu()
+    logits = torch.cat([one.cpu() for one, _ in outputs_of(model, held)]).nan_to_num()
+    labels = held.labels.cpu()
     predicted = logits.argmax(1)
     return LookedAt(
         _answer(logits, labels, held, best=best, seed=seed),
         (_class_table(labels, predicted, names), _confusion_table(labels, predicted, names)),
         _worst(logits, held, names),
     )
-
-
-@torch.no_grad()
-def _logits(model: nn.Module, held: Validation) -> Logits:
-    """Of the outputs that count, on the CPU."""
-    device = next((p.device for p in model.parameters()), held.images.device)
-    outputs, training = None if held.rare else held.num_classes, model.training
-    model.eval()
-    parts = [
-        model(part.to(device).float().div_(255))[:, :outputs].float().cpu()
-        for part in torch.split(held.images, _AT_ONCE)
-    ]
-    model.train(training)
-    return torch.cat(parts).nan_to_num()
 
 
 def _answer(
@@ -111,14 +98,10 @@ def _answer(
                 seed=seed,
             ),
         )
-    return Answer(
+    return replace(
+        told,
         sentences=(*told.sentences, reached),
         title="How well it does on the validation images",
-        label=told.label,
-        rows=told.rows,
-        band=told.band,
-        better=told.better,
-        rule=told.rule,
     )
 
 
