@@ -23,8 +23,8 @@ from pathlib import Path
 import torch
 from scipy.stats import t as student
 
-from figureground.data.in_memory import in_memory
 from figureground.data.loaders import load_dataset
+from figureground.data.one_size import in_memory
 from figureground.metrics.intervals import paired_difference
 from figureground.studies.training.train import train
 from figureground.training import Validation, validate

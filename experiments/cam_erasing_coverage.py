@@ -22,8 +22,8 @@ import torch
 from timm.data.imagenet_info import ImageNetInfo
 
 from figureground.base.seeds import generator
-from figureground.data.in_memory import in_memory
 from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.data.one_size import in_memory
 from figureground.data.packs import shared_folder
 from figureground.metrics.intervals import bootstrap_interval, paired_difference
 from figureground.models import load_classifier

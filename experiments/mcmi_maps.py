@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 
 from figureground.base.record import append_line
-from figureground.data.in_memory import in_memory
 from figureground.data.loaders import load_dataset
+from figureground.data.one_size import in_memory
 from figureground.maps import resize
 from figureground.methods import Explainer
 from figureground.metrics.intervals import bootstrap_interval, paired_difference

@@ -97,6 +97,6 @@ def test_a_training_from_folded_weights_is_refused_with_the_remedy(tmp_path: Pat
     own = load_classifier(
         name, weights=weights, arguments=arguments, preprocessing={"size": (32, 32)}
     )
-    images = data.images.float() / 255
+    images = data.images[:].float() / 255
     measured, plain = (cast("Any", one.network).forward_features for one in (run.network, own))
     torch.testing.assert_close(measured(images), plain(images), rtol=1e-3, atol=1e-3)

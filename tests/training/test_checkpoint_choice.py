@@ -19,7 +19,7 @@ def held() -> Validation:
 
 
 def by_hand(network: torch.nn.Module, held: Validation) -> dict[str, float]:
-    logits = network.eval()(held.images.float() / 255)
+    logits = network.eval()(held.images[:].float() / 255)
     return {
         "accuracy": float((logits.argmax(1) == held.labels).float().mean()),
         "loss": float(F.cross_entropy(logits, held.labels).detach()),

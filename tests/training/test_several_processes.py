@@ -15,13 +15,17 @@ import os, signal, sys
 from pathlib import Path
 import torch
 from torch import nn
+from figureground.data import LabeledImages
+from figureground.data.fitting import Covering
+from figureground.data.one_size import streamed
 from figureground.training import Batches, Run, Validation, fit
+from figureground.training.transforms import Transforms
 from figureground.training.checkpoint import load_checkpoint
 from figureground.training.recipe import changed
 from figureground.training.run import launched
 from figureground.training.algorithms.background_class.algorithm import BackgroundClass, BackgroundClassOptions
 
-folder, kill_at = Path(sys.argv[1]), int(sys.argv[2])
+folder, kill_at, storage = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 numbers = torch.Generator().manual_seed(0)
 images = torch.randint(0, 256, (48, 1, 6, 6), generator=numbers, dtype=torch.uint8)
 labels = torch.randint(0, 3, (48,), generator=numbers)
@@ -31,7 +35,12 @@ recipe = changed({"name": "t", "epochs": 2, "batch_size": 8, "checkpoint_every":
 torch.manual_seed(1)
 network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Tanh(), nn.Flatten(), nn.Linear(64, 4))
 fabric = launched(precision="32-true", accelerator="cpu")
-batches = Batches(images, labels, 8, 0, crop_padding=1, flip=True, rank=fabric.global_rank, world=fabric.world_size)
+given = {"crop_padding": 1, "flip": True}
+if storage == "stream":
+    names = ["RandomHorizontalFlip", {"RandomCrop": {"padding": 1}}, {"ColorJitter": {"brightness": 0.5}}]
+    given = {"transforms": Transforms(names, (6, 6), 1), "workers": 1}
+    images = streamed(LabeledImages(images, labels, ("a", "b", "c")), Covering((6, 6))).images
+batches = Batches(images, labels, 8, 0, rank=fabric.global_rank, world=fabric.world_size, **given)
 mixing = BackgroundClass(BackgroundClassOptions(pools=("given",), ratio=0.5), 3, pool)
 run = Run.start(recipe, network, batches, fabric=fabric, folder=folder, algorithms=[mixing])
 if (folder / "resume.pt").exists():
@@ -43,7 +52,7 @@ fit(run, Validation(images, labels, 3), kill)
 """
 
 
-def trained(folder: Path, *, kill_at: int = 0, processes: int = 1) -> int:
+def trained(folder: Path, *, kill_at: int = 0, processes: int = 1, storage: str = "memory") -> int:
     """Train in a process of its own, or several."""
     script = folder.parent / "job.py"
     script.write_text(SCRIPT)
@@ -54,6 +63,7 @@ def trained(folder: Path, *, kill_at: int = 0, processes: int = 1) -> int:
         str(script),
         str(folder),
         str(kill_at),
+        storage,
     ]
     done = subprocess.run(
         command,
@@ -67,20 +77,24 @@ def trained(folder: Path, *, kill_at: int = 0, processes: int = 1) -> int:
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_in_the_middle_of_an_epoch_ends_with_the_same_weights(tmp_path):
-    assert trained(tmp_path / "whole") == 0
-    assert trained(tmp_path / "killed", kill_at=9) == -signal.SIGKILL
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_a_run_that_was_killed_in_the_middle_of_an_epoch_ends_with_the_same_weights(
+    tmp_path, storage
+):
+    assert trained(tmp_path / "whole", storage=storage) == 0
+    assert trained(tmp_path / "killed", kill_at=9, storage=storage) == -signal.SIGKILL
     whole, killed = (tmp_path / name / "last.safetensors" for name in ("whole", "killed"))
     assert killed.read_bytes() != whole.read_bytes()
-    assert trained(tmp_path / "killed") == 0
+    assert trained(tmp_path / "killed", storage=storage) == 0
     for name in ("last.safetensors", "best.safetensors", "history.csv"):
         assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_on_the_same_global_batch(tmp_path):
-    trained(tmp_path / "one")
-    trained(tmp_path / "two", processes=2)
+@pytest.mark.parametrize("storage", ["memory", "stream"])
+def test_two_processes_train_as_one_on_the_same_global_batch(tmp_path, storage):
+    trained(tmp_path / "one", storage=storage)
+    trained(tmp_path / "two", processes=2, storage=storage)
     one, two = (load_file(tmp_path / name / "last.safetensors") for name in ("one", "two"))
     assert one.keys() == two.keys()
     for name, weight in one.items():

@@ -102,7 +102,7 @@ def test_a_finished_run_splits_the_background(
     run = begun(start, full, network(4), tmp_path / "rare")
     (algorithm,) = run.algorithms
     wanted = load_trained(teacher["name"], checkpoint)
-    labels = wanted(run.batches.images.float() / 255).argmax(1)
+    labels = wanted(run.batches.images[:].float() / 255).argmax(1)
     assert torch.equal(algorithm.labels.hard, labels)
     assert algorithm.labels.num_classes == 3
 

@@ -54,11 +54,12 @@ from figureground.data.clutter import Clutter, ClutterSpec, clutter_only, make_c
 from figureground.data.decoding import decode_image, decode_mask, image_size
 from figureground.data.digits import DigitSplit, sklearn_digits, split_digits
 from figureground.data.finding import IMAGE_EXTENSIONS, find_images
-from figureground.data.in_memory import in_memory
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
 from figureground.data.notices import notices_of
 from figureground.data.omitting import without_classes
+from figureground.data.one_size import in_memory
 from figureground.data.packs import ImagePack, Mnist, load_mnist, shared_folder
 from figureground.data.rare import make_background_labels, with_rare
 from figureground.data.splits import (

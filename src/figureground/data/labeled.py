@@ -1,10 +1,9 @@
 """Labelled images: the one form in which data come to training."""
 
-__all__ = ["FileDecoder", "LabeledImages", "LazyImages"]
+__all__ = ["LabeledImages"]
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,115 +13,9 @@ from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import DataError, ShapeError
-from figureground.base.value_range import FULL
-from figureground.data.decoding import decode_image
-from figureground.data.notices import Noticed, notices_of
-
-
-class FileDecoder:
-    """Decodes files by one range, and keeps what was odd about them.
-
-    Args:
-        value_range: As for `decode_image`.
-    """
-
-    def __init__(self, value_range: str = FULL) -> None:
-        self._value_range = value_range
-        self._found: dict[Path, tuple[Noticed, ...]] = {}
-
-    def __call__(self, path: Path | str) -> Image.Image:
-        """The upright image in a file.
-
-        Args:
-            path: The file.
-
-        Returns:
-            It, as RGB; may raise `ImageError`.
-        """
-        image = decode_image(path, self._value_range)
-        if notices := notices_of(image):
-            self._found[Path(path)] = tuple((str(path), one) for one in notices)
-        return image
-
-    @property
-    def noticed(self) -> tuple[Noticed, ...]:
-        """Of all files so far, each once."""
-        return tuple(one for path in sorted(self._found) for one in self._found[path])
-
-
-class LazyImages:
-    """Images that are decoded each time they are asked for; sizes may differ.
-
-    Args:
-        decode: The upright image with this number; may raise `ImageError`.
-        count: How many there are.
-    """
-
-    def __init__(self, decode: Callable[[int], Image.Image], count: int) -> None:
-        self._decode = decode
-        self._rows = torch.arange(count)
-        self._files: tuple[Path, ...] | None = None
-
-    @classmethod
-    def of_files(cls, paths: Sequence[Path]) -> "LazyImages":
-        """Images in files.
-
-        Args:
-            paths: One file each.
-
-        Returns:
-            The images, as RGB.
-        """
-        files = tuple(paths)
-        found = cls(partial(_decode_file, files), len(files))
-        found._files = files
-        return found
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, row: int) -> Image.Image:
-        return self._decode(int(self._rows[row]))
-
-    def file(self, row: int) -> Path | None:
-        """The file of an image.
-
-        Args:
-            row: Which.
-
-        Returns:
-            Its path; None where it has no file of its own.
-        """
-        return None if self._files is None else self._files[int(self._rows[row])]
-
-    def decoded_by(self, decode: Callable[[Path], Image.Image]) -> "LazyImages":
-        """The same images, decoded by another function where each has a file of its own.
-
-        Args:
-            decode: The upright image in a file.
-
-        Returns:
-            Those images.
-        """
-        files = self._files
-        if files is None:
-            return self
-        same = LazyImages(lambda row: decode(files[row]), 0)
-        same._rows, same._files = self._rows, files
-        return same
-
-    def subset(self, rows: Int[Tensor, " n"]) -> "LazyImages":
-        """Some of them.
-
-        Args:
-            rows: Which, in the order wanted.
-
-        Returns:
-            Those images, still to be decoded.
-        """
-        some = LazyImages(self._decode, 0)
-        some._rows, some._files = self._rows[rows], self._files
-        return some
+from figureground.data.lazy import LazyImages
+from figureground.data.notices import Noticed
+from figureground.data.streamed import StreamedImages
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +26,7 @@ class LabeledImages:
     hold the background, so that its label is always the last and the others never shift.
 
     Args:
-        images: Pixels 0 to 255 in memory, or images to be decoded when asked for.
+        images: Pixels 0 to 255 in memory, or images to be decoded when asked for, of any size or of one.
         labels: -1 to K.
         class_names: The K names.
         boxes: For each image its boxes, xyxy pixels of the stored image, half-open.
@@ -153,7 +46,7 @@ class LabeledImages:
         (2, 2, [1, 1], 1)
     """
 
-    images: UInt8[Tensor, "N C H W"] | LazyImages
+    images: UInt8[Tensor, "N C H W"] | LazyImages | StreamedImages
     labels: Int[Tensor, " L"]
     class_names: tuple[str, ...]
     boxes: tuple[Float[Tensor, "_ 4"], ...] | None = None
@@ -204,16 +97,16 @@ class LabeledImages:
 
     @property
     def pixels(self) -> UInt8[Tensor, "N C H W"]:
-        """The images that are in memory.
+        """All images, which are in memory or are decoded now.
 
         Raises:
-            DataError: They are not; `in_memory` decodes them.
+            DataError: They are of different sizes; `in_memory` decodes them to one.
         """
         if isinstance(self.images, LazyImages):
             raise DataError(
                 "these images are decoded when they are asked for; in_memory holds them all at one size"
             )
-        return self.images
+        return self.images[:]
 
     def class_counts(self) -> list[int]:
         """How many images each of the K classes has."""
@@ -234,7 +127,7 @@ class LabeledImages:
         chosen: list[int] = rows.tolist()
         return replace(
             self,
-            images=held.subset(rows) if isinstance(held, LazyImages) else held[rows],
+            images=held[rows] if isinstance(held, Tensor) else held.subset(rows),
             labels=self.labels[rows],
             boxes=None if self.boxes is None else tuple(self.boxes[row] for row in chosen),
             groups=None if self.groups is None else self.groups[rows],
@@ -268,10 +161,6 @@ class LabeledImages:
         if isinstance(held, Image.Image):
             return held
         return Image.fromarray(held.permute(1, 2, 0).squeeze(-1).numpy())
-
-
-def _decode_file(paths: tuple[Path, ...], row: int) -> Image.Image:
-    return decode_image(paths[row])
 
 
 def _pixels(image: Image.Image) -> UInt8[Tensor, "c h w"]:

@@ -201,22 +201,40 @@ class Preprocessing:
             ``(C, H, W)`` uint8 in [0, 255], and the mapping back to the image.
         """
         converted = image.convert("L" if self.channels == 1 else "RGB")
+        view = self._view_of(converted.size)
         if self.resize == "middle":
-            return self._middle(converted)
-        width, height = self._resized_size(converted.size)
-        left, top = self._offset(width, self.size[1]), self._offset(height, self.size[0])
-        view = View(
-            original_size=converted.size,
-            scale_x=width / converted.width,
-            scale_y=height / converted.height,
-            offset_x=float(left),
-            offset_y=float(top),
-            view_size=(self.size[1], self.size[0]),
-        )
+            x0, y0, x1, y1 = (round(edge) for edge in view.window)
+            square = converted.crop((x0, y0, x1, y1))
+            width, height = view.view_size
+            return _as_tensor(square.resize((width, height), _FILTERS[self.interpolation])), view
+        width, height = self.resized_size(converted.size)
+        left, top = int(view.offset_x), int(view.offset_y)
         if width * height > _LARGE and min(left, top) >= 0:
             return _as_tensor(self._cut(converted, view)), view
         resized = converted.resize((width, height), _FILTERS[self.interpolation])
         return _as_tensor(self._placed(resized, (left, top))), view
+
+    def pixels(self, image: Image.Image) -> Tensor:
+        """The image that the network gets, before normalisation.
+
+        Args:
+            image: A decoded image of any size.
+
+        Returns:
+            ``(C, H, W)`` uint8.
+        """
+        return self.view(image)[0]
+
+    def window_of(self, original: tuple[int, int]) -> tuple[float, float, float, float]:
+        """What a network sees of an image.
+
+        Args:
+            original: Width and height of the image.
+
+        Returns:
+            x0, y0, x1, y1 in its pixels; beyond its edges where there is a border.
+        """
+        return self._view_of(original).window
 
     def normalise(self, images: Images) -> Images:
         """Images as the network's first layer expects them.
@@ -282,8 +300,18 @@ class Preprocessing:
             done["crop_fraction"] = float(done["crop_fraction"])
         return done | {"channels": channels}
 
-    def _resized_size(self, original: tuple[int, int]) -> tuple[int, int]:
-        """Width and height of the whole resized image, rounded as the zoos round."""
+    def resized_size(self, original: tuple[int, int]) -> tuple[int, int]:
+        """Width and height of the whole resized image, rounded as the zoos round.
+
+        Args:
+            original: Width and height of the image.
+
+        Returns:
+            Pixels.
+        """
+        if self.resize == "middle":
+            view = self._middle(original)
+            return round(original[0] * view.scale_x), round(original[1] * view.scale_y)
         height, width = (math.floor(side / self.crop_fraction) for side in self.size)
         if self.resize == "stretch":
             return width, height
@@ -295,21 +323,33 @@ class Preprocessing:
         ratio = max(ratios) if self.resize == "pad" else min(ratios)
         return max(1, round(original[0] / ratio)), max(1, round(original[1] / ratio))
 
-    def _middle(self, image: Image.Image) -> tuple[Tensor, View]:
-        """The middle square, stretched."""
+    def _view_of(self, original: tuple[int, int]) -> View:
+        """The mapping of an image of this width and height."""
+        if self.resize == "middle":
+            return self._middle(original)
+        width, height = self.resized_size(original)
+        return View(
+            original_size=original,
+            scale_x=width / original[0],
+            scale_y=height / original[1],
+            offset_x=float(self._offset(width, self.size[1])),
+            offset_y=float(self._offset(height, self.size[0])),
+            view_size=(self.size[1], self.size[0]),
+        )
+
+    def _middle(self, original: tuple[int, int]) -> View:
+        """The mapping of the middle square, stretched."""
         height, width = self.size
-        side = max(1, int(self.crop_fraction * min(image.size)))
-        left, top = (self._offset(whole, side) for whole in image.size)
-        view = View(
-            original_size=image.size,
+        side = max(1, int(self.crop_fraction * min(original)))
+        left, top = (self._offset(whole, side) for whole in original)
+        return View(
+            original_size=original,
             scale_x=width / side,
             scale_y=height / side,
             offset_x=left * width / side,
             offset_y=top * height / side,
             view_size=(width, height),
         )
-        square = image.crop((left, top, left + side, top + side))
-        return _as_tensor(square.resize((width, height), _FILTERS[self.interpolation])), view
 
     def _offset(self, resized: int, kept: int) -> int:
         """Pixels before the kept middle; negative for a border, whose odd pixel comes last."""

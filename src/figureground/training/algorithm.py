@@ -28,6 +28,7 @@ class Algorithm:
         Options: What a recipe may say.
         takes_background: Whether it knows what to do with training images labelled as background.
         needs_gradients: Whether it is of use only where some weight is trained by gradients.
+        looks_inside: Whether it listens to layers while the network runs, which a compiled network does not let it.
 
     Args:
         options: Read from the recipe.
@@ -39,10 +40,16 @@ class Algorithm:
     Options: ClassVar[type[RecipePart]] = RecipePart
     takes_background: ClassVar[bool] = False
     needs_gradients: ClassVar[bool] = True
+    looks_inside: ClassVar[bool] = True
 
     def __init__(self, options: RecipePart, num_classes: int) -> None:
         self.options = options
         self.num_classes = num_classes
+
+    @property
+    def follows_images(self) -> bool:
+        """Whether it has maps, masks or boxes that must move as transforms move the images."""
+        return False
 
     @property
     def has_own_backgrounds(self) -> bool:

@@ -5,9 +5,11 @@ __all__ = ["Batch"]
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from figureground.base.shapes import Images, Labels
 from figureground.training.crops import CropParameters
+from figureground.training.source_pixels import SourcePixels
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,15 @@ class Batch:
         images: ``(N, C, H, W)`` float in [0, 1], as the model takes them.
         labels: ``(N,)`` int64; the background label is the last index, -1 is unlabelled.
         indices: ``(N,)`` int64, index of each image in the training data; -1 where it comes from elsewhere.
-        crops: How the images were cropped and flipped; None where they were not.
+        crops: How the images were moved (cropped, flipped), so that maps can follow; None where they were not.
+        shares: ``(N, L)``, the share of each label in images that are mixed; None where they are not.
     """
 
     images: Images
     labels: Labels
     indices: Labels
-    crops: CropParameters | None = None
+    crops: CropParameters | SourcePixels | None = None
+    shares: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -38,9 +42,12 @@ class Batch:
         Returns:
             The joined batch.
         """
-        crops = None
-        if self.crops is not None and other.crops is not None:
-            crops = self.crops.joined(other.crops)
+        crops: CropParameters | SourcePixels | None = None
+        match self.crops, other.crops:
+            case CropParameters() as ours, CropParameters() as theirs:
+                crops = ours.joined(theirs)
+            case SourcePixels() as ours, SourcePixels() as theirs:
+                crops = ours.joined(theirs)
         return Batch(
             torch.cat([self.images, other.images]),
             torch.cat([self.labels, other.labels]),

@@ -50,6 +50,17 @@ class CropParameters:
         )
         return CropParameters(top, left, flipped, self.padding)
 
+    def apply(self, images: Tensor) -> Tensor:
+        """Images cropped and flipped as drawn; see ``apply_crops``.
+
+        Args:
+            images: ``(N, C, H, W)`` of any type.
+
+        Returns:
+            ``(N, C, H, W)``.
+        """
+        return apply_crops(images, self)
+
     def joined(self, other: "CropParameters") -> "CropParameters":
         """Those of two batches.
 

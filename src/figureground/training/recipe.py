@@ -63,6 +63,10 @@ class DataSpec(RecipePart):
     half chooses: a last layer is best fitted to images that the features were not trained on.
     ``limit_scheme: first`` keeps the first ones as they are stored instead of equal shares. ``omit`` names classes,
     by name or number, that are taken out of the training images alone.
+    ``storage: memory`` decodes all images once and keeps them; ``stream`` decodes each when it is needed, in
+    ``workers`` processes (one for each core, at most eight, where omitted), so that any number of them fits; ``auto``
+    streams files that would take more than a quarter of the machine's memory, and those that a transform cuts from at
+    their own size.
     """
 
     name: str
@@ -79,6 +83,8 @@ class DataSpec(RecipePart):
     limit: int | None = Field(default=None, ge=1)
     limit_scheme: Literal["stratified", "first"] = "stratified"
     omit: tuple[str | int, ...] = ()
+    storage: Literal["auto", "memory", "stream"] = "auto"
+    workers: int | None = Field(default=None, ge=0, le=256)
 
 
 class ModelSpec(RecipePart):
@@ -89,7 +95,8 @@ class ModelSpec(RecipePart):
     the training images before the first step; without them training destroys such weights, which are refused unless
     ``kept`` says that this is wanted.
     ``head`` puts a new ``linear``, ``spinal`` or ``cosine`` head on it; a head is replaced anyway where trained weights
-    come with another number of classes.
+    come with another number of classes. ``frozen`` keeps all ``norms``, or the ``body`` (all but the last linear
+    layer), as they are.
     """
 
     name: str
@@ -98,6 +105,7 @@ class ModelSpec(RecipePart):
     pretrained: StrictBool = False
     head: Literal["own", "linear", "spinal", "cosine"] = "own"
     batch_norms: Literal["kept", "measured"] | None = None
+    frozen: Literal["none", "norms", "body"] = "none"
     arguments: dict[str, Any] = Field(default_factory=dict)
     preprocessing: dict[str, Any] = Field(default_factory=dict)
 
@@ -113,10 +121,27 @@ class ModelSpec(RecipePart):
 
 
 class AugmentationSpec(RecipePart):
-    """Random crops out of the image padded by ``crop_padding`` pixels, and random horizontal flips."""
+    """Random crops out of the image padded by ``crop_padding`` pixels, and random horizontal flips; or ``transforms``.
+
+    ``transforms`` is a list of names of ``torchvision.transforms.v2``, each alone or with its parameters:
+    ``[RandomResizedCrop: {scale: [0.35, 1]}, RandomHorizontalFlip, TrivialAugmentWide]``. One that takes a ``size``
+    gets the network's where none is given, and then photos are cut at their own size, where they are streamed.
+    ``MixUp`` and ``CutMix`` mix the images of a batch and their labels.
+    """
 
     crop_padding: int = Field(default=0, ge=0, le=4096)
     flip: StrictBool = False
+    transforms: tuple[str | dict[str, dict[str, Any] | None], ...] = ()
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "AugmentationSpec":
+        """Refuse both kinds together."""
+        if self.transforms and (self.crop_padding or self.flip):
+            raise ValueError(
+                "augmentation has either transforms, or crop_padding and flip: RandomCrop (with padding) and "
+                "RandomHorizontalFlip are transforms, too"
+            )
+        return self
 
     @model_validator(mode="before")
     @classmethod
@@ -129,13 +154,22 @@ class AugmentationSpec(RecipePart):
 
 
 class OptimiserSpec(RecipePart):
-    """``sgd`` or ``adamw``."""
+    """``sgd`` or ``adamw``.
+
+    For fine-tuning: ``head_lr`` is the learning rate of the last linear layer; ``layer_decay`` the factor by which each
+    layer further from the output learns more slowly; ``decay: weights`` leaves norms and biases without weight decay;
+    ``clip`` is the largest norm of the gradient of all parameters together.
+    """
 
     kind: str = "sgd"
     lr: float = Field(default=0.1, gt=0, le=1e38)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=5e-4, ge=0, le=1e6)
     nesterov: StrictBool = False
+    head_lr: float | None = Field(default=None, gt=0, le=1e38)
+    layer_decay: float | None = Field(default=None, gt=0, lt=1)
+    decay: Literal["all", "weights"] = "all"
+    clip: float | None = Field(default=None, gt=0)
 
 
 class ScheduleSpec(RecipePart):
@@ -153,7 +187,8 @@ class Recipe(RecipePart):
     ``accumulate`` steps share one optimiser step; ``ema`` is the decay of an averaged copy of the weights (None
     for none); ``checkpoint_every`` counts steps (0 for the ends of epochs only) and is a multiple of ``accumulate``;
     ``keep_steps`` names steps after which the weights are saved beside the others; ``algorithms`` is a list of one-key
-    mappings, name to options. ``precision`` in half, bf16, needs no loss scaling.
+    mappings, name to options. ``precision`` in half, bf16, needs no loss scaling. ``compile`` has torch compile the
+    network, which pays where steps are many and short; algorithms that look inside it cannot go with it.
     """
 
     name: str
@@ -163,6 +198,7 @@ class Recipe(RecipePart):
     accumulate: int = Field(default=1, gt=0)
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     channels_last: StrictBool = False
+    compile: StrictBool = False
     data: DataSpec
     model: ModelSpec
     augmentation: AugmentationSpec = AugmentationSpec()

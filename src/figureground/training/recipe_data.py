@@ -2,25 +2,30 @@
 
 __all__ = ["TrainingData", "training_data"]
 
+import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from figureground.base.errors import DataError, OptionError
+from figureground.base.errors import DataError, ImageError, OptionError
 from figureground.base.value_range import FULL
-from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.data.loaders.datasets import parts_of
 from figureground.data.notices import summed
 from figureground.data.omitting import without_classes
+from figureground.data.one_size import in_memory, streamed
 from figureground.data.rare import named_rare, with_rare
 from figureground.data.splits import few_shot, first_fraction
+from figureground.data.streamed import StreamedImages
 from figureground.models import Preprocessing
 from figureground.training.recipe import DataSpec
 
+_COLOURS = 3
 _HALVES = 2  # beside the seed, by which the images were set aside
 
 
@@ -51,7 +56,7 @@ class TrainingData:
         return self.train.background_count
 
     @property
-    def images(self) -> Tensor:
+    def images(self) -> Tensor | StreamedImages:
         """Training images ``(M, C, H, W)`` uint8; after ``fitted``."""
         return _pixels(self.train)
 
@@ -61,7 +66,7 @@ class TrainingData:
         return self.train.labels
 
     @property
-    def val_images(self) -> Tensor:
+    def val_images(self) -> Tensor | StreamedImages:
         """Validation images ``(V, C, H, W)`` uint8; after ``fitted``."""
         return _pixels(self.val)
 
@@ -70,11 +75,15 @@ class TrainingData:
         """Validation labels ``(V,)``."""
         return self.val.labels
 
-    def fitted(self, preprocessing: Preprocessing) -> "TrainingData":
-        """The same in memory, as the network takes them.
+    def fitted(
+        self, preprocessing: Preprocessing, *, storage: str = "memory", from_original: bool = False
+    ) -> "TrainingData":
+        """The same as the network takes them, by its own preprocessing, as every other command shows them to it.
 
         Args:
             preprocessing: Of the network.
+            storage: ``memory``, ``stream`` or ``auto``; see ``DataSpec``.
+            from_original: Whether transforms want photos at their own size.
 
         Returns:
             Images of its size.
@@ -82,19 +91,25 @@ class TrainingData:
         Raises:
             OptionError: They have another number of colours than it wants.
         """
-        fit = "stretch" if preprocessing.resize == "stretch" else "crop"
-        size = preprocessing.size
-        parts = [
-            in_memory(part, size, fit=fit, value_range=preprocessing.value_range)
-            for part in (self.train, self.val)
-        ]
-        channels = _pixels(parts[0]).shape[1]
+        channels = _channels(self.train)
         if channels != preprocessing.channels:
             raise OptionError(
                 f"the images have {channels} channel{'s' if channels > 1 else ''}, the network takes "
                 f"{preprocessing.channels}; set model.arguments.channels={channels} where it can be built so"
             )
-        return replace(self, train=parts[0], val=parts[1], value_range=preprocessing.value_range)
+        parts = (self.train, self.val)
+        pixels = preprocessing.channels * preprocessing.size[0] * preprocessing.size[1]
+        needed = pixels * sum(len(part) for part in parts)
+        streams = storage == "stream" or (
+            storage == "auto"
+            and _in_files(self.train)
+            and (from_original or needed > _memory() / 4)
+        )
+        fit = streamed if streams else in_memory
+        train, val = (
+            fit(part, preprocessing, value_range=preprocessing.value_range) for part in parts
+        )
+        return replace(self, train=train, val=val, value_range=preprocessing.value_range)
 
     def description(self) -> dict[str, Any]:
         """What a record keeps of them."""
@@ -105,7 +120,7 @@ class TrainingData:
             "backgrounds": self.backgrounds,
             "class_names": list(self.class_names),
             "class_counts": self.train.class_counts(),
-            "left_out": [*dict.fromkeys((*self.train.left_out, *self.val.left_out))],
+            "left_out": [*dict.fromkeys((*_left_out(self.train), *_left_out(self.val)))],
             "notes": [*dict.fromkeys((*self.train.notes, *self.val.notes)), *odd],
         }
 
@@ -183,7 +198,34 @@ def _few(labels: Tensor, spec: DataSpec, *, seed: int) -> Tensor:
     return few_shot(labels, fraction=share, seed=seed)
 
 
-def _pixels(data: LabeledImages) -> Tensor:
-    if not isinstance(data.images, Tensor):
-        raise OptionError("images of different sizes: bring them into memory first")
+def _left_out(data: LabeledImages) -> tuple[str, ...]:
+    """Images that could not be decoded so far, and why."""
+    found = data.images.damaged if isinstance(data.images, StreamedImages) else {}
+    return (*data.left_out, *(found[row] for row in sorted(found)))
+
+
+def _pixels(data: LabeledImages) -> Tensor | StreamedImages:
+    if isinstance(data.images, LazyImages):
+        raise OptionError("images of different sizes: bring them to one size first")
     return data.images
+
+
+def _channels(data: LabeledImages) -> int:
+    """Of tensors as they are; of others those of the first that can be decoded, which files are as three."""
+    if isinstance(data.images, Tensor):
+        return int(data.images.shape[1])
+    for row in range(len(data)):
+        with suppress(ImageError):  # which is named when the images are read
+            return len(data.image(row).getbands())
+    return _COLOURS
+
+
+def _in_files(data: LabeledImages) -> bool:
+    return isinstance(data.images, LazyImages)
+
+
+def _memory() -> int:
+    """Bytes of the machine; 8 GiB where the system does not tell."""
+    if not hasattr(os, "sysconf"):
+        return 2**33
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -20,10 +20,12 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from figureground.base.code import code_identity
 from figureground.base.errors import OptionError
-from figureground.base.identity import digest, tensor_identity
+from figureground.base.identity import digest
 from figureground.training.batches import Batches
 from figureground.training.divergence import LossWatch
+from figureground.training.fine_tuning import Frozen, parameter_groups
 from figureground.training.history import History
+from figureground.training.mixing import Mixing
 from figureground.training.recipe import Recipe
 from figureground.training.schedules import make_optimiser, make_schedule
 
@@ -46,6 +48,8 @@ class Run:
         batches: Training batches.
         history: The log.
         average: Exponential moving average of the classifier; None without one.
+        frozen: Parts of the network that stay as they are.
+        mixing: Mixes the images of a batch; None where nothing does.
         epoch: Number of the epoch under way, from 0.
         step_in_epoch: Batches of it that are done.
         step: Batches that are done in all.
@@ -72,6 +76,8 @@ class Run:
     batches: Batches
     history: History
     average: AveragedModel | None = None
+    frozen: Frozen | None = None
+    mixing: Mixing | None = None
     epoch: int = 0
     step_in_epoch: int = 0
     step: int = 0
@@ -118,25 +124,28 @@ class Run:
             {name: head for one in algorithms for name, head in one.modules(network).items()}
         )
         fabric.to_device(extras)
-        parameters = [p for p in (*network.parameters(), *extras.parameters()) if p.requires_grad]
-        if not parameters:
+        frozen = Frozen(network, recipe.model.frozen)
+        groups = parameter_groups(network, extras.values(), recipe.optimiser)
+        if not any(group["params"] for group in groups):
             _check_untrained(algorithms, fabric)
-        optimiser = make_optimiser(parameters, recipe.optimiser)
+        optimiser = make_optimiser(groups, recipe.optimiser)
         steps = recipe.epochs * len(batches) // recipe.accumulate
         schedule = make_schedule(optimiser, recipe.schedule, steps)
         average = None
         if recipe.ema is not None:
             blend = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
             average = AveragedModel(network, multi_avg_fn=blend, use_buffers=True)
+        if recipe.compile:
+            network.compile()
         model, wrapped = fabric.setup(network, optimiser)
         run = cls(
             recipe, fabric, folder, network, extras, model, _wrapped(extras, fabric), wrapped, schedule, algorithms,
-            batches, History(folder / "history.csv"), average,
+            batches, History(folder / "history.csv"), average, frozen,
         )  # fmt: skip
         for algorithm in algorithms:
             algorithm.prepare(run)
         run.identity = {
-            "training images": tensor_identity(batches.images, batches.labels),
+            "training images": batches.identity(),
             "code of the model": digest(code_identity(network)),
             "what the algorithms load": digest([one.identity() for one in algorithms]),
         }
@@ -146,6 +155,12 @@ class Run:
     def trained(self) -> nn.Module:
         """The classifier to validate and save: the averaged one where there is one."""
         return self.network if self.average is None else self.average.module
+
+    def train_mode(self) -> None:
+        """The network learns, but for what is frozen."""
+        self.model.train()
+        if self.frozen is not None:
+            self.frozen.hold()
 
     @property
     def progress(self) -> float:
@@ -171,16 +186,25 @@ class Run:
         advice = f"a smaller optimiser.lr than {rate:g}, or a longer schedule.warm_up"
         self.losses.check(advice=advice, modules=modules if weights else ())
 
-    def losses_of(self, outputs: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def losses_of(
+        self, outputs: Tensor, labels: Tensor, shares: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """Cross-entropy over labelled images, before algorithms change it.
 
         Args:
             outputs: Logits ``(N, L)``.
             labels: ``(N,)``; -1 is left out.
+            shares: ``(N, L)``, of the labels in mixed images, instead of ``labels``.
 
         Returns:
             One named term, the mean over the labelled images; 0 without any.
         """
+        if shares is not None:
+            each = nn.functional.cross_entropy(
+                outputs, shares, label_smoothing=self.recipe.label_smoothing, reduction="none"
+            )
+            known = shares.sum(1)  # less than 1 where one of two images has no label
+            return {"cross_entropy": (each * (known > 0)).sum() / known.sum().clamp_min(1)}
         labelled = (labels >= 0).sum().clamp_min(1)  # no branch: it would wait for the device
         loss = nn.functional.cross_entropy(
             outputs,

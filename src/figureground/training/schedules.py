@@ -3,11 +3,10 @@
 __all__ = ["OPTIMISERS", "SCHEDULES", "make_optimiser", "make_schedule"]
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -34,11 +33,11 @@ SCHEDULES: dict[str, Callable[[float, ScheduleSpec], float]] = {
 }
 
 
-def make_optimiser(parameters: Iterable[nn.Parameter], spec: OptimiserSpec) -> Optimizer:
+def make_optimiser(groups: Sequence[Any], spec: OptimiserSpec) -> Optimizer:
     """The optimiser of a recipe.
 
     Args:
-        parameters: What it changes; there may be none.
+        groups: What it changes: parameters, or groups of them as ``parameter_groups`` gives them.
         spec: Its kind and numbers.
 
     Returns:
@@ -47,8 +46,7 @@ def make_optimiser(parameters: Iterable[nn.Parameter], spec: OptimiserSpec) -> O
     Raises:
         OptionError: An unknown kind.
     """
-    group = {"params": list(parameters)}  # torch takes an empty group, but no empty list
-    return _known(OPTIMISERS, "optimiser", spec.kind)([group], spec)
+    return _known(OPTIMISERS, "optimiser", spec.kind)(list(groups), spec)
 
 
 def make_schedule(optimiser: Optimizer, spec: ScheduleSpec, total_steps: int) -> LambdaLR:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from lightning.fabric import Fabric
 
 from figureground.base.errors import OptionError, unknown_option
 from figureground.data.splits import random_subset
@@ -14,12 +15,15 @@ from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms import make_algorithms
 from figureground.training.batch_norms import are_folded, give_statistics
 from figureground.training.batches import Batches
+from figureground.training.loading import default_workers
+from figureground.training.mixing import Mixing
 from figureground.training.recipe import Recipe, is_run, read_recipe
 from figureground.training.recipe_data import TrainingData, training_data
 from figureground.training.run import Run, launched
 from figureground.training.schedules import OPTIMISERS, SCHEDULES
 from figureground.training.streams import forked_rng, seed_rng
 from figureground.training.trained import make_classifier
+from figureground.training.transforms import Transforms, check_names, split_mixing
 
 _MEASURED = 512  # images
 
@@ -40,8 +44,10 @@ def start_run(
     fabric = launched(precision=recipe.precision, accelerator=accelerator)
     with forked_rng(fabric.device):
         seed_rng(fabric.device, recipe.seed, "initial weights")
-        data, classifier, algorithms = _made(recipe)
-        batches = _batches(recipe, data, rank=fabric.global_rank, world=fabric.world_size)
+        data, classifier, algorithms, transforms = _made(recipe)
+        batches = _batches(recipe, data, fabric, transforms=transforms)
+        if transforms is not None:
+            batches = replace(batches, geometry=any(one.follows_images for one in algorithms))
         run = Run.start(
             recipe,
             classifier,
@@ -50,10 +56,14 @@ def start_run(
             folder=folder,
             algorithms=algorithms,
         )
+        if mixing := split_mixing(recipe.augmentation.transforms)[1]:
+            run.mixing = Mixing(mixing, len(classifier.class_names or ()))
     return run, data
 
 
-def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:
+def _made(
+    recipe: Recipe,
+) -> tuple[TrainingData, Classifier, list[Algorithm], Transforms | None]:
     """Data, classifier and algorithms, which need to know each other's sizes."""
     _check_kinds(recipe)
     _check_unseen(recipe)
@@ -79,9 +89,44 @@ def _made(recipe: Recipe) -> tuple[TrainingData, Classifier, list[Algorithm]]:
         )
     background = extra == 1 or data.has_rare
     classifier = make_classifier(recipe.model, data.class_names, background=background)
-    data = data.fitted(classifier.preprocessing)
+    transforms = _transforms(recipe, classifier)
+    _check_together(recipe, algorithms, transforms)
+    data = data.fitted(
+        classifier.preprocessing,
+        storage=recipe.data.storage,
+        from_original=transforms is not None and transforms.from_original,
+    )
     _check_norms(recipe, data, classifier)
-    return data, classifier, algorithms
+    return data, classifier, algorithms, transforms
+
+
+def _transforms(recipe: Recipe, classifier: Classifier) -> Transforms | None:
+    """Of one image; None where the recipe names none."""
+    entries, _ = split_mixing(recipe.augmentation.transforms)
+    preprocessing = classifier.preprocessing
+    return Transforms(entries, preprocessing.size, preprocessing.channels) if entries else None
+
+
+def _check_together(
+    recipe: Recipe, algorithms: list[Algorithm], transforms: Transforms | None
+) -> None:
+    """Refuse transforms and compiling where an algorithm cannot follow."""
+    lost = transforms and transforms.without_geometry()
+    for one in algorithms:
+        if lost and one.follows_images:
+            raise OptionError(
+                f"augmentation.transforms: {lost} does not tell where it moves what, and {one.name} has maps or boxes "
+                "that must move as the images do. RandomResizedCrop, flips, rotations and colour transforms do"
+            )
+        if recipe.compile and one.looks_inside:
+            raise OptionError(
+                f"compile: {one.name} looks inside the network while it runs; leave one of them out"
+            )
+    if algorithms and split_mixing(recipe.augmentation.transforms)[1]:
+        raise OptionError(
+            f"augmentation.transforms: MixUp and CutMix mix the labels of two images, which {algorithms[0].name} "
+            "cannot take; leave one of them out"
+        )
 
 
 def _check_kinds(recipe: Recipe) -> None:
@@ -90,6 +135,7 @@ def _check_kinds(recipe: Recipe) -> None:
         raise unknown_option("optimiser", recipe.optimiser.kind, OPTIMISERS)
     if recipe.schedule.kind not in SCHEDULES:
         raise unknown_option("schedule", recipe.schedule.kind, SCHEDULES)
+    check_names(recipe.augmentation.transforms)
 
 
 def _check_unseen(recipe: Recipe) -> None:
@@ -131,7 +177,10 @@ def _check_norms(recipe: Recipe, data: TrainingData, classifier: Classifier) -> 
         )
 
 
-def _batches(recipe: Recipe, data: TrainingData, *, rank: int, world: int) -> Batches:
+def _batches(
+    recipe: Recipe, data: TrainingData, fabric: Fabric, *, transforms: Transforms | None
+) -> Batches:
+    workers = default_workers() if recipe.data.workers is None else recipe.data.workers
     return Batches(
         data.images,
         data.labels,
@@ -139,23 +188,25 @@ def _batches(recipe: Recipe, data: TrainingData, *, rank: int, world: int) -> Ba
         recipe.seed,
         crop_padding=recipe.augmentation.crop_padding,
         flip=recipe.augmentation.flip,
-        rank=rank,
-        world=world,
+        rank=fabric.global_rank,
+        world=fabric.world_size,
         accumulate=recipe.accumulate,
         channels_last=recipe.channels_last,
         boxes=data.train.boxes,
         value_range=data.value_range,
         contexts=data.train.contexts,
+        transforms=transforms,
+        workers=max(1, workers // fabric.world_size) if workers else 0,
     )
 
 
 def _placed(batches: Batches, device: torch.device) -> Batches:
     """The images on the device where they take at most half of its free memory, else batch by batch."""
-    fits = True
+    labels = batches.labels.to(device)
+    images, fits = batches.images, batches.transforms is None
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        fits = batches.images.numel() < free / 2
-    if fits:
-        images, labels = batches.images.to(device), batches.labels.to(device)
-        return replace(batches, images=images, labels=labels, device=device)
-    return replace(batches, device=device)
+        fits = fits and isinstance(images, torch.Tensor) and images.numel() < free / 2
+    if fits and isinstance(images, torch.Tensor):
+        images = images.to(device)
+    return replace(batches, images=images, labels=labels, device=device)

@@ -1,6 +1,6 @@
 """Random numbers that depend on the position in a run, not on how the run got there: exact resuming needs no more."""
 
-__all__ = ["forked_rng", "seed_rng", "stream"]
+__all__ = ["derived_seed", "forked_rng", "seed_rng", "stream"]
 
 import hashlib
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def stream(seed: int, purpose: str, *position: int) -> torch.Generator:
         >>> bool(a == b), bool(a == torch.rand(1, generator=stream(0, "order", 4)))
         (True, False)
     """
-    return torch.Generator().manual_seed(_derived_seed(seed, purpose, *position))
+    return torch.Generator().manual_seed(derived_seed(seed, purpose, *position))
 
 
 @contextmanager
@@ -54,12 +54,22 @@ def seed_rng(device: torch.device, seed: int, purpose: str, *position: int) -> N
         purpose: As for ``stream``.
         position: As for ``stream``.
     """
-    derived = _derived_seed(seed, purpose, *position)
+    derived = derived_seed(seed, purpose, *position)
     torch.default_generator.manual_seed(derived)
     if device.type == "cuda":
         torch.cuda.manual_seed(derived)
 
 
-def _derived_seed(seed: int, purpose: str, *position: int) -> int:
+def derived_seed(seed: int, purpose: str, *position: int) -> int:
+    """The number that ``stream`` begins from.
+
+    Args:
+        seed: As for ``stream``.
+        purpose: As for ``stream``.
+        position: As for ``stream``.
+
+    Returns:
+        From 0 to 2^56 - 1.
+    """
     text = f"{seed}/{purpose}/{'/'.join(map(str, position))}"
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")

@@ -5,16 +5,19 @@ __all__ = ["Validation", "fit", "outputs_of", "validate"]
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 
 from figureground.base.errors import OptionError
 from figureground.base.progress import Progress, no_progress
+from figureground.data.streamed import StreamedImages
 from figureground.metrics.classification.ranking import mean_average_precision
 from figureground.training.batch import Batch
+from figureground.training.batches import identity_of
 from figureground.training.checkpoint import (
     save_best,
     save_checkpoint,
@@ -30,17 +33,29 @@ class Validation:
     """Images that choose between checkpoints; never a test set.
 
     Args:
-        images: ``(M, C, H, W)`` uint8.
+        images: ``(M, C, H, W)`` uint8, or streamed; of these one that cannot be decoded takes no part.
         labels: ``(M,)`` int64.
         num_classes: Logits beyond these (a background class) are dropped before choosing.
         rare: How many of the classes, the first ones, are rare ones in a sea of background, which is then a class like
             others and chosen by mean average precision; 0 for ordinary classes.
     """
 
-    images: Tensor
+    images: Tensor | StreamedImages
     labels: Tensor
     num_classes: int
     rare: int = 0
+
+    def identity(self) -> str:
+        """Stands for images and labels."""
+        return identity_of(self.images, self.labels)
+
+    def without_damaged(self) -> "Validation":
+        """Without the images that could not be decoded so far."""
+        if isinstance(self.images, Tensor) or not self.images.damaged:
+            return self
+        damaged = self.images.damaged
+        rows = torch.tensor([row for row in range(len(self.labels)) if row not in damaged])
+        return replace(self, images=self.images.subset(rows), labels=self.labels[rows])
 
 
 def fit(run: Run, validation: Validation | None = None, progress: Progress = no_progress) -> None:
@@ -63,7 +78,7 @@ def fit(run: Run, validation: Validation | None = None, progress: Progress = no_
     """
     with forked_rng(run.device):
         for epoch in range(run.epoch, run.recipe.epochs):
-            run.model.train()
+            run.train_mode()
             run.clock = time.perf_counter()
             for original in run.batches.epoch(epoch, run.step_in_epoch):
                 # dropout draws from torch's global RNG, which must depend on the position in the run alone
@@ -72,7 +87,7 @@ def fit(run: Run, validation: Validation | None = None, progress: Progress = no_
                 is_last = (run.step_in_epoch + 1) % run.recipe.accumulate == 0
                 with run.fabric.no_backward_sync(run.model, enabled=not is_last):
                     outputs = run.model(batch.images)
-                    losses = run.losses_of(outputs, batch.labels)
+                    losses = run.losses_of(outputs, batch.labels, batch.shares)
                     for algorithm in run.algorithms:
                         losses = algorithm.change_losses(losses, outputs, batch, run)
                     run.losses.see(losses, run.step + 1)
@@ -106,16 +121,17 @@ def validate(
         ``accuracy`` (0 to 1) and ``loss`` (nats); with rare classes, where there are images of them, ``mean_ap`` by
         their probabilities, which decides, and ``mean_ap_logit``.
     """
-    hits, losses, scored = [], [], []
+    hits, losses, scored, known = [], [], [], []
     for logits, labels in outputs_of(model, validation, batch_size=batch_size):
         hits.append((logits.argmax(1) == labels).sum())
         losses.append(F.cross_entropy(logits, labels, reduction="sum"))
         scored.append(logits if validation.rare else logits[:0])
-    count = len(validation.labels)
+        known.append(labels)
+    count = sum(len(some) for some in known)
     return {
         "accuracy": float(torch.stack(hits).sum()) / count,
         "loss": float(torch.stack(losses).sum()) / count,
-    } | _mean_ap(scored, validation)
+    } | _mean_ap(scored, torch.cat(known), validation)
 
 
 def outputs_of(
@@ -136,18 +152,21 @@ def outputs_of(
     model.eval()
     for rows in torch.split(torch.arange(len(validation.labels)), batch_size):
         part = slice(int(rows[0]), int(rows[-1]) + 1)
-        images = validation.images[part].to(device)
+        images, labels = validation.images[part].to(device), validation.labels[part].to(device)
+        if isinstance(validation.images, StreamedImages) and validation.images.damaged:
+            good = torch.tensor([int(row) not in validation.images.damaged for row in rows])
+            images, labels = images[good.to(device)], labels[good.to(device)]
         with torch.no_grad():
             logits = model(images.float().div_(255))[:, :outputs].float()
-        yield logits, validation.labels[part].to(device)
+        yield logits, labels
     model.train(training)
 
 
-def _mean_ap(scored: list[Tensor], validation: Validation) -> dict[str, float]:
+def _mean_ap(scored: list[Tensor], known: Tensor, validation: Validation) -> dict[str, float]:
     """Of the rare classes, by probability and by logit; nothing without images of them, or where a logit is NaN."""
     if not validation.rare:
         return {}
-    logits, labels = torch.cat(scored).cpu(), validation.labels.cpu()
+    logits, labels = torch.cat(scored).cpu(), known.cpu()
     if logits.isnan().any() or not (labels < validation.rare).any():
         return {}
     scores = {"mean_ap": "softmax", "mean_ap_logit": "logit"}
@@ -161,12 +180,19 @@ def _changed(run: Run, batch: Batch) -> Batch:
     """The batch as the network will see it."""
     for algorithm in run.algorithms:
         batch = algorithm.change_batch(batch, run)
+    if run.mixing is not None:
+        batch = run.mixing(batch)
     for algorithm in run.algorithms:
         algorithm.before_pass(batch, run)
     return batch
 
 
 def _change_parameters(run: Run) -> None:
+    if run.recipe.optimiser.clip is not None:
+        clip_grad_norm_(
+            [p for group in run.optimiser.param_groups for p in group["params"]],
+            run.recipe.optimiser.clip,
+        )
     run.optimiser.step()
     run.optimiser.zero_grad()
     run.schedule.step()

@@ -10,9 +10,10 @@ from PIL import Image
 
 from figureground.base.errors import DataError
 from figureground.data import LoadOptions, load_dataset
-from figureground.data.in_memory import in_memory
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 from figureground.data.loaders.boxes_file import boxed_images
+from figureground.data.one_size import in_memory
 
 SIZES = {"one.png": (40, 30), "two.png": (20, 20), "three.png": (16, 24)}
 MARKS = [

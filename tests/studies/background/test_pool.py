@@ -10,7 +10,7 @@ from PIL import Image
 from figureground.base.errors import DataError, OptionError
 from figureground.data.background.named_sources import image_source
 from figureground.data.background.pool_record import read_pool_record
-from figureground.data.labeled import FileDecoder
+from figureground.data.lazy import FileDecoder
 from figureground.studies.background.options import PoolRequest
 from figureground.studies.background.pool import _sources, make_background_pool
 from figureground.training.algorithms.background_class.pool import load_pool

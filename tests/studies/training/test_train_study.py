@@ -64,7 +64,7 @@ def test_the_folder_tells_everything_and_the_classifier_comes_back(tmp_path: Pat
         assert logits.shape == (2, 11)
     data = training_data(tiny().data, seed=0).fitted(classifier.preprocessing)
     with torch.no_grad():
-        found = load_trained(tmp_path / "run", "last")(data.val_images.float() / 255)[:, :10]
+        found = load_trained(tmp_path / "run", "last")(data.val_images[:].float() / 255)[:, :10]
     accuracy = float((found.argmax(1) == data.val_labels).float().mean())
     assert accuracy == pytest.approx(record.last["accuracy"])
 

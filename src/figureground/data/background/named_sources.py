@@ -11,7 +11,7 @@ from figureground.data.background.folder import Folder
 from figureground.data.background.from_labeled import FromLabeled, HeldOutClasses, PatchShuffle
 from figureground.data.background.outside_box import OutsideBox
 from figureground.data.background.source import BackgroundSource, Concat
-from figureground.data.labeled import FileDecoder
+from figureground.data.lazy import FileDecoder
 from figureground.data.loaders import image_folder, load_dataset
 
 

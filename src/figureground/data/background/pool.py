@@ -28,7 +28,7 @@ from figureground.data.background.pool_record import (
 )
 from figureground.data.background.screening import Dropped, ScreenReport
 from figureground.data.background.source import BackgroundSource, Concat, ImageArray
-from figureground.data.labeled import FileDecoder
+from figureground.data.lazy import FileDecoder
 from figureground.data.notices import summed
 from figureground.data.splits import few_shot, split_groups
 

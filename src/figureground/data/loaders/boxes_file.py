@@ -11,7 +11,8 @@ import torch
 from figureground.base.errors import DataError
 from figureground.data.annotations import AnnotatedImage, Problem, annotations_of, read_annotations
 from figureground.data.finding import natural_key
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 
 _BACKGROUND = "background"
 _ONLY_TOLD = {

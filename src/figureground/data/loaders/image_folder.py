@@ -8,7 +8,8 @@ import torch
 
 from figureground.base.errors import DataError
 from figureground.data.finding import find_images, natural_key
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 
 PART_NAMES = {
     "train": ("train", "training"),

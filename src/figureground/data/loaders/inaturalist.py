@@ -8,7 +8,8 @@ import torch
 
 from figureground.base.errors import DataError
 from figureground.base.record import read_json
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 
 _FILES = {"train": "train2017.json", "val": "val2017.json"}
 

@@ -11,7 +11,8 @@ import torch
 
 from figureground.base.errors import DataError
 from figureground.data.finding import natural_key
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 
 _COLUMNS = ("path", "label")
 _BACKGROUND = "background"

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 
 from figureground.base.errors import DataError
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 from figureground.data.loaders.load_options import checked_flag
 from figureground.data.packs import ImagePack, load_mnist
 

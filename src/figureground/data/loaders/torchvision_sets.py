@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from figureground.base.errors import DataError
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 from figureground.data.loaders.image_folder import image_folder
 from figureground.data.loaders.load_options import checked_flag, official_errors
 

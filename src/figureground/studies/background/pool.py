@@ -31,7 +31,7 @@ from figureground.data.background import (
 from figureground.data.background.named_sources import class_counts, image_source
 from figureground.data.background.pool import refuse_finished
 from figureground.data.background.pool_record import POOL_FILES
-from figureground.data.labeled import FileDecoder
+from figureground.data.lazy import FileDecoder
 from figureground.studies.background.options import PoolRequest
 
 

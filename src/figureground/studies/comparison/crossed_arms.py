@@ -14,7 +14,7 @@ from torch import Tensor
 
 from figureground.base.errors import DataError
 from figureground.base.progress import Progress
-from figureground.data.labeled import FileDecoder
+from figureground.data.lazy import FileDecoder
 from figureground.metrics.reliance import Pairs, cross
 from figureground.models import Preprocessing
 from figureground.studies.comparison.arms import Arm

@@ -7,21 +7,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from figureground.base.errors import DataError, OptionError
-from figureground.data.in_memory import in_memory
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset
 from figureground.data.notices import Noticed
+from figureground.data.one_size import in_memory
 from figureground.data.splits import random_subset
 from figureground.models import Preprocessing
 from figureground.studies.comparison.arms import Arm
 from figureground.studies.training.runs import TrainedRun
 from figureground.training.recipe import DataSpec
 
-_LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
-_AT_ONCE = 1024
 # whose originals are divided by the seed
 _GENERATED = ("cluttered-digits", "planted-photos", "planted-tints", "planted-patch")
 
@@ -39,7 +36,7 @@ class ImageSet:
     name: str
     data: LabeledImages
     key: int = 0
-    _views: dict[tuple[object, ...], LabeledImages] = field(default_factory=dict, repr=False)
+    _views: dict[Preprocessing, LabeledImages] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -63,13 +60,14 @@ class ImageSet:
         Returns:
             Of its size and number of colours; boxes follow. An image that cannot be read is in ``left_out``.
         """
-        fit = "stretch" if preprocessing.resize == "stretch" else "crop"
-        value_range = preprocessing.value_range
-        wanted = (preprocessing.size, fit, preprocessing.channels, value_range)
+        # what decides about pixels; mean and deviation come later
+        wanted = replace(
+            preprocessing, mean=(0.0,) * preprocessing.channels, std=(1.0,) * preprocessing.channels
+        )
         if wanted not in self._views:
-            fitted = in_memory(self.data, preprocessing.size, fit=fit, value_range=value_range)
-            pixels = _with_channels(fitted.pixels, preprocessing.channels)
-            self._views[wanted] = replace(fitted, images=pixels)
+            self._views[wanted] = in_memory(
+                self.data, preprocessing, value_range=preprocessing.value_range
+            )
         return self._views[wanted]
 
 
@@ -264,14 +262,3 @@ def _renumbered(data: LabeledImages, names: tuple[str, ...]) -> LabeledImages:
 
 def _place(root: str | None) -> str:
     return "" if root is None else f" in {root}"
-
-
-def _with_channels(images: Tensor, channels: int) -> Tensor:
-    """Grey or colour, as the network wants it."""
-    if images.shape[1] == channels:
-        return images
-    if channels != 1:
-        return images.expand(-1, channels, -1, -1)
-    weights = torch.tensor(_LUMINANCE).view(1, 3, 1, 1)
-    parts = torch.split(images, _AT_ONCE)
-    return torch.cat([(part * weights).sum(1, keepdim=True).round().byte() for part in parts])

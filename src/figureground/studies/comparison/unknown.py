@@ -13,7 +13,8 @@ from figureground.base.errors import DataError, OptionError
 from figureground.base.seeds import generator
 from figureground.data.background import FromLabeled, PatchShuffle
 from figureground.data.finding import find_images
-from figureground.data.labeled import FileDecoder, LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import FileDecoder, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
 from figureground.data.notices import Noticed
 from figureground.data.splits import random_subset

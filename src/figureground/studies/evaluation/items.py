@@ -29,7 +29,8 @@ from figureground.data import (
 )
 from figureground.data.annotations import annotations_of
 from figureground.data.annotations.entries import MaskFiles
-from figureground.data.labeled import FileDecoder, LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import FileDecoder, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
 from figureground.data.rare import with_rare
 from figureground.studies.evaluation.class_ids import read_class_ids

@@ -152,7 +152,7 @@ def _worst(logits: Logits, held: Validation, names: Sequence[str]) -> tuple[dict
             "label": names[int(labels[row])],
             "predicted": names[int(predicted[row])],
             "probability": round(float(own[row]), 4),
-            "picture": thumbnail(_picture(held.images[row]), _LONGEST),
+            "picture": thumbnail(_picture(held.images[row : row + 1][0]), _LONGEST),
         }
         for row in rows
     )

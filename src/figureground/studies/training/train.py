@@ -13,9 +13,10 @@ import torch
 
 from figureground.base.claim import claimed
 from figureground.base.errors import DataError, OptionError
-from figureground.base.identity import digest, tensor_identity
+from figureground.base.identity import digest
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import Provenance, provenance, write_json
+from figureground.data.lazy import LazyImages
 from figureground.metrics.classification import expected_random_ap, highest_by_chance
 from figureground.studies.answers import Answer
 from figureground.studies.training.looked_at import look_at
@@ -121,8 +122,9 @@ def train(
         for algorithm in run.algorithms:
             chosen_on = algorithm.change_validation(chosen_on, run)
         rare = classes if data.has_rare else 0
-        held = Validation(chosen_on.pixels, chosen_on.labels, classes, rare)
-        run.identity["validation images"] = tensor_identity(held.images, held.labels)
+        assert not isinstance(chosen_on.images, LazyImages)  # noqa: S101 - brought to one size
+        held = Validation(chosen_on.images, chosen_on.labels, classes, rare)
+        run.identity["validation images"] = held.identity()
         if claim is not None:
             claim.mark({"recipe": recipe.name, "job": digest(recipe.model_dump_json())})
         if resume:
@@ -161,6 +163,7 @@ def _check_folder(recipe: Recipe, out: Path, *, resume: bool) -> None:
 
 
 def _record(run: Run, data: TrainingData, held: Validation) -> TrainRecord:
+    held = held.without_damaged()
     last = validate(run.trained, held)
     seen = look_at(run.trained, held, data.class_names, best=run.best, seed=run.recipe.seed)
     trained: Sequence[torch.nn.Parameter] = [p for p in run.network.parameters() if p.requires_grad]

@@ -18,6 +18,7 @@ from figureground.capture import (
     plain_model,
     run_once,
 )
+from figureground.data.streamed import StreamedImages
 from figureground.maps import normalise
 from figureground.methods import Explainer
 from figureground.methods.method import find_methods
@@ -40,7 +41,7 @@ _GRAD_CAM = MapSource()
 @torch.no_grad()
 def image_maps(
     model: nn.Module,
-    images: Tensor,
+    images: Tensor | StreamedImages,
     labels: Labels,
     *,
     indices: Int[Tensor, " n"] | None = None,
@@ -54,7 +55,7 @@ def image_maps(
 
     Args:
         model: The classifier, images in [0, 1] to logits.
-        images: ``(M, C, H, W)`` uint8, or floats in [0, 1], on any device.
+        images: ``(M, C, H, W)`` uint8, or floats in [0, 1], on any device; or streamed.
         labels: ``(M,)`` beside them; a negative one stands for no class.
         indices: ``(n,)``, which images; all where omitted.
         source: Method, layer, batch size.

@@ -8,18 +8,19 @@ from torch import Tensor
 from figureground.base.checking import checked
 from figureground.base.shapes import Maps
 from figureground.maps import resize
-from figureground.training.crops import CropParameters, apply_crops
+from figureground.training.crops import CropParameters
+from figureground.training.source_pixels import SourcePixels
 
 
 @checked
 def warp_maps(
-    maps: Maps, crops: CropParameters | None, size: tuple[int, int]
+    maps: Maps, crops: CropParameters | SourcePixels | None, size: tuple[int, int]
 ) -> Float[Tensor, "N H W"]:
-    """Maps of whole images resized to the images' size, then cropped and flipped as the images were.
+    """Maps of whole images resized to the images' size, then moved as the images were.
 
     Args:
         maps: ``(N, h, w)``, of the whole images.
-        crops: How each image was cropped and flipped; None where they were not.
+        crops: How the images were moved; None where they were not.
         size: Height and width of the images.
 
     Returns:
@@ -39,4 +40,4 @@ def warp_maps(
         [[[1.0, 0.0]]]
     """
     large = maps if maps.shape[1:] == size else resize(maps, size)
-    return large if crops is None else apply_crops(large[:, None], crops)[:, 0]
+    return large if crops is None else crops.apply(large[:, None])[:, 0]

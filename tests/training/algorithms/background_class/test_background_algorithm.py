@@ -134,9 +134,7 @@ def test_backgrounds_that_the_data_bring_are_unlabelled_for_a_rival(begun, recip
     run, algorithm = begun(BackgroundClassOptions(objective="uniform"))
     algorithm.pool = None
     images = run.batches.images[:3]
-    batch = run.batches.make_of(
-        images, torch.tensor([0, 3, 2]), indices=torch.arange(3), crops=None
-    )
+    batch = run.batches.make_of(images, torch.tensor([0, 3, 2]), indices=torch.arange(3))
     assert algorithm.change_batch(batch, run).labels.tolist() == [0, -1, 2]
 
 

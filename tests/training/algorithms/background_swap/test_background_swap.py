@@ -90,13 +90,18 @@ def begin(world, start, recipe, network, tmp_path) -> Callable[..., tuple[Run, B
     return make
 
 
+def moved(batch, crops):
+    """The batch cropped as it would come from the data."""
+    return replace(batch, images=apply_crops(batch.images, crops), crops=crops)
+
+
 def test_the_loop_sees_the_plain_object_cropped_and_flipped(begin, world):
     images, boxes = world
     run, algorithm = begin()
     crops = CropParameters(
         torch.tensor([0, 1, 2, 1]), torch.tensor([2, 0, 1, 1]), torch.tensor([True, False] * 2), 1
     )
-    batch = run.batches.make(torch.tensor([3, 1, 6, 0]), crops=crops)
+    batch = moved(run.batches.make(torch.tensor([3, 1, 6, 0])), crops)
     found = algorithm.change_batch(batch, run)
     swap = BackgroundSwap(images[:, :1], boxes, mask="given")
     inside = apply_crops(torch.ones_like(batch.images), crops).bool()
@@ -135,7 +140,7 @@ def test_painted_backgrounds_are_of_a_random_colour_each_and_move_with_the_crop(
         torch.tensor([0, 1, 2, 1]), torch.tensor([2, 0, 1, 1]), torch.tensor([True, False] * 2), 1
     )
     rows = torch.tensor([3, 1, 6, 0])
-    batch = run.batches.make(rows, crops=crops)
+    batch = moved(run.batches.make(rows), crops)
     found, again = (algorithm.change_batch(batch, run).images for _ in range(2))
     assert torch.equal(found, again)
     inside = apply_crops(torch.ones_like(batch.images), crops).bool()

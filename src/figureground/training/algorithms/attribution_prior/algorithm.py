@@ -3,6 +3,7 @@
 __all__ = ["AttributionPrior", "AttributionPriorOptions"]
 
 import weakref
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any, Literal
 
@@ -23,7 +24,6 @@ from figureground.training.algorithms.attribution_prior.losses import (
     gradient_outside,
 )
 from figureground.training.batch import Batch
-from figureground.training.crops import apply_crops
 from figureground.training.recipe import RecipePart
 from figureground.training.run import Run
 
@@ -64,7 +64,7 @@ class AttributionPrior(Algorithm):
     def __init__(self, options: AttributionPriorOptions, num_classes: int) -> None:
         super().__init__(options, num_classes)
         self.chosen = options
-        self._masks: Tensor | None = None
+        self._boxes: Sequence[Tensor] = ()
         self._layer: LayerChoice | None = None
         self._told: dict[str, Any] = {}
         self._kept: dict[str, Tensor] = {}
@@ -72,16 +72,21 @@ class AttributionPrior(Algorithm):
         # a step that failed leaves no hook behind for ever
         weakref.finalize(self, self._open.close)
 
+    @property
+    def follows_images(self) -> bool:
+        """Masks must."""
+        return True
+
     def description(self) -> dict[str, Any]:
         """How many images take part, how many have no box, and whose maps are judged."""
         return self._told
 
     def identity(self) -> str:
-        """Stands for the masks."""
-        return "" if self._masks is None else tensor_identity(self._masks)
+        """Stands for the boxes."""
+        return tensor_identity(*self._boxes)
 
     def prepare(self, run: Run) -> None:
-        """Fill the boxes, and find the last layer that knows where.
+        """Look at the boxes, and find the last layer that knows where.
 
         Args:
             run: The run.
@@ -96,14 +101,13 @@ class AttributionPrior(Algorithm):
                 "attribution-prior needs boxes: these data have none. Data sets with boxes: 'boxes' (COCO, CSV, VOC "
                 "and others), the planted and cluttered sets, tiny-imagenet"
             )
-        masks = filled_boxes(boxes, images.shape[2:])
-        without = int((~masks.flatten(1).any(1)).sum())
+        self._boxes = boxes
+        without = sum(not filled_boxes([some], images.shape[2:]).any() for some in boxes)
         self._told = {"guided": len(images) - without, "without boxes": without}
         if without:
             self._told["warnings"] = [
                 f"{without} of {len(images)} training images have no box: their maps may lie anywhere"
             ]
-        self._masks = masks.to(images.device)
         if self.chosen.kind == "gradient":
             return
         first = torch.zeros(1, dtype=torch.int64, device=run.batches.labels.device)
@@ -162,7 +166,7 @@ class AttributionPrior(Algorithm):
 
     def _moved_masks(self, batch: Batch) -> Tensor:
         """Where the objects lie in the images of the batch, ``(N, H, W)`` bool."""
-        assert self._masks is not None  # noqa: S101 - prepared
-        rows = batch.indices.to(self._masks.device).clamp_min(0)
-        masks = self._masks[rows].to(batch.images.device, non_blocking=True)[:, None]
-        return (masks if batch.crops is None else apply_crops(masks, batch.crops))[:, 0]
+        boxes = [self._boxes[max(row, 0)] for row in batch.indices.tolist()]
+        size = batch.images.shape[2:]
+        masks = filled_boxes(boxes, size).to(batch.images.device, non_blocking=True)[:, None]
+        return (masks if batch.crops is None else batch.crops.apply(masks))[:, 0]

@@ -100,6 +100,7 @@ class BackgroundClass(Algorithm):
         "arXiv:2305.03238",
     )
     Options = BackgroundClassOptions
+    looks_inside = False
     takes_background = True
 
     def __init__(
@@ -196,7 +197,7 @@ class BackgroundClass(Algorithm):
             images,
             torch.full_like(indices, label),
             indices=torch.full_like(indices, -1),
-            crops=run.batches.draw_crops(self.per_batch, "background cuts", run.step),
+            drawn=("background cuts", run.step),
         )
         return batch.joined(added)
 

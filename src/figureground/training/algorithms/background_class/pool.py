@@ -14,10 +14,11 @@ from figureground.base.errors import DataError
 from figureground.base.value_range import FULL
 from figureground.data.background import read_pool
 from figureground.data.finding import find_images
-from figureground.data.in_memory import in_memory
-from figureground.data.labeled import LabeledImages, LazyImages
+from figureground.data.labeled import LabeledImages
+from figureground.data.lazy import LazyImages
 from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.data.notices import Noticed, summed
+from figureground.data.one_size import in_memory
 from figureground.training.recipe import DataSpec
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from figureground.base.errors import OptionError, unknown_option
+from figureground.data.streamed import StreamedImages
 from figureground.models.heads import CosineLinear
 from figureground.training.algorithms.background_splitting.options import (
     BackgroundSplittingOptions,
@@ -27,13 +28,13 @@ _BATCH = 256
 
 
 def replace_last(
-    network: nn.Module, images: Tensor, labels: Tensor, *, how: str, seed: int = 0
+    network: nn.Module, images: Tensor | StreamedImages, labels: Tensor, *, how: str, seed: int = 0
 ) -> None:
     """Replace the values of a trained network's last linear layer; nothing else of it changes.
 
     Args:
         network: The classifier, images in [0, 1] to logits; changed in place.
-        images: Training images ``(n, C, H, W)`` uint8, as for evaluation.
+        images: Training images ``(n, C, H, W)`` uint8, as for evaluation; or streamed.
         labels: ``(n,)``, -1 for unlabelled, the background last.
         how: ``retrained`` (cRT: a fresh layer learns on balanced batches), ``scaled`` (LWS: a number for each output
             does), ``tau-normalized`` (rows of length 1, no bias).
@@ -79,7 +80,7 @@ def refuse_unfit(layer: nn.Module, options: BackgroundSplittingOptions) -> None:
         _plain(layer, options.afterwards)
 
 
-def _features(network: nn.Module, images: Tensor, known: Tensor) -> Tensor:
+def _features(network: nn.Module, images: Tensor | StreamedImages, known: Tensor) -> Tensor:
     """What the last layer is given for the labelled images, ``(m, D)`` on the CPU."""
     where = next(network.parameters()).device
     indices = known.nonzero()[:, 0]

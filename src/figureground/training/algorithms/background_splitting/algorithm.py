@@ -264,8 +264,7 @@ class BackgroundSplitting(Algorithm):
         drawn = torch.randint(len(self._rare_indices), (wanted,), generator=numbers)
         drawn = drawn[run.batches.share(wanted)].to(self._rare_indices.device)
         indices = self._rare_indices[drawn]
-        crops = run.batches.draw_crops(wanted, "extra positives' cuts", run.step)
-        added = run.batches.make(indices, crops=crops)
+        added = run.batches.make(indices, drawn=("extra positives' cuts", run.step))
         return batch.joined(added)
 
     @torch.no_grad()

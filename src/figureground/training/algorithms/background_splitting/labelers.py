@@ -21,6 +21,7 @@ from figureground.base.errors import DataError, OptionError, ShapeError
 from figureground.base.record import write_atomically
 from figureground.capture.untouched import borrowed
 from figureground.data.packs import NO_ARRAY
+from figureground.data.streamed import StreamedImages
 from figureground.training.algorithms.background_splitting.pseudo_labels import PseudoLabels
 from figureground.training.last_linear import outputs_and_features
 
@@ -118,7 +119,7 @@ class PseudoLabeler:
         return torch.cat(parts)
 
     def key(self, images: ImageSource) -> str:
-        """Stands for the teacher's weights, the options and the images; costs one reading of them.
+        """Stands for the teacher's weights, the options and the images; costs one reading of those in memory.
 
         Args:
             images: As for ``label``.
@@ -132,6 +133,9 @@ class PseudoLabeler:
         digest.update(repr(getattr(self.teacher, "preprocessing", None)).encode())
         for name, value in (*self.teacher.state_dict().items(), *self.teacher.named_buffers()):
             digest.update(f"{name}{tuple(value.shape)}".encode() + _bytes(value))
+        if isinstance(images, StreamedImages):
+            digest.update(images.identity().encode())
+            return digest.hexdigest()[:24]
         for batch in self._batches(images, prepared=False):
             digest.update(f"{tuple(batch.shape[1:])}".encode() + _bytes(batch))
         return digest.hexdigest()[:24]
@@ -156,7 +160,9 @@ class PseudoLabeler:
         for start in range(0, len(images), self.batch_size):
             end = min(start + self.batch_size, len(images))
             batch = (
-                images[start:end] if isinstance(images, Tensor) else _stacked(images, start, end)
+                images[start:end]
+                if isinstance(images, Tensor | StreamedImages)
+                else _stacked(images, start, end)
             )
             yield self._prepared(batch.to(where)) if prepared else batch
 

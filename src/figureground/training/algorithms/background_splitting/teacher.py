@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from figureground.data.streamed import StreamedImages
 from figureground.training.algorithms.background_splitting.labelers import (
     ClusterPseudoLabeler,
     PseudoLabeler,
@@ -71,11 +72,11 @@ class Teacher:
         fits = isinstance(linear, nn.Linear) and linear.in_features == features
         return linear if isinstance(linear, nn.Linear) and fits else None
 
-    def label(self, images: Tensor, *, folder: Path, seed: int) -> PseudoLabels:
+    def label(self, images: Tensor | StreamedImages, *, folder: Path, seed: int) -> PseudoLabels:
         """Pseudo-labels of the training images.
 
         Args:
-            images: ``(n, C, H, W)`` uint8.
+            images: ``(n, C, H, W)`` uint8, or streamed.
             folder: Where pseudo-labels are cached.
             seed: Of clusters.
 

@@ -13,10 +13,10 @@ from figureground.base.errors import OptionError
 from figureground.base.identity import digest
 from figureground.base.paper import Paper
 from figureground.data.labeled import LabeledImages
+from figureground.data.streamed import StreamedImages
 from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms.background_swap.swap import BackgroundSwap
 from figureground.training.batch import Batch
-from figureground.training.crops import apply_crops
 from figureground.training.recipe import RecipePart
 from figureground.training.run import Run
 from figureground.training.streams import stream
@@ -57,12 +57,18 @@ class BackgroundSwapping(Algorithm):
         "ICLR, arXiv 2006.09994",
     )
     Options = BackgroundSwapOptions
+    looks_inside = False
 
     def __init__(self, options: BackgroundSwapOptions, num_classes: int) -> None:
         super().__init__(options, num_classes)
         self.chosen = options
         self._swap: BackgroundSwap | None = None
         self._told: dict[str, Any] = {}
+
+    @property
+    def follows_images(self) -> bool:
+        """Swapped images are transformed like others, and those after it may have maps."""
+        return True
 
     def description(self) -> dict[str, Any]:
         """How many images have another background, and how many none."""
@@ -72,7 +78,8 @@ class BackgroundSwapping(Algorithm):
         """Stands for the masks."""
         if self._swap is None:
             return ""
-        packed = self._swap.foregrounds.flatten(1).sum(1).tolist()
+        parts = torch.split(self._swap.foregrounds, 1024)
+        packed = [count for part in parts for count in part.flatten(1).sum(1).tolist()]
         return digest(packed, self.chosen)
 
     def prepare(self, run: Run) -> None:
@@ -94,7 +101,14 @@ class BackgroundSwapping(Algorithm):
                 "background-swap needs boxes: these data have none. Data sets with boxes: 'boxes' (COCO, CSV, VOC and "
                 "others), the planted and cluttered sets, tiny-imagenet"
             )
-        made = BackgroundSwap(images.cpu(), boxes, mask=self.chosen.mask, fill=self.chosen.fill)
+        streams = isinstance(images, StreamedImages)
+        made = BackgroundSwap(
+            images,
+            boxes,
+            mask=self.chosen.mask,
+            fill=self.chosen.fill,
+            folder=run.folder / "backgrounds" if streams else None,
+        )
         without = int((~made.usable).sum())
         self._told = {"swapped": len(images) - without, "without boxes": without}
         if without:
@@ -130,10 +144,16 @@ class BackgroundSwapping(Algorithm):
             whole = swap.painted(rows, colours.to(device, torch.uint8))
         else:
             whole = swap(rows, donors)
+        if run.batches.transforms is not None:
+            # drawn anew, colours too: all images of the batch go the same way
+            whole = torch.where(coins.to(device)[:, None, None, None], whole, swap.images(rows))
+            return run.batches.make_of(
+                whole, batch.labels, indices=batch.indices, drawn=("background swap", run.step)
+            )
         whole = whole.to(batch.images.device, non_blocking=True)
         kept = (batch.indices < 0) | ~coins.to(batch.indices.device)
         if batch.crops is not None:
-            whole = apply_crops(whole, batch.crops)
+            whole = batch.crops.apply(whole)
         swapped = whole.to(batch.images.dtype).div_(255)
         images = torch.where(kept[:, None, None, None], batch.images, swapped)
         layout = torch.channels_last if run.batches.channels_last else torch.contiguous_format

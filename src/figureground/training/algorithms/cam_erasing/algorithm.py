@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from figureground.base.paper import Paper
+from figureground.data.streamed import StreamedImages
 from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms.cam_erasing.erasing import erase_regions
 from figureground.training.algorithms.cam_erasing.options import ErasingOptions
@@ -114,6 +115,11 @@ class CamErasing(Algorithm):
     def description(self) -> dict[str, Any]:
         """How often maps were made."""
         return {"refreshes": self.refreshes}
+
+    @property
+    def follows_images(self) -> bool:
+        """Maps must; regions drawn without one need not."""
+        return self.chosen.region != "uniform"
 
     def state(self) -> dict[str, Any]:
         """The maps, and how often they were made."""
@@ -223,7 +229,9 @@ def _partners(count: int, numbers: torch.Generator) -> Tensor:
     return partners
 
 
-def _mean_colour(images: Tensor) -> Tensor:
+def _mean_colour(images: Tensor | StreamedImages) -> Tensor:
     """Mean of each colour over all images, in [0, 1]."""
-    sums = [part.sum((0, 2, 3), dtype=torch.int64) for part in torch.split(images, 4096)]
-    return (torch.stack(sums).sum(0).double() / (images.numel() / images.shape[1] * 255)).float()
+    starts = range(0, len(images), 1024)
+    sums = [images[at : at + 1024].sum((0, 2, 3), dtype=torch.int64) for at in starts]
+    pixels = len(images) * images.shape[2] * images.shape[3]
+    return (torch.stack(sums).sum(0).double() / (pixels * 255)).float()

@@ -12,7 +12,6 @@ from figureground.maps import resize
 from figureground.training.algorithm import Algorithm
 from figureground.training.algorithms.mask_tune.regions import most_active
 from figureground.training.batch import Batch
-from figureground.training.crops import apply_crops
 from figureground.training.own_maps.cache import CamCache
 from figureground.training.own_maps.refresh import cached_maps
 from figureground.training.recipe import RecipePart
@@ -67,6 +66,11 @@ class MaskTune(Algorithm):
         self.chosen = options
         self.cache: CamCache | None = None
 
+    @property
+    def follows_images(self) -> bool:
+        """Maps must."""
+        return True
+
     def state(self) -> dict[str, Any]:
         """The maps."""
         return {} if self.cache is None else self.cache.state()
@@ -96,5 +100,5 @@ class MaskTune(Algorithm):
         size = (batch.images.shape[2], batch.images.shape[3])
         hidden = most_active(resize(self.cache.get(batch.indices), size))[:, None]
         if batch.crops is not None:
-            hidden = apply_crops(hidden, batch.crops)
+            hidden = batch.crops.apply(hidden)
         return replace(batch, images=batch.images.masked_fill(hidden, 0))

@@ -108,6 +108,7 @@ class MCMI(Algorithm):
         "ICLR, arXiv:2401.08732",
     )
     Options = MCMIOptions
+    looks_inside = False
 
     def __init__(self, options: MCMIOptions, num_classes: int) -> None:
         super().__init__(options, num_classes)

@@ -59,6 +59,7 @@ class Upweight(Algorithm):
         "ICML, arXiv 2107.09044",
     )
     Options = UpweightOptions
+    looks_inside = False
 
     def __init__(self, options: UpweightOptions, num_classes: int) -> None:
         super().__init__(options, num_classes)
@@ -160,8 +161,7 @@ class Upweight(Algorithm):
         draws = stream(run.recipe.seed, "upweight", run.step)
         drawn = torch.multinomial(chances, count, replacement=True, generator=draws)
         rows = drawn[run.batches.share(count)].to(run.batches.labels.device)
-        crops = run.batches.draw_crops(count, "upweight", run.step)
-        return run.batches.make(rows, crops=crops)
+        return run.batches.make(rows, drawn=("upweight", run.step))
 
     def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: PLR0917
         """The mean losses of groups, each times its share, instead of the plain cross-entropy; of group DRO alone.

@@ -7,6 +7,7 @@ from PIL import Image
 
 from figureground.base.errors import DataError, OptionError
 from figureground.data import LabeledImages, LazyImages, in_memory
+from figureground.data.fitting import Covering
 
 
 def one(picture, box):
@@ -25,7 +26,7 @@ def marked(width, height, box):
 @pytest.mark.parametrize("fit", ["crop", "stretch"])
 def test_box_still_surrounds_what_it_surrounded(fit):
     box = (16, 8, 24, 20)
-    made = in_memory(one(marked(40, 24, box), box), (12, 12), fit=fit)
+    made = in_memory(one(marked(40, 24, box), box), Covering((12, 12), fit))
     rows, columns = np.nonzero(made.pixels[0, 0].numpy() > 127)
     seen = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
     assert made.boxes is not None
@@ -76,4 +77,4 @@ def test_bad_picture_is_left_out_and_named(tmp_path):
 
 def test_unknown_fit_is_refused():
     with pytest.raises(OptionError, match="no fit 'pad'"):
-        in_memory(one(marked(4, 4, (0, 0, 1, 1)), []), (2, 2), fit="pad")
+        Covering((2, 2), "pad")
