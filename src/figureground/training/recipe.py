@@ -153,7 +153,9 @@ class Recipe(RecipePart):
     ``accumulate`` steps share one optimiser step; ``ema`` is the decay of an averaged copy of the weights (None
     for none); ``checkpoint_every`` counts steps (0 for the ends of epochs only) and is a multiple of ``accumulate``;
     ``keep_steps`` names steps after which the weights are saved beside the others; ``algorithms`` is a list of one-key
-    mappings, name to options. ``precision`` in half, bf16, needs no loss scaling.
+    mappings, name to options. ``precision`` in half, bf16, needs no loss scaling. ``loggers`` says where the numbers of
+    ``history.csv`` (``csv``, which is written in any case) go as well, each in a folder of its name in that of the run:
+    ``tensorboard``, ``wandb`` (offline, for ``wandb sync``) and ``mlflow`` (a file store) need the extra ``loggers``.
     """
 
     name: str
@@ -173,6 +175,7 @@ class Recipe(RecipePart):
     checkpoint_every: int = Field(default=0, ge=0)
     keep_steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
     algorithms: tuple[dict[str, dict[str, Any]], ...] = ()
+    loggers: tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...] = ("csv",)
 
     @field_validator("name")
     @classmethod
