@@ -62,8 +62,7 @@ def said_elsewhere(folder: Path, images: torch.Tensor) -> Any:
     return torch.load(folder / "logits.pt")
 
 
-@pytest.mark.parametrize("to", ["torch", "timm"])
-@pytest.mark.parametrize("background", ["keep", "drop"])
+@pytest.mark.parametrize(("to", "background"), [("torch", "drop"), ("timm", "keep")])
 def test_a_program_without_figureground_gets_the_same_logits(
     to: str, background: str, trained: Trained, tmp_path: Path
 ):
@@ -271,3 +270,70 @@ def test_a_plain_network_with_other_logits_is_found_out(
     monkeypatch.setattr(plain, "load_classifier", other)
     with pytest.raises(ModelError, match=r"other logits \(by 0\.01\)"):
         export_model(trained(TIMM), out=tmp_path / "out")
+
+
+FACTORY = """
+from torch import nn
+
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 1))
+
+
+class Two(nn.Module):
+    preprocessing = {"size": (8, 8)}
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+
+    def forward(self, images):
+        return self.layer(images.mean((2, 3)))
+
+
+class Fixed(Two):
+    def forward(self, images):
+        return super().forward(images)[: len(images)]  # a number, once it is asked for
+
+
+class Branching(Two):
+    def forward(self, images):
+        return super().forward(images if images.sum() > 0 else -images)
+"""
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_a_file_of_ones_own_and_a_ready_classifier_are_taken_out(tmp_path: Path):
+    (tmp_path / "net.py").write_text(FACTORY)
+    classifier = load_classifier(f"{tmp_path / 'net.py'}:build", preprocessing={"size": (8, 8)})
+    export_model(classifier, out=tmp_path / "onnx", options=ExportOptions(to="onnx"))
+    session = onnxruntime.InferenceSession(tmp_path / "onnx" / "model.onnx")
+    images = torch.rand(3, 3, 8, 8)
+    with torch.inference_mode():
+        logits = classifier(images)
+    normalised = classifier.preprocessing.normalise(images)
+    found = session.run(["logits"], {"images": normalised.numpy()})[0]
+    np.testing.assert_allclose(found, logits.numpy(), atol=1e-4, rtol=0)
+    with pytest.raises(OptionError, match=r"nothing tells how .*net\.py:build is built anew"):
+        export_model(classifier, out=tmp_path / "torch")
+    record = export_model(f"{tmp_path / 'net.py'}:Two", out=tmp_path / "torch")
+    assert record.difference == 0
+    assert record.classes == ("class 0", "class 1")
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize(("name", "why"), [("Fixed", " for any number"), ("Branching", ": ")])
+def test_what_onnx_cannot_hold_is_said_in_one_line(name: str, why: str, tmp_path: Path):
+    (tmp_path / "net.py").write_text(FACTORY)
+    onnx_file = ExportOptions(to="onnx")
+    with pytest.raises(ModelError, match=rf"net\.py:{name} cannot be written as ONNX{why}[^\n]+$"):
+        export_model(f"{tmp_path / 'net.py'}:{name}", out=tmp_path / "out", options=onnx_file)
+    assert not (tmp_path / "out").exists()
+
+
+def test_more_than_an_onnx_file_holds_is_refused(
+    trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("figureground.studies.export.formats._MOST", 1000)
+    with pytest.raises(ModelError, match="larger than the 2 GiB"):
+        export_model(trained(OURS), out=tmp_path / "o", options=ExportOptions(to="onnx"))

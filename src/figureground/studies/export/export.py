@@ -5,6 +5,8 @@ __all__ = ["export_model"]
 from dataclasses import asdict
 from pathlib import Path
 
+from torch import nn
+
 from figureground.base.claim import claimed
 from figureground.base.errors import DataError, OptionError
 from figureground.base.identity import model_identity, shown
@@ -25,7 +27,7 @@ _FILES = (
 
 
 def export_model(
-    model: str | Path,
+    model: str | Path | nn.Module,
     *,
     out: Path | str,
     options: ExportOptions | None = None,
@@ -42,7 +44,8 @@ def export_model(
     built and its logits are compared with the classifier's.
 
     Args:
-        model: The folder of a finished training run, or any name that ``load_model`` takes.
+        model: The folder of a finished training run, any name that ``load_model`` takes, or a ready ``Classifier``,
+            which can be written as ``onnx``.
         out: The folder.
         options: The form, and whether the output for backgrounds stays.
         checkpoint: Of a training run: ``best``, ``last`` or ``step-N``.
@@ -59,10 +62,11 @@ def export_model(
     chosen, place = options or ExportOptions(), Path(out)
     loaded = _loaded(model, checkpoint, trust_code=trust_code)
     classifier, background = loaded.classifier, _background(loaded, chosen)
+    name = loaded.name or classifier.name
     names = _names(classifier)[: -1 if background == "dropped" else None]
     about = asdict(classifier.preprocessing)
     with claimed(place, "export", writes=_FILES) as claim:
-        asked = {"model": loaded.name, "weights": model_identity(classifier), **chosen.description}
+        asked = {"model": name, "weights": model_identity(classifier), **chosen.description}
         claim.check(asked, overwrite=overwrite)
         plain = None if chosen.to == "onnx" else plain_network(loaded, len(names))
         if plain is None:
@@ -70,13 +74,13 @@ def export_model(
         else:
             files = {"torch": torch_files, "timm": timm_files}[chosen.to](plain, about, names)
         files[_PAGE] = loading_page(chosen.to, about, background=background, plain=plain).encode()
-        for name in {*claim.files} & {*_FILES} - {*files}:
-            (place / name).unlink(missing_ok=True)
+        for old in {*claim.files} & {*_FILES} - {*files}:
+            (place / old).unlink(missing_ok=True)
         claim.mark(asked, (*files, _RECORD))
-        for name, content in files.items():
-            write_atomically(place / name, content)
+        for file, content in files.items():
+            write_atomically(place / file, content)
         record = ExportRecord(
-            model=loaded.name,
+            model=name,
             to=chosen.to,
             files=tuple(files),
             classes=names,
@@ -89,10 +93,10 @@ def export_model(
     return record
 
 
-def _loaded(model: str | Path, checkpoint: str, *, trust_code: bool) -> LoadedModel:
+def _loaded(model: str | Path | nn.Module, checkpoint: str, *, trust_code: bool) -> LoadedModel:
     """The model; of a folder, the finished run in it."""
-    if not Path(model).is_dir():
-        return load_model(str(model), checkpoint=checkpoint)
+    if isinstance(model, nn.Module) or not Path(model).is_dir():
+        return load_model(model)
     run = load_run(model, checkpoint, trust_code=trust_code)
     return LoadedModel(run.classifier, run, shown(Path(model)), {"checkpoint": checkpoint})
 
@@ -102,7 +106,9 @@ def _background(loaded: LoadedModel, chosen: ExportOptions) -> str:
     if loaded.run is not None and loaded.run.has_background:
         return {"keep": "kept", "drop": "dropped"}[chosen.background]
     if chosen.background == "drop":
-        raise OptionError(f"{loaded.name} has no output for backgrounds to drop")
+        raise OptionError(
+            f"{loaded.name or loaded.classifier.name} has no output for backgrounds to drop"
+        )
     return "none"
 
 

@@ -20,6 +20,7 @@ _COUNTED = (
     "torchvision",
     "figureground",
 )  # whose networks are built for a number of classes
+_BUILT = (*_COUNTED, "hf", "file")
 _TOLERANCE = 1e-4
 
 
@@ -53,11 +54,16 @@ def plain_network(loaded: LoadedModel, outputs: int) -> Plain:
         The network.
 
     Raises:
-        OptionError: The classifier is not of a form that its library builds, as its head was replaced.
+        OptionError: Nothing tells how the network is built, or the classifier is not of a form that its library builds,
+            as its head was replaced.
         ModelError: The network that was built gives other logits.
     """
     name, arguments = _origin(loaded)
     source = "file" if ".py:" in name else name.partition(":")[0]
+    if source not in _BUILT:
+        raise OptionError(
+            f"nothing tells how {loaded.classifier.name} is built anew; --to onnx writes every network"
+        )
     inner = name if source == "file" else name.partition(":")[2]
     if source == "timm":
         inner = str(loaded.classifier.network.pretrained_cfg["architecture"])  # type: ignore[index]
