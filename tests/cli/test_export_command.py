@@ -38,6 +38,7 @@ def test_a_run_is_taken_out_and_what_was_written_is_said(type_in: Run, run: Path
     assert said[-1] == str(Path("out") / "README.md")
     page = (tmp_path / "out" / "README.md").read_text()
     assert "arguments={'channels': 1, 'num_classes': 10}" in page
+    assert "# a figureground.models.lenet_gap.LeNetGAP\n" in page
     assert json.loads((tmp_path / "out" / "classes.json").read_text()) == list("0123456789")
     assert json.loads((tmp_path / "out" / "record.json").read_text())["kind"] == "export"
     again = type_in("export", run, "--to", "torch", "--out", "out")

@@ -32,9 +32,10 @@ def export(
     out: Out = Path("out/export"),
     overwrite: Overwrite = False,
 ) -> None:
-    """Take a classifier out, class names and preprocessing included: no program that loads it needs figureground.
+    """Take a classifier out, class names and preprocessing included, for programs that do not have figureground.
 
-    The folder's README.md has the lines of code that load it.
+    The folder's README.md has the lines of code that load it. As torch, figureground's own small networks need their
+    class; as onnx nothing is needed.
     """
     from figureground.studies.export.export import export_model  # noqa: PLC0415 - torch is slow to import
 

@@ -35,7 +35,7 @@ def export_model(
     trust_code: bool = False,
     overwrite: bool = False,
 ) -> ExportRecord:
-    """Take a classifier out: files that load without figureground, and a page that says how.
+    """Take a classifier out: files for programs that do not have figureground, and a page that says how to load them.
 
     ``torch`` writes ``model.pt``, ``preprocessing.json`` and ``classes.json``; ``timm`` writes ``config.json`` and
     ``model.safetensors``; ``onnx`` writes ``model.onnx``, with any number of images at a time, and preprocessing and

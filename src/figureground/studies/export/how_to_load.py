@@ -111,5 +111,7 @@ def _built(plain: Plain | None) -> dict[str, str]:
     }
     name = plain.name if plain.source == "file" else f"{plain.source}:{plain.name}"
     ours = f"figureground.load_classifier({name!r}, random=True, arguments={dict(plain.arguments)!r}).network"
+    kind = type(plain.network)
+    ours += f"  # a {kind.__module__}.{kind.__qualname__}"
     imports, build = known.get(plain.source, ("import figureground\nimport torch", ours))
     return {"imports": imports, "build": build}
