@@ -18,8 +18,15 @@ from figureground.training.recipe import changed
 from figureground.training.recipe_keys import algorithm_keys
 from figureground.training.shipped import shipped_recipes
 
-VERBS = ("explain", "train", "diagnose", "rank", "compare", "ls", "cp", "doctor", "demo", "serve")
-COMMANDS = (*VERBS, "background build", *(f"evaluate {name}" for name in EVALUATIONS))
+VERBS = ("explain", "train", "diagnose", "rank", "compare", "export", "ls", "cp")
+COMMANDS = (
+    *VERBS,
+    "doctor",
+    "demo",
+    "serve",
+    "background build",
+    *(f"evaluate {name}" for name in EVALUATIONS),
+)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import figureground as fg
 
 CLASSES = {entry.kind for entry in fg.METHODS.values()}
 ROOMS = {"data", "errors", "maps", "methods", "metrics", "models", "studies", "training"}
-QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run", "diagnose"}
+QUESTIONS = {"explain", "evaluate", "compare", "rank", "train", "load_run", "diagnose", "export"}
 OTHERS = {
     "BackgroundSwap",
     "METHODS",

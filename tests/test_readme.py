@@ -84,4 +84,4 @@ def test_commands_of_a_block_run_one_after_the_other(commands, there):
 
 def test_blocks_were_found():
     assert len(_PYTHON) == 3
-    assert [len(commands) for commands in _CONSOLE] == [6, 4, 3, 5]
+    assert [len(commands) for commands in _CONSOLE] == [6, 4, 3, 6]

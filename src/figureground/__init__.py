@@ -47,6 +47,7 @@ __all__ = [
     "errors",
     "evaluate",
     "explain",
+    "export",
     "finer",
     "load_classifier",
     "load_run",
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
     from figureground.studies.diagnosis.library import diagnose
     from figureground.studies.evaluation.evaluate import evaluate
     from figureground.studies.explain.explain import explain_images as explain
+    from figureground.studies.export.export import export_model as export
     from figureground.studies.models import load_classifier
     from figureground.studies.ranking.rank import rank_images as rank
     from figureground.studies.training.runs import load_run
@@ -134,6 +136,7 @@ _TABLE = {
     "BackgroundSwap": "figureground.training.algorithms.background_swap.swap:BackgroundSwap",
     "rank": "figureground.studies.ranking.rank:rank_images",
     "train": "figureground.studies.training.train:train",
+    "export": "figureground.studies.export.export:export_model",
     "load_run": "figureground.studies.training.runs:load_run",
 }
 

@@ -42,7 +42,7 @@ def test_an_unknown_verb_is_a_usage_error(type_in: Run):
     [
         ("--help", 0),
         ("--version", 0),
-        *((f"{verb} --help", 0) for verb in ("explain", "rank", "compare", "train", "doctor", "ls", "demo")),
+        *((f"{verb} --help", 0) for verb in ("explain", "rank", "compare", "train", "export", "doctor", "ls", "demo")),
         ("background build --help", 0),
         ("evaluate --help", 0),
         ("ls methods", 0),

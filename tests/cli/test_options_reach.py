@@ -22,6 +22,7 @@ from figureground.studies.diagnosis.options import DiagnoseOptions, PlantedOptio
 from figureground.studies.evaluation import EVALUATIONS, evaluation_class
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.explain.options import ExplainOptions
+from figureground.studies.export.options import ExportOptions
 from figureground.studies.ranking.options import RankOptions
 from figureground.studies.training.train import train as train_study
 from figureground.web.server import PASSWORD, Access
@@ -74,6 +75,9 @@ VERBS: dict[Words, Verb] = {
         f"{_STUDIES}.comparison.compare:compare", ("runs/a", "runs/b"), {CompareOptions: "options"}
     ),
     ("train",): Verb(f"{_STUDIES}.training.train:train", ("RUN",)),
+    ("export",): Verb(
+        f"{_STUDIES}.export.export:export_model", ("runs/a",), {ExportOptions: "options"}
+    ),
     ("demo",): Verb(f"{_STUDIES}.demo.demo:run_demo"),
     ("background", "build"): Verb(
         f"{_STUDIES}.background.pool:make_background_pool", ("--out", "o"), {PoolRequest: "request"}

@@ -152,7 +152,7 @@ def snapshot(out: Path) -> dict[str, object]:
             )  # whole also without the end of its last line
         elif path.name == "entries.jsonl":
             found[name] = sorted(path.read_text().splitlines())
-        elif "tensorboard" not in name:
+        else:
             found[name] = path.read_bytes()
     return found
 

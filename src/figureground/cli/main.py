@@ -18,6 +18,7 @@ from figureground.cli import (
     doctor,
     evaluate,
     explain,
+    export,
     ls,
     rank,
     serve,
@@ -64,6 +65,7 @@ app.command("train", cls=Command)(train.train)
 app.command("diagnose", cls=Command)(diagnose.diagnose)
 app.command("rank", cls=Command)(rank.rank)
 app.command("compare", cls=Command)(compare.compare)
+app.command("export", cls=Command)(export.export)
 app.command("ls", cls=Command)(ls.ls)
 app.command("cp", cls=Command)(cp.cp)
 app.add_typer(evaluate.app, name="evaluate")

@@ -1,16 +1,30 @@
 """The log of a run: a CSV file that a resumed run continues as if nothing had happened."""
 
-__all__ = ["History"]
+__all__ = ["History", "ScalarLogger"]
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from figureground.base.errors import DataError
 from figureground.base.record import write_atomically
-from figureground.training.tensorboard import ScalarWriter
 
 _COLUMNS = ("step", "epoch", "split", "name", "value")
+
+
+@runtime_checkable
+class ScalarLogger(Protocol):
+    """Anything that takes named numbers as Lightning's loggers do."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        """Write numbers.
+
+        Args:
+            metrics: Name -> number.
+            step: Steps done.
+        """
 
 
 class History:
@@ -20,12 +34,12 @@ class History:
         path: The file, which the first number creates.
 
     Attributes:
-        writer: A TensorBoard writer that gets every number too; None without one.
+        loggers: They get every number too.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.writer: ScalarWriter | None = None
+        self.loggers: Sequence[ScalarLogger] = ()
 
     def add(self, step: int, epoch: int, *, split: str, values: dict[str, float]) -> None:
         """Append numbers.
@@ -50,9 +64,8 @@ class History:
                 file.write(text.getvalue())
         except OSError as error:
             raise DataError(f"cannot write {self.path}: {error.strerror or error}") from error
-        for name, value in values.items():
-            if self.writer is not None:
-                self.writer.add_scalar(f"{split}/{name}", value, step)
+        for logger in self.loggers:
+            logger.log_metrics({f"{split}/{name}": value for name, value in values.items()}, step)
 
     def content(self) -> bytes:
         """All numbers so far as they stand in the file; nothing where there is none."""

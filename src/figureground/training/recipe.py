@@ -189,6 +189,9 @@ class Recipe(RecipePart):
     ``keep_steps`` names steps after which the weights are saved beside the others; ``algorithms`` is a list of one-key
     mappings, name to options. ``precision`` in half, bf16, needs no loss scaling. ``compile`` has torch compile the
     network, which pays where steps are many and short; algorithms that look inside it cannot go with it.
+    ``loggers`` says where the numbers of ``history.csv`` (``csv``, which is written in any case) go as well, each in a
+    folder of its name in that of the run: ``tensorboard``, ``wandb`` (offline, for ``wandb sync``) and ``mlflow`` (a
+    file store) need the extra ``loggers``.
     """
 
     name: str
@@ -209,6 +212,7 @@ class Recipe(RecipePart):
     checkpoint_every: int = Field(default=0, ge=0)
     keep_steps: tuple[Annotated[int, Field(ge=1)], ...] = ()
     algorithms: tuple[dict[str, dict[str, Any]], ...] = ()
+    loggers: tuple[Literal["csv", "tensorboard", "wandb", "mlflow"], ...] = ("csv",)
 
     @field_validator("name")
     @classmethod

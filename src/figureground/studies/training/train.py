@@ -22,11 +22,11 @@ from figureground.studies.answers import Answer
 from figureground.studies.training.looked_at import look_at
 from figureground.training.algorithms import resolved
 from figureground.training.checkpoint import load_checkpoint, save_checkpoint
+from figureground.training.loggers import logging_to, refuse_absent
 from figureground.training.recipe import Recipe, read_recipe, write_recipe
 from figureground.training.recipe_data import TrainingData
 from figureground.training.run import Run
 from figureground.training.start import start_run
-from figureground.training.tensorboard import tensorboard_writer
 from figureground.training.trainer import Validation, fit, validate
 from figureground.training.trust import trusting
 
@@ -35,7 +35,10 @@ _NOTHING_LEARNT = (
     "the best validation result is not above chance: the network has learnt nothing, and its maps tell nothing. Try "
     "another optimiser.lr, more epochs or more images"
 )
-_FILES = (*_RESULTS, "classes.json", "resume.pt", "report.html", "tables.md")
+_FILES = (
+    *(*_RESULTS, "classes.json", "resume.pt", "report.html", "tables.md"),
+    *("tensorboard", "wandb", "mlflow"),
+)
 
 
 @dataclass(frozen=True)
@@ -107,11 +110,12 @@ def train(
         The record.
 
     Raises:
-        OptionError: The folder holds a run already, or another one; or the run diverges.
+        OptionError: The folder holds a run already, or another one; a logger is not installed; or the run diverges.
         DataError: The folder holds something else, is in use, cannot be written to, or its run cannot be resumed: what
             it stood on has changed or is damaged.
     """
     recipe = resolved(recipe)
+    refuse_absent(recipe.loggers)
     is_first = os.environ.get("RANK", "0") == "0"  # of several processes one holds the folder
     with claimed(out, "train", writes=_FILES) if is_first else nullcontext() as claim:
         _check_folder(recipe, out, resume=resume)
@@ -130,7 +134,8 @@ def train(
         if resume:
             load_checkpoint(run)
         _begin(run, data, resumed=resume)
-        fit(run, held, progress)
+        with logging_to(run):
+            fit(run, held, progress)
         record = _record(run, data, held)
         if run.fabric.is_global_zero:
             write_json(out / "record.json", record)
@@ -144,7 +149,6 @@ def _begin(run: Run, data: TrainingData, *, resumed: bool) -> None:
             run.history.restore(b"")
         save_checkpoint(run)
     if run.fabric.is_global_zero:
-        run.history.writer = tensorboard_writer(run.folder, run.step)
         write_json(run.folder / "classes.json", list(data.class_names))
         write_recipe(run.recipe, run.folder / "recipe.yaml")
 

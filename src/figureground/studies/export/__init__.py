@@ -1,0 +1,1 @@
+"""A trained classifier taken out: files that other programs load without figureground."""
