@@ -13,6 +13,7 @@ BENCHMARKS = (
     "boxes",
     "evaluate",
     "train_throughput",
+    "streaming",
     "cam_erasing",
     "distillation",
     "rank",
