@@ -1,12 +1,14 @@
 """Images of one size: boxes follow, what cannot be decoded is named."""
 
+import tempfile
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from figureground.base.errors import DataError, OptionError
-from figureground.data import LabeledImages, LazyImages, in_memory
+from figureground.data import LabeledImages, LazyImages, in_memory, one_size
 from figureground.data.fitting import Covering
 
 
@@ -73,6 +75,17 @@ def test_bad_picture_is_left_out_and_named(tmp_path):
     paths[2].unlink()
     with pytest.raises(DataError, match="none of 3 images can be used"):
         in_memory(data, (4, 4))
+
+
+def test_what_fills_the_memory_lies_in_a_file_that_is_gone_afterwards(monkeypatch, tmp_path):
+    monkeypatch.setattr(one_size, "much_memory", lambda: 100)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pixels = torch.randint(256, (6, 3, 9, 9), dtype=torch.uint8)
+    data = LabeledImages(pixels, torch.zeros(6, dtype=torch.int64), ("a",))
+    mapped = in_memory(data, (8, 8)).pixels
+    monkeypatch.undo()
+    assert torch.equal(mapped, in_memory(data, (8, 8)).pixels)
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_fit_is_refused():

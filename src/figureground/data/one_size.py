@@ -1,7 +1,10 @@
 """Images of one size: decoded once and kept as bytes, or decoded each time they are asked for."""
 
-__all__ = ["fits_already", "in_memory", "streamed"]
+__all__ = ["fits_already", "in_memory", "much_memory", "streamed"]
 
+import math
+import os
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -28,7 +31,8 @@ def in_memory(
 ) -> LabeledImages:
     """The same images, all of one size, as one tensor of bytes; boxes follow.
 
-    Memory: 3 bytes per pixel. An image that cannot be decoded is left out; ``left_out`` says
+    Memory: 3 bytes per pixel; where that is more than a quarter of the machine's, they lie in a temporary file, of
+    which the system keeps in memory what is in use. An image that cannot be decoded is left out; ``left_out`` says
     which and why, and ``noticed`` what was odd about others. JPEG files that are much larger than needed are decoded
     smaller.
 
@@ -65,7 +69,7 @@ def in_memory(
             continue
         pixels, original = result
         if images is None:
-            images = torch.empty(len(data), *pixels.shape, dtype=torch.uint8)
+            images = _room((len(data), *pixels.shape))
         images[len(kept)] = pixels
         if data.boxes is not None:
             boxes.append(moved_boxes(data.boxes[row], way.window_of(original), way.size))
@@ -83,6 +87,25 @@ def in_memory(
         left_out=(*data.left_out, *left_out),
         noticed=(*data.noticed, *decode.noticed),
     )
+
+
+def much_memory() -> int:
+    """Bytes that images should not exceed: a quarter of the machine's memory; 2 GiB where the system does not tell."""
+    if not hasattr(os, "sysconf"):
+        return 2**31
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+
+
+def _room(shape: tuple[int, ...]) -> Tensor:
+    """Bytes, not yet filled."""
+    if math.prod(shape) <= much_memory():
+        return torch.empty(shape, dtype=torch.uint8)
+    with tempfile.NamedTemporaryFile(
+        prefix="figureground-"
+    ) as file:  # gone with the last that uses it
+        return torch.from_file(
+            file.name, shared=True, size=math.prod(shape), dtype=torch.uint8
+        ).view(shape)
 
 
 def fits_already(images: Tensor, fit: Fit) -> bool:

@@ -2,7 +2,6 @@
 
 __all__ = ["TrainingData", "training_data"]
 
-import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,7 @@ from figureground.data.loaders import LoadOptions, load_dataset
 from figureground.data.loaders.datasets import parts_of
 from figureground.data.notices import summed
 from figureground.data.omitting import without_classes
-from figureground.data.one_size import in_memory, streamed
+from figureground.data.one_size import in_memory, much_memory, streamed
 from figureground.data.rare import named_rare, with_rare
 from figureground.data.splits import few_shot, first_fraction
 from figureground.data.streamed import StreamedImages
@@ -103,7 +102,7 @@ class TrainingData:
         streams = storage == "stream" or (
             storage == "auto"
             and _in_files(self.train)
-            and (from_original or needed > _memory() / 4)
+            and (from_original or needed > much_memory())
         )
         fit = streamed if streams else in_memory
         train, val = (
@@ -222,10 +221,3 @@ def _channels(data: LabeledImages) -> int:
 
 def _in_files(data: LabeledImages) -> bool:
     return isinstance(data.images, LazyImages)
-
-
-def _memory() -> int:
-    """Bytes of the machine; 8 GiB where the system does not tell."""
-    if not hasattr(os, "sysconf"):
-        return 2**33
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
