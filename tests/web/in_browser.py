@@ -24,6 +24,11 @@ from figureground.web.served import ServedModel
 from figureground.web.server import Access, launch
 
 CHROMIUM = "/usr/bin/chromium"
+PASTE = """(bytes) => {
+  const held = new DataTransfer();
+  held.items.add(new File([new Uint8Array(bytes)], 'pasted.png', {type: 'image/png'}));
+  document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: held, bubbles: true}));
+}"""
 
 
 @pytest.fixture
@@ -65,9 +70,9 @@ def tab(address: str, asked: list[str]) -> Iterator[Any]:
         browser.close()
 
 
-def png() -> bytes:
+def png(colour: tuple[int, int, int] = (200, 30, 30)) -> bytes:
     content = io.BytesIO()
-    Image.new("RGB", (50, 40), (200, 30, 30)).save(content, "PNG")
+    Image.new("RGB", (50, 40), colour).save(content, "PNG")
     return content.getvalue()
 
 
@@ -80,9 +85,29 @@ def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], 
         "() => document.querySelector('#command textarea').value.includes('mine.png')"
     )
 
+    # 50x40 pixels in a picture whose middle is clicked: x 25, y 20
+    tab.locator("#chosen img").click()
+    tab.wait_for_function("() => document.querySelector('#values textarea').value.includes('raw')")
+    told = tab.locator("#values textarea").input_value()
+    assert re.match(
+        r"x 2[45], y (19|20) of 50 × 40 pixels\ngrad-cam · .*: raw \S+; normalised", told
+    )
+    with tab.expect_download() as saved:
+        tab.locator("#download a").click()
+    assert saved.value.suggested_filename == "mine.npz"
+    assert np.load(saved.value.path())["grad-cam/1"].shape == (1, 16, 16)
+
+    tab.evaluate(PASTE, list(png((20, 200, 30))))
+    tab.wait_for_function(
+        "() => document.querySelector('#command textarea').value.includes('pasted.png')"
+    )
+
     tab.get_by_role("tab", name="Ask").click()
+    before = tab.locator("#canvas img").get_attribute("src")
     tab.locator("#canvas img").click(position={"x": 60, "y": 60})
-    tab.wait_for_timeout(700)
+    tab.wait_for_function(
+        "(before) => document.querySelector('#canvas img').src !== before", arg=before
+    )
     tab.locator("#ask").click()
     tab.get_by_text(re.compile(r"^[+-]\d+\.\d$")).last.wait_for()
 

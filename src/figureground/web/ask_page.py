@@ -120,7 +120,7 @@ def _percent(share: float | None, sign: str = "") -> str:
     return "–" if share is None else f"{100 * share:{sign}.1f}"
 
 
-def _clicked(place: Sequence[float], *given: Any) -> tuple[list[Spot], Any]:  # noqa: ANN401 - as the page has them
+def _clicked(place: Sequence[int], *given: Any) -> tuple[list[Spot], Any]:  # noqa: ANN401 - as the page has them
     """One disc more, where the photo was clicked."""
     shown, spots, share = given
     if shown is None or len(spots) >= _MOST_SPOTS:

@@ -15,6 +15,15 @@ from figureground.web.results_page import KEYS, add_browse, add_label
 
 _KEPT = 3600  # seconds
 _NETWORK = "network"  # what runs it waits in one queue
+_PASTE = """() => document.addEventListener('paste', (event) => {
+  const file = [...event.clipboardData.files].find((one) => one.type.startsWith('image/'));
+  const place = document.querySelector('#bring input[type=file]');
+  if (!file || !place) return;
+  const taken = new DataTransfer();
+  taken.items.add(file);
+  place.files = taken.files;
+  place.dispatchEvent(new Event('change', {bubbles: true}));
+})"""
 
 
 def build_page(explorer: Explorer) -> Any:  # noqa: ANN401 - Gradio has no types
@@ -32,6 +41,7 @@ def build_page(explorer: Explorer) -> Any:  # noqa: ANN401 - Gradio has no types
     ) as page:
         if explorer.models:
             _add_questions(gr, explorer)
+            page.load(None, None, None, js=_PASTE, api_visibility="private")
         if explorer.results is not None:
             _add_results(gr, page, explorer.results)
     return page
@@ -88,11 +98,19 @@ def _add_photo(gr: Any, explorer: Explorer, photo: Any) -> Any:  # noqa: ANN401 
             label="Photo",
             visible=bool(names),
         )
-        upload = gr.File(label="Or bring one", file_count="single", type="filepath", height=110)
+        upload = gr.File(
+            label="Or bring one: drop, click, or paste (Ctrl+V)",
+            file_count="single",
+            type="filepath",
+            height=110,
+            elem_id="bring",
+        )
     picked, brought = explorer.photo, partial(_brought, explorer)
     quiet = {"api_visibility": "private", "show_progress": "hidden"}
     pick.input(answering(picked), pick, photo, **quiet)
-    upload.upload(answering(brought), upload, photo, **quiet)
+    upload.upload(answering(brought), upload, photo, **quiet).then(
+        lambda: None, None, upload, **quiet
+    )  # empty again, ready for the next one
     if names:
         gr.context.Context.root_block.load(answering(picked), pick, photo, **quiet)
     return photo.change
