@@ -76,14 +76,12 @@ def png(colour: tuple[int, int, int] = (200, 30, 30)) -> bytes:
     return content.getvalue()
 
 
-def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], tmp_path: Path):
+def look_answers(tab: Any) -> None:
     assert "0.png" in tab.locator("#command textarea").input_value()
     tab.locator("input[type=file]").first.set_input_files(
         {"name": "mine.png", "mimeType": "image/png", "buffer": png()}
     )
-    tab.wait_for_function(
-        "() => document.querySelector('#command textarea').value.includes('mine.png')"
-    )
+    wait_for_command(tab, "mine.png")
 
     # 50x40 pixels in a picture whose middle is clicked: x 25, y 20
     tab.locator("#chosen img").click()
@@ -98,10 +96,10 @@ def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], 
     assert np.load(saved.value.path())["grad-cam/1"].shape == (1, 16, 16)
 
     tab.evaluate(PASTE, list(png((20, 200, 30))))
-    tab.wait_for_function(
-        "() => document.querySelector('#command textarea').value.includes('pasted.png')"
-    )
+    wait_for_command(tab, "pasted.png")
 
+
+def ask_answers(tab: Any) -> None:
     tab.get_by_role("tab", name="Ask").click()
     before = tab.locator("#canvas img").get_attribute("src")
     tab.locator("#canvas img").click(position={"x": 60, "y": 60})
@@ -111,6 +109,28 @@ def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], 
     tab.locator("#ask").click()
     tab.get_by_text(re.compile(r"^[+-]\d+\.\d$")).last.wait_for()
 
+
+def label_answers(tab: Any) -> None:
+    tab.get_by_role("tab", name="Label").click()
+    tab.keyboard.press("h")
+    tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
+    tab.keyboard.press("m")
+    tab.get_by_text("2 of 3 marked, 1 hits").wait_for()
+    tab.keyboard.press("u")
+    tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
+
+
+def wait_for_command(tab: Any, name: str) -> None:
+    """Until the command line names a photo."""
+    tab.wait_for_function(
+        "(name) => document.querySelector('#command textarea').value.includes(name)", arg=name
+    )
+
+
+def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], tmp_path: Path):
+    look_answers(tab)
+    ask_answers(tab)
+
     tab.get_by_role("tab", name="Compare").click()
     tab.locator("#compare").click()
     tab.get_by_text("teal").last.wait_for()
@@ -119,13 +139,7 @@ def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], 
     tab.get_by_text("1.png", exact=True).last.click()
     tab.get_by_text("grad-cam · green").last.wait_for()
 
-    tab.get_by_role("tab", name="Label").click()
-    tab.keyboard.press("h")
-    tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
-    tab.keyboard.press("m")
-    tab.get_by_text("2 of 3 marked, 1 hits").wait_for()
-    tab.keyboard.press("u")
-    tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
+    label_answers(tab)
     assert (tmp_path / "ranked" / "labels.csv").read_text().count("green") == 1
 
     elsewhere = [one for one in asked if not re.match(r"http://127\.0\.0\.1:\d+/|data:|blob:", one)]
@@ -145,9 +159,7 @@ def test_a_hostile_upload_is_one_line_and_the_page_goes_on(tab: Any):
     assert tab.get_by_text("Traceback").count() == 0
     tab.get_by_label("Photo", exact=True).click()
     tab.get_by_role("option", name="1.png").click()
-    tab.wait_for_function(
-        "() => document.querySelector('#command textarea').value.includes('1.png')"
-    )
+    wait_for_command(tab, "1.png")
 
 
 def test_the_server_reads_and_fetches_no_file_that_a_visitor_names(address: str):
