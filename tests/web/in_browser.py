@@ -134,6 +134,9 @@ def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], 
     tab.get_by_role("tab", name="Compare").click()
     tab.locator("#compare").click()
     tab.get_by_text("teal").last.wait_for()
+    tab.wait_for_function(
+        "() => document.querySelector('#differ textarea').value.includes('mass lies elsewhere')"
+    )
 
     tab.get_by_role("tab", name="Browse").click()
     tab.get_by_text("1.png", exact=True).last.click()

@@ -36,7 +36,7 @@ def test_values_are_those_of_the_map_painted_at_the_photos_size(model: ServedMod
 
 def test_a_place_is_told_in_pixels_of_the_photo_whatever_the_size_of_the_picture():
     maps = torch.tensor([[[-1.0, 3.0]]])
-    one = ShownMap("cam · cat", maps, (0.0, 0.0, 2.0, 1.0), (4, 1))
+    one = ShownMap("cam · cat", ("cam",), 0, maps, (0.0, 0.0, 2.0, 1.0), (4, 1))
     assert told_at([one], (0.3, 0.5)) == (
         "x 1, y 0 of 4 × 1 pixels\ncam · cat: raw 3; normalised 1"
     )
@@ -48,7 +48,8 @@ def test_a_place_is_told_in_pixels_of_the_photo_whatever_the_size_of_the_picture
 
 
 def test_a_map_that_is_not_finite_is_told_as_it_is():
-    one = ShownMap("", torch.tensor([[[np.nan, 3.0]]]), (0.0, 0.0, 2.0, 1.0), (2, 1))
+    maps = torch.tensor([[[np.nan, 3.0]]])
+    one = ShownMap("cam", ("cam",), 0, maps, (0.0, 0.0, 2.0, 1.0), (2, 1))
     found = values_at(one, 0, 0)
     assert found is not None
     assert np.isnan(found[0]).all()

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from figureground.web.asking import FILLS, Change, Spot, ask, changed_photo, compared, covered
+from figureground.web.differing import differences
 from figureground.web.explorer import Explorer, Shown
 from figureground.web.framework import answering
 from figureground.web.look_page import add_gallery, gallery_of, options_of
@@ -70,7 +71,9 @@ def add_compare(gr: Any, explorer: Explorer, asked: Sequence[Any]) -> None:  # n
         asked: The state that holds what is looked at, and what a visitor sets.
     """
     button = gr.Button("Compare", variant="primary", elem_id="compare")
-    filled = _add_answer(gr, *(one.classifier.name for one in explorer.models))
+    filled = _add_answer(gr, *_names(explorer))
+    told = gr.Textbox(label="Where the maps differ", interactive=False, lines=3, elem_id="differ")
+    filled += [told, add_gallery(gr, "Red: the second has more; blue: the first; pale: the same")]
     button.click(answering(partial(_compared, explorer)), list(asked), filled, **_NETWORK)
 
 
@@ -102,10 +105,19 @@ def _asked(explorer: Explorer, shown: Shown | None, *given: Any) -> tuple[Any, .
 def _compared(explorer: Explorer, shown: Shown | None, *typed: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as the page has them
     """By the first model and by the second."""
     if shown is None:
-        return [], [], []
+        return [], [], [], "", []
     first, second = explorer.models
     one, two, changes = compared((first, second), shown.image, options_of(first, typed))
-    return _rows(changes), gallery_of(one.pictures), gallery_of(two.pictures)
+    found = differences((one, two), shown.image, _names(explorer))
+    told = "\n".join(each.sentence for each in found)
+    pictures = gallery_of([each.picture for each in found])
+    return _rows(changes), gallery_of(one.pictures), gallery_of(two.pictures), told, pictures
+
+
+def _names(explorer: Explorer) -> tuple[str, str]:
+    """What the two models are called; those of one name are told apart."""
+    first, second = (one.classifier.name for one in explorer.models)
+    return (first, second) if first != second else (f"{first} (first)", f"{second} (second)")
 
 
 def _rows(changes: Sequence[Change]) -> list[list[str]]:

@@ -1,6 +1,7 @@
 """What a classifier sees in one photo: predictions, and maps painted over it side by side."""
 
 __all__ = [
+    "LONGEST",
     "Look",
     "Picture",
     "command_of",
@@ -33,7 +34,7 @@ from figureground.studies.explain.panels import Panel, Stack, panels_of, stacks_
 from figureground.web.map_values import ShownMap
 from figureground.web.served import ServedModel
 
-_LEAST, _LONGEST = 256, 1600  # pixels of a picture: its shorter side, its longer side
+_LEAST, LONGEST = 256, 1600  # pixels of a picture: its shorter side, its longer side
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def _drawn(
     """The photo and every map over it, and these maps."""
     pixels, window = found.surface(0)
     height, width = pixels.shape[-2:]
-    canvas = Canvas(pixels, window).reduced(_LONGEST)
+    canvas = Canvas(pixels, window).reduced(LONGEST)
     size = (int(found.images.shape[-2]), int(found.images.shape[-1]))
     panels = panels_of(stacks, size, options.box_fraction, first=0, count=1)[0]
     pictures, maps = [Picture(magnified(canvas.picture), "the photo")], []
@@ -202,9 +203,8 @@ def _drawn(
             if boxes and panel.box is not None:
                 picture = _boxed(picture, panel, canvas, size=size)
             pictures.append(Picture(magnified(picture), words))
-            maps.append(
-                ShownMap(words, panel.maps, window or (0, 0, width, height), (width, height))
-            )
+            about = (words, tuple(same), panel.position, panel.maps)
+            maps.append(ShownMap(*about, window or (0, 0, width, height), (width, height)))
     return tuple(pictures), tuple(maps)
 
 

@@ -20,12 +20,16 @@ class ShownMap:
 
     Args:
         words: Below the picture.
+        methods: Whose map it is; several where theirs look the same.
+        position: Of the class among those explained; None where the map is of none.
         maps: ``(1, h, w)``, raw; of concepts ``(k, h, w)``.
         window: Where they lie in the photo, in its pixels.
         size: Width and height of the photo.
     """
 
     words: str
+    methods: tuple[str, ...]
+    position: int | None
     maps: Maps
     window: Window
     size: tuple[int, int]
@@ -51,7 +55,8 @@ def values_at(
 
     Examples:
         >>> import torch
-        >>> one = ShownMap("", torch.tensor([[[0.0, 4.0, -8.0]]]), (1.0, 0.0, 4.0, 1.0), (5, 1))
+        >>> maps = torch.tensor([[[0.0, 4.0, -8.0]]])
+        >>> one = ShownMap("cam", ("cam",), 0, maps, window=(1.0, 0.0, 4.0, 1.0), size=(5, 1))
         >>> values_at(one, 2, 0)
         (array([4.], dtype=float32), array([1.], dtype=float32))
         >>> values_at(one, 0, 0) is None
