@@ -107,7 +107,20 @@ def ask_answers(tab: Any) -> None:
         "(before) => document.querySelector('#canvas img').src !== before", arg=before
     )
     tab.locator("#ask").click()
-    tab.get_by_text(re.compile(r"^[+-]\d+\.\d$")).last.wait_for()
+    changed = tab.get_by_text(re.compile(r"^[+-]\d+\.\d$"))
+    changed.last.wait_for()
+
+    first = changed.all_text_contents()
+    tab.locator("#fill").get_by_label("another photo").click()
+    tab.locator("#ask").click()
+    tab.get_by_text("pick or bring the other photo first").first.wait_for()
+    tab.locator("#other input[type=file]").set_input_files(
+        {"name": "second.png", "mimeType": "image/png", "buffer": png((255, 255, 255))}
+    )
+    tab.wait_for_timeout(1500)  # until it is read; nothing shows it
+    tab.locator("#ask").click()
+    tab.wait_for_timeout(3000)
+    assert changed.all_text_contents() != first
 
 
 def label_answers(tab: Any) -> None:

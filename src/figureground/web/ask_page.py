@@ -15,6 +15,7 @@ from figureground.web.explorer import Explorer, Shown
 from figureground.web.framework import answering
 from figureground.web.look_page import add_gallery, gallery_of, options_of
 from figureground.web.looking import magnified
+from figureground.web.photo_page import add_photo
 
 _NETWORK = {"concurrency_id": "network", "api_visibility": "private"}
 _QUIET = {"api_visibility": "private", "show_progress": "hidden"}
@@ -40,8 +41,7 @@ def add_ask(gr: Any, explorer: Explorer, asked: Sequence[Any]) -> None:  # noqa:
             )  # fmt: skip
         with gr.Column(scale=1, min_width=240):
             radius = gr.Slider(1, 50, value=15, step=1, label="Radius, % of the shorter side")
-            which = gr.Radio(list(_WHICH), value=_WHICH[0], label="Replace")
-            fill = gr.Radio(list(FILLS), value=FILLS[0], label="By")
+            replacing = _add_replacing(gr, explorer)
             undo, clear = gr.Button("Undo"), gr.Button("Clear")
             button = gr.Button("Ask", variant="primary", elem_id="ask")
     filled = _add_answer(gr, "Before", "After")
@@ -58,8 +58,19 @@ def add_ask(gr: Any, explorer: Explorer, asked: Sequence[Any]) -> None:  # noqa:
     gr.on([clear.click, photo.change], list, None, spots, **_QUIET).then(
         paint, seen, canvas, **_QUIET
     )
-    given = [*seen, which, fill, *asked[1:]]
+    given = [*seen, *replacing, *asked[1:]]
     button.click(answering(partial(_asked, explorer)), given, filled, **_NETWORK)
+
+
+def _add_replacing(gr: Any, explorer: Explorer) -> list[Any]:  # noqa: ANN401 - Gradio has no types
+    """What is replaced, by what, and the other photo, which is asked for where it is needed."""
+    which = gr.Radio(list(_WHICH), value=_WHICH[0], label="Replace")
+    fill = gr.Radio(list(FILLS), value=FILLS[0], label="By", elem_id="fill")
+    with gr.Column(visible=False) as second:
+        labels = ("Another photo", "Or bring another")
+        other, _ = add_photo(gr, explorer, labels=labels, name="other")
+    fill.change(lambda name: gr.update(visible=name == FILLS[-1]), fill, second, **_QUIET)
+    return [which, fill, other]
 
 
 def add_compare(gr: Any, explorer: Explorer, asked: Sequence[Any]) -> None:  # noqa: ANN401 - Gradio has no types
@@ -92,11 +103,13 @@ def _add_answer(gr: Any, first: str, second: str) -> list[Any]:  # noqa: ANN401 
 
 def _asked(explorer: Explorer, shown: Shown | None, *given: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as the page has them
     """Before and after."""
-    spots, which, fill, *typed = given
+    spots, which, fill, second, *typed = given
     if shown is None:
         return [], [], []
     part = covered(shown.image.size, spots)
-    other = changed_photo(shown.image, part if which == _WHICH[0] else ~part, fill)
+    replaced = part if which == _WHICH[0] else ~part
+    image = None if second is None else second.image
+    other = changed_photo(shown.image, replaced, fill, other=image)
     model = explorer.models[0]
     before, after, changes = ask(model, (shown.image, other), options_of(model, typed))
     return _rows(changes), gallery_of(before.pictures), gallery_of(after.pictures)

@@ -16,11 +16,11 @@ from figureground.web.explorer import Explorer, Shown
 from figureground.web.framework import answering
 from figureground.web.looking import Look, Picture, command_of, look, typed_options
 from figureground.web.map_values import told_at, zipped
+from figureground.web.photo_page import KEPT
 from figureground.web.served import ServedModel
 
 _KEYS = ("methods", "classes", "layer", "colour_map", "opacity", "contour")
 _MOST_PREDICTIONS = 5
-_KEPT = 3600  # seconds that a look is held for clicks
 _QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 _COSTLY = 'The methods that change the image many times ("rise", "score-cam", "ablation-cam") take longer.'
 
@@ -87,7 +87,7 @@ def add_look(gr: Any, explorer: Explorer) -> tuple[Any, list[Any]]:  # noqa: ANN
             label = gr.Label(label="Predictions", num_top_classes=_MOST_PREDICTIONS)
         with gr.Column(scale=4, min_width=320):
             gallery = add_gallery(gr, "Photo and maps")
-    seen = gr.State(None, time_to_live=_KEPT)
+    seen = gr.State(None, time_to_live=KEPT)
     values, download = _add_values(gr, seen, gallery)
     notes = gr.Textbox(label="Layer and notes", interactive=False, lines=2)
     line = gr.Textbox(
