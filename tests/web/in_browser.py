@@ -131,6 +131,19 @@ def label_answers(tab: Any) -> None:
     tab.get_by_text("2 of 3 marked, 1 hits").wait_for()
     tab.keyboard.press("u")
     tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
+    tab.locator("#label-only").get_by_role("checkbox").uncheck()
+    tab.keyboard.press("s")
+    tab.keyboard.press("s")
+    tab.get_by_text("marked as a hit").first.wait_for()
+
+
+def browse_answers(tab: Any) -> None:
+    tab.get_by_role("tab", name="Browse").click()
+    tab.get_by_text("3 lines; a click shows").wait_for()
+    tab.locator("#order input").click()
+    tab.get_by_role("option", name="probability").click()
+    tab.get_by_text("1.png", exact=True).last.click()
+    tab.get_by_text("grad-cam · green").last.wait_for()
 
 
 def wait_for_command(tab: Any, name: str) -> None:
@@ -151,10 +164,7 @@ def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], 
         "() => document.querySelector('#differ textarea').value.includes('mass lies elsewhere')"
     )
 
-    tab.get_by_role("tab", name="Browse").click()
-    tab.get_by_text("1.png", exact=True).last.click()
-    tab.get_by_text("grad-cam · green").last.wait_for()
-
+    browse_answers(tab)
     label_answers(tab)
     assert (tmp_path / "ranked" / "labels.csv").read_text().count("green") == 1
 

@@ -2,7 +2,6 @@
 
 __all__ = ["build_page"]
 
-from pathlib import Path
 from typing import Any
 
 from figureground.base.claim import kind_of
@@ -33,7 +32,7 @@ def build_page(explorer: Explorer) -> Any:  # noqa: ANN401 - Gradio has no types
             _add_questions(gr, explorer)
             page.load(None, None, None, js=PASTE, api_visibility="private")
         if explorer.results is not None:
-            _add_results(gr, page, explorer.results)
+            _add_results(gr, page, explorer)
     return page
 
 
@@ -59,10 +58,12 @@ def _add_questions(gr: Any, explorer: Explorer) -> None:  # noqa: ANN401 - Gradi
     )  # fmt: skip
 
 
-def _add_results(gr: Any, page: Any, folder: Path) -> None:  # noqa: ANN401 - Gradio has no types
+def _add_results(gr: Any, page: Any, explorer: Explorer) -> None:  # noqa: ANN401 - Gradio has no types
     """What a command has left."""
+    folder = explorer.results
+    assert folder is not None  # noqa: S101 - the caller has asked
     with gr.Tab("Browse", id="browse"):
-        add_browse(gr, folder)
+        add_browse(gr, folder, explorer.photos)
     if kind_of(folder) == "rank":
         with gr.Tab("Label", id="label"):
             first, filled = add_label(gr, folder)
