@@ -133,6 +133,7 @@ def label_answers(tab: Any) -> None:
     tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
     tab.locator("#label-only").get_by_role("checkbox").uncheck()
     tab.keyboard.press("s")
+    tab.get_by_text(re.compile("^3. green")).last.wait_for()
     tab.keyboard.press("s")
     tab.get_by_text("marked as a hit").first.wait_for()
 

@@ -7,6 +7,7 @@ from PIL import Image, ImageOps
 from figureground.base.errors import OptionError
 from figureground.studies.explain.options import ExplainOptions
 from figureground.web.asking import FILLS, Spot, ask, changed_photo, compared, covered
+from figureground.web.explorer import Explorer
 from figureground.web.looking import look
 from figureground.web.served import ServedModel
 
@@ -88,3 +89,15 @@ def test_two_models_are_matched_by_the_names_of_their_classes(
     assert told["teal"].before is None
     assert told["teal"].difference is None
     assert told["green"].after == second.probabilities["green"]
+
+
+def test_two_models_of_one_name_are_told_apart(model: ServedModel, other_model: ServedModel):
+    assert Explorer((model, other_model)).model_names == ("toy0", "toy1")
+    other_model.classifier.name = "toy0"
+    names = Explorer((model, other_model)).model_names
+    assert names == ("toy0 (toy.py:build)", "toy0 (runs/b)")
+    assert Explorer((model, model)).model_names == (
+        "toy0 (toy.py:build) (first)",
+        "toy0 (toy.py:build) (second)",
+    )
+    assert Explorer(()).model_names == ()

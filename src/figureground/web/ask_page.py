@@ -82,9 +82,15 @@ def add_compare(gr: Any, explorer: Explorer, asked: Sequence[Any]) -> None:  # n
         asked: The state that holds what is looked at, and what a visitor sets.
     """
     button = gr.Button("Compare", variant="primary", elem_id="compare")
-    filled = _add_answer(gr, *_names(explorer))
-    told = gr.Textbox(label="Where the maps differ", interactive=False, lines=3, elem_id="differ")
-    filled += [told, add_gallery(gr, "Red: the second has more; blue: the first; pale: the same")]
+    filled = _add_answer(gr, *explorer.model_names)
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            told = gr.Textbox(
+                label="Where the maps differ", interactive=False, lines=3, elem_id="differ"
+            )
+        with gr.Column(scale=1, min_width=300):
+            signed = add_gallery(gr, "Red: more by the second; blue: by the first")
+    filled += [told, signed]
     button.click(answering(partial(_compared, explorer)), list(asked), filled, **_NETWORK)
 
 
@@ -121,16 +127,11 @@ def _compared(explorer: Explorer, shown: Shown | None, *typed: Any) -> tuple[Any
         return [], [], [], "", []
     first, second = explorer.models
     one, two, changes = compared((first, second), shown.image, options_of(first, typed))
-    found = differences((one, two), shown.image, _names(explorer))
+    names = explorer.model_names
+    found = differences((one, two), shown.image, (names[0], names[1]))
     told = "\n".join(each.sentence for each in found)
     pictures = gallery_of([each.picture for each in found])
     return _rows(changes), gallery_of(one.pictures), gallery_of(two.pictures), told, pictures
-
-
-def _names(explorer: Explorer) -> tuple[str, str]:
-    """What the two models are called; those of one name are told apart."""
-    first, second = (one.classifier.name for one in explorer.models)
-    return (first, second) if first != second else (f"{first} (first)", f"{second} (second)")
 
 
 def _rows(changes: Sequence[Change]) -> list[list[str]]:

@@ -106,11 +106,17 @@ def _add_values(gr: Any, seen: Any, gallery: Any) -> tuple[list[Any], Any]:  # n
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             chosen = gr.Image(
-                label="Click for the values there; a click above chooses the picture",
+                label="Click for values",
                 interactive=False, type="numpy", format="png", buttons=[], elem_id="chosen",
             )  # fmt: skip
         with gr.Column(scale=3, min_width=300):
-            told = gr.Textbox(label="Values", interactive=False, lines=4, elem_id="values")
+            told = gr.Textbox(
+                label="Values",
+                placeholder="Choose a picture above, then click a place in it.",
+                interactive=False,
+                lines=4,
+                elem_id="values",
+            )
             download = gr.HTML(elem_id="download")
 
     def on_choice(event: Any, seen: Look | None) -> Any:  # noqa: ANN401 - as the page has it
@@ -138,6 +144,7 @@ def add_gallery(gr: Any, label: str) -> Any:  # noqa: ANN401 - Gradio has no typ
     return gr.Gallery(
         label=label,
         columns=3,
+        min_width=300,
         object_fit="contain",
         height="auto",
         format="png",

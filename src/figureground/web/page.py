@@ -38,9 +38,9 @@ def build_page(explorer: Explorer) -> Any:  # noqa: ANN401 - Gradio has no types
 
 def _add_questions(gr: Any, explorer: Explorer) -> None:  # noqa: ANN401 - Gradio has no types
     """What models are asked about a photo."""
-    gr.Markdown(f"# {' and '.join(one.classifier.name for one in explorer.models)}")
+    gr.Markdown(f"# {' and '.join(explorer.model_names)}")
     with gr.Row():
-        labels = ("Photo", "Or bring one: drop, click, or paste (Ctrl+V)")
+        labels = ("Photo", "Or bring one; Ctrl+V pastes")
         photo, pick = add_photo(gr, explorer, labels=labels, name="bring")
     _pick_first(gr, explorer, pick, photo=photo)
     controls = add_controls(gr)

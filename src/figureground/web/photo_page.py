@@ -23,6 +23,7 @@ PASTE = """() => document.addEventListener('paste', (event) => {
 })"""
 """Hands a pasted photo to the upload named ``bring``."""
 
+_WIDTH = 240  # pixels; side by side where there is room for two
 _QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -40,10 +41,13 @@ def add_photo(gr: Any, explorer: Explorer, *, labels: tuple[str, str], name: str
     """
     photo = gr.State(None, time_to_live=KEPT)
     names = explorer.names
-    pick = gr.Dropdown(names, value=None, type="index", label=labels[0], visible=bool(names))
-    upload = gr.File(
-        label=labels[1], file_count="single", type="filepath", height=110, elem_id=name
+    pick = gr.Dropdown(
+        names, value=None, type="index", label=labels[0], visible=bool(names), min_width=_WIDTH
     )
+    upload = gr.File(
+        label=labels[1], file_count="single", type="filepath", height=110, min_width=_WIDTH,
+        elem_id=name,
+    )  # fmt: skip
     pick.input(answering(explorer.photo), pick, photo, **_QUIET)
     upload.upload(answering(partial(_brought, explorer)), upload, photo, **_QUIET).then(
         lambda: (None, None), None, [pick, upload], **_QUIET

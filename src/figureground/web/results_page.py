@@ -125,7 +125,7 @@ def _pictures(found: Results, number: object) -> list[tuple[Any, str]]:
     shown += [(_pixels(one), words) for one, words in found.pictures[line]]
     if not shown:
         raise OptionError(
-            f"{found.rows[line][1]} is not among the photos: name its folder behind that of the results"
+            f"{found.rows[line][1]} is not among the photos: add their folder to the command line of serve"
         )
     return shown
 
