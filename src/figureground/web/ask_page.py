@@ -69,6 +69,10 @@ def _add_replacing(gr: Any, explorer: Explorer) -> list[Any]:  # noqa: ANN401 - 
     with gr.Column(visible=False) as second:
         labels = ("Another photo", "Or bring another")
         other, _ = add_photo(gr, explorer, labels=labels, name="other")
+        taken = gr.Image(
+            label="Taken from", interactive=False, height=160, buttons=[], elem_id="taken"
+        )
+    other.change(lambda shown: shown and np.asarray(shown.image), other, taken, **_QUIET)
     fill.change(lambda name: gr.update(visible=name == FILLS[-1]), fill, second, **_QUIET)
     return [which, fill, other]
 
