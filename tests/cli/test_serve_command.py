@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from PIL import Image
 from typer.testing import Result
 
 from figureground.cli.model_options import ModelOptions
@@ -42,3 +45,26 @@ def test_the_words_that_name_a_model_are_those_that_were_typed():
         *("--size", "64", "--range", "data"),
     )
     assert model_words(ModelOptions()) == ()
+
+
+def test_results_are_served_without_a_model_and_photos_beside_them_are_found(
+    type_in: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "record.json").write_text('{"kind": "localisation"}')
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "photos" / "a.png")
+    told = []
+
+    def start(classifier, photos, **more):
+        told.append((classifier, photos, more["results"]))
+        return SimpleNamespace(block_thread=lambda: None), "here"
+
+    monkeypatch.setattr("figureground.web.framework.gradio", lambda: None)
+    monkeypatch.setattr("figureground.web.server.start", start)
+    done = type_in("serve", str(tmp_path / "out"), str(tmp_path / "photos"))
+    assert done.exit_code == 0
+    assert told == [(None, [tmp_path / "photos" / "a.png"], tmp_path / "out")]
+    refused = type_in("serve", str(tmp_path / "out"), "--other", "runs/b")
+    assert refused.exit_code == 1
+    assert "--other is compared with a first model" in refused.stderr

@@ -24,6 +24,11 @@ from figureground.web.served import ServedModel
 from figureground.web.server import Access, launch
 
 CHROMIUM = "/usr/bin/chromium"
+PASTE = """(bytes) => {
+  const held = new DataTransfer();
+  held.items.add(new File([new Uint8Array(bytes)], 'pasted.png', {type: 'image/png'}));
+  document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: held, bubbles: true}));
+}"""
 
 
 @pytest.fixture
@@ -65,35 +70,62 @@ def tab(address: str, asked: list[str]) -> Iterator[Any]:
         browser.close()
 
 
-def png() -> bytes:
+def png(colour: tuple[int, int, int] = (200, 30, 30)) -> bytes:
     content = io.BytesIO()
-    Image.new("RGB", (50, 40), (200, 30, 30)).save(content, "PNG")
+    Image.new("RGB", (50, 40), colour).save(content, "PNG")
     return content.getvalue()
 
 
-def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], tmp_path: Path):
+def look_answers(tab: Any) -> None:
     assert "0.png" in tab.locator("#command textarea").input_value()
-    tab.locator("input[type=file]").first.set_input_files(
+    tab.locator("#bring input[type=file]").set_input_files(
         {"name": "mine.png", "mimeType": "image/png", "buffer": png()}
     )
+    wait_for_command(tab, "mine.png")
+
+    # 50x40 pixels in a picture whose middle is clicked: x 25, y 20
+    tab.locator("#chosen img").click()
+    tab.wait_for_function("() => document.querySelector('#values textarea').value.includes('raw')")
+    told = tab.locator("#values textarea").input_value()
+    assert re.match(
+        r"x 2[45], y (19|20) of 50 × 40 pixels\ngrad-cam · .*: raw \S+; normalised", told
+    )
+    with tab.expect_download() as saved:
+        tab.locator("#download a").click()
+    assert saved.value.suggested_filename == "mine.npz"
+    assert np.load(saved.value.path())["grad-cam/1"].shape == (1, 16, 16)
+
+    tab.evaluate(PASTE, list(png((20, 200, 30))))
+    wait_for_command(tab, "pasted.png")
+
+
+def ask_answers(tab: Any) -> None:
+    tab.get_by_role("tab", name="Ask").click()
+    before = tab.locator("#canvas img").get_attribute("src")
+    tab.locator("#canvas img").click(position={"x": 60, "y": 60})
     tab.wait_for_function(
-        "() => document.querySelector('#command textarea').value.includes('mine.png')"
+        "(before) => document.querySelector('#canvas img').src !== before", arg=before
+    )
+    tab.locator("#ask").click()
+    changed = tab.get_by_text(re.compile(r"^[+-]\d+\.\d$"))
+    changed.last.wait_for()
+    first = [text.strip() for text in changed.all_text_contents()]
+    assert first
+    tab.locator("#fill").get_by_label("another photo").click()
+    tab.locator("#ask").click()
+    tab.get_by_text("pick or bring the other photo first").first.wait_for()
+    tab.locator("#other input[type=file]").set_input_files(
+        {"name": "second.png", "mimeType": "image/png", "buffer": png((255, 255, 255))}
+    )
+    tab.locator("#taken img").wait_for()
+    tab.locator("#ask").click()
+    tab.wait_for_function(
+        "(first) => !first.every((text) => document.querySelector('.changes').innerText.includes(text))",
+        arg=first,
     )
 
-    tab.get_by_role("tab", name="Ask").click()
-    tab.locator("#canvas img").click(position={"x": 60, "y": 60})
-    tab.wait_for_timeout(700)
-    tab.locator("#ask").click()
-    tab.get_by_text(re.compile(r"^[+-]\d+\.\d$")).last.wait_for()
 
-    tab.get_by_role("tab", name="Compare").click()
-    tab.locator("#compare").click()
-    tab.get_by_text("teal").last.wait_for()
-
-    tab.get_by_role("tab", name="Browse").click()
-    tab.get_by_text("1.png", exact=True).last.click()
-    tab.get_by_text("grad-cam · green").last.wait_for()
-
+def label_answers(tab: Any) -> None:
     tab.get_by_role("tab", name="Label").click()
     tab.keyboard.press("h")
     tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
@@ -101,6 +133,42 @@ def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], 
     tab.get_by_text("2 of 3 marked, 1 hits").wait_for()
     tab.keyboard.press("u")
     tab.get_by_text("1 of 3 marked, 1 hits").wait_for()
+    tab.locator("#label-only").get_by_role("checkbox").uncheck()
+    tab.keyboard.press("s")
+    tab.get_by_text(re.compile("^3. green")).last.wait_for()
+    tab.keyboard.press("s")
+    tab.get_by_text("marked as a hit").first.wait_for()
+
+
+def browse_answers(tab: Any) -> None:
+    tab.get_by_role("tab", name="Browse").click()
+    tab.get_by_text("3 lines; a click shows").wait_for()
+    tab.locator("#order input").click()
+    tab.get_by_role("option", name="probability").click()
+    tab.get_by_text("1.png", exact=True).last.click()
+    tab.get_by_text("grad-cam · green").last.wait_for()
+
+
+def wait_for_command(tab: Any, name: str) -> None:
+    """Until the command line names a photo."""
+    tab.wait_for_function(
+        "(name) => document.querySelector('#command textarea').value.includes(name)", arg=name
+    )
+
+
+def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], tmp_path: Path):
+    look_answers(tab)
+    ask_answers(tab)
+
+    tab.get_by_role("tab", name="Compare").click()
+    tab.locator("#compare").click()
+    tab.get_by_text("teal").last.wait_for()
+    tab.wait_for_function(
+        "() => document.querySelector('#differ textarea').value.includes('mass lies elsewhere')"
+    )
+
+    browse_answers(tab)
+    label_answers(tab)
     assert (tmp_path / "ranked" / "labels.csv").read_text().count("green") == 1
 
     elsewhere = [one for one in asked if not re.match(r"http://127\.0\.0\.1:\d+/|data:|blob:", one)]
@@ -109,7 +177,7 @@ def test_every_tab_answers_and_nobody_else_is_asked(tab: Any, asked: list[str], 
 
 
 def test_a_hostile_upload_is_one_line_and_the_page_goes_on(tab: Any):
-    tab.locator("input[type=file]").first.set_input_files(
+    tab.locator("#bring input[type=file]").set_input_files(
         {
             "name": "<img src=x onerror=alert(1)>.png",
             "mimeType": "image/png",
@@ -120,9 +188,7 @@ def test_a_hostile_upload_is_one_line_and_the_page_goes_on(tab: Any):
     assert tab.get_by_text("Traceback").count() == 0
     tab.get_by_label("Photo", exact=True).click()
     tab.get_by_role("option", name="1.png").click()
-    tab.wait_for_function(
-        "() => document.querySelector('#command textarea').value.includes('1.png')"
-    )
+    wait_for_command(tab, "1.png")
 
 
 def test_the_server_reads_and_fetches_no_file_that_a_visitor_names(address: str):

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from figureground.base.errors import OptionError
 from figureground.studies.explain.options import ExplainOptions
 from figureground.web.asking import FILLS, Spot, ask, changed_photo, compared, covered
+from figureground.web.explorer import Explorer
 from figureground.web.looking import look
 from figureground.web.served import ServedModel
 
@@ -28,11 +29,12 @@ def test_painted_pixels_are_those_whose_middle_is_in_a_disc():
 def test_only_the_replaced_part_changes(fill: str, photo: Image.Image):
     part = covered(photo.size, [Spot(16.0, 14.0, 8.0)])
     before = np.asarray(photo).copy()
-    after = np.asarray(changed_photo(photo, part, fill))
+    other = ImageOps.invert(photo)
+    after = np.asarray(changed_photo(photo, part, fill, other=other))
     assert np.array_equal(after[~part], before[~part])
     assert (after[part] != before[part]).any(-1).mean() > 0.9
     assert np.array_equal(np.asarray(photo), before)
-    assert np.array_equal(np.asarray(changed_photo(photo, part, fill)), after)
+    assert np.array_equal(np.asarray(changed_photo(photo, part, fill, other=other)), after)
 
 
 def test_grey_is_the_mean_colour_and_an_unknown_fill_is_refused(photo: Image.Image):
@@ -42,6 +44,21 @@ def test_grey_is_the_mean_colour_and_an_unknown_fill_is_refused(photo: Image.Ima
     assert (grey == grey[0, 0]).all()
     with pytest.raises(OptionError, match="no fill 'glitter'"):
         changed_photo(photo, everything, "glitter")
+
+
+def test_another_photo_covers_the_first_from_its_middle(photo: Image.Image):
+    part = covered(photo.size, [Spot(16.0, 14.0, 8.0)])
+    tall = np.random.default_rng(1).integers(0, 255, (90, 40, 3), dtype=np.uint8)
+    other = Image.fromarray(tall)
+    kept = np.asarray(changed_photo(photo, ~part, "another photo", other=other))
+    assert np.array_equal(kept[~part], tall[30:60][~part])  # 30 of its 90 rows, none scaled
+    assert np.array_equal(kept[part], np.asarray(photo)[part])
+    small = Image.new("RGB", (2, 2), (7, 8, 9))
+    assert np.asarray(changed_photo(photo, part, "another photo", other=small))[part].max(
+        0
+    ).tolist() == [7, 8, 9]
+    with pytest.raises(OptionError, match="pick or bring the other photo first"):
+        changed_photo(photo, part, "another photo")
 
 
 def test_the_same_classes_are_explained_before_and_after(model: ServedModel, photo: Image.Image):
@@ -72,3 +89,15 @@ def test_two_models_are_matched_by_the_names_of_their_classes(
     assert told["teal"].before is None
     assert told["teal"].difference is None
     assert told["green"].after == second.probabilities["green"]
+
+
+def test_two_models_of_one_name_are_told_apart(model: ServedModel, other_model: ServedModel):
+    assert Explorer((model, other_model)).model_names == ("toy0", "toy1")
+    other_model.classifier.name = "toy0"
+    names = Explorer((model, other_model)).model_names
+    assert names == ("toy0 (toy.py:build)", "toy0 (runs/b)")
+    assert Explorer((model, model)).model_names == (
+        "toy0 (toy.py:build) (first)",
+        "toy0 (toy.py:build) (second)",
+    )
+    assert Explorer(()).model_names == ()

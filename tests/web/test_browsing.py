@@ -1,4 +1,4 @@
-"""Folders of explain and rank as tables whose lines lead to their pictures."""
+"""Folders of commands as tables whose lines lead to their pictures."""
 
 from pathlib import Path
 
@@ -36,12 +36,14 @@ def test_a_folder_of_explain(model: ServedModel, photos: Path, tmp_path: Path):
     assert [row[:2] for row in found.rows] == [(n, f"{n} é.png") for n in range(3)]
     for number, row in enumerate(found.rows):
         cells = dict(zip(found.columns, row, strict=True))
-        shares = look(model, Image.open(found.places[number]), options).probabilities
+        place = found.places[number]
+        assert place is not None
+        shares = look(model, Image.open(place), options).probabilities
         assert cells["probability"] == pytest.approx(max(shares.values()), abs=1e-5)
         assert cells["predicted"] == max(shares, key=lambda name: shares[name])
         words = [words.split(" · ")[0] for _, words in found.pictures[number]]
         assert words == ["cam", "eigen-cam"]
-        assert all(path.is_file() for path, _ in found.pictures[number])
+        assert all(Path(str(one)).is_file() for one, _ in found.pictures[number])
 
 
 def test_a_folder_of_rank_holds_images_off_the_sheet_and_those_that_could_not_be_used(
@@ -68,3 +70,18 @@ def test_what_no_command_has_left_or_what_is_damaged_is_refused(
     (tmp_path / "out" / "entries.jsonl").write_text("{\n")
     with pytest.raises(DataError, match="cannot read"):
         read_results(tmp_path / "out")
+
+
+def test_a_folder_whose_last_line_was_cut_short_opens_and_says_so(
+    model: ServedModel, photos: Path, tmp_path: Path
+):
+    explain_images(model.classifier, photos, out=tmp_path / "out")
+    whole = read_results(tmp_path / "out")
+    assert whole.told == ()
+    file = tmp_path / "out" / "entries.jsonl"
+    file.write_bytes(file.read_bytes()[:-40])
+    found = read_results(tmp_path / "out")
+    assert found.rows == whole.rows[:2]
+    assert found.told == (
+        "The last line of entries.jsonl was cut short and is left out: run the command again to complete it.",
+    )

@@ -45,7 +45,7 @@ def test_candidates_are_the_ranking_best_first_with_their_files(ranked: Path):
 
 def test_every_mark_is_written_at_once_and_survives_a_restart(ranked: Path):
     labelling = open_labelling(ranked)
-    assert labelling.unmarked() == 0
+    assert labelling.next() == 0
     labelling.mark(2, hit=True)
     labelling.mark(0, hit=False)
     places = [str(one.place) for one in labelling.candidates]
@@ -53,8 +53,10 @@ def test_every_mark_is_written_at_once_and_survives_a_restart(ranked: Path):
     assert lines(labelling) == wanted
     again = open_labelling(ranked)
     assert list(again.marks.items()) == [(2, True), (0, False)]
-    assert again.unmarked() == 1
-    assert again.unmarked(after=4) == 1
+    assert again.next() == 1
+    assert again.next(after=4) == 1
+    assert again.next(after=1) == 3
+    assert [again.next(after=n, unmarked_only=False) for n in (-1, 1, 4)] == [0, 2, 0]
     again.mark(2, hit=False)
     assert again.marks == {0: False, 2: False}
 
@@ -92,7 +94,7 @@ def test_progress_counts_hits_and_what_the_network_expects(ranked: Path):
         assert labelling.progress.seen == pytest.approx(so_far / total, rel=1e-4)
     told = labelling.progress
     assert (told.hits, told.marked, told.precision) == (4, 5, 0.8)
-    assert labelling.unmarked() is None
+    assert labelling.next() is None
     assert told.sentence.startswith("5 of 5 marked, 4 hits: precision 80 % (38 to 96).")
 
 

@@ -15,7 +15,6 @@ from figureground.cli.console import progress_bars, say
 from figureground.cli.model_options import ModelOptions
 
 _PANEL = "Who may come in"
-_RESULTS = ("explain", "rank")
 _EMBEDDED = Path("out/serve")
 
 
@@ -24,7 +23,9 @@ def serve(
     about: ModelOptions,
     places: Annotated[
         list[str] | None,
-        typer.Argument(help="Photos (files, folders, patterns), or a folder that a command left."),
+        typer.Argument(
+            help="Photos (files, folders, patterns); a folder that explain, rank, evaluate or diagnose left."
+        ),
     ] = None,
     other: Annotated[
         str | None,
@@ -63,10 +64,11 @@ def serve(
     if about.model is None and not places:
         about, places = _embedded(about)
     photos, results = _found(places or [])
-    if other is not None and about.model is None and not photos:
+    asks = about.model is not None or (bool(photos) and results is None)
+    if other is not None and not asks:
         raise OptionError("--other is compared with a first model: name that by --model")
     page, address = start(
-        None if about.model is None and not photos else about.load().classifier,
+        about.load().classifier if asks else None,
         photos,
         words=model_words(about),
         other=other,
@@ -90,8 +92,9 @@ def _embedded(about: ModelOptions) -> tuple[ModelOptions, list[str]]:
 def _found(places: list[str]) -> tuple[list[Path], Path | None]:
     """Photos, and a folder that a command left."""
     from figureground.data import find_images  # noqa: PLC0415 - torch is slow to import
+    from figureground.web.browsing import KINDS  # noqa: PLC0415 - torch is slow to import
 
-    left = [place for place in places if kind_of(Path(place)) in _RESULTS]
+    left = [place for place in places if kind_of(Path(place)) in KINDS]
     if len(left) > 1:
         raise OptionError(f"one folder of results at a time, not {len(left)}: {', '.join(left)}")
     named = [place for place in places if place not in left]

@@ -10,10 +10,12 @@ import numpy as np
 from jaxtyping import UInt8
 
 from figureground.web.asking import FILLS, Change, Spot, ask, changed_photo, compared, covered
+from figureground.web.differing import differences
 from figureground.web.explorer import Explorer, Shown
 from figureground.web.framework import answering
 from figureground.web.look_page import add_gallery, gallery_of, options_of
 from figureground.web.looking import magnified
+from figureground.web.photo_page import add_photo
 
 _NETWORK = {"concurrency_id": "network", "api_visibility": "private"}
 _QUIET = {"api_visibility": "private", "show_progress": "hidden"}
@@ -39,8 +41,7 @@ def add_ask(gr: Any, explorer: Explorer, asked: Sequence[Any]) -> None:  # noqa:
             )  # fmt: skip
         with gr.Column(scale=1, min_width=240):
             radius = gr.Slider(1, 50, value=15, step=1, label="Radius, % of the shorter side")
-            which = gr.Radio(list(_WHICH), value=_WHICH[0], label="Replace")
-            fill = gr.Radio(list(FILLS), value=FILLS[0], label="By")
+            replacing = _add_replacing(gr, explorer)
             undo, clear = gr.Button("Undo"), gr.Button("Clear")
             button = gr.Button("Ask", variant="primary", elem_id="ask")
     filled = _add_answer(gr, "Before", "After")
@@ -57,8 +58,23 @@ def add_ask(gr: Any, explorer: Explorer, asked: Sequence[Any]) -> None:  # noqa:
     gr.on([clear.click, photo.change], list, None, spots, **_QUIET).then(
         paint, seen, canvas, **_QUIET
     )
-    given = [*seen, which, fill, *asked[1:]]
+    given = [*seen, *replacing, *asked[1:]]
     button.click(answering(partial(_asked, explorer)), given, filled, **_NETWORK)
+
+
+def _add_replacing(gr: Any, explorer: Explorer) -> list[Any]:  # noqa: ANN401 - Gradio has no types
+    """What is replaced, by what, and the other photo, which is asked for where it is needed."""
+    which = gr.Radio(list(_WHICH), value=_WHICH[0], label="Replace")
+    fill = gr.Radio(list(FILLS), value=FILLS[0], label="By", elem_id="fill")
+    with gr.Column(visible=False) as second:
+        labels = ("Another photo", "Or bring another")
+        other, _ = add_photo(gr, explorer, labels=labels, name="other")
+        taken = gr.Image(
+            label="Taken from", interactive=False, height=160, buttons=[], elem_id="taken"
+        )
+    other.change(lambda shown: shown and np.asarray(shown.image), other, taken, **_QUIET)
+    fill.change(lambda name: gr.update(visible=name == FILLS[-1]), fill, second, **_QUIET)
+    return [which, fill, other]
 
 
 def add_compare(gr: Any, explorer: Explorer, asked: Sequence[Any]) -> None:  # noqa: ANN401 - Gradio has no types
@@ -70,7 +86,15 @@ def add_compare(gr: Any, explorer: Explorer, asked: Sequence[Any]) -> None:  # n
         asked: The state that holds what is looked at, and what a visitor sets.
     """
     button = gr.Button("Compare", variant="primary", elem_id="compare")
-    filled = _add_answer(gr, *(one.classifier.name for one in explorer.models))
+    filled = _add_answer(gr, *explorer.model_names)
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            told = gr.Textbox(
+                label="Where the maps differ", interactive=False, lines=3, elem_id="differ"
+            )
+        with gr.Column(scale=1, min_width=300):
+            signed = add_gallery(gr, "Red: more by the second; blue: by the first")
+    filled += [told, signed]
     button.click(answering(partial(_compared, explorer)), list(asked), filled, **_NETWORK)
 
 
@@ -89,11 +113,13 @@ def _add_answer(gr: Any, first: str, second: str) -> list[Any]:  # noqa: ANN401 
 
 def _asked(explorer: Explorer, shown: Shown | None, *given: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as the page has them
     """Before and after."""
-    spots, which, fill, *typed = given
+    spots, which, fill, second, *typed = given
     if shown is None:
         return [], [], []
     part = covered(shown.image.size, spots)
-    other = changed_photo(shown.image, part if which == _WHICH[0] else ~part, fill)
+    replaced = part if which == _WHICH[0] else ~part
+    image = None if second is None else second.image
+    other = changed_photo(shown.image, replaced, fill, other=image)
     model = explorer.models[0]
     before, after, changes = ask(model, (shown.image, other), options_of(model, typed))
     return _rows(changes), gallery_of(before.pictures), gallery_of(after.pictures)
@@ -102,10 +128,14 @@ def _asked(explorer: Explorer, shown: Shown | None, *given: Any) -> tuple[Any, .
 def _compared(explorer: Explorer, shown: Shown | None, *typed: Any) -> tuple[Any, ...]:  # noqa: ANN401 - as the page has them
     """By the first model and by the second."""
     if shown is None:
-        return [], [], []
+        return [], [], [], "", []
     first, second = explorer.models
     one, two, changes = compared((first, second), shown.image, options_of(first, typed))
-    return _rows(changes), gallery_of(one.pictures), gallery_of(two.pictures)
+    names = explorer.model_names
+    found = differences((one, two), shown.image, (names[0], names[1]))
+    told = "\n".join(each.sentence for each in found)
+    pictures = gallery_of([each.picture for each in found])
+    return _rows(changes), gallery_of(one.pictures), gallery_of(two.pictures), told, pictures
 
 
 def _rows(changes: Sequence[Change]) -> list[list[str]]:
@@ -120,7 +150,7 @@ def _percent(share: float | None, sign: str = "") -> str:
     return "–" if share is None else f"{100 * share:{sign}.1f}"
 
 
-def _clicked(place: Sequence[float], *given: Any) -> tuple[list[Spot], Any]:  # noqa: ANN401 - as the page has them
+def _clicked(place: Sequence[int], *given: Any) -> tuple[list[Spot], Any]:  # noqa: ANN401 - as the page has them
     """One disc more, where the photo was clicked."""
     shown, spots, share = given
     if shown is None or len(spots) >= _MOST_SPOTS:

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
-from figureground.base.errors import unknown_option
+from figureground.base.errors import OptionError, unknown_option
 from figureground.studies.explain.options import ExplainOptions
 from figureground.web.looking import Look, look
 from figureground.web.served import ServedModel
 
-FILLS = ("blur", "grey", "noise")
+FILLS = ("blur", "grey", "noise", "another photo")
 _BLUR = 0.08  # standard deviation, of the shorter side: nothing can be told any more
 _TOP = 5
 
@@ -78,33 +78,44 @@ def covered(size: tuple[int, int], spots: Sequence[Spot]) -> Bool[np.ndarray, "H
 
 
 def changed_photo(
-    photo: Image.Image, replaced: Bool[np.ndarray, "H W"], fill: str, *, seed: int = 0
+    photo: Image.Image,
+    replaced: Bool[np.ndarray, "H W"],
+    fill: str,
+    *,
+    other: Image.Image | None = None,
+    seed: int = 0,
 ) -> Image.Image:
     """A photo of which a part is replaced.
 
     Args:
         photo: RGB. Not changed.
         replaced: True where it is.
-        fill: ``blur``, the photo out of focus; ``grey``, its mean colour; ``noise``, pixels drawn at random.
+        fill: ``blur``, the photo out of focus; ``grey``, its mean colour; ``noise``, pixels drawn at random;
+            ``another photo``, what another photo has at the same place.
+        other: That photo, RGB: scaled until it covers the first, and cut at both ends of the side that is too long.
         seed: Of the noise.
 
     Returns:
         The new photo; elsewhere it has the pixels of the old one.
 
     Raises:
-        OptionError: There is no such fill.
+        OptionError: There is no such fill, or no other photo.
     """  # noqa: DOC501 - unknown_option makes an OptionError
     pixels = np.asarray(photo)
     if fill == "blur":
         radius = _BLUR * min(photo.size)
-        other = np.asarray(photo.filter(ImageFilter.GaussianBlur(radius)))
+        filled = np.asarray(photo.filter(ImageFilter.GaussianBlur(radius)))
     elif fill == "grey":
-        other = np.broadcast_to(pixels.mean((0, 1)).round().astype(np.uint8), pixels.shape)
+        filled = np.broadcast_to(pixels.mean((0, 1)).round().astype(np.uint8), pixels.shape)
     elif fill == "noise":
-        other = np.random.default_rng(seed).integers(0, 256, pixels.shape, dtype=np.uint8)
-    else:
+        filled = np.random.default_rng(seed).integers(0, 256, pixels.shape, dtype=np.uint8)
+    elif fill != "another photo":
         raise unknown_option("fill", fill, FILLS)
-    return Image.fromarray(np.where(replaced[..., None], other, pixels))
+    elif other is None:
+        raise OptionError("pick or bring the other photo first")
+    else:
+        filled = np.asarray(ImageOps.fit(other, photo.size, Image.Resampling.BILINEAR))
+    return Image.fromarray(np.where(replaced[..., None], filled, pixels))
 
 
 def ask(

@@ -1,52 +1,41 @@
 """What a command has left in a folder, as a table to sort and filter, with the pictures of each line."""
 
-__all__ = ["Results", "read_results"]
+__all__ = ["KINDS", "read_results"]
 
 import csv
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
+from zipfile import BadZipFile
 
 from figureground.base.claim import kind_of
 from figureground.base.errors import DataError
+from figureground.studies.evaluation import EVALUATIONS
+from figureground.web.measured import diagnosed, evaluated
+from figureground.web.results import Results, whole_lines
 
 _EXPLAIN = ("#", "image", "predicted", "probability", "maps", "IoU with the truth", "problem")
 _RANK = ("#", "image", "class", "score", "probability", "problem")
 
 
-@dataclass(frozen=True)
-class Results:
-    """A table of images.
-
-    Args:
-        kind: Of the command.
-        columns: Their names; the first is a line's number.
-        rows: Lines.
-        places: The image of each.
-        pictures: The pictures that the command has made of each, with words.
-    """
-
-    kind: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str | float | int, ...], ...]
-    places: tuple[Path, ...]
-    pictures: tuple[tuple[tuple[Path, str], ...], ...]
+KINDS = ("explain", "rank", "diagnosis", *EVALUATIONS)
+"""Commands whose folders can be read."""
 
 
-def read_results(folder: Path) -> Results:
-    """The images of a folder that ``explain`` or ``rank`` has left.
+def read_results(folder: Path, photos: Sequence[Path] = ()) -> Results:
+    """The images of a folder that ``explain``, ``rank``, ``evaluate`` or ``diagnose`` has left.
 
     Args:
         folder: The folder.
+        photos: Among which the images of an evaluation and of a diagnosis are found, whose names alone are kept.
 
     Returns:
-        A line for each image, in the order of the folder.
+        A line for each image, of an evaluation for each image and method, in the order of the folder.
 
     Raises:
-        DataError: It was left by another command, or cannot be read.
+        DataError: It was left by another command, is not finished, or cannot be read.
     """
     kind = kind_of(folder)
     try:
@@ -54,24 +43,31 @@ def read_results(folder: Path) -> Results:
             return _explained(folder)
         if kind == "rank":
             return _ranked(folder)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if kind == "diagnosis":
+            return diagnosed(folder, photos)
+        if kind in EVALUATIONS:
+            return evaluated(folder, kind, photos)
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise DataError(f"cannot read {folder}: {type(error).__name__}: {error}") from error
-    raise DataError(f"{folder} holds {kind or 'no results'}; explain and rank leave what is shown")
+    known = "explain, rank, evaluate and diagnose leave what is shown"
+    raise DataError(f"{folder} holds {kind or 'no results'}; {known}")
 
 
 def _explained(folder: Path) -> Results:
     """A line for each explained image."""
-    entries = _entries(folder)
+    entries, told = _entries(folder)
     rows = tuple(_line(number, entry) for number, entry in enumerate(entries))
     pictures = tuple(_pictures(folder, entry) for entry in entries)
-    return Results("explain", _EXPLAIN, rows, tuple(map(_place, entries)), pictures)
+    places = tuple(map(_place, entries))
+    return Results("explain", _EXPLAIN, rows, places, pictures, told, "predicted")
 
 
 def _ranked(folder: Path) -> Results:
     """A line for each scored image; those of the sheet have pictures."""
     with (folder / "scores.csv").open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
-    known = {Path(entry["image"]): entry for entry in _entries(folder / "top")}
+    entries, told = _entries(folder / "top")
+    known = {Path(entry["image"]): entry for entry in entries}
     rows, places, pictures = [], [], []
     for number, row in enumerate(table):
         path = Path(row["path"])
@@ -80,7 +76,7 @@ def _ranked(folder: Path) -> Results:
         entry = known.get(path)
         places.append(path if entry is None else _place(entry))
         pictures.append(() if entry is None else _pictures(folder / "top", entry))
-    return Results("rank", _RANK, tuple(rows), tuple(places), tuple(pictures))
+    return Results("rank", _RANK, tuple(rows), tuple(places), tuple(pictures), told)
 
 
 def _line(number: int, entry: Mapping[str, Any]) -> tuple[str | float | int, ...]:
@@ -114,12 +110,10 @@ def _place(entry: Mapping[str, Any]) -> Path:
     return Path(unquote(entry["place"], errors="surrogateescape"))
 
 
-def _entries(folder: Path) -> list[dict[str, Any]]:
-    """Lines of finished images."""
-    file = folder / "entries.jsonl"
-    if not file.is_file():
-        return []
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+def _entries(folder: Path) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Lines of finished images, and what is wrong with them."""
+    lines, told = whole_lines(folder / "entries.jsonl")
+    return [json.loads(line) for line in lines], told
 
 
 def _number(cell: str) -> float | str:

@@ -4,16 +4,20 @@ __all__ = ["embedded_digits"]
 
 from pathlib import Path
 
-from PIL import Image
-
 from figureground.base.progress import Progress, no_progress
+from figureground.base.record import write_atomically
 from figureground.data.loaders import LoadOptions, load_dataset
+from figureground.maps.image_files import png_bytes
 from figureground.studies.training.train import train
 from figureground.training.recipe import read_recipe
 from figureground.training.shipped import recipe_path
 
-_SHOWN, _IMAGES = 24, 8000
-_CHANGES = ("epochs=2", f"data.count={_IMAGES}", "precision=32-true")
+_SHOWN = 24
+_CHANGES = (
+    # half the side costs a quarter and is learned sooner: 3 short epochs in place of minutes
+    "model.preprocessing.size=[24,24]",
+    *("epochs=3", "data.count=4000", "batch_size=32", "optimiser.lr=0.01", "precision=32-true"),
+)
 
 
 def embedded_digits(folder: Path, *, progress: Progress = no_progress) -> tuple[Path, Path]:
@@ -31,9 +35,8 @@ def embedded_digits(folder: Path, *, progress: Progress = no_progress) -> tuple[
         recipe = read_recipe(recipe_path("cluttered-digits-lenet"), list(_CHANGES))
         train(recipe, run, resume=(run / "recipe.yaml").is_file(), progress=progress)
     unseen = load_dataset("cluttered-digits", part="test", options=LoadOptions(count=_SHOWN))
-    photos.mkdir(parents=True, exist_ok=True)
     for number in range(_SHOWN):
         digit = unseen.class_names[int(unseen.labels[number])]
-        pixels = unseen.pixels[number, 0].numpy()
-        Image.fromarray(pixels).save(photos / f"{number:02d}-{digit}.png")
+        pixels = unseen.pixels[number].expand(3, -1, -1).movedim(0, -1).numpy()
+        write_atomically(photos / f"{number:02d}-{digit}.png", png_bytes(pixels))
     return run, photos

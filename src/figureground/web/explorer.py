@@ -49,6 +49,15 @@ class Explorer:
         root = os.path.commonpath([path.parent.absolute() for path in self.photos])
         return [printable(os.path.relpath(path.absolute(), root)) for path in self.photos]
 
+    @property
+    def model_names(self) -> tuple[str, ...]:
+        """What the models are called; those of one name by what names them on the command line, else by their order."""
+        names = tuple(one.classifier.name for one in self.models)
+        for more in (("".join(one.words[1:2]) for one in self.models), ("first", "second")):
+            if len({*names}) < len(names):
+                names = tuple(f"{one} ({word})" for one, word in zip(names, more, strict=False))
+        return names
+
     def photo(self, number: int | None) -> Shown:
         """A photo of the folder.
 

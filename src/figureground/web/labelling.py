@@ -13,6 +13,7 @@ from urllib.parse import unquote
 
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
+from figureground.web.results import whole_lines
 
 BACKGROUND = "background"
 _FILE = "labels.csv"
@@ -132,16 +133,17 @@ class Labelling:
             if row["path"] in numbers
         }
 
-    def unmarked(self, after: int = -1) -> int | None:
-        """The next candidate without a mark.
+    def next(self, after: int = -1, *, unmarked_only: bool = True) -> int | None:
+        """The next candidate.
 
         Args:
             after: Where to begin; from the end it goes on at the top.
+            unmarked_only: Pass over those that have a mark; else all come, so that marks can be changed.
 
         Returns:
-            Its number; None where all are marked.
+            Its number; None where there is none, or all are marked.
         """
-        marks, count = self.marks, len(self.candidates)
+        marks, count = self.marks if unmarked_only else {}, len(self.candidates)
         order = [(after + 1 + step) % count for step in range(count)]
         return next((number for number in order if number not in marks), None)
 
@@ -242,9 +244,7 @@ def _candidate(one: dict[str, Any], known: dict[str, dict[str, Any]], folder: Pa
 
 def _entries(path: Path) -> dict[str, dict[str, Any]]:
     """Explained images by what stands for their place."""
-    if not path.is_file():
-        return {}
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines, _ = whole_lines(path)
     return {str(entry["unit"]): entry for entry in map(json.loads, lines)}
 
 

@@ -2,20 +2,26 @@
 
 __all__ = ["Controls", "add_controls", "add_gallery", "add_look", "gallery_of", "options_of"]
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from functools import partial
+from html import escape
+from pathlib import Path
 from typing import Any
 
 from figureground.methods import METHODS
 from figureground.studies.explain.options import ExplainOptions
 from figureground.web.explorer import Explorer, Shown
 from figureground.web.framework import answering
-from figureground.web.looking import Picture, command_of, look, typed_options
+from figureground.web.looking import Look, Picture, command_of, look, typed_options
+from figureground.web.map_values import told_at, zipped
+from figureground.web.photo_page import KEPT
 from figureground.web.served import ServedModel
 
 _KEYS = ("methods", "classes", "layer", "colour_map", "opacity", "contour")
 _MOST_PREDICTIONS = 5
+_QUIET = {"api_visibility": "private", "show_progress": "hidden"}
 _COSTLY = 'The methods that change the image many times ("rise", "score-cam", "ablation-cam") take longer.'
 
 
@@ -81,6 +87,8 @@ def add_look(gr: Any, explorer: Explorer) -> tuple[Any, list[Any]]:  # noqa: ANN
             label = gr.Label(label="Predictions", num_top_classes=_MOST_PREDICTIONS)
         with gr.Column(scale=4, min_width=320):
             gallery = add_gallery(gr, "Photo and maps")
+    seen = gr.State(None, time_to_live=KEPT)
+    values, download = _add_values(gr, seen, gallery)
     notes = gr.Textbox(label="Layer and notes", interactive=False, lines=2)
     line = gr.Textbox(
         label="The same on a command line",
@@ -89,7 +97,38 @@ def add_look(gr: Any, explorer: Explorer) -> tuple[Any, list[Any]]:  # noqa: ANN
         buttons=["copy"],
         elem_id="command",
     )
-    return answering(partial(_looked, explorer)), [label, gallery, notes, line]
+    filled = [label, gallery, notes, line, seen, *values, download]
+    return answering(partial(_looked, explorer)), filled
+
+
+def _add_values(gr: Any, seen: Any, gallery: Any) -> tuple[list[Any], Any]:  # noqa: ANN401 - Gradio has no types
+    """A picture to click on for the numbers there, what they are, and all of them as a file."""
+    with gr.Row():
+        with gr.Column(scale=2, min_width=300):
+            chosen = gr.Image(
+                label="Click for values",
+                interactive=False, type="numpy", format="png", buttons=[], elem_id="chosen",
+            )  # fmt: skip
+        with gr.Column(scale=3, min_width=300):
+            told = gr.Textbox(
+                label="Values",
+                placeholder="Choose a picture above, then click a place in it.",
+                interactive=False,
+                lines=4,
+                elem_id="values",
+            )
+            download = gr.HTML(elem_id="download")
+
+    def on_choice(event: Any, seen: Look | None) -> Any:  # noqa: ANN401 - as the page has it
+        return _chosen(seen, event.index)
+
+    def on_click(event: Any, seen: Look | None) -> str:  # noqa: ANN401 - as the page has it
+        return _told(seen, event.index)
+
+    for answer, component, filled in ((on_choice, gallery, chosen), (on_click, chosen, told)):
+        answer.__annotations__["event"] = gr.SelectData  # Gradio finds it by its type
+        component.select(answer, seen, filled, **_QUIET)
+    return [chosen, told], download
 
 
 def add_gallery(gr: Any, label: str) -> Any:  # noqa: ANN401 - Gradio has no types
@@ -105,6 +144,7 @@ def add_gallery(gr: Any, label: str) -> Any:  # noqa: ANN401 - Gradio has no typ
     return gr.Gallery(
         label=label,
         columns=3,
+        min_width=300,
         object_fit="contain",
         height="auto",
         format="png",
@@ -147,9 +187,34 @@ def _looked(
 ) -> tuple[Any, ...]:
     """Predictions, pictures, notes and the command line."""
     if shown is None:
-        return {}, [], "", ""
+        return {}, [], "", "", None, None, "", ""
     model = explorer.models[0]
     options = options_of(model, typed)
     seen = look(model, shown.image, options, boxes=bool(typed[-1]))
     line = command_of(model, shown.place, options)
-    return seen.probabilities, gallery_of(seen.pictures), "\n".join(seen.notes), line
+    link = _link(zipped(seen.raw), f"{Path(shown.place).stem}.npz")
+    about = (seen.probabilities, gallery_of(seen.pictures), "\n".join(seen.notes), line)
+    return *about, seen, _chosen(seen, 1), "", link
+
+
+def _chosen(seen: Look | None, number: int) -> Any:  # noqa: ANN401 - as the page has it
+    """A picture of the gallery."""
+    return None if seen is None else seen.pictures[min(number, len(seen.pictures) - 1)].pixels
+
+
+def _told(seen: Look | None, place: Sequence[int]) -> str:
+    """What the maps are at a click, whose place is in pixels of the picture: all have one size."""
+    if seen is None:
+        return ""
+    height, width = seen.pictures[0].pixels.shape[:2]
+    return told_at(seen.maps, (place[0] / width, place[1] / height))
+
+
+def _link(content: bytes, name: str) -> str:
+    """A link that saves a file; it is in the page, so that no file has to be kept for it."""
+    data = base64.b64encode(content).decode()
+    size = f"{max(1, round(len(content) / 1000))} kB"
+    return (
+        f'<a download="{escape(name)}" href="data:application/octet-stream;base64,{data}">'
+        f"Save the raw maps ({escape(name)}, {size})</a>"
+    )

@@ -1,6 +1,7 @@
 """What a classifier sees in one photo: predictions, and maps painted over it side by side."""
 
 __all__ = [
+    "LONGEST",
     "Look",
     "Picture",
     "command_of",
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image
 
 from figureground.base.errors import FigureGroundError
@@ -29,10 +30,11 @@ from figureground.models.classes import class_words, find_classes
 from figureground.studies.explain.explain import refused_methods
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.explain.painting import Canvas, painted
-from figureground.studies.explain.panels import Panel, panels_of, stacks_of
+from figureground.studies.explain.panels import Panel, Stack, panels_of, stacks_of
+from figureground.web.map_values import ShownMap
 from figureground.web.served import ServedModel
 
-_LEAST, _LONGEST = 256, 1600  # pixels of a picture: its shorter side, its longer side
+_LEAST, LONGEST = 256, 1600  # pixels of a picture: its shorter side, its longer side
 
 
 @dataclass(frozen=True)
@@ -56,12 +58,16 @@ class Look:
         probabilities: Class -> probability, of all classes, most probable first.
         classes: Numbers of the classes that were explained.
         pictures: The photo, then every map over it; maps that look the same share one.
+        maps: Those of the pictures after the first.
+        raw: All maps, ``method/layer`` -> ``(K, h, w)``.
         notes: Layer and reason; methods that do not work with this network, and why.
     """
 
     probabilities: dict[str, float]
     classes: tuple[int, ...]
     pictures: tuple[Picture, ...]
+    maps: tuple[ShownMap, ...]
+    raw: dict[str, Float[np.ndarray, "K h w"]]
     notes: tuple[str, ...]
 
 
@@ -126,7 +132,10 @@ def look(
     told = [f"Layer {str(one).removeprefix('network.')}" for one in found.layers]
     told += [f"{name} does not work with this network: {why}" for name, why in refused.items()]
     asked = () if found.classes is None else tuple(found.classes[0].tolist())
-    return Look(shown, asked, _pictures(found, options, boxes=boxes), tuple(told))
+    stacks = stacks_of(found)
+    raw = {f"{one.method}/{one.layer}": one.maps[0].numpy() for one in stacks}
+    pictures, maps = _drawn(found, stacks, options, boxes=boxes)
+    return Look(shown, asked, pictures, maps, raw, tuple(told))
 
 
 def command_of(model: ServedModel, place: str, options: ExplainOptions) -> str:
@@ -176,21 +185,27 @@ def _as_list(classes: object) -> list[Any]:
     return list(classes) if isinstance(classes, Sequence) else [classes]
 
 
-def _pictures(found: Explanation, options: ExplainOptions, *, boxes: bool) -> tuple[Picture, ...]:
-    """The photo and every map over it."""
+def _drawn(
+    found: Explanation, stacks: list[Stack], options: ExplainOptions, *, boxes: bool
+) -> tuple[tuple[Picture, ...], tuple[ShownMap, ...]]:
+    """The photo and every map over it, and these maps."""
     pixels, window = found.surface(0)
-    canvas = Canvas(pixels, window).reduced(_LONGEST)
+    height, width = pixels.shape[-2:]
+    canvas = Canvas(pixels, window).reduced(LONGEST)
     size = (int(found.images.shape[-2]), int(found.images.shape[-1]))
-    panels = panels_of(stacks_of(found), size, options.box_fraction, first=0, count=1)[0]
-    shown = [Picture(magnified(canvas.picture), "the photo")]
+    panels = panels_of(stacks, size, options.box_fraction, first=0, count=1)[0]
+    pictures, maps = [Picture(magnified(canvas.picture), "the photo")], []
     for panel in panels:
         if panel.same_as is None:
             same = [one.method for one in panels if _is_twin(one, panel)]
+            words = _words(found, panel, same)
             picture = painted(panel, canvas, options)
             if boxes and panel.box is not None:
                 picture = _boxed(picture, panel, canvas, size=size)
-            shown.append(Picture(magnified(picture), _words(found, panel, same)))
-    return tuple(shown)
+            pictures.append(Picture(magnified(picture), words))
+            about = (words, tuple(same), panel.position, panel.maps)
+            maps.append(ShownMap(*about, window or (0, 0, width, height), (width, height)))
+    return tuple(pictures), tuple(maps)
 
 
 def _is_twin(one: Panel, shown: Panel) -> bool:

@@ -2,18 +2,16 @@
 
 __all__ = ["build_page"]
 
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from figureground.base.claim import kind_of
 from figureground.web.ask_page import add_ask, add_compare
-from figureground.web.explorer import Explorer, Shown
+from figureground.web.explorer import Explorer
 from figureground.web.framework import answering, gradio
 from figureground.web.look_page import Controls, add_controls, add_look
+from figureground.web.photo_page import KEPT, PASTE, add_photo
 from figureground.web.results_page import KEYS, add_browse, add_label
 
-_KEPT = 3600  # seconds
 _NETWORK = "network"  # what runs it waits in one queue
 
 
@@ -28,20 +26,23 @@ def build_page(explorer: Explorer) -> Any:  # noqa: ANN401 - Gradio has no types
     """
     gr = gradio()
     with gr.Blocks(
-        title="figureground", analytics_enabled=False, delete_cache=(_KEPT // 6, _KEPT)
+        title="figureground", analytics_enabled=False, delete_cache=(KEPT // 6, KEPT)
     ) as page:
         if explorer.models:
             _add_questions(gr, explorer)
+            page.load(None, None, None, js=PASTE, api_visibility="private")
         if explorer.results is not None:
-            _add_results(gr, page, explorer.results)
+            _add_results(gr, page, explorer)
     return page
 
 
 def _add_questions(gr: Any, explorer: Explorer) -> None:  # noqa: ANN401 - Gradio has no types
     """What models are asked about a photo."""
-    gr.Markdown(f"# {' and '.join(one.classifier.name for one in explorer.models)}")
-    photo = gr.State(None, time_to_live=_KEPT)
-    shown = _add_photo(gr, explorer, photo)
+    gr.Markdown(f"# {' and '.join(explorer.model_names)}")
+    with gr.Row():
+        labels = ("Photo", "Or bring one; Ctrl+V pastes")
+        photo, pick = add_photo(gr, explorer, labels=labels, name="bring")
+    _pick_first(gr, explorer, pick, photo=photo)
     controls = add_controls(gr)
     asked = [photo, *controls.all]
     with gr.Tab("Look", id="look"):
@@ -52,20 +53,31 @@ def _add_questions(gr: Any, explorer: Explorer) -> None:  # noqa: ANN401 - Gradi
         with gr.Tab("Compare", id="compare"):
             add_compare(gr, explorer, asked)
     gr.on(
-        [shown, *_changes(controls)], look, asked, filled,
+        [photo.change, *_changes(controls)], look, asked, filled,
         concurrency_id=_NETWORK, trigger_mode="always_last", api_visibility="private",
     )  # fmt: skip
 
 
-def _add_results(gr: Any, page: Any, folder: Path) -> None:  # noqa: ANN401 - Gradio has no types
+def _add_results(gr: Any, page: Any, explorer: Explorer) -> None:  # noqa: ANN401 - Gradio has no types
     """What a command has left."""
+    folder = explorer.results
+    assert folder is not None  # noqa: S101 - the caller has asked
     with gr.Tab("Browse", id="browse"):
-        add_browse(gr, folder)
+        add_browse(gr, folder, explorer.photos)
     if kind_of(folder) == "rank":
         with gr.Tab("Label", id="label"):
             first, filled = add_label(gr, folder)
         page.load(first, None, filled, api_visibility="private", show_progress="hidden")
         page.load(None, None, None, js=KEYS, api_visibility="private")
+
+
+def _pick_first(gr: Any, explorer: Explorer, pick: Any, *, photo: Any) -> None:  # noqa: ANN401 - Gradio has no types
+    """Show the first photo when the page opens."""
+    if explorer.photos:
+        gr.context.Context.root_block.load(
+            answering(lambda: (explorer.names[0], explorer.photo(0))), None, [pick, photo],
+            api_visibility="private", show_progress="hidden",
+        )  # fmt: skip
 
 
 def _changes(controls: Controls) -> list[Any]:
@@ -75,32 +87,3 @@ def _changes(controls: Controls) -> list[Any]:
         methods.change, classes.submit, classes.blur, layer.submit, layer.blur,
         colour_map.change, opacity.release, contour.release, controls.boxes.change,
     ]  # fmt: skip
-
-
-def _add_photo(gr: Any, explorer: Explorer, photo: Any) -> Any:  # noqa: ANN401 - Gradio has no types
-    """Where a photo is picked or brought; the event that there is another one."""
-    with gr.Row():
-        names = explorer.names
-        pick = gr.Dropdown(
-            names,
-            value=names[0] if names else None,
-            type="index",
-            label="Photo",
-            visible=bool(names),
-        )
-        upload = gr.File(label="Or bring one", file_count="single", type="filepath", height=110)
-    picked, brought = explorer.photo, partial(_brought, explorer)
-    quiet = {"api_visibility": "private", "show_progress": "hidden"}
-    pick.input(answering(picked), pick, photo, **quiet)
-    upload.upload(answering(brought), upload, photo, **quiet)
-    if names:
-        gr.context.Context.root_block.load(answering(picked), pick, photo, **quiet)
-    return photo.change
-
-
-def _brought(explorer: Explorer, file: str | None) -> Shown | None:
-    """A photo that was uploaded."""
-    if file is None:
-        return None
-    path = Path(file)  # where Gradio has put it; it takes no other
-    return explorer.uploaded(path.read_bytes(), path.name)

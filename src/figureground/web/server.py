@@ -47,7 +47,7 @@ _PLAIN = {
     "enable_monitoring": False,
 }
 _FONTS = ["system-ui", "sans-serif"]
-_CSS = ".pictures img { background: #8883; }"
+_CSS = ".pictures img { background: #8883; } .pictures .thumbnail-lg { max-width: 30rem; }"
 
 
 @dataclass(frozen=True)
