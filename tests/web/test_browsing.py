@@ -79,9 +79,12 @@ def test_a_folder_whose_last_line_was_cut_short_opens_and_says_so(
     whole = read_results(tmp_path / "out")
     assert whole.told == ()
     file = tmp_path / "out" / "entries.jsonl"
-    file.write_bytes(file.read_bytes()[:-40])
-    found = read_results(tmp_path / "out")
-    assert found.rows == whole.rows[:2]
-    assert found.told == (
-        "The last line of entries.jsonl was cut short and is left out: run the command again to complete it.",
-    )
+    content = file.read_bytes()
+    # in the middle of a word, and in the middle of a letter
+    for cut in (content[:-40], content[:-40] + "é".encode()[:1]):
+        file.write_bytes(cut)
+        found = read_results(tmp_path / "out")
+        assert found.rows == whole.rows[:2]
+        assert found.told == (
+            "The last line of entries.jsonl was cut short and is left out: run the command again to complete it.",
+        )

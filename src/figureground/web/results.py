@@ -103,6 +103,7 @@ def whole_lines(file: Path) -> tuple[Sequence[str], tuple[str, ...]]:
     """
     if not file.is_file():
         return [], ()
-    *lines, rest = file.read_text(encoding="utf-8").split("\n")
+    whole, newline, rest = file.read_bytes().rpartition(b"\n")  # the rest may end inside a letter
+    lines = whole.decode().split("\n") if newline else []
     told = f"The last line of {file.name} was cut short and is left out: run the command again to complete it."
     return lines, (told,) if rest else ()
