@@ -13,7 +13,7 @@ import typer
 from figureground.base.amount import amount
 from figureground.base.claim import locked
 from figureground.cli.command import Device, Out, Overwrite, expanded
-from figureground.cli.console import complain, progress_bars, say, tell_left_out
+from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out
 from figureground.cli.model_options import ModelOptions
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord
 
@@ -92,6 +92,7 @@ def _tell(record: ExplainRecord, page: Path) -> None:
     if record.blank_maps:
         many = "1 map has a" if record.blank_maps == 1 else f"{record.blank_maps} maps have a"
         say(f"{many} problem; the report says which")
+    say_answer(record.answer)
     say(str(page))
     for method, reason in record.refused.items():
         complain(f"{method} does not work with this network: {reason}")

@@ -15,6 +15,7 @@ from typing import Any
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, replaced
 from figureground.maps import colour_bar
+from figureground.reports.answers import answer_of
 from figureground.reports.cards import Card
 from figureground.reports.entries import card_of, data_uri
 from figureground.reports.pages import asset, page_template
@@ -127,6 +128,7 @@ def _page(record: Mapping[str, Any], survey: _Survey, root: str) -> dict[str, An
     return {
         "model": {k: without_folders(str(v)) for k, v in (record.get("model") or {}).items()},
         "methods": record.get("methods") or [],
+        "answer": answer_of(record, ""),
         "provenance": {**made, "command": without_folders(str(made.get("command") or ""))},
         "failed": [
             {**each, "path": below(root, str(each.get("path")))}
@@ -144,7 +146,7 @@ def _page(record: Mapping[str, Any], survey: _Survey, root: str) -> dict[str, An
         "colours": _gradient(str(record.get("colour_map") or "inferno")),
         "survey": survey,
         "per_page": _CARDS_PER_PAGE,
-        "style": asset("report.css") + asset("explain.css"),
+        "style": asset("report.css") + asset("answer.css") + asset("explain.css"),
         "script": script,
         "script_digest": digest,
     }

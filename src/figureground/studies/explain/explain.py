@@ -29,6 +29,7 @@ from figureground.methods.targets import ClassSpec
 from figureground.models import Classifier, Preprocessing
 from figureground.models.classes import find_classes
 from figureground.models.predicting import chosen_device, default_batch_size, device_of, placed
+from figureground.studies.explain.agreement import Agreement
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
 from figureground.studies.explain.writer import Finished, Writer, is_current
 from figureground.studies.failures import Failure
@@ -322,12 +323,14 @@ def _summary(store: Store) -> tuple[dict[str, Any], dict[str, str], tuple[str, .
     blank, layers = 0, []
     refused: dict[str, str] = {}
     noticed: list[Noticed] = []
+    agreement = Agreement()
     for entry in store.entries():
+        agreement.see(entry)
         blank += sum(panel["problem"] is not None for panel in entry["panels"])
         layers = entry["layers"]
         refused |= entry["refused"]
         noticed += [(entry["image"], Notice(**one)) for one in entry["notices"]]
     names = ", ".join(one["name"].removeprefix("network.") for one in layers)
     reasons = "; ".join(one["reason"] for one in layers)
-    found = {"blank_maps": blank, "refused": refused}
+    found = {"blank_maps": blank, "refused": refused, "answer": agreement.answer()}
     return found, {"layer": names, "layer_reason": reasons}, summed(noticed)

@@ -10,6 +10,7 @@ from figureground.base.errors import OptionError
 from figureground.base.options import Options, option
 from figureground.base.record import Provenance
 from figureground.methods.registry import FUSIONS, check_fusion
+from figureground.studies.answers import Answer
 from figureground.studies.failures import Failure
 
 _WHAT, _OUTPUT, _SPEED = "What to explain", "Output", "Speed"
@@ -157,6 +158,7 @@ class ExplainRecord:
         colour_map: Of the overlays.
         tables: Tables for the page: title, caption, columns, rows.
         figures: Figures for the page: title, caption, png (a data address).
+        answer: What the page leads with.
     """
 
     model: dict[str, Any]
@@ -172,5 +174,6 @@ class ExplainRecord:
     colour_map: str = "inferno"
     tables: tuple[dict[str, Any], ...] = ()
     figures: tuple[dict[str, str], ...] = ()
+    answer: Answer | None = None
     schema: int = 1
     kind: str = "explain"
