@@ -198,7 +198,7 @@ def _line(runs: list[dict], arm: str) -> str:
     cells = [
         arm,
         f"{spent.mean():.0f}",
-        f"{spent.median():.0f}",
+        f"{spent.quantile(0.5):.0f}",
         f"{spent.min():.0f}",
         f"{spent.max():.0f}",
     ]
