@@ -100,7 +100,8 @@ def _tutorials() -> list[tuple[str, str]]:
 
 def _order(path: Path) -> int:
     """Where a tutorial stands."""
-    return ("start", "cheating", "localisation", "background_class", "rare").index(path.stem)
+    order = ("start", "cheating", "localisation", "background_class", "rare", "labelling", "distil")
+    return order.index(path.stem)
 
 
 def _cards() -> list[tuple[str, str]]:

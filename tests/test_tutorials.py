@@ -59,3 +59,4 @@ def test_every_tutorial_shows_a_small_picture_and_says_what_to_conclude(page: Pa
         with Image.open(picture) as opened:
             assert opened.width >= 200
     assert "\n## What to conclude\n" in text
+    assert "tutorial" in text  # for the search of the site

@@ -35,8 +35,8 @@ def test_images_on_which_methods_differ_are_counted_and_the_worst_is_named():
         entry("c.jpg", [("cam", 0, [LEFT]), ("eigen-cam", None, [LEFT])]),
     )
     assert sentences[0] == (
-        "The maps of cam and eigen-cam mark the same place on 2 of 3 images; they differ most on b.jpg, where the boxes "
-        "of cam and eigen-cam overlap by 0 %."
+        "The maps of cam and eigen-cam mark the same place on 2 of 3 images; they differ most on b.jpg, where the "
+        "boxes of cam and eigen-cam overlap by 0 %."
     )
     assert sentences[1] == (
         "The network gives its first answer half of the probability or more on 2 of 3 images, and least on a.jpg (cat, "

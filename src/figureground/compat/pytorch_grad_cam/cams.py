@@ -43,6 +43,7 @@ from figureground.compat.pytorch_grad_cam.utils.model_targets import (
 from figureground.compat.refusals import one_number, refuse_non_finite
 from figureground.maps import normalise, resize
 from figureground.methods import METHODS, CamMethod, Explainer
+from figureground.methods.smoothing import SMOOTHING_VIEWS, smoothed, smoothing_views
 
 Target = Callable[[Any], Tensor]
 Maps = Float32[np.ndarray, "N H W"]
@@ -54,6 +55,7 @@ _GUIDED = (
 _OWN = "{} is never called here; a method of your own is a figureground.CamMethod with 'maps', for the Explainer"
 _EIGEN = "{} adds no weighted channels up: eigen_smooth changes nothing"
 Smoothing = bool | str
+_BOTH = "both"
 
 
 class _InWith:
@@ -125,7 +127,6 @@ class BaseCAM(_InWith):
             ``(N, H, W)`` float32 in [0, 1].
 
         Raises:
-            OptionError: Both kinds of smoothing are asked for.
             ShapeError: There are not as many targets as images, or a target gives more than one number.
             MapError: A map holds NaN or infinity.
         """
@@ -136,7 +137,7 @@ class BaseCAM(_InWith):
         smooth = self._smoothing(views=aug_smooth, principal=eigen_smooth)
         device = next(self.model.parameters()).device
         images = input_tensor.to(device)
-        if targets is None and not self.by_number:
+        if targets is None and (smooth == _BOTH or not self.by_number):
             with torch.no_grad():
                 targets = [*map(ClassifierOutputTarget, self.model(images).argmax(1).tolist())]
         numbers = _numbers(targets) if self.by_number else None
@@ -154,11 +155,9 @@ class BaseCAM(_InWith):
         if principal and not self._made.adds_channels:
             warnings.warn(_EIGEN.format(type(self).__name__), stacklevel=3)
             principal = False
-        if principal and views:
-            raise OptionError(
-                "aug_smooth and eigen_smooth are not joined here: ask for one of them"
-            )
-        return "principal" if principal else views
+        if principal:
+            return _BOTH if views else "principal"
+        return views
 
     def _maps(
         self,
@@ -169,8 +168,11 @@ class BaseCAM(_InWith):
         first: int = 0,
     ) -> Maps:
         """Of class numbers; or of one image and a target, whose value stands for the logits."""
-        read = _Reader(None if isinstance(wanted, Tensor) else wanted)
-        layers = self.target_layers or None
+        read, count = _Reader(None if isinstance(wanted, Tensor) else wanted), len(images)
+        layers, both = self.target_layers or None, smooth == _BOTH
+        if both:
+            images, smooth = smoothing_views(images), "principal"
+            wanted = wanted.repeat(SMOOTHING_VIEWS) if isinstance(wanted, Tensor) else wanted
         explainer = Explainer(self.model, layer=layers, output=read, smooth=smooth)
         classes = (lambda values: values[:, 0]) if read.target is not None else wanted
         found = explainer(images, classes, [self._made])
@@ -179,6 +181,9 @@ class BaseCAM(_InWith):
         (maps,) = found.maps.values()
         size = (images.shape[2], images.shape[3])
         stacks = list(maps.values()) if isinstance(maps, dict) else [maps]
+        if both:
+            self.outputs = self.outputs[:count]
+            stacks = [smoothed(one, count) for one in stacks]
         scaled = [
             resize(normalise(one[:, 0].float().cpu(), relu=True, on_blank="zeros"), size)
             for one in stacks

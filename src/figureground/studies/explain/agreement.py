@@ -53,7 +53,8 @@ class Agreement:
         found = [*self._places(), *self._sureness()]
         rule = (
             "Two maps mark the same place where their boxes overlap by half or more (intersection over union). A map "
-            "says what an output was read from, not whether it is right: figureground evaluate localisation measures that."
+            "says what an output was read from, not whether that is right: 'figureground evaluate localisation' measures "
+            "it."
         )
         return Answer(tuple(found), rule=rule) if found else None
 
@@ -69,9 +70,7 @@ class Agreement:
             return [
                 f"{who} mark {places} on {name}: the boxes of {one} and {other} overlap by {how}."
             ]
-        images = f"{same} of {amount(len(self._lowest), 'image')}"
-        if same == len(self._lowest):
-            images = f"all {amount(same, 'image')}"
+        images = _of(same, len(self._lowest))
         more = (
             f"{who} mark the same place on {images}; they differ most on {name}, where the boxes of {one} and {other} "
             f"overlap by {how}."
@@ -89,10 +88,16 @@ class Agreement:
             ]
         sure = sum(one >= _SURE for one, *_ in self._first)
         said = (
-            f"The network gives its first answer half of the probability or more on {sure} of "
-            f"{amount(len(self._first), 'image')}, and least on {name} ({label}, {share})."
+            f"The network gives its first answer half of the probability or more on "
+            f"{_of(sure, len(self._first))}, and least on {name} ({label}, {share})."
         )
         return [said]
+
+
+def _of(some: int, every: int) -> str:
+    return (
+        f"all {amount(every, 'image')}" if some == every else f"{some} of {amount(every, 'image')}"
+    )
 
 
 def _overlap(one: list[float], other: list[float]) -> float:

@@ -170,6 +170,16 @@ def test_networks_without_such_a_layer_are_told_what_to_do(start, recipe, networ
         begin(network(), Watching())
 
 
+def test_an_output_for_the_background_is_fitted_to_images_of_it(start, recipe, network, tmp_path):
+    seen, old = Watching(), network().eval()
+    run = start(recipe(), network(), tmp_path, algorithms=[seen, LastLayer(LastLayerOptions(), 2)])
+    assert (run.batches.labels == 2).any()  # two rare classes, and the background
+    fit(run)
+    wanted = expected(old, seen)
+    torch.testing.assert_close(run.network[-1].weight, wanted.weight, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(run.network[-1].bias, wanted.bias, atol=1e-4, rtol=1e-3)
+
+
 def test_a_frozen_network_without_it_is_refused(start, recipe, network, tmp_path):
     with pytest.raises(OptionError, match="no weight of this network requires a gradient"):
         start(recipe(), network().requires_grad_(requires_grad=False), tmp_path)

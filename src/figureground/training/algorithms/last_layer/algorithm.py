@@ -41,7 +41,7 @@ class LastLayer(Algorithm):
     The network stays in evaluation mode and no gradient is made. What reaches the last layer is kept of every batch, as
     all other algorithms have changed it: with ``background-swap``, an epoch is one more round of swaps. After the last
     epoch, before validation, logistic regression on all that was kept gives the layer. Unlabelled images are left
-    out; a network with an output for the background is refused.
+    out; a network with an output for the background needs training images of it, as rare classes have them.
 
     Args:
         options: See ``LastLayerOptions``.
@@ -61,6 +61,7 @@ class LastLayer(Algorithm):
     def __init__(self, options: LastLayerOptions, num_classes: int) -> None:
         super().__init__(options, num_classes)
         self.chosen = options
+        self._outputs = num_classes
         self._hearing = ExitStack()
         self._heard: list[Tensor] = []
         self._kept: list[tuple[Tensor, ...]] = []
@@ -76,9 +77,13 @@ class LastLayer(Algorithm):
             Nothing.
 
         Raises:
-            OptionError: It ends in no plain linear layer with a bias and an output for each class.
+            OptionError: It ends in no plain linear layer with a bias and an output for each class, the background or
+                not.
         """
-        plain_last_linear(network, self.num_classes)
+        linear = [m for m in network.modules() if isinstance(m, nn.Linear)]
+        has_background = bool(linear) and linear[-1].out_features == self.num_classes + 1
+        self._outputs = self.num_classes + has_background
+        self._layer(network)
         network.requires_grad_(requires_grad=False)
         return {}
 
@@ -89,13 +94,15 @@ class LastLayer(Algorithm):
             run: The run.
 
         Raises:
-            OptionError: Something follows the last linear layer, it is not the last of the algorithms, or the data tell
-                no contexts.
+            OptionError: Something follows the last linear layer, it is not the last of the algorithms, the data tell no
+                contexts, or the network has an output for the background and no training image is of it.
         """
         if run.algorithms[-1] is not self:
             raise OptionError(
                 "last-layer takes images as all others have changed them and must be the last of the algorithms"
             )
+        if not (run.batches.labels == self.num_classes).any():
+            plain_last_linear(run.network, self.num_classes)
         images = run.batches.make(torch.arange(2, device=run.batches.labels.device)).images
         logits, features = outputs_and_features(run.network, images)
         layer = self._layer(run.network)
@@ -212,14 +219,14 @@ class LastLayer(Algorithm):
         return fit_last_layer(
             features,
             labels,
-            outputs=self.num_classes,
+            outputs=self._outputs,
             l2=self.chosen.l2,
             weights=weights,
             old=old,
         )
 
     def _layer(self, network: nn.Module) -> nn.Linear:
-        return plain_last_linear(network, self.num_classes)
+        return plain_last_linear(network, self._outputs)
 
     def _hear(self, _module: nn.Module, inputs: tuple[Any, ...], _output: Any) -> None:  # noqa: ANN401
         self._heard.append(inputs[0])
