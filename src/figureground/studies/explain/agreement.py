@@ -53,8 +53,7 @@ class Agreement:
         found = [*self._places(), *self._sureness()]
         rule = (
             "Two maps mark the same place where their boxes overlap by half or more (intersection over union). A map "
-            "says what an output was read from, not whether that is right: 'figureground evaluate localisation' measures "
-            "it."
+            "says what an output was read from, not whether that is right: 'evaluate localisation' measures it."
         )
         return Answer(tuple(found), rule=rule) if found else None
 
