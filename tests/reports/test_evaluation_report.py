@@ -128,15 +128,15 @@ def test_tables_are_folded_and_how_it_was_made_comes_last(tmp_path: Path):
     last = text.rpartition("<details")[2]
     assert "How it was made" in last
     assert "CAM, true class" in last
-    assert "()" not in text
+    assert "()" not in text.partition("<script>")[0]
     assert "post-processing" in last
 
 
-def test_nothing_is_asked_of_the_network_and_no_script_runs(tmp_path: Path):
+def test_nothing_is_asked_of_the_network_and_one_script_runs(tmp_path: Path):
     make_record(tmp_path)
     page = Page(write_evaluation_report(tmp_path).read_text().replace("\xa0", " "))
     assert all(address.startswith(("data:", "#")) for address in page.addresses)
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1  # which sorts tables
 
 
 def test_words_of_the_record_are_no_markup(tmp_path: Path):

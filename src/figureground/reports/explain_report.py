@@ -2,8 +2,6 @@
 
 __all__ = ["write_explain_report"]
 
-import base64
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +16,7 @@ from figureground.maps import colour_bar
 from figureground.reports.answers import answer_of
 from figureground.reports.cards import Card
 from figureground.reports.entries import card_of, data_uri
-from figureground.reports.pages import asset, page_template
+from figureground.reports.pages import asset, page_template, script_digest
 from figureground.reports.places import below, common_folder, without_folders
 from figureground.reports.tables import checked_table
 
@@ -122,8 +120,7 @@ def _grouped(cards: Iterable[Card]) -> Iterator[list[Card]]:
 
 def _page(record: Mapping[str, Any], survey: _Survey, root: str) -> dict[str, Any]:
     """What the template asks for, apart from the cards; it names no folder of the machine."""
-    script = asset("report.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script = asset("report.js") + asset("sorting.js")
     made, refused = record.get("provenance") or {}, record.get("refused") or {}
     return {
         "model": {k: without_folders(str(v)) for k, v in (record.get("model") or {}).items()},
@@ -148,7 +145,7 @@ def _page(record: Mapping[str, Any], survey: _Survey, root: str) -> dict[str, An
         "per_page": _CARDS_PER_PAGE,
         "style": asset("report.css") + asset("answer.css") + asset("explain.css"),
         "script": script,
-        "script_digest": digest,
+        "script_digest": script_digest(script),
     }
 
 

@@ -1,7 +1,16 @@
 """What every page of ours is made with: templates, styles, charts, and tables beside it."""
 
-__all__ = ["asset", "chart_of", "page_template", "record_of_kind", "write_tables"]
+__all__ = [
+    "asset",
+    "chart_of",
+    "page_template",
+    "record_of_kind",
+    "script_digest",
+    "write_tables",
+]
 
+import base64
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
@@ -45,7 +54,21 @@ def page_template(name: str) -> Template:
         "option": option_words,
         "problem": problem_words,
     }
+    sorting = asset("sorting.js")
+    environment.globals |= {"sorting": sorting, "sorting_digest": script_digest(sorting)}
     return environment.get_template(name)
+
+
+def script_digest(script: str) -> str:
+    """What a page's policy names a script by, so that no other runs.
+
+    Args:
+        script: Its text, as it stands between the tags.
+
+    Returns:
+        SHA-256 in base 64.
+    """
+    return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _for_readers(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
