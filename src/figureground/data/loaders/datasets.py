@@ -364,7 +364,7 @@ DATASETS: dict[str, DatasetEntry] = {
         "your own, read with pyarrow (the extra parquet): data.root is a .parquet file or a folder of them, as Hugging "
         "Face publishes them, with a column image (encoded, or a struct of bytes and path) and a column label (numbers "
         "or names); files or folders named after train, val and test are these parts. The images are copied once into "
-        "~/.cache/figureground, which takes about as much room as the files",
+        "~/.cache/figureground, which takes as much room as the encoded images",
         _LOCAL,
         partial(shard_parts, suffix=".parquet"),
     ),

@@ -33,7 +33,7 @@ def parquet_images(root: Path | str, part: str = "all") -> LabeledImages:
     ``label`` numbers or names; without these names, the only column that the file's own description of its features
     calls an image, or a class label, is taken. Numbers are named by ``classes.txt`` or ``classes.json`` beside the
     files, else by that description; names are numbered in natural order. The encoded images are copied once into
-    ``cache_folder()``, which takes about as much room as the files, so that any of them is read at once.
+    ``cache_folder()``, which takes as much room as the encoded images, so that any of them is read at once.
 
     Args:
         root: A Parquet file, or a folder that is searched for them.
