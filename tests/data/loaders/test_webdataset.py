@@ -82,14 +82,15 @@ def test_labels_may_stand_in_json_and_their_names_beside_the_tar(tmp_path):
             f"{row}.json": json.dumps(one).encode(),
             f"{row}.webp": encoded(row, kind="WEBP"),
         }
+    members |= {"9.cls": b"1", "9.json": b'{"label": 2}', "9.webp": members["0.webp"]}  # .cls first
     write(tmp_path / "tars" / "a.tar", members)
     data = tar_images(tmp_path / "tars")
     assert data.class_names == ("0", "1", "2", "3")
-    assert data.labels.tolist() == [2, 1, 0, 3]
+    assert data.labels.tolist() == [2, 1, 0, 3, 1]
     (tmp_path / "tars" / "classes.txt").write_text("ant\nbackground\nbee\ncat\n")
     data = tar_images(tmp_path / "tars")
     assert data.class_names == ("ant", "bee", "cat")
-    assert data.labels.tolist() == [1, 3, 0, 2]
+    assert data.labels.tolist() == [1, 3, 0, 2, 3]
     (tmp_path / "tars" / "classes.txt").unlink()
     (tmp_path / "tars" / "classes.json").write_text('{"0": "a", "1": "b", "2": "c"}')
     with pytest.raises(

@@ -101,12 +101,14 @@ def _found(files: Sequence[Path]) -> list[_Table]:
 def _read(path: Path, size: int, changed: int) -> _Table:
     """The labels of one file, and the places of its images in the copy."""
     with _reading(path):
-        # nothing is read ahead, so that a file of one row group is copied in flat memory
-        file = import_module("pyarrow.parquet").ParquetFile(path, buffer_size=2**20)
+        # nothing is read ahead, so that a file of one row group takes the memory of its pages, not its own
+        parquet = import_module("pyarrow.parquet")
+        file = parquet.ParquetFile(path, buffer_size=2**20, pre_buffer=False)
         columns = _Columns.of(path, file.schema_arrow)
         labels = _labels(path, file, columns.label)
     images = _encoded(path, file, columns.image)
     copy, offsets = copied_images(path, (size, changed, columns.image), images)
+    import_module("pyarrow").default_memory_pool().release_unused()
     members = [
         Member(path, f"row {row}", begin, end - begin, copy)
         for row, (begin, end) in enumerate(pairwise(offsets.tolist()))

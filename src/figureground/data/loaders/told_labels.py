@@ -74,7 +74,7 @@ def class_names_beside(folders: Iterable[Path]) -> tuple[str, ...] | None:
         folders: Where to look.
 
     Returns:
-        One for each number: the lines of the text, or JSON's list or object from number to name; None where there is
+        One for each number: the lines of the text, or JSON's list, or object from number to name or back; None where there is
         no such file.
 
     Raises:
@@ -95,7 +95,7 @@ def class_names_beside(folders: Iterable[Path]) -> tuple[str, ...] | None:
         names = _listed(read_json(path))
     if not names or not all(isinstance(name, str) and name for name in names):
         raise DataError(
-            f"{path} holds no list of class names: one a line, or JSON's list, or object from number to name"
+            f"{path} holds no list of class names: one a line, or as JSON a list, or an object from number to name or back"
         )
     if len(set(names)) < len(names):
         raise DataError(f"{path} names a class twice")
@@ -105,8 +105,9 @@ def class_names_beside(folders: Iterable[Path]) -> tuple[str, ...] | None:
 def _listed(content: object) -> list[object]:
     """The names in their order; none where it is no list of them."""
     if isinstance(content, dict):
-        numbers = list(map(str, range(len(content))))
-        content = [content.get(number) for number in numbers]
+        if all(type(one) is int for one in content.values()):
+            content = {str(number): name for name, number in content.items()}
+        content = [content.get(str(number)) for number in range(len(content))]
     return content if isinstance(content, list) else []
 
 
