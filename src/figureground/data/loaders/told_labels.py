@@ -74,8 +74,8 @@ def class_names_beside(folders: Iterable[Path]) -> tuple[str, ...] | None:
         folders: Where to look.
 
     Returns:
-        One for each number: the lines of the text, or JSON's list, or object from number to name or back; None where there is
-        no such file.
+        One for each number: the lines of the text, or JSON's list, or object from number to name or back; None where
+        there is no such file.
 
     Raises:
         DataError: It holds something else.
@@ -95,7 +95,7 @@ def class_names_beside(folders: Iterable[Path]) -> tuple[str, ...] | None:
         names = _listed(read_json(path))
     if not names or not all(isinstance(name, str) and name for name in names):
         raise DataError(
-            f"{path} holds no list of class names: one a line, or as JSON a list, or an object from number to name or back"
+            f"{path} holds no list of class names: one a line, or JSON's list, or object of names and numbers"
         )
     if len(set(names)) < len(names):
         raise DataError(f"{path} names a class twice")
