@@ -108,3 +108,10 @@ def test_files_are_of_the_part_that_their_outermost_word_says(tmp_path, names, p
     assert shard_parts(tmp_path, ".tar") == tuple(parts)
     for part, files in parts.items():
         assert shards(tmp_path, part, ".tar") == [tmp_path / name for name in files]
+
+
+def test_a_file_that_speaks_of_two_parts_is_asked_about(tmp_path):
+    for name in ("train.tar", "train-val.tar", "test.tar"):
+        (tmp_path / name).touch()
+    with pytest.raises(DataError, match=r"of which part is .*train-val\.tar\? .* or several"):
+        shard_parts(tmp_path, ".tar")

@@ -154,13 +154,13 @@ def test_what_is_wrong_is_told_in_a_line_with_file_and_member(tmp_path, case):
     assert "\n" not in str(caught.value)
 
 
-def test_a_key_that_comes_twice_is_named(tmp_path):
+@pytest.mark.parametrize("again", ["a.png", "a.cls"])
+def test_a_key_that_comes_twice_is_named(tmp_path, again):
     path = tmp_path / "bad.tar"
     with tarfile.open(path, "w") as tar:
-        for name in ("a.png", "a.cls", "b.png", "b.cls", "a.png"):
-            one = tarfile.TarInfo(name)
-            tar.addfile(one)
-    with pytest.raises(DataError, match=r"bad\.tar: a\.png: its key comes twice"):
+        for name in ("a.png", "a.cls", "b.png", "b.cls", again):
+            tar.addfile(tarfile.TarInfo(name))
+    with pytest.raises(DataError, match=rf"bad\.tar: {again}: its key comes twice"):
         tar_images(path)
 
 
@@ -182,6 +182,9 @@ def test_a_tar_cut_anywhere_is_refused_by_name(tmp_path):
         cut.write_bytes(whole[:size])
         with pytest.raises(DataError, match=r"cut\.tar"):
             tar_images(cut)
+    cut.write_bytes(whole[:612])
+    with pytest.raises(DataError, match=r"cut\.tar is cut short: 0000\.png does not end in it"):
+        tar_images(cut)
     cut.write_bytes(whole[: end - 520])
     with pytest.raises(DataError, match=r"cut\.tar is cut short.* 000"):
         tar_images(cut)
@@ -265,7 +268,12 @@ def test_20000_members_are_found_without_reading_an_image(tmp_path, monkeypatch)
                 one = tarfile.TarInfo(name)
                 one.size = len(content)
                 tar.addfile(one, io.BytesIO(content))
-    monkeypatch.setattr(Path, "open", lambda self, mode, buffering: Counted(self, mode))
+
+    def opened(self, mode, buffering):
+        assert buffering == 0  # or whole blocks would be read ahead
+        return Counted(self, mode)
+
+    monkeypatch.setattr(Path, "open", opened)
     data = tar_images(path)
     assert len(data) == 10_000
     assert data.labels.tolist() == [row % 7 for row in range(10_000)]
