@@ -4,7 +4,6 @@ __all__ = ["LabeledImages"]
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from figureground.base.errors import DataError, ShapeError
 from figureground.data.lazy import LazyImages
+from figureground.data.members import Place
 from figureground.data.notices import Noticed
 from figureground.data.streamed import StreamedImages
 
@@ -134,11 +134,11 @@ class LabeledImages:
             contexts=None if self.contexts is None else self.contexts[rows],
         )
 
-    def decoded_by(self, decode: Callable[[Path], Image.Image]) -> "LabeledImages":
-        """The same images, decoded by another function where each has a file of its own.
+    def decoded_by(self, decode: Callable[[Place], Image.Image]) -> "LabeledImages":
+        """The same images, decoded by another function where they are in files.
 
         Args:
-            decode: The upright image in a file.
+            decode: The upright image in a file, or at its place in a larger one.
 
         Returns:
             Those images.

@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from figureground.base.value_range import FULL
-from figureground.data.decoding import decode_image
+from figureground.data.members import Member, Place, decoded
 from figureground.data.notices import Noticed, notices_of
 
 
@@ -31,20 +31,20 @@ class FileDecoder:
         enough: Callable[[tuple[int, int]], tuple[int, int]] | None = None,
     ) -> None:
         self._value_range, self._enough = value_range, enough
-        self._found: dict[Path, tuple[Noticed, ...]] = {}
+        self._found: dict[str, tuple[Noticed, ...]] = {}
 
-    def __call__(self, path: Path | str) -> Image.Image:
+    def __call__(self, place: Place | str) -> Image.Image:
         """The upright image in a file.
 
         Args:
-            path: The file.
+            place: The file, or the image's place in a larger one.
 
         Returns:
             It, as RGB; may raise `ImageError`.
         """
-        image = decode_image(path, self._value_range, enough=self._enough)
+        image = decoded(place, self._value_range, enough=self._enough)
         if notices := notices_of(image):
-            self._found[Path(path)] = tuple((str(path), one) for one in notices)
+            self._found[str(place)] = tuple((str(place), one) for one in notices)
         return image
 
     @property
@@ -64,21 +64,21 @@ class LazyImages:
     def __init__(self, decode: Callable[[int], Image.Image], count: int) -> None:
         self._decode = decode
         self._rows = torch.arange(count)
-        self._files: tuple[Path, ...] | None = None
+        self._places: tuple[Place, ...] | None = None
 
     @classmethod
-    def of_files(cls, paths: Sequence[Path]) -> "LazyImages":
+    def of_files(cls, places: Sequence[Place]) -> "LazyImages":
         """Images in files.
 
         Args:
-            paths: One file each.
+            places: One file each, or the places of images in larger files.
 
         Returns:
             The images, as RGB.
         """
-        files = tuple(paths)
-        found = cls(partial(_decode_file, files), len(files))
-        found._files = files
+        held = tuple(places)
+        found = cls(partial(_decode_place, held), len(held))
+        found._places = held
         return found
 
     def __len__(self) -> int:
@@ -96,22 +96,34 @@ class LazyImages:
         Returns:
             Its path; None where it has no file of its own.
         """
-        return None if self._files is None else self._files[int(self._rows[row])]
+        place = self.place(row)
+        return None if isinstance(place, Member) else place
 
-    def decoded_by(self, decode: Callable[[Path], Image.Image]) -> "LazyImages":
-        """The same images, decoded by another function where each has a file of its own.
+    def place(self, row: int) -> Place | None:
+        """Where an image is, without a look at it.
 
         Args:
-            decode: The upright image in a file.
+            row: Which.
+
+        Returns:
+            Its file, or its place in a larger one; None where it is in no file.
+        """
+        return None if self._places is None else self._places[int(self._rows[row])]
+
+    def decoded_by(self, decode: Callable[[Place], Image.Image]) -> "LazyImages":
+        """The same images, decoded by another function where they are in files.
+
+        Args:
+            decode: The upright image in a file, or at its place in a larger one.
 
         Returns:
             Those images.
         """
-        files = self._files
-        if files is None:
+        places = self._places
+        if places is None:
             return self
-        same = LazyImages(partial(_decoded_by, decode, files), 0)
-        same._rows, same._files = self._rows, files
+        same = LazyImages(partial(_decoded_by, decode, places), 0)
+        same._rows, same._places = self._rows, places
         return same
 
     def subset(self, rows: Int[Tensor, " n"]) -> "LazyImages":
@@ -124,15 +136,15 @@ class LazyImages:
             Those images, still to be decoded.
         """
         some = LazyImages(self._decode, 0)
-        some._rows, some._files = self._rows[rows], self._files
+        some._rows, some._places = self._rows[rows], self._places
         return some
 
 
-def _decode_file(paths: tuple[Path, ...], row: int) -> Image.Image:
-    return decode_image(paths[row])
+def _decode_place(places: tuple[Place, ...], row: int) -> Image.Image:
+    return decoded(places[row])
 
 
 def _decoded_by(
-    decode: Callable[[Path], Image.Image], paths: tuple[Path, ...], row: int
+    decode: Callable[[Place], Image.Image], places: tuple[Place, ...], row: int
 ) -> Image.Image:
-    return decode(paths[row])
+    return decode(places[row])

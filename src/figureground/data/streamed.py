@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from figureground.data.decoding import full_size
 from figureground.data.fitting import Fit, Window
 from figureground.data.holding import until_used
 from figureground.data.lazy import FileDecoder, LazyImages
+from figureground.data.members import Member, Place, file_of
 
 _THREADS = 4
 
@@ -41,28 +42,29 @@ class Decoded:
 class StreamedImages:
     """Images of one size, decoded each time they are asked for; indexed by rows like a tensor ``(M, C, H, W)``.
 
-    A file that is gone or has another size than at the beginning is an error: the data set changed. An image that
-    cannot be decoded is black, and named in ``damaged``. Processes of a ``DataLoader`` may hold copies.
+    A file, of one image or of many, that is gone or has another size than at the beginning is an error: the data set
+    changed. An image that cannot be decoded is black, and named in ``damaged``. Processes of a ``DataLoader`` may hold
+    copies.
 
     Args:
         images: Of any size, in files or not; or in memory.
         fit: How they come to one size.
-        value_range: As for `decode_image`, of images in files of their own.
+        value_range: As for `decode_image`, of images in files.
     """
 
     def __init__(self, images: LazyImages | Tensor, fit: Fit, *, value_range: str = FULL) -> None:
         self._images, self.fit, self._value_range = images, fit, value_range
         self.damaged: dict[int, str] = {}
         lazy = images if isinstance(images, LazyImages) else None
-        self._files = [None if lazy is None else lazy.file(row) for row in range(len(images))]
-        self._bytes = [-1 if path is None else _bytes_of(path) for path in self._files]
+        self._places = [None if lazy is None else lazy.place(row) for row in range(len(images))]
+        self._bytes = _bytes_of_each(self._places)
         whole, fitted = FileDecoder(value_range), FileDecoder(value_range, enough=fit.resized_size)
         self._whole = images if lazy is None else lazy.decoded_by(whole)
         self._fitted = images if lazy is None else lazy.decoded_by(fitted)
         self.channels = fit.channels or _channels(images)
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._places)
 
     @property
     def shape(self) -> torch.Size:
@@ -161,11 +163,11 @@ class StreamedImages:
         return StreamedImages(some, self.fit, value_range=self._value_range)
 
     def identity(self) -> str:
-        """Stands for the images: names and sizes of their files; the pixels of those that have none."""
-        own = [row for row, path in enumerate(self._files) if path is None]
+        """Stands for the images: names and sizes of their files; the pixels of those in none."""
+        own = [row for row, place in enumerate(self._places) if place is None]
         names = [
-            None if path is None else (path.parent.name, path.name, size)
-            for path, size in zip(self._files, self._bytes, strict=True)
+            None if place is None else (*_named(place), size)
+            for place, size in zip(self._places, self._bytes, strict=True)
         ]
         pixels = [tensor_identity(self[torch.tensor(part)]) for part in _parts(own)]
         return digest(names, pixels, self.fit)
@@ -178,9 +180,9 @@ class StreamedImages:
         return torch.stack(sums).sum(0)
 
     def _check_unchanged(self, row: int) -> None:
-        path = self._files[row]
-        if path is not None and _bytes_of(path) != self._bytes[row]:
-            now = _bytes_of(path)
+        place = self._places[row]
+        path = None if place is None else file_of(place)
+        if path is not None and (now := _bytes_of(path)) != self._bytes[row]:
             told = "is gone" if now < 0 else f"has {now} bytes, and had {self._bytes[row]}"
             raise DataError(f"the images changed while they were in use: {path} {told}")
 
@@ -194,6 +196,22 @@ def _image(images: LazyImages | Tensor, row: int) -> Image.Image:
 
 def _channels(images: LazyImages | Tensor) -> int:
     return int(images.shape[1]) if isinstance(images, Tensor) else len(images[0].getbands())
+
+
+def _named(place: Place) -> tuple[str | int, ...]:
+    """Name of a file; of an image inside a larger one its own name, place and size too."""
+    path = file_of(place)
+    inside = (place.name, place.offset, place.size) if isinstance(place, Member) else ()
+    return path.parent.name, path.name, *inside
+
+
+def _bytes_of_each(places: Sequence[Place | None]) -> list[int]:
+    """Size of the file that each image is in; one that holds many is asked once."""
+    once = cache(_bytes_of)
+    return [
+        -1 if place is None else once(place.file) if isinstance(place, Member) else _bytes_of(place)
+        for place in places
+    ]
 
 
 def _bytes_of(path: Path) -> int:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from lightning.fabric import Fabric
 
 from figureground.base.errors import OptionError, unknown_option
 from figureground.data.splits import random_subset
@@ -45,7 +44,9 @@ def start_run(
     with forked_rng(fabric.device):
         seed_rng(fabric.device, recipe.seed, "initial weights")
         data, classifier, algorithms, transforms = _made(recipe)
-        batches = _batches(recipe, data, fabric, transforms=transforms)
+        batches = _batches(
+            recipe, data, transforms, rank=fabric.global_rank, world=fabric.world_size
+        )
         if transforms is not None:
             batches = replace(batches, geometry=any(one.follows_images for one in algorithms))
         run = Run.start(
@@ -178,7 +179,7 @@ def _check_norms(recipe: Recipe, data: TrainingData, classifier: Classifier) -> 
 
 
 def _batches(
-    recipe: Recipe, data: TrainingData, fabric: Fabric, *, transforms: Transforms | None
+    recipe: Recipe, data: TrainingData, transforms: Transforms | None, *, rank: int, world: int
 ) -> Batches:
     workers = default_workers() if recipe.data.workers is None else recipe.data.workers
     return Batches(
@@ -188,15 +189,15 @@ def _batches(
         recipe.seed,
         crop_padding=recipe.augmentation.crop_padding,
         flip=recipe.augmentation.flip,
-        rank=fabric.global_rank,
-        world=fabric.world_size,
+        rank=rank,
+        world=world,
         accumulate=recipe.accumulate,
         channels_last=recipe.channels_last,
         boxes=data.train.boxes,
         value_range=data.value_range,
         contexts=data.train.contexts,
         transforms=transforms,
-        workers=max(1, workers // fabric.world_size) if workers else 0,
+        workers=max(1, workers // world) if workers else 0,
     )
 
 

@@ -108,14 +108,14 @@ def fit(run: Run, validation: Validation | None = None, progress: Progress = no_
 
 @torch.inference_mode()
 def validate(
-    model: nn.Module, validation: Validation, *, batch_size: int = 512
+    model: nn.Module, validation: Validation, *, batch_size: int | None = None
 ) -> dict[str, float]:
     """Accuracy and loss over the known classes.
 
     Args:
         model: Images in [0, 1] to logits; left in the mode in which it came.
         validation: What on.
-        batch_size: Images at a time.
+        batch_size: Images at a time; 512 of up to 64 pixels a side where omitted, fewer of larger ones.
 
     Returns:
         ``accuracy`` (0 to 1) and ``loss`` (nats); with rare classes, where there are images of them, ``mean_ap`` by
@@ -135,14 +135,14 @@ def validate(
 
 
 def outputs_of(
-    model: nn.Module, validation: Validation, *, batch_size: int = 512
+    model: nn.Module, validation: Validation, *, batch_size: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The outputs that count, batch by batch.
 
     Args:
         model: Images in [0, 1] to logits; left in the mode in which it came, when all are read.
         validation: What on.
-        batch_size: Images at a time.
+        batch_size: Images at a time; 512 of up to 64 pixels a side where omitted, fewer of larger ones.
 
     Yields:
         Logits, ``(N, known classes)``, or of all where there are rare ones; and labels, where the model is.
@@ -150,7 +150,9 @@ def outputs_of(
     device = next((p.device for p in model.parameters()), validation.images.device)
     outputs, training = None if validation.rare else validation.num_classes, model.training
     model.eval()
-    for rows in torch.split(torch.arange(len(validation.labels)), batch_size):
+    for rows in torch.split(
+        torch.arange(len(validation.labels)), batch_size or _at_once(validation.images)
+    ):
         part = slice(int(rows[0]), int(rows[-1]) + 1)
         images, labels = validation.images[part].to(device), validation.labels[part].to(device)
         if isinstance(validation.images, StreamedImages) and validation.images.damaged:
@@ -160,6 +162,11 @@ def outputs_of(
             logits = model(images.float().div_(255))[:, :outputs].float()
         yield logits, labels
     model.train(training)
+
+
+def _at_once(images: Tensor | StreamedImages) -> int:
+    """So many that the maps of a usual network do not fill the memory."""
+    return max(16, min(512, 512 * 64 * 64 // (images.shape[2] * images.shape[3])))
 
 
 def _mean_ap(scored: list[Tensor], known: Tensor, validation: Validation) -> dict[str, float]:

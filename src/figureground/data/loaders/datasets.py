@@ -4,6 +4,7 @@ __all__ = ["DATASETS", "DatasetEntry", "load_dataset", "parts_of"]
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,8 +20,11 @@ from figureground.data.loaders.inaturalist import inaturalist17
 from figureground.data.loaders.labels_file import labels_file
 from figureground.data.loaders.load_options import LoadOptions
 from figureground.data.loaders.packed_sets import mnist, pack
+from figureground.data.loaders.parquet import parquet_images
 from figureground.data.loaders.planted_sets import planted
+from figureground.data.loaders.shards import shard_parts
 from figureground.data.loaders.torchvision_sets import caltech, cifar, flowers102, stl10
+from figureground.data.loaders.webdataset import tar_images
 from figureground.data.packs import shared_folder
 from figureground.data.splits import split, split_groups
 
@@ -210,6 +214,14 @@ def _boxes(root: Path | None, _part: str, _options: LoadOptions) -> LabeledImage
     return boxed_images(_needed(root, "boxes"))
 
 
+def _webdataset(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
+    return tar_images(_needed(root, "webdataset"), part)
+
+
+def _parquet(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
+    return parquet_images(_needed(root, "parquet"), part)
+
+
 def _inaturalist(root: Path | None, part: str, _options: LoadOptions) -> LabeledImages:
     return inaturalist17(_needed(root, "inaturalist17"), "val" if part == "test" else part)
 
@@ -334,6 +346,27 @@ DATASETS: dict[str, DatasetEntry] = {
         _csv,
         "your own: data.root is a CSV file with the columns path and label, paths relative to it",
         _LOCAL,
+    ),
+    "webdataset": DatasetEntry(
+        "tar files in WebDataset's layout",
+        ("all",),
+        _webdataset,
+        "your own: data.root is a .tar file or a folder of them, in which key.jpg (.png, .webp) lies beside key.cls (a "
+        "number or a name) or key.json (field label, class or cls); files or folders named after train, val and test "
+        "are these parts, and classes.txt or classes.json beside them names the numbers",
+        _LOCAL,
+        partial(shard_parts, suffix=".tar"),
+    ),
+    "parquet": DatasetEntry(
+        "Parquet files of encoded images",
+        ("all",),
+        _parquet,
+        "your own, read with pyarrow (the extra parquet): data.root is a .parquet file or a folder of them, as Hugging "
+        "Face publishes them, with a column image (encoded, or a struct of bytes and path) and a column label (numbers "
+        "or names); files or folders named after train, val and test are these parts. The images are copied once into "
+        "~/.cache/figureground, which takes as much room as the encoded images",
+        _LOCAL,
+        partial(shard_parts, suffix=".parquet"),
     ),
     # the competition's test part has no labels: its validation part is the test here, as in the rare-class benchmark
     "inaturalist17": DatasetEntry(

@@ -32,6 +32,7 @@ from figureground.data.annotations.entries import MaskFiles
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import FileDecoder, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
+from figureground.data.members import Member
 from figureground.data.rare import with_rare
 from figureground.studies.evaluation.class_ids import read_class_ids
 from figureground.studies.evaluation.data_options import DataOptions
@@ -209,11 +210,13 @@ def items_of(data: LabeledImages, name: str, *, identity: str) -> list[Item]:
 
 
 def _content(data: LabeledImages, row: int) -> str:
-    """Stands for the pixels of an image that is in memory or in a file of its own; empty for others."""
+    """Stands for the pixels of an image that is in memory or in a file; empty for others."""
     if not isinstance(data.images, LazyImages):
         return str(crc32(data.images[row].contiguous().numpy().data))
-    file = data.images.file(row)
-    return "" if file is None else file_identity(file)
+    place = data.images.place(row)
+    if isinstance(place, Member):
+        return f"{file_identity(place.file)}|{place.name}|{place.offset}|{place.size}"
+    return "" if place is None else file_identity(place)
 
 
 def _annotations_in(place: Path, images: Path | None) -> tuple[Path | None, Path | None]:
