@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from figureground.base.errors import ModelError, OptionError
 from figureground.models import LeNetGAP, load_classifier
@@ -104,3 +105,19 @@ def test_published_weights_of_the_cluttered_digits_fit(shared_data: Path):
     with torch.no_grad():
         found = classifier(images).argmax(1).numpy()
     assert (found == pack["labels"][chosen]).mean() > 0.9
+
+
+def test_a_module_of_ones_own_takes_photos():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    plain = load_classifier(network)
+    assert plain.preprocessing.size == (224, 224)
+    assert any("224" in one for one in plain.notes)
+    changed = load_classifier(
+        network,
+        preprocessing={"size": 32, "mean": 0.5, "std": 0.5},
+        class_names=["a", "b", "c", "d"],
+    )
+    assert (changed.preprocessing.size, changed.class_name(1)) == ((32, 32), "b")
+    images = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(changed(images), network((images - 0.5) / 0.5))
+    assert load_classifier(changed).preprocessing == changed.preprocessing

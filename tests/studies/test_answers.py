@@ -1,16 +1,21 @@
 """The first sentence of a page, from known numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from figureground.metrics.intervals import Interval
+from figureground.models.source import UNTRAINED
 from figureground.studies.answers import (
+    Answer,
     Contrast,
     Question,
     answer,
     contrasts,
     listed,
     row_name,
+    warned,
     word_of,
 )
 
@@ -166,3 +171,23 @@ def test_names_are_words():
     assert row_name("my(maps)") == "my(maps)"
     assert listed([*"abcdefgh"]) == "a, b, c, d, e, f and 2 others"
     assert listed(["a"]) == "a"
+
+
+def test_what_is_shown_as_no_difference_is_none():
+    tiny = Interval(0.0002, 0.0001, 0.0004, 0.95, 200)
+    asked = Question(claim="", measure="", label="", digits=3, matters=0.05)
+    assert word_of(tiny, asked) == "no better"
+    assert word_of(tiny, replace(asked, both_ways=True)) == "neither better nor worse"
+    assert word_of(tiny, replace(asked, digits=4)) == "better"
+
+
+def test_the_answer_about_an_untrained_network_begins_with_that():
+    found = Answer(("CAM is better.",))
+    told = warned(found, ("assumed 224 × 224", UNTRAINED))
+    assert told is not None
+    assert told.sentences == (
+        "The network is untrained: what it says of images, and where, means nothing.",
+        "CAM is better.",
+    )
+    assert warned(found, ()) is found
+    assert warned(None, (UNTRAINED,)) is None

@@ -4,9 +4,11 @@ from typing import Any
 
 import torch
 
-from figureground.models import SpinalHead
-from figureground.training.recipe import ModelSpec
-from figureground.training.trained import make_classifier
+from figureground.models import SpinalHead, load_classifier
+from figureground.models.source import UNTRAINED
+from figureground.studies.training.train import train
+from figureground.training.recipe import ModelSpec, changed
+from figureground.training.trained import load_trained, make_classifier
 
 NAMES = ("a", "b", "c")
 LENET: dict[str, Any] = {"name": "figureground:lenet-gap", "arguments": {"channels": 1}}
@@ -43,3 +45,22 @@ def test_what_the_logits_of_the_old_head_meant_is_not_told():
     made = make_classifier(spec, NAMES)
     assert made.class_names == NAMES
     assert not [note for note in made.notes if "1001" in note]
+
+
+def test_a_run_is_not_called_untrained(tmp_path):
+    recipe = changed(
+        {
+            "name": "t",
+            "epochs": 1,
+            "batch_size": 8,
+            "data": {"name": "cluttered-digits", "count": 16},
+            "model": {
+                "name": "figureground:lenet-gap",
+                "arguments": {"channels": 1},
+                "preprocessing": {"size": [12, 12]},
+            },
+        }
+    )
+    train(recipe, tmp_path / "run", accelerator="cpu")
+    assert UNTRAINED not in load_trained(tmp_path / "run").notes
+    assert UNTRAINED in load_classifier("figureground:lenet-gap", random=True).notes

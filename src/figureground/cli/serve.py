@@ -51,10 +51,10 @@ def serve(
     ] = None,
     device: Device = None,
 ) -> None:
-    """Explore in the browser: photos and maps, what changes when a part is covered, two models, results of commands.
+    r"""Explore in the browser: photos and maps, what changes when a part is covered, two models, results of commands.
 
     Nothing leaves this machine. Models are those named here; the page can name none. Without a model and photos, digits
-    and a small network that come with the package are shown. Needs the extra web: pip install 'figureground[web]'.
+    and a small network that come with the package are shown. Needs the extra web: pip install 'figureground\[web]'.
     """  # noqa: DOC501 - the docstring is the help
     from figureground.web.framework import gradio  # noqa: PLC0415 - torch is slow to import
     from figureground.web.server import Access, start  # noqa: PLC0415

@@ -63,8 +63,8 @@ def photos_for(
     preprocessing = getattr(model, "preprocessing", None)
     if preprocessing is None:
         raise OptionError(
-            f"{type(model).__name__} does not say how it wants its images: give tensors (N, C, H, W), or load it with "
-            "figureground.load_classifier"
+            f"{type(model).__name__} does not say how it wants its images: give tensors (N, C, H, W), or "
+            "wrap it: figureground.load_classifier(model, preprocessing={'size': 224, 'mean': ..., 'std': ...})"
         )
     upright = [ImageOps.exif_transpose(one).convert("RGB") for one in given]
     views = [preprocessing.view(one) for one in upright]

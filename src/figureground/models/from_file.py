@@ -1,6 +1,6 @@
 """Networks from a Python file of the user's."""
 
-__all__ = ["build"]
+__all__ = ["build", "of_module"]
 
 import importlib.util
 import sys
@@ -54,6 +54,20 @@ def build(name: str, wanted: Wanted) -> Found:
         network = _call(factory, wanted.arguments, name)
     if not isinstance(network, nn.Module):
         raise ModelError(f"{name} must return a torch.nn.Module, got {type(network).__name__}")
+    return of_module(network, name)
+
+
+def of_module(network: nn.Module, name: str = "") -> Found:
+    """A network of the user's with what it says of itself.
+
+    Args:
+        network: A module, or a ``Classifier`` as it is.
+        name: For notes; its class's where omitted.
+
+    Returns:
+        The network with what is known of it.
+    """
+    name = name or type(network).__name__
     if isinstance(network, Classifier):
         return Found(
             *(

@@ -18,13 +18,13 @@ from figureground.models.class_names import read_class_names
 from figureground.models.classifier import Classifier
 from figureground.models.preprocessing import Preprocessing
 from figureground.models.readouts import detections, segmentation
-from figureground.models.source import SOURCES, Found, Wanted, source
+from figureground.models.source import SOURCES, UNTRAINED, Found, Wanted, source
 from figureground.models.weights import load_weights
 from figureground.models.zero_shot import Texts
 
 
 def load_classifier(
-    name: str,
+    name: str | nn.Module,
     *,
     weights: Path | str | None = None,
     random: bool = False,
@@ -43,7 +43,8 @@ def load_classifier(
     ``random`` draws the initial weights from torch's global stream, as building a module always does.
 
     Args:
-        name: Source and name.
+        name: Source and name; or a module of your own, of which images are taken to be 224 × 224 in [0, 1] where
+            neither it nor ``preprocessing`` says otherwise.
         weights: A file to load instead of the trained weights.
         random: Leave the network untrained.
         arguments: For the function that builds the network (``num_classes``, ``pad_type``, …).
@@ -70,7 +71,7 @@ def load_classifier(
     if weights is not None and random:
         raise OptionError("weights from a file and random weights exclude each other")
     if texts is not None:
-        _check_texts(name, weights)
+        _check_texts(str(name), weights)
     wanted = Wanted(
         trained=weights is None and not random,
         arguments=dict(arguments or {}),
@@ -79,14 +80,15 @@ def load_classifier(
     )
     # building a network draws its initial weights; where they are replaced, the caller's random stream must not notice
     with torch.random.fork_rng(devices=[], enabled=not random):
-        found = _find(name, wanted)
+        found = from_file.of_module(name) if isinstance(name, nn.Module) else _find(name, wanted)
         if weights is not None:
             notes = load_weights(_bare(found.network), weights)
             found = replace(found, notes=(*found.notes, *notes))
         if random:
-            found = replace(found, notes=(*found.notes, _UNTRAINED))
+            found = replace(found, notes=(*found.notes, UNTRAINED))
         names = _names(class_names) or found.class_names
-        return _classifier(found, name, (names, preprocessing), readout=readout).eval()
+        shown = type(name).__name__ if isinstance(name, nn.Module) else name
+        return _classifier(found, shown, (names, preprocessing), readout=readout).eval()
 
 
 def _find(name: str, wanted: Wanted) -> Found:
@@ -114,7 +116,6 @@ def _check_texts(name: str, weights: object) -> None:
         )
 
 
-_UNTRAINED = "the network is untrained: what it says of images, and where, means nothing"
 _WITH_TEXTS = ("open_clip:", "hf:")
 
 

@@ -3,6 +3,7 @@
 __all__ = [
     "LOGITS_OF_1001",
     "SOURCES",
+    "UNTRAINED",
     "Found",
     "Source",
     "Wanted",
@@ -27,6 +28,7 @@ from figureground.base.errors import ModelError, unknown_option
 from figureground.models.preprocessing import Preprocessing
 from figureground.models.zero_shot import Texts
 
+UNTRAINED = "the network is untrained: what it says of images, and where, means nothing"
 LOGITS_OF_1001 = "1001 logits: logit 0 was taken for background, logit 1 + k for ImageNet class k."
 """What a network of so many logits was taken for; void where it gets a head of its own."""
 

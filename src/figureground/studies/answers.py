@@ -14,6 +14,7 @@ __all__ = [
     "number",
     "ranked",
     "row_name",
+    "warned",
     "word_of",
 ]
 
@@ -30,6 +31,7 @@ from figureground.base.amount import amount
 from figureground.base.verdicts import CANNOT_TELL
 from figureground.methods.registry import METHODS
 from figureground.metrics.intervals import Interval, bootstrap_interval, paired_difference
+from figureground.models.source import UNTRAINED
 
 Word = Literal["better", "worse", "no better", "neither better nor worse", "cannot tell"]
 
@@ -172,6 +174,8 @@ def word_of(difference: Interval, question: Question) -> Word:
     word: Word = "cannot tell"
     if difference.images < FEWEST:
         return word
+    if round(max(abs(low), abs(high)), question.digits) == 0:  # as it would be shown
+        return "neither better nor worse" if question.both_ways else "no better"
     if low > 0:
         word = "better"
     elif high < 0:
@@ -278,6 +282,21 @@ def ranked(found: Interval, chance: float, *, positives: int) -> Answer:
     nothing = Interval(chance, chance, chance, found.level, positives)
     apart = replace(own, mean=own.mean - chance, low=own.low - chance, high=own.high - chance)
     return answer(_RANKS, [Contrast("the network", own, "a random order", nothing, apart)])
+
+
+def warned(found: Answer | None, notes: Sequence[str]) -> Answer | None:
+    """The answer, which begins with what takes its meaning away.
+
+    Args:
+        found: The answer.
+        notes: Of the classifier.
+
+    Returns:
+        The same, or with a sentence before the others where the network is untrained.
+    """
+    if found is None or UNTRAINED not in notes:
+        return found
+    return replace(found, sentences=(f"{UNTRAINED[0].upper()}{UNTRAINED[1:]}.", *found.sentences))
 
 
 def number(value: float, digits: int = 1, unit: str = "") -> str:

@@ -10,7 +10,7 @@ import torch
 from figureground.base.errors import DataError, ModelError, OptionError, unknown_option
 from figureground.base.record import read_json
 from figureground.models import Classifier, load_classifier, load_weights, replace_head
-from figureground.models.source import LOGITS_OF_1001
+from figureground.models.source import LOGITS_OF_1001, UNTRAINED
 from figureground.training.recipe import ModelSpec, as_tuples, is_run, read_recipe
 from figureground.training.streams import forked_rng
 from figureground.training.trust import refuse_code, trusting
@@ -93,6 +93,7 @@ def _loaded(spec: ModelSpec, names: list[str], weights: Path, *, background: boo
     bare = spec.model_copy(update={"weights": None, "pretrained": False})
     classifier = make_classifier(bare, names, background=background)
     load_weights(classifier.network, weights)
+    classifier.notes = tuple(one for one in classifier.notes if one != UNTRAINED)
     return classifier
 
 

@@ -5,8 +5,9 @@ from figureground.studies.explain.agreement import Agreement
 LEFT, RIGHT, WIDE = [0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [0.0, 0.0, 10.0, 14.0]
 
 
-def entry(image, panels, score=0.9):
+def entry(image, panels, score=0.9, classes=(0.9,)):
     return {
+        "classes": [{"score": one} for one in classes],
         "image": f"photos/{image}",
         "predictions": [{"name": "cat", "score": score, "index": 1}],
         "panels": [
@@ -52,12 +53,21 @@ def test_one_image():
     ]
 
 
-def test_maps_of_other_classes_empty_ones_and_one_method_are_not_compared():
-    alone = said(entry("a.jpg", [("cam", 0, [LEFT]), ("cam", 1, [RIGHT])]))
-    others = said(entry("a.jpg", [("cam", 0, [LEFT]), ("grad-cam", 1, [RIGHT]), ("fem", None, [])]))
-    assert (
-        alone
-        == others
-        == ["The network's first answer for a.jpg is cat, with a probability of 90 %."]
+def test_of_several_classes_the_most_probable_one_counts():
+    panels = [
+        ("cam", 0, [LEFT]),
+        ("grad-cam", 0, [RIGHT]),
+        ("cam", 1, [LEFT]),
+        ("grad-cam", 1, [LEFT]),
+    ]
+    (first, _) = said(entry("a.jpg", panels, classes=(0.1, 0.6)))
+    assert first == (
+        "The maps of cam and grad-cam for the most probable of the classes mark the same place on a.jpg: the boxes of "
+        "cam and grad-cam overlap by 100 %."
     )
+
+
+def test_empty_maps_and_one_method_are_not_compared():
+    alone = said(entry("a.jpg", [("cam", 0, [LEFT]), ("fem", None, [])]))
+    assert alone == ["The network's first answer for a.jpg is cat, with a probability of 90 %."]
     assert said() == []

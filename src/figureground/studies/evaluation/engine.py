@@ -38,7 +38,7 @@ from figureground.methods.method import layer_notes
 from figureground.methods.registry import FUSIONS, check_fusion
 from figureground.models import Classifier
 from figureground.models.predicting import device_of
-from figureground.studies.answers import Answer
+from figureground.studies.answers import Answer, warned
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.subject import Subject, baseline_maps, refuse_shared_maps
 from figureground.studies.evaluation.tables import (
@@ -327,7 +327,7 @@ def run_evaluation(
             seconds=round(time.perf_counter() - began, 1),
             provenance=provenance(seeds=(evaluation.seed,)),
             left_out=left_out(met),
-            answer=parts.get("answer"),
+            answer=warned(parts.get("answer"), () if classifier is None else classifier.notes),
         )
         write_json(claim.folder / "record.json", record)
     return record

@@ -19,14 +19,15 @@ _SURE = 0.5  # probability
 class Agreement:
     """Reads the entries of a job one by one.
 
-    Two maps mark the same place where their largest boxes overlap by half or more (intersection over union). Maps of
-    different classes are not compared; those of no class are compared with all.
+    Two maps mark the same place where their largest boxes overlap by half or more (intersection over union). Of several
+    classes the most probable one counts, and maps of no class are compared with its maps.
     """
 
     def __init__(self) -> None:
         self._methods: dict[str, None] = {}
         self._lowest: list[tuple[float, tuple[str, str], str]] = []
         self._first: list[tuple[float, str, str]] = []
+        self._several = False
 
     def see(self, entry: dict[str, Any]) -> None:
         """One image.
@@ -38,11 +39,18 @@ class Agreement:
         if entry["predictions"]:
             best = entry["predictions"][0]
             self._first.append((float(best["score"]), str(best["name"]), name))
-        marked = [one for one in entry["panels"] if one["boxes"] and not one["problem"]]
+        classes = entry["classes"]
+        first = max(range(len(classes)), key=lambda at: classes[at]["score"], default=0)
+        self._several |= len(classes) > 1
+        marked = [
+            one
+            for one in entry["panels"]
+            if one["boxes"] and not one["problem"] and one["class"] in {None, first}
+        ]
         pairs = [
             (_overlap(one["boxes"][0], other["boxes"][0]), (one["method"], other["method"]))
             for one, other in combinations(marked, 2)
-            if one["method"] != other["method"] and _comparable(one, other)
+            if one["method"] != other["method"]
         ]
         if pairs:
             self._methods |= dict.fromkeys(word for _, pair in pairs for word in pair)
@@ -63,7 +71,8 @@ class Agreement:
         lowest, (one, other), name = min(self._lowest)
         same = sum(overlap >= _SAME for overlap, *_ in self._lowest)
         how = f"{100 * lowest:.0f}\N{NO-BREAK SPACE}%"
-        who = f"The maps of {listed(list(self._methods))}"
+        which = " for the most probable of the classes" if self._several else ""
+        who = f"The maps of {listed(list(self._methods))}{which}"
         if len(self._lowest) == 1:
             places = "the same place" if same else "different places"
             return [
@@ -101,7 +110,3 @@ def _of(some: int, every: int) -> str:
 
 def _overlap(one: list[float], other: list[float]) -> float:
     return float(iou(torch.tensor([one]).float(), torch.tensor([other]).float())[0, 0])
-
-
-def _comparable(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return one["class"] is None or other["class"] is None or one["class"] == other["class"]
