@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 
 from figureground.base.errors import DataError, OptionError
+from figureground.data.loaders import datasets, divided_folder
+from figureground.data.loaders.image_folder import image_folder
 from figureground.data.one_size import streamed
 from figureground.models import Preprocessing
 from figureground.studies.training.train import train
@@ -231,3 +233,16 @@ def test_mixed_images_and_frozen_parts_train(photos, tmp_path):
     )
     record = train(wanted, tmp_path / "run", accelerator="cpu")
     assert np.isfinite(record.last["loss"])
+
+
+def test_a_folder_is_searched_once_for_both_parts(photos, monkeypatch):
+    searched = []
+    monkeypatch.setattr(
+        divided_folder, "image_folder", lambda root: searched.append(root) or image_folder(root)
+    )
+    monkeypatch.setattr(
+        datasets, "image_folder", lambda root: searched.append(root) or image_folder(root)
+    )
+    data = training_data(recipe(photos).data, seed=0)
+    assert len(searched) == 1
+    assert len(data.train) + len(data.val) == 32  # a fifth is the test part

@@ -14,7 +14,7 @@ from figureground.base.value_range import FULL
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import LazyImages
 from figureground.data.loaders import LoadOptions, load_dataset
-from figureground.data.loaders.datasets import parts_of
+from figureground.data.loaders.datasets import load_parts, parts_of
 from figureground.data.notices import summed
 from figureground.data.omitting import without_classes
 from figureground.data.one_size import in_memory, much_memory, streamed
@@ -145,10 +145,14 @@ def training_data(spec: DataSpec, *, seed: int) -> TrainingData:
         spec.test_fraction,
     )
     # generated sets: as many validation images as the set has by itself, not as many as were asked for training
-    val = load_dataset(spec.name, spec.root, part="val", options=replace(options, count=None))
+    plain = replace(options, count=None)
     if spec.use == "held-out":
+        val = load_dataset(spec.name, spec.root, part="val", options=plain)
         train, val = _halves(val, seed=own)
+    elif spec.count is None:
+        train, val = load_parts(spec.name, spec.root, parts=("train", "val"), options=plain)
     else:
+        val = load_dataset(spec.name, spec.root, part="val", options=plain)
         train = load_dataset(spec.name, spec.root, part="train", options=options)
     if spec.omit:
         train = without_classes(train, spec.omit)

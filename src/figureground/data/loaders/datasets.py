@@ -1,10 +1,10 @@
 """The data sets, and their parts."""
 
-__all__ = ["DATASETS", "DatasetEntry", "load_dataset", "parts_of"]
+__all__ = ["DATASETS", "DatasetEntry", "load_dataset", "load_parts", "parts_of"]
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -78,19 +78,54 @@ def load_dataset(
         OptionError: There is no such set or part, or the set has no such option.
         DataError: The set is not there or cannot be read.
     """
+    (found,) = load_parts(name, root, parts=(part,), options=options)
+    return found
+
+
+def load_parts(
+    name: str,
+    root: Path | str | None = None,
+    *,
+    parts: Sequence[str],
+    options: LoadOptions = _DEFAULTS,
+) -> tuple[LabeledImages, ...]:
+    """Several parts of a data set, which is read once where they are divided off the same images.
+
+    Args:
+        name: As for `load_dataset`.
+        root: As for `load_dataset`.
+        parts: ``train``, ``val`` or ``test``, each.
+        options: As for `load_dataset`.
+
+    Returns:
+        The images of each part.
+
+    Raises:
+        OptionError: As for `load_dataset`.
+        DataError: As for `load_dataset`.
+    """
     entry = _entry(name)
-    _check_part(part)
+    for part in parts:
+        _check_part(part)
     options.refuse(name, *entry.unknown)
     place = None if root is None else Path(root)
     if place is not None and not (place.exists() or options.download):
         raise DataError(f"no file or folder {place}; {_way(name, entry)}")
-    parts = entry.parts if entry.find_parts is None else entry.find_parts(place)
-    if "test" in parts:
+    own = entry.parts if entry.find_parts is None else entry.find_parts(place)
+    if "test" in own:
         options.refuse(name, "test_fraction")
-    if part in parts and (part != "train" or parts == _PARTS):
+
+    @cache
+    def load(part: str) -> LabeledImages:
         return entry.load(place, part, options)
-    rest = entry.load(place, parts[0], options)  # "train" or "all"
-    return _divided(rest, part, options, missing=set(_PARTS) - set(parts))
+
+    def one(part: str) -> LabeledImages:
+        if part in own and (part != "train" or own == _PARTS):
+            return load(part)
+        rest = load(own[0])  # "train" or "all"
+        return _divided(rest, part, options, missing=set(_PARTS) - set(own))
+
+    return tuple(one(part) for part in parts)
 
 
 def parts_of(data: LabeledImages, share: float, *, seed: int) -> tuple[Tensor, ...]:
