@@ -5,7 +5,7 @@ from figureground.studies.explain.agreement import Agreement
 LEFT, RIGHT, WIDE = [0.0, 0.0, 10.0, 10.0], [20.0, 0.0, 30.0, 10.0], [0.0, 0.0, 10.0, 14.0]
 
 
-def entry(image, panels, score=0.9, classes=(0.9,)):
+def entry(image, panels, score: float | None = 0.9, classes: tuple[float | None, ...] = (0.9,)):
     return {
         "classes": [{"score": one} for one in classes],
         "image": f"photos/{image}",
@@ -71,3 +71,7 @@ def test_empty_maps_and_one_method_are_not_compared():
     alone = said(entry("a.jpg", [("cam", 0, [LEFT]), ("fem", None, [])]))
     assert alone == ["The network's first answer for a.jpg is cat, with a probability of 90 %."]
     assert said() == []
+
+
+def test_logits_that_are_not_finite_have_no_probability():
+    assert said(entry("a.jpg", [("cam", 0, [LEFT])], None, (None,))) == []

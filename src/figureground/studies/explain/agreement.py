@@ -36,11 +36,11 @@ class Agreement:
             entry: Its line in ``entries.jsonl``.
         """
         name = Path(entry["image"]).name
-        if entry["predictions"]:
-            best = entry["predictions"][0]
+        best = next(iter(entry["predictions"]), None)
+        if best is not None and best["score"] is not None:  # logits that are not finite have none
             self._first.append((float(best["score"]), str(best["name"]), name))
         classes = entry["classes"]
-        first = max(range(len(classes)), key=lambda at: classes[at]["score"], default=0)
+        first = max(range(len(classes)), key=lambda at: classes[at]["score"] or 0.0, default=0)
         self._several |= len(classes) > 1
         marked = [
             one

@@ -10,7 +10,6 @@ from figureground.base.errors import OptionError
 from figureground.base.options import Options, option
 from figureground.base.record import Provenance
 from figureground.methods.registry import FUSIONS, check_fusion
-from figureground.studies.answers import Answer
 from figureground.studies.failures import Failure
 
 _WHAT, _OUTPUT, _SPEED = "What to explain", "Output", "Speed"
@@ -174,6 +173,6 @@ class ExplainRecord:
     colour_map: str = "inferno"
     tables: tuple[dict[str, Any], ...] = ()
     figures: tuple[dict[str, str], ...] = ()
-    answer: Answer | None = None
+    answer: Any = None  # of studies.answers.Answer, which would load torch with the options
     schema: int = 1
     kind: str = "explain"
