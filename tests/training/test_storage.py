@@ -237,12 +237,13 @@ def test_mixed_images_and_frozen_parts_train(photos, tmp_path):
 
 def test_a_folder_is_searched_once_for_both_parts(photos, monkeypatch):
     searched = []
-    monkeypatch.setattr(
-        divided_folder, "image_folder", lambda root: searched.append(root) or image_folder(root)
-    )
-    monkeypatch.setattr(
-        datasets, "image_folder", lambda root: searched.append(root) or image_folder(root)
-    )
+
+    def searching(root):
+        searched.append(root)
+        return image_folder(root)
+
+    for module in (divided_folder, datasets):
+        monkeypatch.setattr(module, "image_folder", searching)
     data = training_data(recipe(photos).data, seed=0)
     assert len(searched) == 1
     assert len(data.train) + len(data.val) == 32  # a fifth is the test part
