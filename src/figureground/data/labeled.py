@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import DataError, ShapeError
-from figureground.data.lazy import LazyImages
+from figureground.data.lazy import LazyImages, as_image
 from figureground.data.members import Place
 from figureground.data.notices import Noticed
 from figureground.data.streamed import StreamedImages
@@ -157,10 +157,7 @@ class LabeledImages:
         Returns:
             It, in mode RGB, or L where one colour is stored.
         """
-        held = self.images[row]
-        if isinstance(held, Image.Image):
-            return held
-        return Image.fromarray(held.permute(1, 2, 0).squeeze(-1).numpy())
+        return as_image(self.images[row])
 
 
 def _pixels(image: Image.Image) -> UInt8[Tensor, "c h w"]:

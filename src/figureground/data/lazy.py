@@ -1,13 +1,13 @@
 """Images that are decoded each time they are asked for, of any sizes."""
 
-__all__ = ["FileDecoder", "LazyImages"]
+__all__ = ["FileDecoder", "LazyImages", "as_image"]
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Int, UInt8
 from PIL import Image
 from torch import Tensor
 
@@ -138,6 +138,20 @@ class LazyImages:
         some = LazyImages(self._decode, 0)
         some._rows, some._places = self._rows[rows], self._places
         return some
+
+
+def as_image(held: Image.Image | UInt8[Tensor, "c h w"]) -> Image.Image:
+    """An image, whatever it is kept as.
+
+    Args:
+        held: Itself, or its pixels.
+
+    Returns:
+        It, in mode RGB, or L where one colour is stored.
+    """
+    if isinstance(held, Image.Image):
+        return held
+    return Image.fromarray(held.permute(1, 2, 0).squeeze(-1).numpy())
 
 
 def _decode_place(places: tuple[Place, ...], row: int) -> Image.Image:

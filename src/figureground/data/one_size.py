@@ -21,13 +21,15 @@ from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import FileDecoder, LazyImages
 from figureground.data.streamed import StreamedImages
 
+_THREADS = 4
+
 
 def in_memory(
     data: LabeledImages,
     fit: Fit | tuple[int, int],
     *,
     value_range: str = FULL,
-    workers: int = 4,
+    workers: int = _THREADS,
 ) -> LabeledImages:
     """The same images, all of one size, as one tensor of bytes; boxes follow.
 
@@ -190,6 +192,3 @@ def _sizes(data: LabeledImages) -> list[tuple[int, int]]:
 
     with ThreadPoolExecutor(_THREADS) as pool:
         return list(pool.map(one, range(len(data))))
-
-
-_THREADS = 4

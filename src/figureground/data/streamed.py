@@ -6,12 +6,11 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import DataError, ImageError
@@ -20,7 +19,7 @@ from figureground.base.value_range import FULL
 from figureground.data.decoding import full_size
 from figureground.data.fitting import Fit, Window
 from figureground.data.holding import until_used
-from figureground.data.lazy import FileDecoder, LazyImages
+from figureground.data.lazy import FileDecoder, LazyImages, as_image
 from figureground.data.members import Member, Place, file_of
 
 _THREADS = 4
@@ -118,7 +117,7 @@ class StreamedImages:
             self._check_unchanged(row)
             try:
                 with until_used():
-                    pixels[at] = self.fit.pixels(_image(self._fitted, row)).numpy()
+                    pixels[at] = self.fit.pixels(as_image(self._fitted[row])).numpy()
             except ImageError as error:
                 damaged[row] = str(error)
 
@@ -144,7 +143,7 @@ class StreamedImages:
             ImageError: It cannot be decoded.
         """
         self._check_unchanged(row)
-        image = _image(self._whole, row)
+        image = as_image(self._whole[row])
         image = image.convert("L" if self.channels == 1 else "RGB")
         array = np.array(image).reshape(image.height, image.width, -1)
         return torch.from_numpy(array).permute(2, 0, 1), self.fit.window_of(full_size(image))
@@ -172,26 +171,12 @@ class StreamedImages:
         pixels = [tensor_identity(self[torch.tensor(part)]) for part in _parts(own)]
         return digest(names, pixels, self.fit)
 
-    @cached_property
-    def colour_sums(self) -> Tensor:
-        """Sum of each colour over all pixels of all images ``(C,)``, int64; one pass over the data."""
-        parts = _parts(list(range(len(self))))
-        sums = [self[torch.tensor(part)].sum((0, 2, 3), dtype=torch.int64) for part in parts]
-        return torch.stack(sums).sum(0)
-
     def _check_unchanged(self, row: int) -> None:
         place = self._places[row]
         path = None if place is None else file_of(place)
         if path is not None and (now := _bytes_of(path)) != self._bytes[row]:
             told = "is gone" if now < 0 else f"has {now} bytes, and had {self._bytes[row]}"
             raise DataError(f"the images changed while they were in use: {path} {told}")
-
-
-def _image(images: LazyImages | Tensor, row: int) -> Image.Image:
-    held = images[row]
-    if isinstance(held, Image.Image):
-        return held
-    return Image.fromarray(held.permute(1, 2, 0).squeeze(-1).numpy())
 
 
 def _channels(images: LazyImages | Tensor) -> int:

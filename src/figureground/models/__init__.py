@@ -32,6 +32,7 @@ __all__ = [
     "text_embeddings",
 ]
 
+from figureground.base.class_names import read_class_names
 from figureground.models.cifar_mobile import (
     CifarMobileNetV2,
     CifarShuffleNetV1,
@@ -40,7 +41,6 @@ from figureground.models.cifar_mobile import (
 from figureground.models.cifar_resnet import CifarResNet
 from figureground.models.cifar_vgg import CifarVGG
 from figureground.models.cifar_wide_resnet import CifarWideResNet
-from figureground.models.class_names import read_class_names
 from figureground.models.classifier import Classifier
 from figureground.models.heads import (
     ConstantBackground,

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from figureground.base.class_names import read_class_names
 from figureground.base.errors import FigureGroundError, ModelError, OptionError, unknown_option
 from figureground.models import from_file
-from figureground.models.class_names import read_class_names
 from figureground.models.classifier import Classifier
 from figureground.models.preprocessing import Preprocessing
 from figureground.models.readouts import detections, segmentation

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from figureground.base.errors import OptionError
+from figureground.base.errors import DataError, OptionError
 from figureground.base.progress import Progress, no_progress
 from figureground.data.streamed import StreamedImages
 from figureground.metrics.classification.ranking import mean_average_precision
@@ -120,6 +120,9 @@ def validate(
     Returns:
         ``accuracy`` (0 to 1) and ``loss`` (nats); with rare classes, where there are images of them, ``mean_ap`` by
         their probabilities, which decides, and ``mean_ap_logit``.
+
+    Raises:
+        DataError: No image can be decoded.
     """
     hits, losses, scored, known = [], [], [], []
     for logits, labels in outputs_of(model, validation, batch_size=batch_size):
@@ -128,6 +131,8 @@ def validate(
         scored.append(logits if validation.rare else logits[:0])
         known.append(labels)
     count = sum(len(some) for some in known)
+    if not count:
+        raise DataError(f"none of the {len(validation.labels)} validation images can be decoded")
     return {
         "accuracy": float(torch.stack(hits).sum()) / count,
         "loss": float(torch.stack(losses).sum()) / count,
@@ -157,6 +162,8 @@ def outputs_of(
         images, labels = validation.images[part].to(device), validation.labels[part].to(device)
         if isinstance(validation.images, StreamedImages) and validation.images.damaged:
             good = torch.tensor([int(row) not in validation.images.damaged for row in rows])
+            if not good.any():
+                continue
             images, labels = images[good.to(device)], labels[good.to(device)]
         with torch.no_grad():
             logits = model(images.float().div_(255))[:, :outputs].float()

@@ -121,7 +121,7 @@ def _reading(path: Path) -> Iterator[None]:
     """What pyarrow raises as one line of ours."""
     try:
         yield
-    except (OSError, ValueError, NotImplementedError) as error:
+    except (OSError, ValueError, import_module("pyarrow").ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"{path} is no Parquet file, or cut short or damaged: {reason}") from error
 

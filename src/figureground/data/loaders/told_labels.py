@@ -9,8 +9,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from figureground.base.errors import DataError
-from figureground.base.record import read_json
+from figureground.base.class_names import read_class_names
+from figureground.base.errors import DataError, ModelError
 from figureground.data.finding import natural_key
 
 Told: TypeAlias = int | str
@@ -74,8 +74,7 @@ def class_names_beside(folders: Iterable[Path]) -> tuple[str, ...] | None:
         folders: Where to look.
 
     Returns:
-        One for each number: the lines of the text, or JSON's list, or object from number to name or back; None where
-        there is no such file.
+        One for each number, as ``read_class_names`` has them; None where there is no such file.
 
     Raises:
         DataError: It holds something else.
@@ -84,31 +83,13 @@ def class_names_beside(folders: Iterable[Path]) -> tuple[str, ...] | None:
     path = next((one for one in paths if one.is_file()), None)
     if path is None:
         return None
-    if path.suffix == ".txt":
-        try:
-            names: list[object] = [
-                one.strip() for one in path.read_text(encoding="utf-8-sig").splitlines()
-            ]
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"cannot read {path}: {error}") from error
-    else:
-        names = _listed(read_json(path))
-    if not names or not all(isinstance(name, str) and name for name in names):
-        raise DataError(
-            f"{path} holds no list of class names: one a line, or JSON's list, or object of names and numbers"
-        )
+    try:
+        names = read_class_names(path)
+    except ModelError as error:
+        raise DataError(f"{path} holds no list of class names: {error}") from error
     if len(set(names)) < len(names):
         raise DataError(f"{path} names a class twice")
-    return tuple(map(str, names))
-
-
-def _listed(content: object) -> list[object]:
-    """The names in their order; none where it is no list of them."""
-    if isinstance(content, dict):
-        if all(type(one) is int for one in content.values()):
-            content = {str(number): name for name, number in content.items()}
-        content = [content.get(str(number)) for number in range(len(content))]
-    return content if isinstance(content, list) else []
+    return names
 
 
 def _names_of(told: set[Told]) -> list[str]:
