@@ -1,6 +1,8 @@
 """Runs whose images are streamed from files end as those whose images are in memory, and say what went wrong."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,14 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from figureground.base.errors import DataError, OptionError
+from figureground.base.record import read_json
 from figureground.data.loaders import datasets, divided_folder
 from figureground.data.loaders.image_folder import image_folder
 from figureground.data.one_size import streamed
 from figureground.models import Preprocessing
 from figureground.studies.training.train import train
 from figureground.training.loading import Loader, Request
-from figureground.training.recipe import changed
+from figureground.training.recipe import changed, write_recipe
 from figureground.training.recipe_data import training_data
 from figureground.training.start import start_run
 from figureground.training.streams import derived_seed
@@ -265,3 +268,16 @@ def test_a_folder_is_searched_once_for_both_parts(photos, monkeypatch):
     data = training_data(recipe(photos).data, seed=0)
     assert len(searched) == 1
     assert len(data.train) + len(data.val) == 32  # a fifth is the test part
+
+
+@pytest.mark.slow  # compiling takes most of a minute
+def test_a_compiled_network_ends_as_a_plain_one(photos, tmp_path):
+    place = write_recipe(recipe(photos), tmp_path / "small.yaml")
+    losses = []
+    for word in ("false", "true"):  # alone: the type checks of the tests cannot be compiled
+        words = ["train", str(place), "--set", f"compile={word}", "--out", str(tmp_path / word)]
+        command = [sys.executable, "-c", "from figureground.cli import main; main()", *words]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+        losses.append(read_json(tmp_path / word / "record.json")["last"]["loss"])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)

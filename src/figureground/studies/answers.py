@@ -160,7 +160,8 @@ def word_of(difference: Interval, question: Question) -> Word:
     Returns:
         ``better`` or ``worse`` where the interval does not hold 0; ``no better`` where it holds 0 and no gain that
         would matter, and between equals ``neither better nor worse`` where it holds no loss that would matter either;
-        ``cannot tell`` else, and with fewer than six images.
+        these two also where both ends round to 0 as they are shown; ``cannot tell`` else, and with fewer than six
+        images.
 
     Examples:
         >>> asked = Question(claim="finds the object", measure="", label="")
@@ -423,7 +424,7 @@ def _rule(question: Question) -> str:
         f"Better or worse: the 95 % interval of the difference on the same {question.noun}s does not hold 0; a "
         f"little: all of it is smaller than {size}. "
         f"{null[0].upper()}{null[1:]}: it holds 0, and nothing as large as {size}"
-        f"{' either way' if question.both_ways else ' in favour'}. "
+        f"{' either way' if question.both_ways else ' in favour'}; or it rounds to 0. "
         f"Cannot tell: it holds both, or there are fewer than {FEWEST} {question.noun}s."
     )
 
