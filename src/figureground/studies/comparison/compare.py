@@ -3,6 +3,7 @@
 __all__ = ["compare"]
 
 import io
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -142,6 +143,7 @@ def _compared(
         left_out=(*_left_out(images, sets), *grounds.left_out),
         background=grounds.section,
         answer=_answer(found, predictions, grounds, seed=chosen.seed),
+        numbers=_numbers(found),
     )
     claim.mark(asked)
     _forget(claim.folder / "record.json")
@@ -187,6 +189,17 @@ def _grounds(
     )
 
 
+def _numbers(found: Findings) -> dict[str, dict[str, dict[str, float]]]:
+    """Measure -> arm -> seed -> number of that run, where it is one."""
+    return {
+        measure: {
+            arm: {str(seed): value for seed, value in sorted(seeds.items()) if math.isfinite(value)}
+            for arm, seeds in arms.items()
+        }
+        for measure, arms in found.values.items()
+    }
+
+
 def _left_out(images: HeldOut, sets: Sequence[UnknownSet]) -> tuple[str, ...]:
     """Images that could not be decoded, each once."""
     lost = [line for one in sets for line in one.left_out]
@@ -230,7 +243,7 @@ def _measure(
     if options.maps:
         methods = _methods(options)
         found.columns |= map_columns(
-            predictions, images, methods, limit=options.maps, report=report("maps")
+            predictions, images, methods, limit=options.maps, report=report("maps"), note=found.note
         )
         found.tables += _map_tables(found, arms, tuple(methods), seed=seed)
     over_seeds(found, arms[0].name)

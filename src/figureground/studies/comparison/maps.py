@@ -43,6 +43,7 @@ def map_columns(
     limit: int,
     batch_size: int = 32,
     report: Callable[[TrainedRun], None] = lambda _: None,
+    note: Callable[..., None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Numbers per image of the maps of the true class, averaged over the runs of an arm.
 
@@ -57,6 +58,7 @@ def map_columns(
         limit: So many images at most, drawn at random.
         batch_size: Images at a time.
         report: Called with every run that is done.
+        note: Called with the mean of every measure of every run, as ``Findings.note`` is; NaN where undefined.
 
     Returns:
         ``row/measure`` -> ``(N,)``; rows are the arms, with the method where there are several.
@@ -67,12 +69,25 @@ def map_columns(
         for one in given:
             for name, numbers in _of_run(one, images, methods, sizes=(limit, batch_size)).items():
                 values.setdefault(name, []).append((one.key, numbers))
+                if note is not None:
+                    note(
+                        f"maps: {_short(name, methods)}",
+                        one,
+                        arm=arm,
+                        value=float(numbers.nanmean()),
+                    )
             report(one.run)
         for name, several in values.items():
             method, _, measure = name.rpartition("/")
             row = arm if len(methods) == 1 else f"{arm}, {method}"
             found[f"{row}/{measure}"] = over_runs(several).numpy()
     return found
+
+
+def _short(name: str, methods: Mapping[str, CamMethod]) -> str:
+    """``method/measure`` as a reader has it."""
+    method, _, measure = name.rpartition("/")
+    return measure if len(methods) == 1 else f"{method}, {measure}"
 
 
 def _of_run(

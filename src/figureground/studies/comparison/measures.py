@@ -147,6 +147,9 @@ def unknown_images(
                 outs.append(predict(one.run.classifier, seen.pixels, batch_size=batch_size))
                 report(one.run)
                 score = "s2" if one.run.has_background else "msp"
+                if one.run.has_background:
+                    best = _separated(one, outs[-1], "s1")[0]
+                    found.note(f"{unknown.name}: AUROC by s1 ↑", one, arm=arm, value=best)
                 for name, value in zip(
                     ("AUROC ↑", "FPR95 ↓"), _separated(one, outs[-1], score), strict=True
                 ):
@@ -272,12 +275,17 @@ def costs(found: Findings, arms: Sequence[Arm]) -> None:
     """What each arm cost to train.
 
     Args:
-        found: Gets the table.
+        found: Gets the table, and the seconds of each run.
         arms: The arms.
     """
     rows: list[list[object]] = []
     for arm in arms:
         records = [run.record for run in arm.runs]
+        seconds = {run.seed: run.record.get("seconds") for run in arm.runs}
+        told = {
+            seed: float(value) for seed, value in seconds.items() if isinstance(value, int | float)
+        }
+        found.values.setdefault("training seconds", {})[arm.name] = told
         means = [
             _mean(records, key) for key in ("parameters", "steps", "images", "seconds", "best")
         ]

@@ -3,7 +3,7 @@
 __all__ = ["BackgroundSection", "CompareOptions", "ComparisonRecord", "Example"]
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from figureground.base.options import Options, option
@@ -146,6 +146,7 @@ class ComparisonRecord:
         left_out: Images that could not be used, and why.
         background: How much the arms rest on the background; None where that was not asked.
         answer: What the page leads with.
+        numbers: Measure -> arm -> seed -> number of that run, from which the statistics over seeds can be done again.
         kind: ``comparison``.
         schema: Version of this form.
     """
@@ -165,5 +166,6 @@ class ComparisonRecord:
     left_out: tuple[str, ...] = ()
     background: BackgroundSection | None = None
     answer: "Answer | None" = None
+    numbers: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
     kind: str = "comparison"
     schema: int = 2

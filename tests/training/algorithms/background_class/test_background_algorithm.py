@@ -19,7 +19,7 @@ POOL = torch.arange(5, dtype=torch.uint8).view(5, 1, 1, 1).expand(5, 1, 6, 6).co
 
 
 def options(**words):
-    return BackgroundClassOptions(pools=("given",), **words)
+    return BackgroundClassOptions(pools=("given",), **({"start": 0.0} | words))
 
 
 @pytest.fixture
@@ -84,6 +84,40 @@ def test_the_loss_is_cross_entropy_over_one_output_more(begun):
     found = algorithm.change_losses(losses, outputs, batch, run)
     assert set(found) == {"background_class", "other"}
     torch.testing.assert_close(found["background_class"], F.cross_entropy(outputs, batch.labels))
+
+
+@pytest.mark.parametrize(
+    ("objective", "smoothing"),
+    [("background-class", 0.2), ("uniform", 0.0), ("energy", 0.0), ("constant", 0.2)],
+)
+def test_before_the_start_the_known_classes_are_learnt_alone(objective, smoothing, begun):
+    run, algorithm = begun(
+        options(ratio=0.5, objective=objective, start=0.5), label_smoothing=smoothing
+    )
+    steps = 2 * len(run.batches)  # of two epochs
+    run.step = steps // 2 - 1
+    plain = next(iter(run.batches.epoch(0)))
+    batch = algorithm.change_batch(plain, run)
+    assert torch.equal(batch.images, plain.images)
+    labels = plain.labels.clone()
+    labels[:2] = 3  # backgrounds that the data bring along
+    outputs = run.network(batch.images)
+    told = run.batches.make_of(run.batches.images[:8], labels, indices=torch.arange(8))
+    (found,) = algorithm.change_losses({}, outputs, told, run).values()
+    wanted = F.cross_entropy(outputs[2:, :3], labels[2:], label_smoothing=smoothing)
+    torch.testing.assert_close(found, wanted)
+    run.step += 1
+    assert len(algorithm.change_batch(plain, run)) == 12
+
+
+def test_before_the_start_backgrounds_alone_cost_nothing(begun):
+    run, algorithm = begun(options(ratio=0.5, start=0.5))
+    batch = run.batches.make_of(
+        run.batches.images[:2], torch.tensor([3, 3]), indices=torch.arange(2)
+    )
+    (found,) = algorithm.change_losses({}, run.network(batch.images), batch, run).values()
+    assert float(found.detach()) == 0
+    assert found.requires_grad
 
 
 def test_labels_of_all_outputs_are_smoothed_as_the_recipe_says(begun):

@@ -5,6 +5,7 @@ __all__ = ["BackgroundClass", "BackgroundClassOptions"]
 from typing import Any, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import UInt8
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -36,13 +37,17 @@ class BackgroundClassOptions(RecipePart):
 
     ``pools`` are folders or data sets; without any, the backgrounds that the training data bring along are all there
     are. Each batch gets ``ratio`` backgrounds for every image of it; without a ratio, so many that an epoch shows as
-    many as the pool holds (the paper's union). ``objective`` is ``background-class``, or a rival that sees the same
-    images: ``uniform`` (outlier exposure), ``energy`` (margins), ``constant`` (a background logit that does not look at
-    the image). ``lam`` weighs the backgrounds; without it each objective has its own default.
+    many as the pool holds (the paper's union). They join when the share ``start`` of the run is done. Until then the
+    known classes are learnt alone, by plain cross-entropy over their outputs: a network that does not know them yet
+    learns "object or not" first, and may not get beyond it. With 0 they join at the first step, as in the paper.
+    ``objective`` is ``background-class``, or a rival that sees the same images: ``uniform`` (outlier exposure),
+    ``energy`` (margins), ``constant`` (a background logit that does not look at the image). ``lam`` weighs the
+    backgrounds; without it each objective has its own default.
     """
 
     pools: tuple[str | DataSpec, ...] = ()
     ratio: float | None = Field(default=None, gt=0)
+    start: float = Field(default=0.3, ge=0, lt=1)
     objective: Literal["background-class", "uniform", "energy", "constant"] = "background-class"
     weight: Literal["union", "per_group"] = "union"
     lam: float | None = Field(default=None, ge=0)
@@ -189,7 +194,7 @@ class BackgroundClass(Algorithm):
             # the data may bring backgrounds of their own
             labels = batch.labels.masked_fill(batch.labels == self.num_classes, -1)
             batch = Batch(batch.images, labels, batch.indices, batch.crops)
-        if self.pool is None:
+        if self.pool is None or run.progress < self.chosen.start:
             return batch
         indices = self._indices(run)
         images = self.pool[indices.to(self.pool.device)]
@@ -202,7 +207,7 @@ class BackgroundClass(Algorithm):
         return batch.joined(added)
 
     def change_losses(self, losses: Losses, outputs: Tensor, batch: Batch, run: Run) -> Losses:  # noqa: PLR0917
-        """The objective instead of the plain cross-entropy.
+        """The objective instead of the plain cross-entropy; before ``start`` that of the known classes alone.
 
         Args:
             losses: Named terms so far.
@@ -216,7 +221,28 @@ class BackgroundClass(Algorithm):
         if _CONSTANT in run.heads:
             outputs = run.heads[_CONSTANT](outputs)
         others = {name: loss for name, loss in losses.items() if name != "cross_entropy"}
-        return {self.chosen.objective.replace("-", "_"): self.loss(outputs, batch.labels)} | others
+        early = run.progress < self.chosen.start
+        objective = (
+            self._known_loss(outputs, batch.labels, run)
+            if early
+            else self.loss(outputs, batch.labels)
+        )
+        return {self.chosen.objective.replace("-", "_"): objective} | others
+
+    def _known_loss(self, outputs: Tensor, labels: Tensor, run: Run) -> Tensor:
+        """Cross-entropy over the K known outputs, the mean over the known images; 0 where there is none."""
+        count = self.num_classes
+        known = (labels >= 0) & (labels < count)
+        target = labels.where(known, count)
+        smoothing = run.recipe.label_smoothing
+        total = F.cross_entropy(
+            outputs[:, :count],
+            target,
+            ignore_index=count,
+            label_smoothing=smoothing,
+            reduction="sum",
+        )
+        return total / known.sum().clamp(min=1)
 
     def _indices(self, run: Run) -> Tensor:
         """This process's share of this step's backgrounds: the next ones of an endless series of shuffled pools."""
