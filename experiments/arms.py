@@ -146,7 +146,8 @@ def _judged(
             for measure, value in (
                 json.loads(kept.read_text()) | {"training seconds": seconds}
             ).items():
-                numbers.setdefault(measure, {}).setdefault(arm, {})[str(seed)] = value
+                if value is not None:
+                    numbers.setdefault(measure, {}).setdefault(arm, {})[str(seed)] = value
     return numbers
 
 

@@ -156,9 +156,9 @@ def _run(world, arm, seed, *, given, results):
     print(line, flush=True)
 
 
-def truth(classifier, world, *, seed, root):
+def truth(classifier, world, *, seed, root, rho=0.95):
     """Accuracy on images drawn alike, and the table of composites that the generator renders."""
-    options = LoadOptions(seed=seed, count=300, rho=0.95)
+    options = LoadOptions(seed=seed, count=300, rho=rho)
     place = None if root is None else Path(root)
     images = planted_images(world, place, part="test", options=options)
     pairs = cross(images.labels, seed=seed)

@@ -62,7 +62,9 @@ WORLDS = {
     "lenet-12-epochs": World(
         "background-class", three(POOL), ("data.count=3000", "epochs=12"), DIGITS, FEW
     ),
-    "lenet-sgd": World("background-class", three(POOL), ("data.count=3000", "epochs=12", SGD), DIGITS, FEW),
+    "lenet-sgd": World(
+        "background-class", three(POOL), ("data.count=3000", "epochs=12", SGD), DIGITS, FEW
+    ),
     "resnet8-digits": World(
         "background-class", three(POOL), ("data.count=3000", RESNET8), DIGITS, FEW
     ),
