@@ -14,7 +14,7 @@ __all__ = ["World", "main"]
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from figureground.studies.training.train import train
 from figureground.training.recipe import read_recipe
 from figureground.training.shipped import recipe_path
 
+Prepare = Callable[[argparse.Namespace, Sequence[str]], None]
 RESULTS = Path(__file__).parent.parent / "journal" / "results"
 
 
@@ -35,8 +36,9 @@ class World:
 
     Args:
         recipe: Name of a shipped recipe.
-        arms: Name -> changes of the recipe; the first is the reference. ``PLACE``, ``SEED``, ``ROOT`` and ``WEIGHTS``
-            are filled in: the folder of the world's runs, the run's seed, the packs, the trained weights.
+        arms: Name -> changes of the recipe; the first is the reference. ``PLACE``, ``OUT``, ``SEED``, ``ROOT`` and
+            ``WEIGHTS`` are filled in: the folder of the world's runs, that of all worlds, the run's seed, the packs,
+            the trained weights.
         changes: Changes of the recipe that all arms share.
         asked: Options of the comparison.
         tiny: More changes for a look.
@@ -53,7 +55,14 @@ class World:
     arms_in_a_look: int = 2
 
 
-def main(name: str, told: str, worlds: Mapping[str, World], *, seeds: str = "10,11,12") -> None:
+def main(
+    name: str,
+    told: str,
+    worlds: Mapping[str, World],
+    *,
+    seeds: str = "10,11,12",
+    prepare: Prepare = lambda *_: None,
+) -> None:
     """Train what is not trained yet, judge, and save the numbers.
 
     Args:
@@ -61,9 +70,11 @@ def main(name: str, told: str, worlds: Mapping[str, World], *, seeds: str = "10,
         told: The script's docstring.
         worlds: By name.
         seeds: If none are given.
+        prepare: Called first, with the arguments and the names of the worlds: makes what all arms share.
     """
     given = _arguments(told, seeds)
     chosen = given.worlds.split(",") if given.worlds else list(worlds)[: 1 if given.tiny else None]
+    prepare(given, chosen)
     for one in chosen:
         world, place = worlds[one], given.out / one
         runs = _trained(world, place, given)
@@ -112,7 +123,13 @@ def _trained(
 
 def _filled(change: str, place: Path, *, seed: int, given: argparse.Namespace) -> str:
     """A change with its folders and its seed."""
-    words = {"PLACE": place, "SEED": seed, "ROOT": given.root, "WEIGHTS": given.weights}
+    words = {
+        "PLACE": place,
+        "OUT": given.out,
+        "SEED": seed,
+        "ROOT": given.root,
+        "WEIGHTS": given.weights,
+    }
     for word, value in words.items():
         change = change.replace(word, str(value))
     return change
