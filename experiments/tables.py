@@ -1,0 +1,208 @@
+"""The statistics of the experiments, from their saved numbers alone; and the pages that show them.
+
+    python experiments/tables.py background-start     # prints the tables of an experiment
+    python experiments/tables.py                      # writes README, docs, cards and journal anew where they show them
+    python experiments/tables.py --check              # only says whether that would change anything
+
+``journal/results/*.json`` holds a number of every run, by measure, arm and seed. An arm is compared with the first one,
+seed by seed: Student's 95 % interval of the mean difference. *helps* and *hurts* are said where it lies beside 0 and
+the mean is no smaller than the difference that matters; *smaller than x* where all of it is; *cannot tell* else. An
+asterisk marks what is left of these after Holm's correction over the arms of the measure and world.
+
+In a page, a table stands between ``<!-- results: NAME | WORLD | MEASURE; MEASURE -->`` and ``<!-- end -->``.
+"""
+
+__all__ = ["main"]
+
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from scipy.stats import ttest_1samp
+from what_helps import ROWS, Row
+
+from figureground.metrics.intervals import Interval, seeds_difference
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("README.md", "docs/**/*.md", "journal/*.md", "src/**/README.md")
+PLACE = re.compile(r"(<!-- results: (.*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+MATTERS = {"accuracy": 0.01, "AUROC": 0.02, "ECE": 0.01, "gap": 0.05, "NLL": 0.02, "area": 0.02}
+"""The smallest difference that matters where a page says nothing else."""
+MATTERS_IN = {
+    ("background-start", "accuracy"): 0.02,
+    ("cam-erasing-trained", "accuracy"): 0.005,
+}
+OF_LESS = ("gap", "ECE", "NLL", "FPR95", "labels")
+"""Measures of which less is better, by a word of their name."""
+SHARES = ("accuracy", "ECE", "gap", "conflict", "recall", "AP", "area", "energy", "box", "pointing")
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One arm beside the reference, in one measure."""
+
+    mean: float
+    less: Interval | None
+    word: str
+    p: float
+
+
+def effects(name: str, world: str, measure: str) -> dict[str, Effect]:
+    """Arm -> its mean and how it differs from the first arm.
+
+    Args:
+        name: Of the experiment.
+        world: Of its worlds.
+        measure: Of their measures.
+
+    Returns:
+        The arms in their order.
+    """
+    held = json.loads((ROOT / f"journal/results/{name}.json").read_text("utf-8"))
+    arms = held["worlds"][world]["numbers"][measure]
+    reference = next(iter(arms.values()))
+    found = {arm: _effect(name, measure, values, reference) for arm, values in arms.items()}
+    order = sorted((one for one in found if found[one].less), key=lambda one: found[one].p)
+    worst = 0.0
+    for rank, arm in enumerate(order):
+        one = found[arm]
+        worst = max(worst, min(1.0, one.p * (len(order) - rank)))
+        mark = "*" if worst < 0.05 and one.word in {"helps", "hurts"} else ""
+        found[arm] = Effect(one.mean, one.less, one.word + mark, worst)
+    return found
+
+
+def _effect(name, measure, values, reference):  # noqa: PLR0917 - an experiment's numbers
+    mean = sum(values.values()) / len(values)
+    seeds = [seed for seed in values if seed in reference]
+    if values is reference or len(seeds) < 2:
+        return Effect(mean, None, "", 1.0)
+    one, other = (torch.tensor([some[seed] for seed in seeds]) for some in (values, reference))
+    less = seeds_difference(one, other)
+    gaps = (one - other).double()
+    p = float(ttest_1samp(gaps, 0).pvalue) if float(gaps.std()) else float(not gaps.any())
+    return Effect(mean, less, _word(less, _matters(name, measure), measure), p)
+
+
+def _matters(name: str, measure: str) -> float | None:
+    words = [word for word in MATTERS if word in measure]
+    return MATTERS_IN.get((name, words[0]), MATTERS[words[0]]) if words else None
+
+
+def _word(less: Interval, matters: float | None, measure: str) -> str:
+    """What may be said."""
+    if matters is None or "maps" in measure:
+        return ""
+    good = -1 if any(word in measure for word in OF_LESS) else 1
+    low, high = sorted((good * less.low, good * less.high))
+    gain = good * less.mean
+    if (low > 0 and gain >= matters) or (high < 0 and gain <= -matters):
+        return "helps" if gain > 0 else "hurts"
+    within = -matters < low and high < matters
+    return f"smaller than {_size(matters, measure)}" if within else "cannot tell"
+
+
+def table(name: str, world: str, measures: list[str]) -> str:
+    """Arms against measures, in Markdown."""
+    columns = {measure: effects(name, world, measure) for measure in measures}
+    arms = list(dict.fromkeys(arm for column in columns.values() for arm in column))
+    lines = [f"| arm | {' | '.join(measures)} |", f"| --- |{' --- |' * len(measures)}"]
+    for arm in arms:
+        cells = [
+            _cell(column[arm], measure) if arm in column else "–"
+            for measure, column in columns.items()
+        ]
+        lines.append(f"| {arm} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _cell(one: Effect, measure: str) -> str:
+    value = _size(one.mean, measure)
+    if one.less is None:
+        return value
+    if measure == "training seconds":
+        return f"{value} (× {one.mean / (one.mean - one.less.mean):.2f})"
+    word = f", **{one.word}**" if one.word and one.word != "cannot tell" else ""
+    return f"{value} ({_difference(one.less, measure)}{word})"
+
+
+def _difference(less: Interval, measure: str) -> str:
+    mean, low, high = (
+        _size(value, measure, signed=True).removesuffix(" %")
+        for value in (less.mean, less.low, less.high)
+    )
+    return f"{mean} [{low}, {high}]"
+
+
+def _size(value: float, measure: str, *, signed: bool = False) -> str:
+    """A number as a reader has it."""
+    sign = "+" if signed else ""
+    if any(word in measure for word in SHARES):
+        text = f"{100 * value:{sign}.1f} %"
+    else:
+        digits = 0 if "seconds" in measure or "labels" in measure else 3
+        text = f"{value:{sign}.{digits}f}"
+    return text.replace("-", "−")
+
+
+def what_helps() -> str:
+    """One line for each statement of ``what_helps.py``."""
+    lines = [
+        "| method | tested on | effect | said | cost | the source claims |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    return "\n".join([*lines, *(_line(row) for row in ROWS)])
+
+
+def _line(row: Row) -> str:
+    one = effects(row.experiment, row.world, row.measure)[row.arm]
+    cost = effects(row.experiment, row.world, "training seconds")[row.arm]
+    assert one.less is not None
+    assert cost.less is not None
+    factor = cost.mean / (cost.mean - cost.less.mean)
+    effect = f"{row.of}: {_difference(one.less, row.measure)}, {one.less.images} seeds"
+    return f"| {row.method} | {row.tested} | {effect} | {one.word} | × {factor:.2f} | {row.claim} |"
+
+
+def freshened(text: str) -> str:
+    """A page with its tables anew."""
+
+    def made(found: re.Match[str]) -> str:
+        name, *rest = (part.strip() for part in found[2].split("|"))
+        measures = [one.strip() for one in rest[1].split(";")] if rest else []
+        shown = what_helps() if name == "what helps" else table(name, rest[0], measures)
+        return f"{found[1]}\n{shown}\n\n{found[3]}"
+
+    return PLACE.sub(made, text)
+
+
+def main(words: list[str]) -> int:
+    """Print, write or check."""
+    names = [word for word in words if word != "--check"]
+    for name in names:
+        held = json.loads((ROOT / f"journal/results/{name}.json").read_text("utf-8"))
+        for world, told in held["worlds"].items():
+            print(
+                f"\n### {world}\n\n{told['command']}\n\n{table(name, world, list(told['numbers']))}"
+            )
+    if names:
+        return 0
+    behind = []
+    for page in sorted(path for pattern in PAGES for path in ROOT.glob(pattern)):
+        old = page.read_text("utf-8")
+        if (new := freshened(old)) != old:
+            behind.append(page)
+            if "--check" not in words:
+                page.write_text(new, "utf-8")
+    if behind and "--check" in words:
+        names = ", ".join(page.name for page in behind)
+        print(f"{names} behind the results; bring up to date: python experiments/tables.py")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
