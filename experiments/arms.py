@@ -1,8 +1,8 @@
 """What all experiments share: worlds with their arms are trained from recipes, judged, and kept as numbers of each run.
 
 command:   none; it is imported. Every experiment that uses it has the same options:
-           --out FOLDER (runs and comparisons), --seeds 10,11, --worlds a,b, --root PACKS, --weights WEIGHTS,
-           --tiny (a look: one seed, two arms, few images), --save (numbers to journal/results)
+           --out FOLDER (runs and comparisons), --seeds 10,11, --worlds a,b, --arms "a;b", --root PACKS,
+           --weights WEIGHTS, --tiny (a look: one seed, two arms, few images), --save (numbers to journal/results)
 expected:  nothing of its own
 
 A finished run is not repeated, one that was stopped goes on. Numbers are made of the last weights, on images that no
@@ -89,6 +89,7 @@ def _arguments(told: str, seeds: str) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True, help="folder of runs and comparisons")
     parser.add_argument("--seeds", default=seeds)
     parser.add_argument("--worlds", help="comma-separated; all where omitted")
+    parser.add_argument("--arms", help="semicolon-separated; all where omitted")
     parser.add_argument("--root", type=Path, default=Path("../shared/data/packs"), help="packs")
     parser.add_argument("--weights", type=Path, default=Path("../shared/data/weights"))
     parser.add_argument("--tiny", action="store_true", help="one seed, two arms, few images")
@@ -104,7 +105,8 @@ def _trained(
     world: World, place: Path, given: argparse.Namespace
 ) -> dict[str, list[tuple[int, Path]]]:
     """Arm -> seeds and folders of its runs; all arms of a seed before the next seed."""
-    arms = list(world.arms)[: world.arms_in_a_look if given.tiny else None]
+    arms = given.arms.split(";") if given.arms else list(world.arms)
+    arms = arms[: world.arms_in_a_look if given.tiny else None]
     runs: dict[str, list[tuple[int, Path]]] = {arm: [] for arm in arms}
     for seed in given.seeds:
         for arm in arms:
@@ -190,7 +192,7 @@ def _save(name, world, spec, *, numbers, seeds):
         "command": f"python experiments/{Path(sys.argv[0]).name} --worlds {world} --seeds {','.join(map(str, seeds))}",
         "recipe": spec.recipe,
         "changes": list(spec.changes),
-        "arms": {arm: list(changes) for arm, changes in spec.arms.items()},
+        "arms": {arm: list(spec.arms[arm]) for arm in next(iter(numbers.values()))},
         "versions": made.versions if hasattr(made, "versions") else {},
         "numbers": {
             measure: {
