@@ -13,10 +13,16 @@ from background_reliance import truth
 from figureground.training.trained import load_trained
 
 
+def as_shipped(**options: str | float) -> list[str]:
+    """With maps from half of the run on, where nothing else is said."""
+    return [
+        f"algorithms=[{{cam-erasing: {{{', '.join(f'{a}: {b}' for a, b in options.items())}}}}}]"
+    ]
+
+
 def erasing(**options: str | float) -> list[str]:
     """From the first step, with maps of every second epoch."""
-    told = {"start": 0, "refresh_every": 2} | options
-    return [f"algorithms=[{{cam-erasing: {{{', '.join(f'{a}: {b}' for a, b in told.items())}}}}}]"]
+    return as_shipped(start=0, refresh_every=2, **options)
 
 
 ARMS = {
@@ -69,6 +75,19 @@ WORLDS = {
         "cam-erasing-cifar10",
         THREE,
         (*FINE, *network(56), "data.limit=2500", "epochs=5"),
+        ASKED,
+    ),
+    "from-random-weights": World(
+        "cam-erasing-cifar10",
+        {
+            "plain": ["algorithms=[]"],
+            "random erasing": as_shipped(region="uniform"),
+            "CAM erasing": as_shipped(region="object"),
+            "CAM erasing, mean map": as_shipped(region="object", control="mean"),
+            "CAM erasing, another's map": as_shipped(region="object", control="shuffled"),
+            "away from the object": as_shipped(region="away"),
+        },
+        ("data.root=ROOT", "data.limit=4000", "epochs=12", "precision=32-true"),
         ASKED,
     ),
 }
