@@ -90,7 +90,7 @@ def world(count: int) -> World:
             "precision=bf16-mixed",
             "augmentation={crop_padding: 8, flip: true}",
         ),
-        "optimiser={kind: adamw, lr: 0.0003, head_lr: 0.003, weight_decay: 0.05, decay: weights, clip: 1}",
+        "optimiser={kind: adamw, lr: 0.0001, head_lr: 0.003, weight_decay: 0.05, decay: weights, clip: 1}",
     )
     return World(
         "rare-class",
