@@ -44,6 +44,7 @@ class World:
         tiny: More changes for a look.
         judge: Folder of a run and its seed -> measure -> number, instead of a comparison.
         arms_in_a_look: How many arms a look has.
+        by_seed: More changes that all arms share, by the seed.
     """
 
     recipe: str
@@ -53,6 +54,7 @@ class World:
     tiny: tuple[str, ...] = ()
     judge: Callable[[Path, int, argparse.Namespace], dict[str, float]] | None = None
     arms_in_a_look: int = 2
+    by_seed: Callable[[int], list[str]] = lambda _: []
 
 
 def main(
@@ -114,7 +116,7 @@ def _trained(
             runs[arm].append((seed, folder))
             if (folder / "record.json").exists():
                 continue
-            changes = [f"seed={seed}", *world.changes, *world.arms[arm]]
+            changes = [f"seed={seed}", *world.changes, *world.by_seed(seed), *world.arms[arm]]
             changes += world.tiny if given.tiny else ()
             filled = [_filled(change, place, seed=seed, given=given) for change in changes]
             recipe = read_recipe(recipe_path(world.recipe), filled)
