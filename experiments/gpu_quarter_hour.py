@@ -240,14 +240,21 @@ def run_job(name: str, job: Job, given: argparse.Namespace) -> bool:
     began = time.monotonic()
     for at, stage in enumerate(job.stages(place, given)):
         jobs = [(words, place / f"{at}-{row}.log") for row, words in enumerate(stage) if words]
-        with ThreadPoolExecutor(1 if given.tiny else given.together) as several:
-            if not all(several.map(lambda one: command(*one, tiny=given.tiny), jobs)):
-                return False
+        if not all(done_together(jobs, given.together, tiny=given.tiny)):
+            return False
     told = {"job": name, "asks": job.asks, "device": "CPU, a look" if given.tiny else device()}
     told |= {"minutes": (time.monotonic() - began) / 60, "results": job.read(place)}
     kept.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     print(f"{name}: {60 * told['minutes']:.0f} s -> {kept}", flush=True)
     return True
+
+
+def done_together(jobs: list[tuple[list[str], Path]], count: int, *, tiny: bool) -> list[bool]:
+    """Whether each command ended well; copies of this process are made by its main thread, or they may hang."""
+    if tiny:
+        return [command(*one, tiny=True) for one in jobs]
+    with ThreadPoolExecutor(count) as several:
+        return list(several.map(lambda one: command(*one, tiny=False), jobs))
 
 
 def command(words: list[str], log: Path, *, tiny: bool) -> bool:
