@@ -3,6 +3,7 @@
 __all__ = ["main"]
 
 import contextlib
+import importlib.util
 import io
 import os
 from collections.abc import Callable
@@ -11,19 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torchvision
-from captum.attr import LayerGradCam
-from pytorch_grad_cam import EigenCAM, EigenGradCAM, GradCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
-from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from timing import machine, median_ratio, print_table
 from torch import Tensor, nn
-from torchcam import methods as torchcam
 
 import figureground as fg
 from figureground.maps import normalise, resize
-from figureground.methods import EigenCAM as OurEigenCAM
+from figureground.methods import EigenCAM
 
 _ROUNDS = int(os.environ.get("FIGUREGROUND_BENCH_ROUNDS", "5"))
-_BATCH, _SIDE, _CLASSES = 16, 224, 1000
+_CLASSES = 1000
+_BATCH = int(os.environ.get("FIGUREGROUND_BENCH_BATCH", "16"))
+_SIDE = int(os.environ.get("FIGUREGROUND_BENCH_SIDE", "224"))
 _SHARED = ("grad-cam", "grad-cam++", "hires-cam", "layer-cam", "eigen-cam")
 
 
@@ -43,6 +42,15 @@ class _Bench:
     def cost(self, job: Callable[[], object]) -> float:
         return median_ratio(job, self.forward, rounds=_ROUNDS, device=self.device)
 
+    def memory(self, job: Callable[[], object]) -> list[str]:
+        """A cell with the peak of a GPU's memory beyond what is held before; none on the CPU."""
+        if self.device != "cuda":
+            return []
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        job()
+        return [f"{(torch.cuda.max_memory_allocated() - before) / 2**20:.0f}"]
+
     def ours(self, *methods: object, **options: object) -> Callable[[], fg.Explanation]:
         explainer = fg.Explainer(self.network, layer="layer4", **options)
         return lambda: explainer(self.images, classes=[self.target], methods=list(methods))
@@ -55,7 +63,15 @@ def main() -> None:
     rows = [*_our_rows(bench), *_their_rows(bench)]
     title = f"Cost of maps: ResNet-50, {_SIDE}², batch {_BATCH}, fp32, median of {_ROUNDS} ({machine(device)})"
     print_table(
-        title, ["maps", "by", "forward passes", "largest difference to ours in [0, 1]"], rows
+        title,
+        [
+            "maps",
+            "by",
+            "forward passes",
+            *(["MB beyond the network"] if device == "cuda" else []),
+            "largest difference to ours in [0, 1]",
+        ],
+        rows,
     )
     _print_reduced_precision(bench)
 
@@ -87,45 +103,58 @@ def _our_rows(bench: _Bench) -> list[list[str]]:
     asked["grad-cam of all 1,000 classes"] = lambda: explainer(
         bench.images, classes=everything, methods="grad-cam"
     )
-    return [[name, "figureground", f"{bench.cost(job):.2f}", ""] for name, job in asked.items()]
+    return [
+        [name, "figureground", f"{bench.cost(job):.2f}", *bench.memory(job), ""]
+        for name, job in asked.items()
+    ]
 
 
 def _their_rows(bench: _Bench) -> list[list[str]]:
-    rows = []
-    for name, kind, method in (
-        ("grad-cam", GradCAM, "grad-cam"),
-        (
-            "grad-cam++",
-            GradCAMPlusPlus,
-            None,
-        ),  # its stabiliser 1e-6 exceeds g² behind average pooling: another map
-        ("hires-cam", HiResCAM, "hires-cam"),
-        ("layer-cam", LayerCAM, "layer-cam"),
-        ("eigen-cam", EigenCAM, OurEigenCAM(center=True, sign="raw")),
-        ("eigen-grad-cam", EigenGradCAM, None),  # the sign is left to the SVD: compared by eye only
-    ):
-        job = _pytorch_grad_cam(bench, kind)
-        difference = "" if method is None else f"{_difference(bench, job(), method):.1e}"
-        rows.append([name, "pytorch-grad-cam", f"{bench.cost(job):.2f}", difference])
-    for name, kind in (("grad-cam", torchcam.GradCAM), ("layer-cam", torchcam.LayerCAM)):
-        job = _torchcam(bench, kind)
-        rows.append(
-            [name, "torch-cam", f"{bench.cost(job):.2f}", f"{_difference(bench, job(), name):.1e}"]
-        )
-    job = _captum(bench)
-    rows.append(
-        [
-            "grad-cam",
-            "captum",
-            f"{bench.cost(job):.2f}",
-            f"{_difference(bench, job(), 'grad-cam'):.1e}",
+    """Other packages, where they are installed."""
+    jobs = []
+    if _there("pytorch_grad_cam"):
+        import pytorch_grad_cam as peer  # noqa: PLC0415
+
+        jobs += [
+            (name, "pytorch-grad-cam", _pytorch_grad_cam(bench, kind), method)
+            for name, kind, method in (
+                ("grad-cam", peer.GradCAM, "grad-cam"),
+                # its stabiliser 1e-6 exceeds g² behind average pooling: another map
+                ("grad-cam++", peer.GradCAMPlusPlus, None),
+                ("hires-cam", peer.HiResCAM, "hires-cam"),
+                ("layer-cam", peer.LayerCAM, "layer-cam"),
+                ("eigen-cam", peer.EigenCAM, EigenCAM(center=True, sign="raw")),
+                # the sign is left to the SVD: compared by eye only
+                ("eigen-grad-cam", peer.EigenGradCAM, None),
+            )
         ]
-    )
-    return rows
+    if _there("torchcam"):
+        from torchcam import methods as theirs  # noqa: PLC0415
+
+        kinds = (("grad-cam", theirs.GradCAM), ("layer-cam", theirs.LayerCAM))
+        jobs += [(name, "torch-cam", _torchcam(bench, kind), name) for name, kind in kinds]
+    if _there("captum"):
+        jobs.append(("grad-cam", "captum", _captum(bench), "grad-cam"))
+    return [
+        [
+            name,
+            package,
+            f"{bench.cost(job):.2f}",
+            *bench.memory(job),
+            "" if method is None else f"{_difference(bench, job(), method):.1e}",
+        ]
+        for name, package, job, method in jobs
+    ]
+
+
+def _there(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _pytorch_grad_cam(bench: _Bench, kind: type) -> Callable[[], Tensor]:
     """Maps at image size, each in [0, 1], as that package returns them."""
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget  # noqa: PLC0415
+
     cam = kind(model=bench.network, target_layers=[bench.network.layer4])
     targets = [ClassifierOutputTarget(bench.target)] * _BATCH
 
@@ -147,6 +176,8 @@ def _torchcam(bench: _Bench, kind: type) -> Callable[[], Tensor]:
 
 
 def _captum(bench: _Bench) -> Callable[[], Tensor]:
+    from captum.attr import LayerGradCam  # noqa: PLC0415
+
     cam = LayerGradCam(bench.network, bench.network.layer4)
 
     def run() -> Tensor:
@@ -170,7 +201,6 @@ def _difference(bench: _Bench, theirs: Tensor, method: object) -> float:
 def _print_reduced_precision(bench: _Bench) -> None:
     """bf16 and channels_last, against our own fp32 and pytorch-grad-cam's fp32."""
     fp32 = bench.ours("grad-cam")().maps["grad-cam"].flatten(2)
-    theirs = _pytorch_grad_cam(bench, GradCAM)
     packed = _Bench(
         bench.network.to(memory_format=torch.channels_last),
         bench.images.contiguous(memory_format=torch.channels_last),
@@ -190,17 +220,19 @@ def _print_reduced_precision(bench: _Bench) -> None:
             packed.network(packed.images)
 
     in_forward = median_ratio(job, plain, rounds=_ROUNDS, device=bench.device)
-    plain_network = _make(bench.device)
-    theirs = _pytorch_grad_cam(plain_network, GradCAM)
-    speed_up = median_ratio(theirs, job, rounds=_ROUNDS, device=bench.device)
     rows = [
         ["cost in bf16 forward passes", f"{in_forward:.2f}"],
-        ["times faster than pytorch-grad-cam's Grad-CAM (fp32)", f"{speed_up:.1f}"],
         [
             "correlation with our fp32 map: least, median",
             f"{float(correlation.min()):.4f}, {float(correlation.median()):.4f}",
         ],
     ]
+    if _there("pytorch_grad_cam"):
+        from pytorch_grad_cam import GradCAM  # noqa: PLC0415
+
+        theirs = _pytorch_grad_cam(_make(bench.device), GradCAM)
+        speed_up = median_ratio(theirs, job, rounds=_ROUNDS, device=bench.device)
+        rows.append(["times faster than pytorch-grad-cam's Grad-CAM (fp32)", f"{speed_up:.1f}"])
     print_table("Grad-CAM with bf16 autocast and channels_last", ["", ""], rows)
 
 
