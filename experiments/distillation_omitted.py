@@ -87,7 +87,7 @@ def students(images: int, epochs: int, *more: str) -> World:
     """Recipes are alike but for images and epochs."""
     changes = (
         *(*IMAGES, *more, f"data.limit={images}", f"epochs={epochs}"),
-        *("augmentation={}", "precision=bf16-mixed"),
+        *("augmentation={}", "precision=32-true"),
         *(f"optimiser={{{SGD}, lr: 0.1}}", "schedule={kind: one-cycle, warm_up: 0.2}"),
     )
     return World("distill", STUDENTS, changes, tiny=FEW, judge=judge)

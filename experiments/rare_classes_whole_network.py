@@ -87,7 +87,7 @@ def world(count: int) -> World:
         *(
             "epochs=2",
             "batch_size=32",
-            "precision=bf16-mixed",
+            "precision=32-true",
             "augmentation={crop_padding: 8, flip: true}",
         ),
         "optimiser={kind: adamw, lr: 0.0001, head_lr: 0.003, weight_decay: 0.05, decay: weights, clip: 1}",
