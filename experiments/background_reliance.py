@@ -23,7 +23,7 @@ prototype: JTT above .65 everywhere, groups drawn alike above .6 on both scene-w
 Of the last two, from the prototype too: backgrounds swapped along the plain network's own maps (the 35 % of pixels that
 its Grad-CAM marks most) leave all three above .7, since the map covers the cue; a uniform answer on bare backgrounds
 leaves the scene-wide worlds above .7 and takes some of the patch.
-Of the second command, whose background class joins at .3 of the run (before: from the first step), before its run: the
+Of the second command, whose background class joins at .5 of the run (before: from the first step), before its run: the
 scene-wide gaps stay above .8; the local one is taken less than before (.53), above .6; an MCMI teacher and its students
 rest on the background as the plain teacher and its students do, within .05.
 """

@@ -72,11 +72,11 @@ def tiny_imagenet(classes: int, epochs: int, longer: int, *, own: bool) -> World
 
 
 WORLDS = {
-    "tiny10": tiny_imagenet(10, 10, 13, own=True),
+    "tiny10": tiny_imagenet(10, 10, 12, own=True),
     "tiny50": tiny_imagenet(50, 8, 10, own=False),
     "cifar10-jpeg": World(
         "fine-tune",
-        arms(8, own=False),
+        arms(7, own=False),
         ("data={name: cifar10-jpeg, root: ROOT, limit: 1000}", "epochs=6", MOBILENET),
         {**ASKED, "limit": 2000},
         TINY,

@@ -62,8 +62,15 @@ def effects(name: str, world: str, measure: str) -> dict[str, Effect]:
         The arms in their order.
     """
     held = json.loads((ROOT / f"journal/results/{name}.json").read_text("utf-8"))
-    arms = held["worlds"][world]["numbers"][measure]
-    reference = next(iter(arms.values()))
+    numbers = held["worlds"][world]["numbers"]
+    first = next(iter(held["worlds"][world]["arms"]))
+    arms = numbers[measure]
+    # a score that the reference does not have is compared with the one that it has
+    reference = (
+        arms.get(first)
+        or numbers.get(measure.replace(" by s1", ""), {}).get(first)
+        or next(iter(arms.values()))
+    )
     found = {arm: _effect(name, measure, values, reference) for arm, values in arms.items()}
     order = sorted((one for one in found if found[one].less), key=lambda one: found[one].p)
     worst = 0.0

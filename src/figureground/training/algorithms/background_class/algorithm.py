@@ -47,7 +47,7 @@ class BackgroundClassOptions(RecipePart):
 
     pools: tuple[str | DataSpec, ...] = ()
     ratio: float | None = Field(default=None, gt=0)
-    start: float = Field(default=0.3, ge=0, lt=1)
+    start: float = Field(default=0.5, ge=0, lt=1)
     objective: Literal["background-class", "uniform", "energy", "constant"] = "background-class"
     weight: Literal["union", "per_group"] = "union"
     lam: float | None = Field(default=None, ge=0)
