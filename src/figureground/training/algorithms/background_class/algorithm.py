@@ -2,6 +2,7 @@
 
 __all__ = ["BackgroundClass", "BackgroundClassOptions"]
 
+import math
 from typing import Any, Literal
 
 import torch
@@ -30,6 +31,7 @@ from figureground.training.run import Run
 from figureground.training.streams import stream
 
 _CONSTANT = "background_class_constant"
+_UNLEARNT = 0.9  # of the loss of chance
 
 
 class BackgroundClassOptions(RecipePart):
@@ -121,6 +123,7 @@ class BackgroundClass(Algorithm):
         self._left_out: tuple[str, ...] = ()
         self._notes: tuple[str, ...] = ()
         self._order: tuple[int, Tensor] | None = None
+        self._early: Tensor | None = None
 
     @property
     def has_own_backgrounds(self) -> bool:
@@ -137,11 +140,27 @@ class BackgroundClass(Algorithm):
         return {_CONSTANT: ConstantBackground()} if self.chosen.objective == "constant" else {}
 
     def description(self) -> dict[str, Any]:
-        """How many backgrounds the pool has, and those that could not be decoded."""
-        if self.pool is None:
-            return {}
-        told = {"pool": len(self.pool), "left_out": list(self._left_out)}
-        return told | ({"warnings": list(self._notes)} if self._notes else {})
+        """How many backgrounds the pool has, those that could not be decoded, and whether they joined too early."""
+        told: dict[str, Any] = {}
+        if self.pool is not None:
+            told = {"pool": len(self.pool), "left_out": list(self._left_out)}
+        notes = list(self._notes)
+        chance = math.log(self.num_classes)
+        if self._early is not None and float(self._early) > _UNLEARNT * chance:
+            notes.append(
+                f"the known classes were hardly learnt when the backgrounds joined (loss {float(self._early):.2f}; by "
+                f"chance {chance:.2f}), which may keep them from being learnt: a larger background-class.start than "
+                f"{self.chosen.start:g}, or a longer run"
+            )
+        return told | ({"warnings": notes} if notes else {})
+
+    def state(self) -> dict[str, Any]:
+        """The loss of the known classes before the backgrounds joined."""
+        return {} if self._early is None else {"early": self._early}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take back what ``state`` gave."""
+        self._early = state.get("early")
 
     def prepare(self, run: Run) -> None:
         """Load the pool, and decide how many backgrounds a batch gets.
