@@ -6,8 +6,8 @@
 
 ``journal/results/*.json`` holds a number of every run, by measure, arm and seed. An arm is compared with the first one,
 seed by seed: Student's 95 % interval of the mean difference. *helps* and *hurts* are said where it lies beside 0 and
-the mean is no smaller than the difference that matters; *smaller than x* where all of it is; *cannot tell* else. An
-asterisk marks what is left of these after Holm's correction over the arms of the measure and world.
+the mean is no smaller than the difference that matters; *smaller than x* where all of it is; *cannot tell* else. A
+dagger marks what is left of these after Holm's correction over the arms of the measure and world.
 
 In a page, a table stands between ``<!-- results: NAME | WORLD | MEASURE; MEASURE -->`` and ``<!-- end -->``.
 """
@@ -77,7 +77,7 @@ def effects(name: str, world: str, measure: str) -> dict[str, Effect]:
     for rank, arm in enumerate(order):
         one = found[arm]
         worst = max(worst, min(1.0, one.p * (len(order) - rank)))
-        mark = "*" if worst < 0.05 and one.word in {"helps", "hurts"} else ""
+        mark = "†" if worst < 0.05 and one.word in {"helps", "hurts"} else ""
         found[arm] = Effect(one.mean, one.less, one.word + mark, worst)
     return found
 

@@ -289,3 +289,25 @@ def test_differences_are_those_to_the_first_arm(
         assert (arm, less) == ("bg", "plain")
         assert difference == pytest.approx(np.mean(gaps), abs=1e-4)
         assert found[0][count] == (60 if count == "images" else 2)
+
+
+def test_the_statistics_over_seeds_can_be_done_again_from_the_numbers_of_the_runs(
+    folders: dict[str, list[Path]], tmp_path: Path, tables_of: Rows
+):
+    record = compare(folders, out=tmp_path, options=replace(SMALL, corruptions=(), maps=4))
+    kept = read_json(tmp_path / "record.json")["numbers"]
+    rows = {row["measure"]: row for row in tables_of(table(record, "Differences over seeds"))}
+    assert {"accuracy ↑", "noise: AUROC ↑", "maps: area"} <= set(rows)
+    for measure, row in rows.items():
+        first, second = (
+            [kept[measure][arm][str(seed)] for seed in (0, 1)] for arm in ("bg", "plain")
+        )
+        gaps = np.subtract(first, second)
+        half = gaps.std(ddof=1) / 2**0.5 * 12.7062  # Student's t of one degree of freedom
+        told = [row["difference"], row["low"], row["high"]]
+        assert told == pytest.approx(gaps.mean() + half * np.array([0, -1, 1]), abs=2e-3)
+    costs = {
+        row["arm"]: row["training seconds"] for row in tables_of(table(record, "Cost of training"))
+    }
+    for arm, seconds in kept["training seconds"].items():
+        assert costs[arm] == pytest.approx(np.mean(list(seconds.values())), rel=0.01, abs=0.06)

@@ -110,6 +110,21 @@ def test_before_the_start_the_known_classes_are_learnt_alone(objective, smoothin
     assert len(algorithm.change_batch(plain, run)) == 12
 
 
+@pytest.mark.parametrize(("scale", "told"), [(0.0, True), (50.0, False)])
+def test_backgrounds_that_join_before_the_classes_are_learnt_are_told_of(scale, told, begun):
+    run, algorithm = begun(options(ratio=0.5, start=0.5))
+    batch = next(iter(run.batches.epoch(0)))
+    outputs = scale * F.one_hot(batch.labels, 4).float()  # right, or the same for all
+    algorithm.change_losses({}, outputs, batch, run)
+    words = " ".join(algorithm.description().get("warnings", []))
+    assert (
+        "hardly learnt when the backgrounds joined (loss 1.10; by chance 1.10)" in words
+    ) == told
+    again = BackgroundClass(options(ratio=0.5, start=0.5), 3, POOL)
+    again.load_state(algorithm.state())
+    assert again.description() == algorithm.description()
+
+
 def test_before_the_start_backgrounds_alone_cost_nothing(begun):
     run, algorithm = begun(options(ratio=0.5, start=0.5))
     batch = run.batches.make_of(

@@ -261,7 +261,10 @@ class BackgroundClass(Algorithm):
             label_smoothing=smoothing,
             reduction="sum",
         )
-        return total / known.sum().clamp(min=1)
+        loss = total / known.sum().clamp(min=1)
+        now = loss.detach().float()
+        self._early = now if self._early is None else torch.lerp(self._early.to(now), now, 0.1)
+        return loss
 
     def _indices(self, run: Run) -> Tensor:
         """This process's share of this step's backgrounds: the next ones of an endless series of shuffled pools."""
