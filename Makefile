@@ -22,7 +22,7 @@ GROUPS_docs  := --group docs
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check bench format docs constraints tables rebuild
+.PHONY: help setup demo test check looks bench format docs constraints tables rebuild
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,10 @@ check: $(VENV)/.installed-dev ## style, types, floors, spelling, house rules, ta
 	$(BIN)/codespell
 	$(ONE_THREAD) $(BIN)/python -m pytest -q tests/house
 	$(BIN)/python docs/tables.py --check
+	$(BIN)/python experiments/tables.py --check
+
+looks: $(VENV)/.installed-test ## every experiment at its smallest (needs the packs and weights)
+	$(ONE_THREAD) $(BIN)/python experiments/looks.py --out out/looks
 
 bench: $(VENV)/.installed-bench ## time and compare with other packages
 	$(BIN)/python benchmarks/run.py $(ARGS)
@@ -51,8 +55,9 @@ format: $(VENV)/.installed-dev ## mend layout and import order
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-tables: $(VENV)/.installed-run ## write the tables of the README anew from the registries
+tables: $(VENV)/.installed-run ## write tables anew: from the registries, and from the numbers of the experiments
 	$(BIN)/python docs/tables.py
+	$(BIN)/python experiments/tables.py
 
 docs: $(VENV)/.installed-docs ## the documentation as a web site, in site
 	$(BIN)/python -m mkdocs build --strict

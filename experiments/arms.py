@@ -148,7 +148,7 @@ def _judged(
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Measure -> arm -> seed -> number."""
     if world.judge is None:
-        small = {"limit": 40, "corrupted": 0, "maps": 4} if given.tiny else {}
+        small = {"limit": 40, "corrupted": 0, "maps": 4, "ood": ("noise",)} if given.tiny else {}
         options = CompareOptions(
             **{"examples": 0, "corrupted": 0, "maps": 0, **world.asked, **small}
         )
