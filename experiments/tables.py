@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from forest import drawn
 from scipy.stats import ttest_1samp
 from what_helps import ROWS, Row
 
@@ -28,12 +29,14 @@ from figureground.metrics.intervals import Interval, seeds_difference
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/**/*.md", "journal/*.md", "src/**/README.md")
+PICTURE = ROOT / "docs/pictures/what-helps.svg"
 PLACE = re.compile(r"(<!-- results: (.*?) -->\n).*?(<!-- end -->)", re.DOTALL)
-MATTERS = {"accuracy": 0.01, "AUROC": 0.02, "ECE": 0.01, "gap": 0.05, "NLL": 0.02, "area": 0.02}
+MATTERS = {"accuracy": 0.01, "AUROC": 0.02, "ECE": 0.01, "gap": 0.05, "AP": 0.03, "recall": 0.03}
 """The smallest difference that matters where a page says nothing else."""
 MATTERS_IN = {
     ("background-start", "accuracy"): 0.02,
     ("cam-erasing-trained", "accuracy"): 0.005,
+    ("distillation-omitted", "AP"): 0.02,
 }
 OF_LESS = ("gap", "ECE", "NLL", "FPR95", "labels")
 """Measures of which less is better, by a word of their name."""
@@ -50,20 +53,23 @@ class Effect:
     p: float
 
 
-def effects(name: str, world: str, measure: str) -> dict[str, Effect]:
-    """Arm -> its mean and how it differs from the first arm.
+def effects(
+    name: str, world: str, measure: str, *, against: str | None = None
+) -> dict[str, Effect]:
+    """Arm -> its mean and how it differs from the first arm, or another one.
 
     Args:
         name: Of the experiment.
         world: Of its worlds.
         measure: Of their measures.
+        against: The arm that is compared with.
 
     Returns:
         The arms in their order.
     """
     held = json.loads((ROOT / f"journal/results/{name}.json").read_text("utf-8"))
     numbers = held["worlds"][world]["numbers"]
-    first = next(iter(held["worlds"][world]["arms"]))
+    first = against or next(iter(held["worlds"][world]["arms"]))
     arms = numbers[measure]
     # a score that the reference does not have is compared with the one that it has
     reference = (
@@ -87,9 +93,12 @@ def _effect(name, measure, values, reference):  # noqa: PLR0917 - an experiment'
     seeds = [seed for seed in values if seed in reference]
     if values is reference or len(seeds) < 2:
         return Effect(mean, None, "", 1.0)
-    one, other = (torch.tensor([some[seed] for seed in seeds]) for some in (values, reference))
+    one, other = (
+        torch.tensor([some[seed] for seed in seeds], dtype=torch.float64)
+        for some in (values, reference)
+    )
     less = seeds_difference(one, other)
-    gaps = (one - other).double()
+    gaps = one - other
     p = float(ttest_1samp(gaps, 0).pvalue) if float(gaps.std()) else float(not gaps.any())
     return Effect(mean, less, _word(less, _matters(name, measure), measure), p)
 
@@ -165,13 +174,29 @@ def what_helps() -> str:
 
 
 def _line(row: Row) -> str:
-    one = effects(row.experiment, row.world, row.measure)[row.arm]
-    cost = effects(row.experiment, row.world, "training seconds")[row.arm]
+    one = _of(row, row.measure)
+    cost = _of(row, "training seconds")
     assert one.less is not None
     assert cost.less is not None
     factor = cost.mean / (cost.mean - cost.less.mean)
     effect = f"{row.of}: {_difference(one.less, row.measure)}, {one.less.images} seeds"
     return f"| {row.method} | {row.tested} | {effect} | {one.word} | × {factor:.2f} | {row.claim} |"
+
+
+def _of(row: Row, measure: str) -> Effect:
+    return effects(row.experiment, row.world, measure, against=row.against)[row.arm]
+
+
+def picture() -> str:
+    """All statements about shares, with their intervals."""
+    rows = []
+    for row in ROWS:
+        less = _of(row, row.measure).less
+        if less is not None and any(word in row.measure for word in SHARES):
+            sign = -100 if any(word in row.measure for word in OF_LESS) else 100
+            low, high = sorted((sign * less.low, sign * less.high))
+            rows.append((f"{row.method}: {row.of}", sign * less.mean, low, high))
+    return drawn(rows)
 
 
 def freshened(text: str) -> str:
@@ -192,23 +217,24 @@ def main(words: list[str]) -> int:
     for name in names:
         held = json.loads((ROOT / f"journal/results/{name}.json").read_text("utf-8"))
         for world, told in held["worlds"].items():
-            print(
-                f"\n### {world}\n\n{told['command']}\n\n{table(name, world, list(told['numbers']))}"
-            )
-    if names:
-        return 0
-    behind = []
-    for page in sorted(path for pattern in PAGES for path in ROOT.glob(pattern)):
-        old = page.read_text("utf-8")
-        if (new := freshened(old)) != old:
-            behind.append(page)
-            if "--check" not in words:
-                page.write_text(new, "utf-8")
-    if behind and "--check" in words:
-        names = ", ".join(page.name for page in behind)
-        print(f"{names} behind the results; bring up to date: python experiments/tables.py")
-        return 1
-    return 0
+            made = table(name, world, list(told["numbers"]))
+            print(f"\n### {world}\n\n{told['command']}\n\n{made}")
+    return 0 if names else _pages(check="--check" in words)
+
+
+def _pages(*, check: bool) -> int:
+    """Write the pages and the picture anew, or say which of them would change."""
+    pages = sorted(path for pattern in PAGES for path in ROOT.glob(pattern))
+    new = {page: freshened(page.read_text("utf-8")) for page in pages} | {PICTURE: picture()}
+    behind = [
+        page for page, text in new.items() if not page.exists() or page.read_text("utf-8") != text
+    ]
+    for page in behind:
+        if check:
+            print(f"{page.relative_to(ROOT)} is behind the results: python experiments/tables.py")
+        else:
+            page.write_text(new[page], "utf-8")
+    return int(check and bool(behind))
 
 
 if __name__ == "__main__":
