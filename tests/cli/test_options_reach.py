@@ -15,6 +15,7 @@ from typer.testing import Result
 from figureground.base.options import Options
 from figureground.cli import command as module
 from figureground.cli.model_options import ModelOptions
+from figureground.engines import EngineOptions
 from figureground.models import Texts
 from figureground.studies.background.options import PoolRequest
 from figureground.studies.comparison.options import CompareOptions
@@ -69,7 +70,9 @@ VERBS: dict[Words, Verb] = {
         {DiagnoseOptions: "options", PlantedOptions: "planted"},
     ),
     ("rank",): Verb(
-        f"{_STUDIES}.ranking.rank:rank_images", ("IMAGE",), {RankOptions: "options", **MODEL}
+        f"{_STUDIES}.ranking.rank:rank_images",
+        ("IMAGE",),
+        {RankOptions: "options", EngineOptions: "engine", **MODEL},
     ),
     ("compare",): Verb(
         f"{_STUDIES}.comparison.compare:compare", ("runs/a", "runs/b"), {CompareOptions: "options"}
@@ -109,6 +112,7 @@ PARTICULAR: dict[tuple[type[Options] | None, str], tuple[str, Any]] = {
 }
 # field -> other words that it needs
 COMPANIONS = {
+    **dict.fromkeys(("address", "actors", "gpus_per_actor"), ("--engine", "ray")),
     "fuse": ("--layer", "a,b"),
     "layer": ("--fuse", "max"),
     "ratio": ("--screen-against", "x"),

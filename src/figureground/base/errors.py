@@ -8,11 +8,13 @@ FigureGroundError
 ├── ModelError                   a model that cannot be found, built, loaded or run
 ├── DataError                    a file or data set that cannot be used
 │   └── ImageError               one image that cannot be decoded
+├── EngineError                  worker processes of a job keep ending, or one of them failed
 └── MapError                     a map that holds no information where some was asked for
 """
 
 __all__ = [
     "DataError",
+    "EngineError",
     "FigureGroundError",
     "HeadError",
     "ImageError",
@@ -55,6 +57,10 @@ class ModelError(FigureGroundError):
 
 class DataError(FigureGroundError):
     """A file, folder or data set that cannot be used."""
+
+
+class EngineError(FigureGroundError):
+    """Worker processes of a job keep ending, or one of them failed."""
 
 
 class ImageError(DataError):

@@ -12,6 +12,7 @@ from figureground.base.claim import locked
 from figureground.cli.command import Device, Out, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out
 from figureground.cli.model_options import ModelOptions
+from figureground.engines import EngineOptions
 from figureground.studies.ranking.options import RankOptions
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def rank(
     ],
     options: RankOptions,
     about: ModelOptions,
+    engine: EngineOptions,
     out: Out = Path("out/ranked"),
     overwrite: Overwrite = False,
     device: Device = None,
@@ -50,6 +52,7 @@ def rank(
                 options=options,
                 device=device,
                 overwrite=overwrite,
+                engine=engine,
                 progress=progress,
             )
         page = write_ranked_sheet(out)

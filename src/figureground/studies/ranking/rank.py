@@ -2,43 +2,28 @@
 
 __all__ = ["rank_images"]
 
-import json
-import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict, replace
-from itertools import chain, islice
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from figureground.base.claim import Claim, claimed
 from figureground.base.errors import DataError, OptionError
 from figureground.base.identity import digest, file_identity, model_identity, path_identity, shown
-from figureground.base.outputs import class_logits, class_probabilities
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
 from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.notices import summed
-from figureground.metrics.classification import class_scores
+from figureground.engines import EngineOptions, Part, results
 from figureground.models import Classifier
 from figureground.models.classes import find_classes
-from figureground.models.predicting import (
-    chosen_device,
-    default_batch_size,
-    default_workers,
-    placed,
-)
+from figureground.models.predicting import chosen_device
 from figureground.studies.explain.explain import explain_images
 from figureground.studies.explain.options import ExplainOptions
-from figureground.studies.failures import Failure
-from figureground.studies.loading import LoadedImage, load_images
 from figureground.studies.models import load_model
 from figureground.studies.ranking.believed import believed_of
 from figureground.studies.ranking.options import Ranked, RankOptions, RankRecord
@@ -49,6 +34,7 @@ from figureground.studies.ranking.scores import (
     write_scores,
     write_top,
 )
+from figureground.studies.ranking.scoring import Scoring
 
 _MOST_CLASSES = 50
 _BACKGROUND = "background"
@@ -63,6 +49,7 @@ def rank_images(
     options: RankOptions | None = None,
     device: str | None = None,
     overwrite: bool = False,
+    engine: EngineOptions | None = None,
     progress: Progress = no_progress,
 ) -> RankRecord:
     """Rank images by the highest score of the classes sought, into a folder that a later run can continue.
@@ -79,6 +66,7 @@ def rank_images(
         options: What to rank by.
         device: Where to compute; None takes CUDA where there is one.
         overwrite: Score images again that an earlier run scored, and replace another ranking.
+        engine: Who does it; this process where omitted. An image that ends a worker process is left out and told.
         progress: Called after every batch.
 
     Returns:
@@ -88,6 +76,7 @@ def rank_images(
         OptionError: A class does not exist, or the model has too many to seek all of them.
         DataError: There is nothing to rank, or the folder holds something else, is in use, or holds a ranking by
             another model, by other classes or of another folder of images.
+        EngineError: Worker processes keep ending.
     """
     classifier, paths = load_model(model).classifier, find_images(images, recursive=True)
     chosen, began = options or RankOptions(), time.perf_counter()
@@ -103,7 +92,11 @@ def rank_images(
             claim, classifier, units, numbers=numbers, options=chosen, overwrite=overwrite
         )
         skipped = _score(
-            (classifier, where), store, units, numbers=numbers, options=chosen, progress=progress
+            Scoring(classifier, numbers, options=chosen, device=where),
+            store,
+            units,
+            engine=engine or EngineOptions(),
+            progress=progress,
         )
         store.begin()
         write_scores(store, names, parquet=chosen.writes_parquet)
@@ -213,108 +206,24 @@ def _classes(classifier: Classifier, wanted: Sequence[str | int]) -> list[int]:
 
 
 def _score(
-    network: tuple[Classifier, torch.device],
+    work: Scoring,
     store: Store,
     units: Mapping[str, Sequence[Path]],
     *,
-    numbers: list[int],
-    options: RankOptions,
+    engine: EngineOptions,
     progress: Progress,
 ) -> int:
-    """Do every unit that is not done, and store it when its last image is scored; how many images were done before."""
-    (classifier, device), total = network, sum(map(len, units.values()))
-    waiting, columns = store.unfinished(), []
-    counts = [len(units[unit]) for unit in waiting]
-    size, skipped = options.batch_size or default_batch_size(device), total - sum(counts)
-    done = skipped
+    """Do every unit that is not done, and store it as it comes; how many images were done before."""
+    parts = [Part(unit, units[unit]) for unit in store.unfinished()]
+    total = sum(map(len, units.values()))
+    skipped = done = total - sum(len(part.images) for part in parts)
     progress("ranking", done, total)
-    images = load_images(
-        chain.from_iterable([units[unit] for unit in waiting]),  # listed now: waiting gets shorter
-        classifier.preprocessing,
-        workers=default_workers(options.workers),
-        waiting=max(64, 2 * size),
-    )
-    with placed(classifier, device), closing(images):
-        for items, logits in _predicted(classifier, _groups(images, counts, size), device):
-            columns.append(_columns(items, logits, numbers, score=options.score))
-            done += len(items)
-            if sum(len(one["path"]) for one in columns) == len(units[waiting[0]]):
-                joined = {
-                    name: np.concatenate([one[name] for one in columns]) for name in columns[0]
-                }
-                store.add_columns(waiting.pop(0), joined)
-                columns = []
-            progress("ranking", done, total)
+
+    def tick(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("ranking", done, total)
+
+    for unit, columns in results(work, parts, engine, tick=tick):
+        store.add_columns(unit, columns)
     return skipped
-
-
-def _groups(
-    images: Iterator[LoadedImage | Failure], counts: Iterable[int], size: int
-) -> Iterator[list[LoadedImage | Failure]]:
-    """Images in their order, up to ``size`` usable ones at a time, and never of two units."""
-    # a network rounds by the size of its batch: a unit must have the same ones whenever it is done
-    for count in counts:
-        group: list[LoadedImage | Failure] = []
-        usable = 0
-        for one in islice(images, count):
-            group.append(one)
-            usable += isinstance(one, LoadedImage)
-            if usable == size or len(group) == 4 * size:
-                yield group
-                group, usable = [], 0
-        if group:
-            yield group
-
-
-def _predicted(
-    classifier: Classifier, groups: Iterable[list[LoadedImage | Failure]], device: torch.device
-) -> Iterator[tuple[list[LoadedImage | Failure], Tensor]]:
-    """Each group and its logits, on the CPU; the next one is under way before a device is waited for."""
-    before: tuple[list[LoadedImage | Failure], Tensor] | None = None
-    for group in groups:
-        pixels = [one.pixels for one in group if isinstance(one, LoadedImage)]
-        logits = torch.zeros(0, classifier.num_classes or 1)
-        if pixels:
-            images = torch.stack(pixels).to(device, non_blocking=True).float().div_(255)
-            with torch.inference_mode():
-                logits = classifier(images.contiguous(memory_format=torch.channels_last))
-        if before is not None:
-            yield before[0], before[1].cpu()
-        before = (group, logits)
-    if before is not None:
-        yield before[0], before[1].cpu()
-
-
-def _columns(
-    items: Sequence[LoadedImage | Failure], logits: Tensor, numbers: list[int], *, score: str
-) -> dict[str, Any]:
-    """What is stored of each image: the best class among those sought, -1 where the image could not be used."""
-    scores = (
-        class_scores(class_logits(logits.float()), score)[:, numbers].tolist()
-        if len(logits)
-        else []
-    )
-    shares = class_probabilities(logits.double())[:, numbers].tolist()
-    nothing = [math.nan] * len(numbers)
-    found: dict[str, list[Any]] = {
-        name: [] for name in ("path", "best", "probability", "scores", "problem", "notices")
-    }
-    row = -1
-    for item in items:
-        mine, problem, path, notices = nothing, "", "", ""
-        if isinstance(item, Failure):
-            path, problem = item.path, item.reason or "cannot be used"
-        else:
-            row += 1
-            path, mine = shown(item.path), scores[row]
-            notices = json.dumps(list(map(asdict, item.notices))) if item.notices else ""
-            problem = "" if all(map(math.isfinite, mine)) else "the model's output is not finite"
-        at = -1 if problem else mine.index(max(mine))
-        share = math.nan if problem else shares[row][at]
-        row_of = (path, at, share, mine, problem, notices)
-        for name, value in zip(found, row_of, strict=True):
-            found[name].append(value)
-    kinds = {"path": np.str_, "best": np.int64, "problem": np.str_, "notices": np.str_}
-    return {
-        name: np.array(values, dtype=kinds.get(name, np.float64)) for name, values in found.items()
-    }

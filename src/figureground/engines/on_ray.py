@@ -1,0 +1,267 @@
+"""Parts done by actors of a Ray cluster; one that dies is replaced, an image that ends its process is left out."""
+
+__all__ = ["on_ray"]
+
+import math
+import os
+import sys
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+from figureground.base.errors import EngineError, FigureGroundError, OptionError
+from figureground.engines.options import EngineOptions
+from figureground.engines.work import Part, Tick, Work
+
+_AHEAD = 2  # parts that an actor holds, so that it never waits
+_CHANCES = 2  # deaths of one part, or of one image alone, until it is held to be the cause
+_SEARCHES = 2  # of a part that found no image, until memory or the machine is held to be the cause
+_LOADED_FROM_A_FILE = "figureground_file_"
+
+
+def on_ray(
+    work: Work, parts: Sequence[Part], options: EngineOptions, *, tick: Tick
+) -> Iterator[tuple[str, Any]]:
+    """The results of all parts as they are finished.
+
+    Args:
+        work: What is done; sent to each actor once.
+        parts: What is to be done.
+        options: The cluster and its actors.
+        tick: Told of images that are done.
+
+    Yields:
+        Name of a part and its results.
+
+    Raises:
+        OptionError: Ray is not installed, the cluster cannot be reached or lacks what was asked for.
+        EngineError: Actors keep dying and no image is the cause.
+    """
+    if not parts:
+        return
+    ray = _ray()
+    with _cluster(ray, options) as count, _code_travels(ray):
+        crew = _Crew(ray, work, count=min(count, len(parts)), gpus=options.gpus_per_actor)
+        try:
+            yield from _Job(crew, parts, tick).results()
+        finally:
+            crew.dismiss()
+
+
+def _ray() -> Any:  # noqa: ANN401 - an extra, which has no types here
+    try:
+        import ray  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise OptionError("--engine ray needs Ray: pip install 'figureground[ray]'") from error
+    return ray
+
+
+@contextmanager
+def _cluster(ray: Any, options: EngineOptions) -> Iterator[int]:  # noqa: ANN401 - the module
+    """Join a cluster, or start one here; how many actors there are to be."""
+    own = not ray.is_initialized()
+    wanted = options.actors or _cores()
+    if own:
+        where: dict[str, Any] = {"address": options.address}
+        if options.address is None:
+            # "local": not one that happens to run here, which is asked for by auto
+            where = {"address": "local", "num_cpus": wanted, "include_dashboard": False}
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            ray.init(**where, log_to_driver=False, logging_level="ERROR")
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise OptionError(
+                f"no Ray cluster could be joined at {options.address or 'this machine'}: {reason}"
+            ) from error
+    try:
+        held = ray.cluster_resources()
+        gpus = options.gpus_per_actor
+        if gpus > held.get("GPU", 0):
+            raise OptionError(
+                f"each worker process is to have {gpus:g} GPUs, the cluster has {held.get('GPU', 0):g}"
+            )
+        room = math.floor(held["GPU"] / gpus) if gpus else math.floor(held.get("CPU", 1))
+        yield options.actors or max(1, room)
+    finally:
+        if own:
+            ray.shutdown()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _code_travels(ray: Any) -> Iterator[None]:  # noqa: ANN401 - the module
+    """A model's file lies on this machine alone: its code is sent with the network."""
+    own: list[ModuleType] = [
+        module for name, module in sys.modules.items() if name.startswith(_LOADED_FROM_A_FILE)
+    ]
+    for module in own:
+        ray.cloudpickle.register_pickle_by_value(module)
+    try:
+        yield
+    finally:
+        for module in own:
+            ray.cloudpickle.unregister_pickle_by_value(module)
+
+
+class _Actor:
+    """In a process of its own: the work, which is unpickled once."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        work.settle()
+
+    def do(self, part: Part) -> Any:  # noqa: ANN401 - what the work gives
+        """One part's results."""
+        ((_, found),) = self._work.stream([part], lambda _: None)
+        return found
+
+
+@dataclass(eq=False)
+class _Task:
+    """A part, or some images of one that ended its process, to find which of them did."""
+
+    part: Part
+    search: "_Search | None" = None
+    places: tuple[int, ...] = ()
+    deaths: int = 0
+
+
+@dataclass(eq=False)
+class _Search:
+    """Which images of a part end the process?"""
+
+    task: _Task
+    open: int = 0
+    found: set[int] = field(default_factory=set)
+
+
+class _Crew:
+    """The actors, each with the tasks that it holds, oldest first."""
+
+    def __init__(self, ray: Any, work: Work, *, count: int, gpus: float) -> None:  # noqa: ANN401
+        self._ray = ray
+        self._work = ray.put(work)
+        self._kind = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0)
+        self._actors = [self._kind.remote(self._work) for _ in range(count)]
+        self._held: list[deque[tuple[Any, _Task]]] = [deque() for _ in range(count)]
+
+    @property
+    def busy(self) -> bool:
+        """Whether any task is held."""
+        return any(self._held)
+
+    def give(self, waiting: deque[_Task]) -> None:
+        """Tasks to actors that have room for one."""
+        while waiting:
+            place = min(range(len(self._held)), key=lambda at: len(self._held[at]))
+            if len(self._held[place]) >= _AHEAD:
+                return
+            task = waiting.popleft()
+            reference = self._actors[place].do.remote(task.part)
+            self._held[place].append((reference, task))
+
+    def finished(self) -> Iterator[tuple[_Task, Any]]:
+        """Wait for a task; with its results, or with None and those behind it where its actor has died."""
+        ray = self._ray
+        owners = {one: place for place, held in enumerate(self._held) for one, _ in held}
+        ready, _ = ray.wait(list(owners), num_returns=1)
+        place = owners[ready[0]]
+        reference, task = self._held[place][0]
+        if ready[0] != reference:
+            reference, task = next(one for one in self._held[place] if one[0] == ready[0])
+        try:
+            found = ray.get(reference)
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError):
+            held, self._held[place] = self._held[place], deque()
+            ray.kill(self._actors[place])
+            self._actors[place] = self._kind.remote(self._work)
+            for at, (_, one) in enumerate(held):
+                one.deaths += at == 0  # the others only waited
+                yield one, None
+        except ray.exceptions.RayTaskError as error:
+            raise _own(error) from error
+        else:
+            self._held[place].remove((reference, task))
+            yield task, (found,)
+
+    def dismiss(self) -> None:
+        """End them."""
+        for actor in self._actors:
+            self._ray.kill(actor)
+
+
+def _own(error: Any) -> Exception:  # noqa: ANN401 - of Ray
+    """An error of ours as it was raised, any other with its text."""
+    cause = error.cause
+    if isinstance(cause, FigureGroundError):
+        return cause
+    return EngineError(f"a worker process failed: {type(cause).__name__}: {cause}")
+
+
+class _Job:
+    """All parts, until each is done once."""
+
+    def __init__(self, crew: _Crew, parts: Sequence[Part], tick: Tick) -> None:
+        self._crew, self._tick = crew, tick
+        self._waiting = deque(_Task(part) for part in parts)
+        self._searches: dict[str, int] = {}
+
+    def results(self) -> Iterator[tuple[str, Any]]:
+        """As they are finished."""
+        while self._waiting or self._crew.busy:
+            self._crew.give(self._waiting)
+            for task, found in self._crew.finished():
+                if found is None:
+                    self._again(task)
+                elif task.search is not None:
+                    self._closed(task.search)
+                else:
+                    self._tick(len(task.part.images))
+                    yield task.part.name, found[0]
+
+    def _again(self, task: _Task) -> None:
+        """A task whose actor has died."""
+        if task.deaths < _CHANCES:
+            self._waiting.appendleft(task)
+        elif task.search is None:
+            self._searches[task.part.name] = self._searches.get(task.part.name, 0) + 1
+            if self._searches[task.part.name] > _SEARCHES:
+                raise EngineError(
+                    f"worker processes keep ending with part {task.part.name}, and no image of it is the cause: too "
+                    "little memory? Fewer --actors, or a smaller --batch-size, would help"
+                )
+            places = sorted(set(range(len(task.part.images))) - task.part.lost)
+            self._split(_Search(task), tuple(places))
+        elif len(task.places) == 1:
+            task.search.found.update(task.places)
+            self._closed(task.search)
+        else:
+            self._split(task.search, task.places)
+            self._closed(task.search)
+
+    def _split(self, search: _Search, places: tuple[int, ...]) -> None:
+        """Look at both halves."""
+        middle = (len(places) + 1) // 2
+        for half in (places[:middle], places[middle:]):
+            if half:
+                search.open += 1
+                images = [search.task.part.images[at] for at in half]
+                part = Part(search.task.part.name, images)
+                # halves of a part that has ended its process are taken at their first word
+                first = _CHANCES - 1 if len(half) > 1 else 0
+                self._waiting.appendleft(_Task(part, search, half, first))
+
+    def _closed(self, search: _Search) -> None:
+        """One of the halves is known; when all are, the part is done again without the images that were found."""
+        search.open -= 1
+        if not search.open:
+            part = search.task.part
+            lost = part.lost | search.found
+            self._waiting.appendleft(_Task(replace(part, lost=frozenset(lost))))

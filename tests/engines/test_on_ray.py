@@ -1,0 +1,177 @@
+"""Parts done by a Ray cluster: the same results as in one process, whatever ends a worker."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from figureground.base.errors import DataError, EngineError, OptionError
+from figureground.engines import EngineOptions, Part, results
+from figureground.engines.work import Tick
+from figureground.models import LeNetGAP, load_classifier
+from figureground.studies.ranking.options import RankOptions
+from figureground.studies.ranking.rank import rank_images
+
+PARTS = [Part(f"{at}", [f"{at}-{one}" for one in range(5)]) for at in range(8)]
+
+
+class Toy:
+    """Gives the names of the images in capitals, and does what a name says to its process."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+
+    def settle(self) -> None:
+        """Nothing to do."""
+
+    def stream(self, parts: Iterable[Part], tick: Tick) -> Iterator[tuple[str, list[str]]]:
+        """One after the other."""
+        for part in parts:
+            found = []
+            for at, name in enumerate(part.images):
+                if at in part.lost:
+                    found.append("lost")
+                    continue
+                if "kills" in name or ("once" in name and self._first(name)):
+                    os.kill(os.getpid(), signal.SIGKILL)
+                if "damaged" in name:
+                    raise DataError(f"{name} cannot be used")
+                if "strange" in name:
+                    raise KeyError(name)
+                found.append(name.upper())
+            tick(len(found))
+            yield part.name, found
+
+    def _first(self, name: str) -> bool:
+        """Whether it is met for the first time."""
+        mark = self.place / name
+        is_first = not mark.exists()
+        mark.touch()
+        return is_first
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Two processors, whatever the machine has."""
+    ray = pytest.importorskip("ray")
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])  # actors do not import tests
+    yield
+    ray.cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+    ray.shutdown()
+
+
+def done(parts: list[Part], place: Path, **words: object) -> tuple[dict[str, list[str]], int]:
+    """Results of every part, by Ray, and the images that were told of."""
+    told: list[int] = []
+    options = EngineOptions(engine="ray", actors=2, **words)
+    found: dict[str, list[str]] = {}
+    for name, one in results(Toy(place), parts, options, tick=told.append):
+        assert name not in found
+        found[name] = one
+    return found, sum(told)
+
+
+def local(parts: list[Part], place: Path) -> dict[str, list[str]]:
+    """Results of every part, in this process."""
+    return dict(results(Toy(place), parts, EngineOptions(), tick=lambda _: None))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("cluster")
+class TestCluster:
+    """A cluster is started once; every actor takes seconds to begin."""
+
+    def test_every_part_is_done_once_as_in_one_process(self, tmp_path: Path):
+        assert done(PARTS, tmp_path) == (local(PARTS, tmp_path), 40)
+
+    def test_no_part_needs_no_actor(self, tmp_path: Path):
+        assert done([], tmp_path) == ({}, 0)
+
+    def test_images_that_end_their_process_are_found_and_only_they_are_left_out(
+        self, tmp_path: Path
+    ):
+        bad = Part("bad", ["a", "kills 1", "b", "c", "kills 2"])
+        found, told = done([*PARTS[:3], bad], tmp_path)
+        assert found == local(PARTS[:3], tmp_path) | {"bad": ["A", "lost", "B", "C", "lost"]}
+        assert told == 20
+
+    def test_an_actor_that_dies_once_costs_its_part_and_nothing_else(self, tmp_path: Path):
+        parts = [*PARTS, Part("hit", ["x", "once", "y"])]
+        found, _ = done(parts, tmp_path)
+        assert found == local(parts, tmp_path)  # by now it is not the first time
+        assert found["hit"] == ["X", "ONCE", "Y"]
+
+    def test_an_error_of_ours_is_raised_as_it_is_and_another_one_is_told(self, tmp_path: Path):
+        with pytest.raises(DataError, match="damaged 1 cannot be used"):
+            done([Part("bad", ["damaged 1"])], tmp_path)
+        with pytest.raises(EngineError, match="a worker process failed: KeyError: 'strange'"):
+            done([Part("bad", ["strange"])], tmp_path)
+
+    def test_more_gpus_than_there_are(self, tmp_path: Path):
+        with pytest.raises(OptionError, match="is to have 5 GPUs, the cluster has"):
+            done(PARTS, tmp_path, gpus_per_actor=5.0)
+
+    def test_a_ranking_is_the_same_byte_for_byte_and_goes_on_with_another_engine(
+        self, tmp_path: Path
+    ):
+        photos = tmp_path / "photos"
+        photos.mkdir()
+        rng = np.random.default_rng(0)
+        for at in range(64):
+            pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(photos / f"{at:02d}.png")
+        (photos / "70.png").write_bytes(b"no image")
+        network = load_classifier(LeNetGAP(), preprocessing={"size": (40, 40)})
+        options = RankOptions(classes=("3",), batch_size=8, unit=16, top=3)
+        ray = EngineOptions(engine="ray", actors=2)
+        scores = []
+        for name, engine in (("local", EngineOptions()), ("ray", ray)):
+            record = rank_images(
+                network, photos, out=tmp_path / name, options=options, engine=engine
+            )
+            assert (record.images, len(record.failed), record.skipped) == (64, 1, 0)
+            scores.append((tmp_path / name / "scores.csv").read_bytes())
+        assert scores[0] == scores[1]
+        again = rank_images(network, photos, out=tmp_path / "local", options=options, engine=ray)
+        assert again.skipped == 65
+
+
+def test_ray_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(OptionError, match=r"pip install 'figureground\[ray\]'"):
+        done(PARTS, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("address", ["auto", "ray://127.0.0.1:9"])
+def test_an_address_where_nothing_is(address: str, tmp_path: Path):
+    pytest.importorskip("ray")
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    words = [
+        "rank",
+        str(tmp_path),
+        "--model",
+        "figureground:lenet-gap",
+        "--random",
+        "--classes",
+        "3",
+    ]
+    words += ["--engine", "ray", "--address", address, "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-c", "from figureground.cli import main; main()", *words]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert found.returncode == 1
+    assert f"no Ray cluster could be joined at {address}" in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_what_is_of_ray_is_refused_for_the_local_engine():
+    with pytest.raises(OptionError, match="are for --engine ray"):
+        EngineOptions(actors=2)
