@@ -68,10 +68,10 @@ def cluster() -> Iterator[None]:
     ray.shutdown()
 
 
-def done(parts: list[Part], place: Path, **words: object) -> tuple[dict[str, list[str]], int]:
+def done(parts: list[Part], place: Path, gpus: float = 0.0) -> tuple[dict[str, list[str]], int]:
     """Results of every part, by Ray, and the images that were told of."""
     told: list[int] = []
-    options = EngineOptions(engine="ray", actors=2, **words)
+    options = EngineOptions(engine="ray", actors=2, gpus_per_actor=gpus)
     found: dict[str, list[str]] = {}
     for name, one in results(Toy(place), parts, options, tick=told.append):
         assert name not in found
@@ -117,7 +117,7 @@ class TestCluster:
 
     def test_more_gpus_than_there_are(self, tmp_path: Path):
         with pytest.raises(OptionError, match="is to have 5 GPUs, the cluster has"):
-            done(PARTS, tmp_path, gpus_per_actor=5.0)
+            done(PARTS, tmp_path, gpus=5.0)
 
     def test_a_ranking_is_the_same_byte_for_byte_and_goes_on_with_another_engine(
         self, tmp_path: Path

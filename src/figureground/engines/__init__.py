@@ -2,5 +2,6 @@
 
 __all__ = ["EngineOptions", "Part", "Work", "results"]
 
+from figureground.engines.engine import results
 from figureground.engines.options import EngineOptions
-from figureground.engines.work import Part, Work, results
+from figureground.engines.work import Part, Work

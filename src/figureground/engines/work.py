@@ -1,12 +1,10 @@
-"""The seam between a study and the engine: parts of a job, and work that does one after the other."""
+"""Parts of a job, and work that does one after the other."""
 
-__all__ = ["Part", "Tick", "Work", "results"]
+__all__ = ["Part", "Tick", "Work"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
-
-from figureground.engines.options import EngineOptions
 
 Tick = Callable[[int], None]
 """Told how many images more are done."""
@@ -49,29 +47,3 @@ class Work(Protocol):
     def settle(self) -> None:
         """In a process that does nothing else: whatever is better done once than for every part."""
         ...
-
-
-def results(
-    work: Work, parts: Sequence[Part], options: EngineOptions, *, tick: Tick
-) -> Iterator[tuple[str, Any]]:
-    """The results of all parts, as they come.
-
-    Args:
-        work: What is done.
-        parts: What is to be done.
-        options: Who does it.
-        tick: Told of images that are done.
-
-    Yields:
-        Name of a part and its results; locally in order, by Ray as they are finished.
-
-    Raises:
-        OptionError: Ray is not installed, the cluster cannot be reached or has not what was asked for.
-        WorkerError: Worker processes keep ending.
-    """
-    if options.engine == "local":
-        yield from work.stream(parts, tick)
-        return
-    from figureground.engines.on_ray import on_ray  # noqa: PLC0415 - an extra
-
-    yield from on_ray(work, parts, options, tick=tick)

@@ -21,7 +21,6 @@ from figureground.data.notices import summed
 from figureground.engines import EngineOptions, Part, results
 from figureground.models import Classifier
 from figureground.models.classes import find_classes
-from figureground.models.predicting import chosen_device
 from figureground.studies.explain.explain import explain_images
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.models import load_model
@@ -82,7 +81,7 @@ def rank_images(
     chosen, began = options or RankOptions(), time.perf_counter()
     if classifier.num_classes == 1 and chosen.score == "softmax":
         raise OptionError(f"{classifier.name} has one output: rank by score 'logit'")
-    numbers, where = _classes(classifier, chosen.classes), chosen_device(device)
+    numbers = _classes(classifier, chosen.classes)
     names = [classifier.class_name(number) for number in numbers]
     if len(set(names)) < len(names):  # ImageNet has two cranes
         names = [f"{name} ({number})" for name, number in zip(names, numbers, strict=True)]
@@ -91,20 +90,15 @@ def rank_images(
         store = _store(
             claim, classifier, units, numbers=numbers, options=chosen, overwrite=overwrite
         )
-        skipped = _score(
-            Scoring(classifier, numbers, options=chosen, device=where),
-            store,
-            units,
-            engine=engine or EngineOptions(),
-            progress=progress,
-        )
+        work = Scoring(classifier, numbers, options=chosen, device=device)
+        skipped = _score(work, store, units, engine=engine, progress=progress)
         store.begin()
         write_scores(store, names, parquet=chosen.writes_parquet)
         failed, found = failures(store), best(store, names, chosen.top)
         first = [units[unit][row] for (unit, row), _ in found]
         top = [_at(path, one) for path, (_, one) in zip(first, found, strict=True)]
         record = RankRecord(
-            model=_described(classifier) | {"device": str(where)},
+            model=_described(classifier) | {"device": str(work.device)},
             classes=tuple(names),
             score=chosen.score,
             images=sum(map(len, units.values())) - len(failed),
@@ -210,7 +204,7 @@ def _score(
     store: Store,
     units: Mapping[str, Sequence[Path]],
     *,
-    engine: EngineOptions,
+    engine: EngineOptions | None,
     progress: Progress,
 ) -> int:
     """Do every unit that is not done, and store it as it comes; how many images were done before."""
@@ -224,6 +218,6 @@ def _score(
         done += count
         progress("ranking", done, total)
 
-    for unit, columns in results(work, parts, engine, tick=tick):
+    for unit, columns in results(work, parts, engine or EngineOptions(), tick=tick):
         store.add_columns(unit, columns)
     return skipped

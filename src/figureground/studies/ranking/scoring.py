@@ -41,7 +41,7 @@ class Scoring:
         classifier: The network; where it lies, and how, it is left.
         numbers: Classes that are sought.
         options: Score, images at a time, threads that decode.
-        device: Where to compute; in another process, as ``chosen_device`` finds it there.
+        device: As for ``chosen_device``; in another process, as it finds one there.
     """
 
     def __init__(
@@ -50,18 +50,19 @@ class Scoring:
         numbers: list[int],
         *,
         options: RankOptions,
-        device: torch.device,
+        device: str | None,
     ) -> None:
         self._classifier, self._numbers, self._options = classifier, numbers, options
-        self._device: torch.device | None = device
+        self.device = chosen_device(device)
 
     def __getstate__(self) -> dict[str, Any]:
         """For another process, which has devices of its own."""
-        return vars(self) | {"_device": None}
+        return {name: value for name, value in vars(self).items() if name != "device"}
 
     def settle(self) -> None:
         """Move the network to the device of this process, for good."""
-        self._classifier.to(chosen_device(None))
+        self.device = chosen_device(None)
+        self._classifier.to(self.device)
 
     def stream(self, parts: Iterable[Part], tick: Tick) -> Iterator[tuple[str, dict[str, Any]]]:
         """Score parts, decoding ahead of the network.
@@ -73,8 +74,7 @@ class Scoring:
         Yields:
             Name of each part and its columns.
         """
-        parts, device = list(parts), self._device or chosen_device(None)
-        size = self._options.batch_size or default_batch_size(device)
+        parts, size = list(parts), self._options.batch_size or default_batch_size(self.device)
         images = load_images(
             (path for part in parts for at, path in enumerate(part.images) if at not in part.lost),
             self._classifier.preprocessing,
@@ -83,10 +83,10 @@ class Scoring:
         )
         left = iter(parts)
         columns: list[dict[str, Any]] = []
-        with placed(self._classifier, device), closing(images):
+        with placed(self._classifier, self.device), closing(images):
             groups = _groups(_with_lost(images, parts), map(_count, parts), size)
             part = next(left, None)
-            for items, logits in _predicted(self._classifier, groups, device):
+            for items, logits in _predicted(self._classifier, groups, self.device):
                 assert part is not None  # noqa: S101 - groups come from parts
                 columns.append(_columns(items, logits, self._numbers, score=self._options.score))
                 tick(len(items))
