@@ -165,3 +165,27 @@ def test_wherever_it_lies(run: Path, tmp_path: Path, at: float):
         found = load_trained(file.parent).network.state_dict()
         # a bit of the file that stands for nothing
         assert all(torch.equal(found[name], whole[name]) for name in whole)
+
+
+def test_a_folder_that_is_not_there_is_told_as_one(type_in: Run, run: Path, images: Path):
+    for verb, *words in (
+        ("explain", images, "--model", "runs/next"),
+        ("evaluate", "faithfulness", images, "--model", "runs/next"),
+        ("diagnose", images, "--model", "runs/next"),
+        ("rank", images, "--model", "runs/next"),
+        ("doctor", "--model", "runs/next"),
+        ("ls", "layers", "--model", "runs/next"),
+        ("export", "runs/next"),
+        ("compare", run, "runs/next"),
+    ):
+        done = type_in(verb, *words)
+        assert done.exit_code == 1, (verb, done.output)
+        last = done.stderr.strip().splitlines()[-1]
+        assert "there is no folder" in last, (verb, last)
+        assert "runs/next" in last
+        assert "training run" in last
+
+
+def test_a_folder_without_a_run_is_told_as_one(type_in: Run, images: Path):
+    last = type_in("doctor", "--model", images).stderr
+    assert f"the folder '{images}' holds no training run" in last

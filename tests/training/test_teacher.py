@@ -71,8 +71,11 @@ def test_a_run_is_loaded_with_its_preprocessing_and_its_outputs(
 def test_what_is_no_checkpoint_of_a_run_is_refused(finished, tmp_path):
     with pytest.raises(OptionError, match="no checkpoint of a run 'bets'; closest: 'best'"):
         load_trained(finished(), "bets")
-    with pytest.raises(DataError, match=r"absent holds no best\.safetensors"):
+    with pytest.raises(DataError, match=r"there is no folder .*absent"):
         load_trained(tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty holds no best\.safetensors"):
+        load_trained(tmp_path / "empty")
 
 
 def begun(start: Callable[..., Run], recipe: Recipe, student: nn.Module, folder: Path) -> Run:

@@ -75,6 +75,8 @@ def load_trained(
         error: OptionError = unknown_option("checkpoint of a run", checkpoint, CHECKPOINTS)
         raise error
     weights = place / f"{checkpoint}.safetensors"
+    if not place.is_dir():
+        raise DataError(f"there is no folder {place}, which should be that of a training run")
     if not weights.is_file():
         raise DataError(f"{place} holds no {weights.name}: no run came so far there")
     spec = read_recipe(place / "recipe.yaml").model
