@@ -133,6 +133,8 @@ def test_a_run_that_was_fine_tuned_from_a_run_is_loaded_too(finished):
     save_weights(load_trained(first, "last").network, second / "best.safetensors")
     found = load_trained(second)
     assert torch.equal(said(found), said(load_trained(first, "last")))
+    assert (found.run, load_trained(first).run) == ("second", "plain")
+    assert make_classifier(recipe.model, NAMES).run == ""
     assert found.preprocessing.mean == (0.25,)
 
 

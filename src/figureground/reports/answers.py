@@ -17,13 +17,14 @@ def answer_of(record: Mapping[str, Any], question: str) -> dict[str, Any]:
         question: Heads the page where there is no answer.
 
     Returns:
-        ``question``, ``first`` and ``more`` sentences, ``rule``, ``names`` (row of a table -> words), and ``figure``,
+        ``question``, ``run`` (that the model comes from, else empty), ``first`` and ``more`` sentences, ``rule``, ``names`` (row of a table -> words), and ``figure``,
         which is None where there is no finite number.
     """
     given = record.get("answer") or {}
     sentences = [str(one) for one in given.get("sentences") or []]
     return {
         "question": question,
+        "run": str((record.get("model") or {}).get("run") or ""),
         "first": sentences[0] if sentences else question,
         "more": sentences[1:],
         "rule": given.get("rule") or "",

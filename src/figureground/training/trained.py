@@ -2,6 +2,7 @@
 
 __all__ = ["CHECKPOINTS", "load_trained", "make_classifier"]
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def make_classifier(
     # the data say what the classes are
     classifier.notes = tuple(one for one in classifier.notes if one != LOGITS_OF_1001)
     classifier.class_names, classifier.num_classes = names, len(names)
+    classifier.run = ""  # what is trained further becomes another one
     return classifier
 
 
@@ -88,6 +90,7 @@ def load_trained(
         except ModelError:
             # one output more, if anything: the weights tell without a look at the options of the run's algorithms
             found = _loaded(spec, names, weights, background=True)
+    found.run = Path(os.path.abspath(place)).name  # noqa: PTH100 - a link keeps its own name
     return found.eval()
 
 
