@@ -1,9 +1,10 @@
 """The classifier that a training run begins with, and the one that it leaves."""
 
-__all__ = ["CHECKPOINTS", "load_trained", "make_classifier"]
+__all__ = ["CHECKPOINTS", "at_key", "load_trained", "make_classifier"]
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,6 +19,34 @@ from figureground.training.trust import refuse_code, trusting
 
 CHECKPOINTS = ("best", "last")
 _COUNTED = ("figureground:", "timm:")  # networks that are built for a number of classes
+
+
+@contextmanager
+def at_key(key: str, weights: str | None = None) -> Iterator[None]:
+    """Name the key of the recipe in what is said of the network that it asks for.
+
+    Args:
+        key: Of the network, in a recipe.
+        weights: The file that ``key.weights`` names, which is at fault where the message names it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        OptionError: In place of one without the key; ``DataError`` and ``ModelError`` likewise.
+
+    Examples:
+        >>> with at_key("distillation.teacher", "gone.pth"):
+        ...     raise ModelError("no weights file gone.pth")
+        Traceback (most recent call last):
+        figureground.base.errors.ModelError: distillation.teacher.weights: no weights file gone.pth
+    """
+    try:
+        yield
+    except (DataError, ModelError, OptionError) as error:
+        file = Path((weights or "").partition("::")[0]).name
+        place = f"{key}.weights" if file and file in str(error) else key
+        raise type(error)(f"{place}: {error}") from error
 
 
 def make_classifier(
