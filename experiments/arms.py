@@ -200,8 +200,10 @@ def _save(name, world, spec, *, numbers, seeds):
             measure: {
                 arm: {seed: round(value, 5) for seed, value in values.items()}
                 for arm, values in arms.items()
+                if values
             }
             for measure, arms in numbers.items()
+            if any(arms.values())
         },
     }
     place.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")

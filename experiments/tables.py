@@ -70,7 +70,7 @@ def effects(
     held = json.loads((ROOT / f"journal/results/{name}.json").read_text("utf-8"))
     numbers = held["worlds"][world]["numbers"]
     first = against or next(iter(held["worlds"][world]["arms"]))
-    arms = numbers[measure]
+    arms = {arm: values for arm, values in numbers[measure].items() if values}
     # a score that the reference does not have is compared with the one that it has
     reference = (
         arms.get(first)

@@ -51,6 +51,9 @@ def smaller(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_both_networks_are_trained_shown_and_measured(type_in: Run, smaller: None, tmp_path: Path):
     done = type_in("demo", "--samples", "1000", "--out", tmp_path)
     assert done.exit_code == 0, done.output
+    begin = done.stderr.splitlines()[0]
+    for word in ("four small networks", str(tmp_path), "minutes", "--samples"):
+        assert word in begin
     maps = json.loads((tmp_path / "record.json").read_text())
     assert maps["images"] == 7  # one of them clutter without a digit
     record = json.loads((tmp_path / "demo.json").read_text())

@@ -61,7 +61,7 @@ def test_mistakes_end_in_one_line(type_in: Run, run: Path, tmp_path: Path):
         ((run, "--to", "tflite"), "no to 'tflite'; closest: 'timm'; known: onnx, timm, torch"),
         (("empty",), "empty holds no training run: there is no recipe.yaml"),
         (("unfinished",), "the run in unfinished is not finished"),
-        (("runs/nowhere",), "no model 'runs/nowhere'"),
+        (("runs/nowhere",), "there is no folder 'runs/nowhere'"),
         ((run, "--to", "timm"), "figureground:lenet-gap is no network of timm's"),
         ((run, "--background", "drop"), "has no output for backgrounds to drop"),
         ((run, "--out", run), "holds a training run; name another folder with --out"),

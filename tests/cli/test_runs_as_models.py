@@ -31,6 +31,14 @@ def run(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: dict[str, Any]) -
     return folder
 
 
+def told_by(page: Path) -> bool:
+    """Whether the page says which run it is of, in its title and its head, and which network that is."""
+    text = page.read_text()
+    title = text.partition("<title>")[2].partition("</title>")[0]
+    head = text.partition("<header")[2].partition("</header>")[0]
+    return title.endswith("· bg") and "· bg<" in head and "figureground:lenet-gap" in text
+
+
 def test_explain_takes_a_run(type_in: Run, run: Path, images: Path, tmp_path: Path):
     words = ("--classes", "background,7", "--methods", "cam")
     done = type_in("explain", images, "--model", run, *words, "--out", tmp_path / "out")
@@ -40,6 +48,10 @@ def test_explain_takes_a_run(type_in: Run, run: Path, images: Path, tmp_path: Pa
         (10, "background"),
         (7, "7"),
     ]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<title>bg: what it looks at" in page
+    assert '<span class="name">bg</span>' in page
+    assert "figureground:lenet-gap" in page
 
 
 def test_the_checkpoint_is_the_one_that_is_named(
@@ -78,6 +90,7 @@ def test_rank_takes_a_run_and_leaves_background_out(
     assert done.exit_code == 0, done.output
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["classes"] == NAMES[:10]
+    assert told_by(tmp_path / "out" / "report.html")
 
 
 def test_evaluate_takes_a_run_and_its_own_test_images(type_in: Run, run: Path, tmp_path: Path):
@@ -87,6 +100,8 @@ def test_evaluate_takes_a_run_and_its_own_test_images(type_in: Run, run: Path, t
     record = json.loads((tmp_path / "out" / "record.json").read_text())
     assert record["images"] == 12
     assert record["data"].startswith("cluttered-digits, test split")
+    assert (record["model"]["run"], record["model"]["name"]) == ("bg", "figureground:lenet-gap")
+    assert told_by(tmp_path / "out" / "report.html")
 
 
 def test_compare_takes_runs(type_in: Run, run: Path, tmp_path: Path, tiny_recipe: dict[str, Any]):
@@ -165,3 +180,27 @@ def test_wherever_it_lies(run: Path, tmp_path: Path, at: float):
         found = load_trained(file.parent).network.state_dict()
         # a bit of the file that stands for nothing
         assert all(torch.equal(found[name], whole[name]) for name in whole)
+
+
+def test_a_folder_that_is_not_there_is_told_as_one(type_in: Run, run: Path, images: Path):
+    for verb, *words in (
+        ("explain", images, "--model", "runs/next"),
+        ("evaluate", "faithfulness", images, "--model", "runs/next"),
+        ("diagnose", images, "--model", "runs/next"),
+        ("rank", images, "--model", "runs/next"),
+        ("doctor", "--model", "runs/next"),
+        ("ls", "layers", "--model", "runs/next"),
+        ("export", "runs/next"),
+        ("compare", run, "runs/next"),
+    ):
+        done = type_in(verb, *words)
+        assert done.exit_code == 1, (verb, done.output)
+        last = done.stderr.strip().splitlines()[-1]
+        assert "there is no folder" in last, (verb, last)
+        assert "runs/next" in last
+        assert "training run" in last
+
+
+def test_a_folder_without_a_run_is_told_as_one(type_in: Run, images: Path):
+    last = type_in("doctor", "--model", images).stderr
+    assert f"the folder '{images}' holds no training run" in last

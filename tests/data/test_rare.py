@@ -1,5 +1,6 @@
 """Rare classes and background, and CSV files of labels."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,16 +65,30 @@ def test_labels_that_are_not_known_are_minus_one():
 
 def test_a_file_of_labels_names_pictures_classes_background_and_the_unlabelled(tmp_path: Path):
     path = tmp_path / "labels.csv"
+    (tmp_path / "a.png").touch()
     path.write_text("label,path,who\n10,a.png,x\n2,sub/b.png,\nBackground,c.png,y\n,d.png,\n")
     found = labels_file(path)
     assert found.class_names == ("2", "10")
     assert found.labels.tolist() == [1, 0, 2, -1]
+    (tmp_path / "0.png").touch()
     path.write_text("label,path\n" + "".join(f"cat,{n}.png\n" for n in range(10)))
     assert len(load_dataset("csv", path, part="test")) == 2
 
 
+def test_paths_that_lead_nowhere_are_told_with_where_they_lead(tmp_path: Path):
+    path = tmp_path / "labels.csv"
+    path.write_text("path,label\nphotos/a.png,cat\nphotos/b.png,cat\n")
+    told = f"'photos/a.png' is looked for as {tmp_path / 'photos' / 'a.png'}. A path is absolute or relative to"
+    with pytest.raises(DataError, match=re.escape(told)):
+        labels_file(path)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "b.png").touch()
+    assert len(labels_file(path)) == 2
+
+
 def test_a_column_of_contexts_is_numbered_in_natural_order(tmp_path: Path):
     path = tmp_path / "labels.csv"
+    (tmp_path / "a.png").touch()
     path.write_text(
         "path,context,label\na.png,place 10,cat\nb.png, place 9,dog\nc.png,,cat\nd.png,place 9,\n"
     )

@@ -119,6 +119,14 @@ def test_dots_whiskers_and_band_lie_where_the_ticks_say():
     assert first["text"] == "60.0 (50.0 to 70.0)"
 
 
+def test_a_number_without_an_interval_is_shown_without_one():
+    rows = [{"name": "the first 20", "value": 91.0, "low": None, "high": None}]
+    band = {"name": "all 300", "value": 2.0, "low": None, "high": None}
+    figure = answer_of({"answer": {"rows": rows, "band": band}}, "")["figure"]
+    assert (figure["rows"][0]["text"], figure["rows"][0]["width"]) == ("91.0", 0)
+    assert figure["band"]["width"] == 0
+
+
 def test_tables_are_folded_and_how_it_was_made_comes_last(tmp_path: Path):
     make_record(tmp_path, answer=ANSWER)
     text = write_evaluation_report(tmp_path).read_text().replace("\xa0", " ")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from figureground.base.errors import OptionError
+from figureground.base.errors import FigureGroundError, OptionError
 from figureground.training.recipe import changed
 from figureground.training.start import start_run
 
@@ -36,3 +36,29 @@ def test_backgrounds_must_come_from_somewhere(algorithm: str, tmp_path: Path):
     )
     assert data.backgrounds > 0
     assert run.algorithms[0].name == "background-class"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("model.weights=gone.pth", r"^model\.weights: no weights file gone\.pth"),
+        ("model.name=figureground:lenet-gup", r"^model: no .*'lenet-gup'"),
+        ("model={name: runs/gone}", r"^model: no run in the folder runs/gone"),
+        (
+            "algorithms=[{distillation: {teacher: {name: 'figureground:lenet-gap', weights: gone.pth}}}]",
+            r"^distillation\.teacher\.weights: no weights file gone\.pth",
+        ),
+        (
+            "algorithms=[{distillation: {teacher: runs/gone}}]",
+            r"^distillation\.teacher: there is no folder runs/gone",
+        ),
+        (
+            "algorithms=[{background-splitting: {teacher: runs/gone}}]",
+            r"^background-splitting\.teacher: there is no folder runs/gone",
+        ),
+    ],
+)
+def test_a_network_that_is_not_there_is_told_by_its_key(change: str, message: str, tmp_path: Path):
+    changes = [change, *(["data.background=true"] if "splitting" in change else [])]
+    with pytest.raises(FigureGroundError, match=message):
+        start_run(changed(TINY, changes), tmp_path, accelerator="cpu")

@@ -71,8 +71,11 @@ def test_a_run_is_loaded_with_its_preprocessing_and_its_outputs(
 def test_what_is_no_checkpoint_of_a_run_is_refused(finished, tmp_path):
     with pytest.raises(OptionError, match="no checkpoint of a run 'bets'; closest: 'best'"):
         load_trained(finished(), "bets")
-    with pytest.raises(DataError, match=r"absent holds no best\.safetensors"):
+    with pytest.raises(DataError, match=r"there is no folder .*absent"):
         load_trained(tmp_path / "absent")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"empty holds no best\.safetensors"):
+        load_trained(tmp_path / "empty")
 
 
 def begun(start: Callable[..., Run], recipe: Recipe, student: nn.Module, folder: Path) -> Run:
@@ -130,6 +133,8 @@ def test_a_run_that_was_fine_tuned_from_a_run_is_loaded_too(finished):
     save_weights(load_trained(first, "last").network, second / "best.safetensors")
     found = load_trained(second)
     assert torch.equal(said(found), said(load_trained(first, "last")))
+    assert (found.run, load_trained(first).run) == ("second", "plain")
+    assert make_classifier(recipe.model, NAMES).run == ""
     assert found.preprocessing.mean == (0.25,)
 
 

@@ -9,7 +9,7 @@ import typer
 
 from figureground.base.claim import locked
 from figureground.cli.command import Out
-from figureground.cli.console import progress_bars, say, say_answer, say_table
+from figureground.cli.console import complain, progress_bars, say, say_answer, say_table
 
 
 def demo(
@@ -21,8 +21,12 @@ def demo(
 ) -> None:
     """A network that rests on the background is found out and cured; then maps with and without a background class.
 
-    Needs no download; some minutes on two cores. A demo that was stopped goes on where it stood.
+    Needs no download; some three to ten minutes on two cores. A demo that was stopped goes on where it stood.
     """
+    complain(
+        f"four small networks are trained, diagnosed, compared and explained on digits, into {out}: some three to ten "
+        "minutes on two cores, about one with --samples 1000; stopped, the same command goes on"
+    )
     from figureground.reports import write_diagnosis_report, write_explain_report  # noqa: PLC0415 - torch is slow to import
     from figureground.reports.comparison_report import write_comparison_report  # noqa: PLC0415
     from figureground.reports.demo_report import write_demo_report  # noqa: PLC0415

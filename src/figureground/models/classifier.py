@@ -59,6 +59,7 @@ class Classifier(nn.Module):
         self.name = name or type(network).__name__
         self.num_classes = _count(network, class_names, num_classes)
         self.class_names = ClassNames.of(self.num_classes, class_names, self.name).names
+        self.run = ""  # the name of its folder, where a training run left it
         self.notes = tuple(notes)
         self.output = output
         # not persistent: the weights of a classifier are the weights of its network and nothing else
@@ -92,6 +93,12 @@ class Classifier(nn.Module):
             return find_logits(returned, len(images), self.output)
         except ModelError as error:
             raise ModelError(f"{self.name}: {error}") from None
+
+    @property
+    def description(self) -> dict[str, str]:
+        """As a record describes it: name, run where it comes from one, input in words, preprocessing."""
+        kept, run = self.preprocessing, {"run": self.run} if self.run else {}
+        return {"name": self.name} | run | {"input": kept.in_words, "preprocessing": repr(kept)}
 
     @property
     def classes(self) -> ClassNames:

@@ -120,7 +120,9 @@ _WITH_TEXTS = ("open_clip:", "hf:")
 
 
 def _bare_name(name: str) -> OptionError:
-    """The error for a name without a source, with the source that has it."""
+    """The error for a name without a source: the source that has it, or which folder is not there."""
+    if len(Path(name).parts) > 1 or Path(name).exists() or name.endswith(("/", "\\")):
+        return _no_folder(name)
     known = {known: kind for kind in reversed(SOURCES) for known in source(kind).names()}
     bare = re.split(r"[.@]", name)[0]
     if bare in known:
@@ -130,6 +132,20 @@ def _bare_name(name: str) -> OptionError:
     close = get_close_matches(name.lower(), known, n=1, cutoff=0.4)
     hint = f"; closest: '{known[close[0]]}:{close[0]}'" if close else ""
     return OptionError(f"no model '{name}'{hint} (list them with 'figureground ls models')")
+
+
+def _no_folder(name: str) -> OptionError:
+    """The error for a name that is meant as a run's folder."""
+    place = Path(name)
+    found = f"there is no folder '{name}'"
+    if place.is_dir():
+        found = f"the folder '{name}' holds no training run: there is no recipe.yaml"
+    elif place.exists():
+        found = f"'{name}' is a file; weights are given beside the name of their network"
+    return OptionError(
+        f"{found}. A model is the folder of a training run, or a network with its source before it: "
+        "timm:NAME, hf:ORG/NAME, ... (list them with 'figureground ls models')"
+    )
 
 
 def _names(given: Path | str | Sequence[str] | None) -> tuple[str, ...] | None:

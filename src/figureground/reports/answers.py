@@ -17,13 +17,15 @@ def answer_of(record: Mapping[str, Any], question: str) -> dict[str, Any]:
         question: Heads the page where there is no answer.
 
     Returns:
-        ``question``, ``first`` and ``more`` sentences, ``rule``, ``names`` (row of a table -> words), and ``figure``,
+        ``question``, ``run`` (that the model comes from, else empty),
+        ``first`` and ``more`` sentences, ``rule``, ``names`` (row of a table -> words), and ``figure``,
         which is None where there is no finite number.
     """
     given = record.get("answer") or {}
     sentences = [str(one) for one in given.get("sentences") or []]
     return {
         "question": question,
+        "run": str((record.get("model") or {}).get("run") or ""),
         "first": sentences[0] if sentences else question,
         "more": sentences[1:],
         "rule": given.get("rule") or "",
@@ -40,7 +42,14 @@ def _figure(given: Mapping[str, Any]) -> dict[str, Any] | None:
     if not rows:
         return None
     axis = axis_of(
-        [float(one[key]) for one in known for key in ("value", "low", "high")], 0.0, 100.0
+        [
+            float(one[key])
+            for one in known
+            for key in ("value", "low", "high")
+            if one.get(key) is not None
+        ],
+        0.0,
+        100.0,
     )
     step = axis.ticks[1] - axis.ticks[0]
     digits = next((n for n in range(12) if math.isclose(step, round(step, n), rel_tol=1e-6)), 12)
@@ -57,7 +66,9 @@ def _figure(given: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _bar(row: Mapping[str, Any], axis: Axis, *, digits: int) -> dict[str, Any]:
     """A row with its places; the text holds its numbers."""
-    value, low, high = (float(row[key]) for key in ("value", "low", "high"))
+    value = float(row["value"])
+    low, high = (value if row.get(key) is None else float(row[key]) for key in ("low", "high"))
+    told = f" ({_text(low, digits)} to {_text(high, digits)})" if row.get("low") is not None else ""
     return {
         "name": str(row["name"]),
         "word": str(row.get("word") or ""),
@@ -65,7 +76,7 @@ def _bar(row: Mapping[str, Any], axis: Axis, *, digits: int) -> dict[str, Any]:
         "at": axis.at(value),
         "start": axis.at(low),
         "width": axis.at(high) - axis.at(low),
-        "text": f"{_text(value, digits)} ({_text(low, digits)} to {_text(high, digits)})",
+        "text": f"{_text(value, digits)}{told}",
     }
 
 
@@ -77,5 +88,5 @@ def _text(value: float, digits: int) -> str:
 
 def _finite(row: Mapping[str, Any]) -> bool:
     """Whether the row can be drawn."""
-    ends = [row.get(key) for key in ("value", "low", "high")]
+    ends = [row.get("value"), *(row[key] for key in ("low", "high") if row.get(key) is not None)]
     return all(isinstance(end, int | float) and math.isfinite(end) for end in ends)

@@ -75,6 +75,7 @@ def _about(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
     model = record.get("model") or {}
     return [
         ("data", record.get("data")),
+        ("run", model.get("run")),
         ("model", model.get("name")),
         ("layer", model.get("layer")),
         ("why this layer", model.get("layer_reason")),

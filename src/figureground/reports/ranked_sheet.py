@@ -61,6 +61,7 @@ def _about(record: Mapping[str, Any]) -> list[tuple[str, Any]]:
     by = "log odds of the class's probability" if record["score"] == "softmax" else "logit"
     model = record["model"]
     return [
+        ("run", model.get("run")),
         ("model", model["name"]),
         ("input", model.get("input") or model.get("preprocessing")),
         ("ranked by", by),

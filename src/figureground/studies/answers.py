@@ -56,15 +56,15 @@ class Bar:
     Args:
         name: In words.
         value: The number.
-        low: Lower end of its 95 % interval.
+        low: Lower end of its 95 % interval; None where it has none.
         high: Upper end.
         word: How it stands against the baseline; empty where there is none.
     """
 
     name: str
     value: float
-    low: float
-    high: float
+    low: float | None = None
+    high: float | None = None
     word: str = ""
 
 

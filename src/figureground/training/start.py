@@ -21,7 +21,7 @@ from figureground.training.recipe_data import TrainingData, training_data
 from figureground.training.run import Run, launched
 from figureground.training.schedules import OPTIMISERS, SCHEDULES
 from figureground.training.streams import forked_rng, seed_rng
-from figureground.training.trained import make_classifier
+from figureground.training.trained import at_key, make_classifier
 from figureground.training.transforms import Transforms, check_names, split_mixing
 
 _MEASURED = 512  # images
@@ -89,7 +89,8 @@ def _made(
             "(data.rare)"
         )
     background = extra == 1 or data.has_rare
-    classifier = make_classifier(recipe.model, data.class_names, background=background)
+    with at_key("model", recipe.model.weights):
+        classifier = make_classifier(recipe.model, data.class_names, background=background)
     transforms = _transforms(recipe, classifier)
     _check_together(recipe, algorithms, transforms)
     data = data.fitted(

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from figureground.models import Classifier, load_classifier
 from figureground.training.recipe import RecipePart, as_tuples, is_run
 from figureground.training.streams import forked_rng
-from figureground.training.trained import load_trained
+from figureground.training.trained import at_key, load_trained
 
 
 class TeacherSpec(RecipePart):
@@ -53,11 +53,12 @@ class TeacherSpec(RecipePart):
         return ":" not in self.name or is_run(self.name)
 
 
-def load_teacher(spec: TeacherSpec) -> Classifier:
+def load_teacher(spec: TeacherSpec, *, key: str = "teacher") -> Classifier:
     """The teacher, frozen and in evaluation mode, on the CPU. Torch's global RNG stays as it is.
 
     Args:
         spec: A finished run, or a network by name.
+        key: Of the recipe that asks for it, which errors begin with.
 
     Returns:
         The teacher.
@@ -67,10 +68,10 @@ def load_teacher(spec: TeacherSpec) -> Classifier:
         DataError: The folder holds no run with this checkpoint.
         ModelError: The weights do not fit, or the network has none.
     """
-    if spec.names_a_run:
-        found = load_trained(Path(spec.name), spec.checkpoint)
-    else:
-        with forked_rng(torch.device("cpu")):
+    with at_key(key, spec.weights), forked_rng(torch.device("cpu")):
+        if spec.names_a_run:
+            found = load_trained(Path(spec.name), spec.checkpoint)
+        else:
             found = load_classifier(
                 spec.name,
                 weights=spec.weights,

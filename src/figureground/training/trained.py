@@ -1,8 +1,10 @@
 """The classifier that a training run begins with, and the one that it leaves."""
 
-__all__ = ["CHECKPOINTS", "load_trained", "make_classifier"]
+__all__ = ["CHECKPOINTS", "at_key", "load_trained", "make_classifier"]
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -17,6 +19,34 @@ from figureground.training.trust import refuse_code, trusting
 
 CHECKPOINTS = ("best", "last")
 _COUNTED = ("figureground:", "timm:")  # networks that are built for a number of classes
+
+
+@contextmanager
+def at_key(key: str, weights: str | None = None) -> Iterator[None]:
+    """Name the key of the recipe in what is said of the network that it asks for.
+
+    Args:
+        key: Of the network, in a recipe.
+        weights: The file that ``key.weights`` names, which is at fault where the message names it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        OptionError: In place of one without the key; ``DataError`` and ``ModelError`` likewise.
+
+    Examples:
+        >>> with at_key("distillation.teacher", "gone.pth"):
+        ...     raise ModelError("no weights file gone.pth")
+        Traceback (most recent call last):
+        figureground.base.errors.ModelError: distillation.teacher.weights: no weights file gone.pth
+    """
+    try:
+        yield
+    except (DataError, ModelError, OptionError) as error:
+        file = Path((weights or "").partition("::")[0]).name
+        place = f"{key}.weights" if file and file in str(error) else key
+        raise type(error)(f"{place}: {error}") from error
 
 
 def make_classifier(
@@ -48,6 +78,7 @@ def make_classifier(
     # the data say what the classes are
     classifier.notes = tuple(one for one in classifier.notes if one != LOGITS_OF_1001)
     classifier.class_names, classifier.num_classes = names, len(names)
+    classifier.run = ""  # what is trained further becomes another one
     return classifier
 
 
@@ -75,6 +106,8 @@ def load_trained(
         error: OptionError = unknown_option("checkpoint of a run", checkpoint, CHECKPOINTS)
         raise error
     weights = place / f"{checkpoint}.safetensors"
+    if not place.is_dir():
+        raise DataError(f"there is no folder {place}, which should be that of a training run")
     if not weights.is_file():
         raise DataError(f"{place} holds no {weights.name}: no run came so far there")
     spec = read_recipe(place / "recipe.yaml").model
@@ -86,6 +119,7 @@ def load_trained(
         except ModelError:
             # one output more, if anything: the weights tell without a look at the options of the run's algorithms
             found = _loaded(spec, names, weights, background=True)
+    found.run = Path(os.path.abspath(place)).name  # noqa: PTH100 - a link keeps its own name
     return found.eval()
 
 

@@ -78,7 +78,10 @@ def test_each_class_may_have_its_own_rho():
 
 
 def test_other_sets_have_no_rho():
-    with pytest.raises(OptionError, match="'cluttered-digits' has no option 'rho'"):
+    with pytest.raises(
+        OptionError,
+        match=r"no option 'rho', which is 0\.5 .* by data\.rho=null",
+    ):
         load_dataset("cluttered-digits", part="val", options=LoadOptions(rho=0.5))
     with pytest.raises(OptionError, match="rho is a number in"):
         LoadOptions(rho=2.0)

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.studies.diagnosis.conftest import LEFT, NAMES, SIDE, SIZE, TOP, Reader
 
 from figureground.base.errors import DataError
-from figureground.base.record import append_line
+from figureground.base.record import append_line, write_json
 from figureground.metrics.reliance import FILLS
 from figureground.reports import write_diagnosis_report
 from figureground.studies.diagnosis import options as options_module
@@ -102,7 +102,12 @@ def test_files_and_page_tell_the_same(reader: Make, photos: Photos, out: Path):
     assert record.images == 40
     assert "figureground train" in page
     assert "<script" not in page
-    assert json.loads((out / "record.json").read_text())["kind"] == "diagnosis"
+    told = json.loads((out / "record.json").read_text())
+    assert told["kind"] == "diagnosis"
+    write_json(out / "record.json", told | {"model": told["model"] | {"run": "next"}})
+    page = write_diagnosis_report(out).read_text()
+    assert "· next</title>" in page
+    assert "figureground · next</p>" in page
 
 
 def test_what_is_measured_is_not_measured_again(reader: Make, photos: Photos, out: Path):

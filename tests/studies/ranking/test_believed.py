@@ -17,13 +17,13 @@ def top(*probabilities: float) -> list[Ranked]:
     [
         (
             [0.5] * 100, 5000,
-            ("If the network can be believed, 50.0 % (40.2 to 59.8) of the first 100 images show what is sought, "
-            "against 2.0 % of all 5,000."),
+            ("By the network's own probabilities, which were not checked, 50.0 % of the first 100 images show what is "
+            "sought, against 2.0 % of all 5,000."),
         ),
         (
             [0.02] * 100, 5000,
-            ("The first 100 images show what is sought no more often than all 5,000, even if the network can be "
-            "believed: 2.0 % (0.0 to 4.7) against 2.0 %."),
+            ("By the network's own probabilities, which were not checked, the first 100 images show what is sought no "
+            "more often than all 5,000: 2.0 % against 2.0 %."),
         ),
         (
             [0.9], 5000,
@@ -32,14 +32,15 @@ def top(*probabilities: float) -> list[Ranked]:
         ),
         (
             [1.0], 1,
-            ("If the network can be believed, 100.0 % (100.0 to 100.0) of all images show what is sought, 1 in "
-            "number."),
+            ("By the network's own probabilities, which were not checked, 100.0 % of all images show what is sought, 1 "
+            "in number."),
         ),
     ],
 )  # fmt: skip
 def test_the_share_among_the_first_is_told_beside_that_among_all(probabilities, images, sentence):
     told = believed(top(*probabilities), images=images, mean=0.02)
     assert told.sentences == (sentence, UNSEEN)
+    assert all(bar is None or bar.low is bar.high is None for bar in (*told.rows, told.band))
 
 
 def test_a_ranking_of_nothing_says_so():

@@ -379,7 +379,7 @@ DATASETS: dict[str, DatasetEntry] = {
         "a CSV file, path,label",
         ("all",),
         _csv,
-        "your own: data.root is a CSV file with the columns path and label, paths relative to it",
+        "your own: data.root is a CSV file with the columns path and label; paths relative to its folder",
         _LOCAL,
     ),
     "webdataset": DatasetEntry(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import torch
 
+from figureground.base.amount import amount
 from figureground.base.errors import DataError
 from figureground.data.finding import natural_key
 from figureground.data.labeled import LabeledImages
@@ -33,7 +34,7 @@ def labels_file(path: Path | str) -> LabeledImages:
         The images, decoded when asked for.
 
     Raises:
-        DataError: The file cannot be read, lacks a column, or holds no class.
+        DataError: The file cannot be read, lacks a column, holds no class, or none of its images is there.
     """
     place = Path(path)
     rows = _rows(place)
@@ -44,6 +45,11 @@ def labels_file(path: Path | str) -> LabeledImages:
     numbers = {name: at for at, name in enumerate(classes)} | {"": -1}
     labels = torch.tensor([numbers.get(row.label, len(classes)) for row in rows])
     files = [place.parent / row.path for row in rows]
+    if not any(file.is_file() for file in files):
+        raise DataError(
+            f"none of the {amount(len(files), 'image')} in {place} is there: '{rows[0].path}' is looked for as "
+            f"{files[0]}. A path is absolute or relative to the folder that the file of labels is in"
+        )
     contexts = [row.context for row in rows if row.context is not None]
     surroundings = {name: at for at, name in enumerate(_in_order(contexts))}
     return LabeledImages(

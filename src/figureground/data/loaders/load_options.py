@@ -2,6 +2,7 @@
 
 __all__ = ["LoadOptions", "checked_flag", "official_errors"]
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -60,8 +61,12 @@ class LoadOptions:
             OptionError: One of them was set.
         """
         for field in fields(self):
-            if field.name in unknown and getattr(self, field.name) != field.default:
-                raise OptionError(f"the set '{dataset}' has no option '{field.name}'")
+            given = getattr(self, field.name)
+            if field.name in unknown and given != field.default:
+                raise OptionError(
+                    f"the set '{dataset}' has no option '{field.name}', which is {json.dumps(given)} here; of a recipe "
+                    f"that sets it for another set it is left out by data.{field.name}={json.dumps(field.default)}"
+                )
 
 
 def checked_flag(name: str, value: object) -> bool:

@@ -154,7 +154,7 @@ def model_description(
         layers: Those that were explained.
 
     Returns:
-        Name, input in words, preprocessing and, where layers were explained, these and why they were chosen.
+        ``Classifier.description`` and, where layers were explained, these and why they were chosen.
     """
     if classifier is None:
         return {}
@@ -162,9 +162,7 @@ def model_description(
         "layer": ", ".join(one.name.removeprefix("network.") for one in layers),
         "layer_reason": "; ".join(one.reason for one in layers),
     }
-    kept = classifier.preprocessing
-    described = {"name": classifier.name, "input": kept.in_words, "preprocessing": repr(kept)}
-    return described | (explained if layers else {})
+    return classifier.description | (explained if layers else {})
 
 
 # kinds of problems that keep a file, an image, a box or a map out of the numbers

@@ -98,10 +98,8 @@ def explain_images(
         found, described, noticed = _summary(store)
         record = ExplainRecord(
             model={
-                "name": classifier.name,
+                **classifier.description,
                 **described,
-                "input": classifier.preprocessing.in_words,
-                "preprocessing": repr(classifier.preprocessing),
                 "precision": chosen.precision or "fp32",
                 "device": str(where),
             },

@@ -1,4 +1,4 @@
-"""What a ranking says first: how many of the first images show what is sought, if the network can be believed."""
+"""What a ranking says first: how many of the first images show what is sought by the network's own probabilities."""
 
 __all__ = ["believed", "believed_of"]
 
@@ -9,11 +9,11 @@ import numpy as np
 from figureground.base.amount import amount
 from figureground.base.store import Store
 from figureground.base.verdicts import CANNOT_TELL
-from figureground.metrics.intervals import Interval
-from figureground.studies.answers import FEWEST, Answer, Bar, in_words, number
+from figureground.studies.answers import FEWEST, Answer, Bar, number
 from figureground.studies.ranking.options import Ranked
 
 _NORMAL = 1.959964  # quantile of 97.5 %
+_BY = "By the network's own probabilities, which were not checked"
 _UNSEEN = "No label was looked at: this is what the network believes, and the images below are there to be checked."
 
 
@@ -36,7 +36,7 @@ def believed_of(store: Store, top: Sequence[Ranked]) -> Answer:
 
 
 def believed(top: Sequence[Ranked], *, images: int, mean: float) -> Answer:
-    """How many of the first images show what is sought, if the network can be believed.
+    """How many of the first images show what is sought, as the network's own probabilities have it.
 
     Args:
         top: The first images.
@@ -44,41 +44,39 @@ def believed(top: Sequence[Ranked], *, images: int, mean: float) -> Answer:
         mean: Mean probability over all of them.
 
     Returns:
-        The share of the first images that show what is sought, with the interval of independent draws with the
-        probabilities that the network gives, beside the share in all images.
+        The mean probability of the first images beside that of all. It has no interval, for nothing was measured; the
+        first are said to show no more where independent draws with their probabilities may well come out at the mean
+        of all.
     """
     if not top:
         return Answer(("Nothing to tell by: no image could be scored.",))
     shares = np.array([one.probability for one in top], np.float64)
     half = _NORMAL * float((shares * (1 - shares)).sum()) ** 0.5 / len(top)
     middle = float(shares.mean())
-    found = Interval(
-        100 * middle, 100 * max(0.0, middle - half), 100 * min(1.0, middle + half), 0.95, len(top)
-    )
-    told, base = in_words(found, 1, " %"), number(100 * mean, 1, " %")
+    told, base = number(100 * middle, 1, " %"), number(100 * mean, 1, " %")
     if len(top) == images:
-        sentence = f"If the network can be believed, {told} of all images show what is sought, {images:,} in number."
+        sentence = f"{_BY}, {told} of all images show what is sought, {images:,} in number."
     elif len(top) < FEWEST:
         sentence = (
             f"{CANNOT_TELL.capitalize()} how many of the first images show what is sought: "
-            f"{amount(len(top), 'image')} with a mean probability of {number(100 * middle, 1, ' %')}, "
+            f"{amount(len(top), 'image')} with a mean probability of {told}, "
             f"against {base} of all {images:,}."
         )
-    elif found.low > 100 * mean:
+    elif middle - half > mean:
         sentence = (
-            f"If the network can be believed, {told} of the first {amount(len(top), 'image')} show what is sought, "
+            f"{_BY}, {told} of the first {amount(len(top), 'image')} show what is sought, "
             f"against {base} of all {images:,}."
         )
     else:
         sentence = (
-            f"The first {len(top):,} images show what is sought no more often than all {images:,}, even if the network "
-            f"can be believed: {told} against {base}."
+            f"{_BY}, the first {len(top):,} images show what is sought no more often than all {images:,}: {told} "
+            f"against {base}."
         )
     return Answer(
         sentences=(sentence, _UNSEEN),
-        title="How many images show what is sought, if the network can be believed",
-        label="images, %; intervals of independent draws with the network's probabilities",
-        rows=(Bar(f"the first {len(top):,}", found.mean, found.low, found.high),),
-        band=Bar(f"all {images:,}", 100 * mean, 100 * mean, 100 * mean),
+        title="How many images show what is sought, by the network's own probabilities",
+        label="mean probability, %; not checked by any label",
+        rows=(Bar(f"the first {len(top):,}", 100 * middle),),
+        band=Bar(f"all {images:,}", 100 * mean),
         better="higher",
     )

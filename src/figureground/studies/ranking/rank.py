@@ -98,7 +98,7 @@ def rank_images(
         first = [units[unit][row] for (unit, row), _ in found]
         top = [_at(path, one) for path, (_, one) in zip(first, found, strict=True)]
         record = RankRecord(
-            model=_described(classifier) | {"device": str(work.device)},
+            model=classifier.description | {"device": str(work.device)},
             classes=tuple(names),
             score=chosen.score,
             images=sum(map(len, units.values())) - len(failed),
@@ -170,12 +170,6 @@ def _explain(
 def _at(path: Path, ranked: Ranked) -> Ranked:
     """An image near the top with what stands for its place."""
     return replace(ranked, image=path_identity(path))
-
-
-def _described(classifier: Classifier) -> dict[str, str]:
-    """The model as the record describes it."""
-    kept = classifier.preprocessing
-    return {"name": classifier.name, "input": kept.in_words, "preprocessing": repr(kept)}
 
 
 def _units(paths: Sequence[Path], size: int) -> dict[str, Sequence[Path]]:

@@ -83,6 +83,8 @@ def load_run(
         DataError: There is no run, it is not finished, or it has no such checkpoint.
     """
     place = Path(folder)
+    if not place.is_dir():
+        raise DataError(f"there is no folder {place}, which should be that of a training run")
     if not (place / "recipe.yaml").is_file():
         raise DataError(f"{place} holds no training run: there is no recipe.yaml")
     finished = (place / "record.json").is_file()

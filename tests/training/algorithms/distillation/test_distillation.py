@@ -268,7 +268,7 @@ def test_a_teacher_must_be_named_and_be_there(recipe, tmp_path):
         alone.modules(classifier())
     entry = {"distillation": {"teacher": str(tmp_path / "absent")}}
     (lost,) = make_algorithms(resolved(recipe(algorithms=[entry])), 3)
-    with pytest.raises(DataError, match=r"absent holds no best\.safetensors"):
+    with pytest.raises(DataError, match=r"^distillation\.teacher: there is no folder .*absent"):
         lost.modules(classifier())
 
 

@@ -48,7 +48,7 @@ class Teacher:
         """
         if options.teacher is None:
             return cls(network, options, is_own=True)
-        return cls(load_teacher(options.teacher), options)
+        return cls(load_teacher(options.teacher, key="background-splitting.teacher"), options)
 
     @property
     def outputs(self) -> int:

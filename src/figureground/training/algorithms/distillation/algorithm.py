@@ -176,7 +176,7 @@ class Distillation(Algorithm):
             raise OptionError(
                 "name the teacher: distillation.teacher=FOLDER of a run, or {name: …, weights: …}"
             )
-        return load_teacher(self.chosen.teacher)
+        return load_teacher(self.chosen.teacher, key="distillation.teacher")
 
     def _found_layers(
         self, network: nn.Module, images: Tensor
