@@ -19,6 +19,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import torch
 from forest import drawn
@@ -31,6 +32,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = ("README.md", "docs/**/*.md", "journal/*.md", "src/**/README.md")
 PICTURE = ROOT / "docs/pictures/what-helps.svg"
 PLACE = re.compile(r"(<!-- results: (.*?) -->\n).*?(<!-- end -->)", re.DOTALL)
+COST = "training seconds"
 MATTERS = {"accuracy": 0.01, "AUROC": 0.02, "ECE": 0.01, "gap": 0.05, "AP": 0.03, "recall": 0.03}
 """The smallest difference that matters where a page says nothing else."""
 MATTERS_IN = {
@@ -123,24 +125,42 @@ def _word(less: Interval, matters: float | None, measure: str) -> str:
 
 def table(name: str, world: str, measures: list[str]) -> str:
     """Arms against measures, in Markdown."""
-    columns = {measure: effects(name, world, measure) for measure in measures}
+    columns = {
+        measure: costs(name, world) if measure == COST else effects(name, world, measure)
+        for measure in measures
+    }
     arms = list(dict.fromkeys(arm for column in columns.values() for arm in column))
     lines = [f"| arm | {' | '.join(measures)} |", f"| --- |{' --- |' * len(measures)}"]
     for arm in arms:
         cells = [
-            _cell(column[arm], measure) if arm in column else "–"
+            _shown(column[arm], measure) if arm in column else "–"
             for measure, column in columns.items()
         ]
         lines.append(f"| {arm} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
+def costs(name: str, world: str, *, against: str | None = None) -> dict[str, tuple[float, float]]:
+    """Arm -> seconds of training and their ratio to those of the reference, by medians over the seeds."""
+    held = json.loads((ROOT / f"journal/results/{name}.json").read_text("utf-8"))
+    middle = {
+        arm: median(values.values())
+        for arm, values in held["worlds"][world]["numbers"][COST].items()
+    }
+    reference = middle[against or next(iter(held["worlds"][world]["arms"]))]
+    return {arm: (value, value / reference) for arm, value in middle.items()}
+
+
+def _shown(one: Effect | tuple[float, float], measure: str) -> str:
+    if isinstance(one, Effect):
+        return _cell(one, measure)
+    return f"{one[0]:.0f}" if one[1] == 1 else f"{one[0]:.0f} (× {one[1]:.2f})"
+
+
 def _cell(one: Effect, measure: str) -> str:
     value = _size(one.mean, measure)
     if one.less is None:
         return value
-    if measure == "training seconds":
-        return f"{value} (× {one.mean / (one.mean - one.less.mean):.2f})"
     word = f", **{one.word}**" if one.word and one.word != "cannot tell" else ""
     return f"{value} ({_difference(one.less, measure)}{word})"
 
@@ -175,10 +195,8 @@ def what_helps() -> str:
 
 def _line(row: Row) -> str:
     one = _of(row, row.measure)
-    cost = _of(row, "training seconds")
+    factor = costs(row.experiment, row.world, against=row.against)[row.arm][1]
     assert one.less is not None
-    assert cost.less is not None
-    factor = cost.mean / (cost.mean - cost.less.mean)
     effect = f"{row.of}: {_difference(one.less, row.measure)}, {one.less.images} seeds"
     return f"| {row.method} | {row.tested} | {effect} | {one.word} | × {factor:.2f} | {row.claim} |"
 

@@ -39,7 +39,9 @@ def tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         "gap": arms,
         "x: AUROC ↑": {"plain": plain},
         "x: AUROC by s1 ↑": {"better": less(0.1, 0.1, 0.13)},
-        "training seconds": {arm: {"1": 10.0 + at} for at, arm in enumerate(arms)},
+        "training seconds": {
+            arm: {"1": 10.0 + at, "2": 10.0 + at, "3": 99.0} for at, arm in enumerate(arms)
+        },
     }
     (tmp_path / "journal/results").mkdir(parents=True)
     made = {"worlds": {"w": {"command": "", "arms": dict.fromkeys(arms), "numbers": numbers}}}
@@ -100,6 +102,6 @@ def test_a_page_shows_the_table_that_it_asks_for(tables: ModuleType):
     assert made.startswith("Before.")
     assert made.endswith("<!-- end -->\nAfter.\n")
     assert "| plain | 60.0 % | 10 |" in made
-    assert "| better | 71.0 % (+11.0 [+6.7, +15.3], **helps†**) | 11 |" in made
+    assert "| better | 71.0 % (+11.0 [+6.7, +15.3], **helps†**) | 11 (× 1.10) |" in made
     assert "old" not in made
     assert tables.freshened(made) == made
