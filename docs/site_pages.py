@@ -21,7 +21,7 @@ _PACKAGE = _ROOT / "src" / "figureground"
 # the command line is left out: it explains itself, by --help
 _ROOMS = (
     *("methods", "maps", "metrics", "models", "data", "training", "studies", "reports"),
-    *("capture", "base"),
+    *("capture", "base", "engines"),
 )
 
 

@@ -27,6 +27,7 @@ PACKAGES = (
         )
     ),
     *("figureground.studies", "figureground.studies.evaluation", "figureground.reports"),
+    "figureground.engines",
 )
 """Where users import from."""
 
