@@ -1,6 +1,7 @@
 """Does what is known of Eigen-CAM and its rivals on small networks and digits hold at the next size?
 
     python experiments/methods_next_size.py --out runs/methods-next-size --save
+    python experiments/methods_next_size.py --table       # of the saved numbers
 
 Expected, before any run: see journal/2026-11-29-methods-next-size.md. A finished evaluation is not repeated, one that
 was stopped goes on.
@@ -179,7 +180,8 @@ def interval(values: np.ndarray) -> list[float] | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, required=True, help="folder of the evaluations")
+    parser.add_argument("--out", type=Path, help="folder of the evaluations")
+    parser.add_argument("--table", action="store_true", help="print what was saved")
     parser.add_argument("--only", help=f"comma-separated: {', '.join(JOBS)}")
     parser.add_argument("--root", type=Path, default=Path("../shared/data/packs"), help="packs")
     parser.add_argument("--weights", type=Path, default=Path("../shared/data/weights"))
@@ -188,6 +190,9 @@ def main() -> None:
     given = parser.parse_args()
     if given.tiny and given.save:
         parser.error("numbers of a look are not kept")
+    if given.table:
+        printed(json.loads(RESULTS.read_text("utf-8"))["lines"])
+        return
     torch.set_num_threads(1)
     look = ("resnet20-cifar", "squeezenet-photos")
     chosen = given.only.split(",") if given.only else look if given.tiny else JOBS
@@ -202,6 +207,42 @@ def main() -> None:
         RESULTS.write_text(f'{{{about}, "lines": [\n {text}\n]}}\n')
     else:
         print(text)
+
+
+def printed(lines: list[dict[str, Any]]) -> None:
+    """A table a question, a row a method, with the interval of the difference from Eigen-CAM."""
+    asked = {
+        "localisation": ("box acc V2", "pointing", "energy"),
+        "faithfulness": ("insertion ↑", "deletion ↓", "ROAD ↑"),
+        "robustness": ("energy, change", "energy, change less that of eigen-cam", "pearson"),
+    }
+    for question, measures in asked.items():
+        some = [line for line in lines if line["question"] == question]
+        columns = list(dict.fromkeys(map(_column, some)))
+        for column in columns:
+            print(
+                f"\n{column}\n\n| method | {' | '.join(measures)} |\n| --- |{' --- |' * len(measures)}"
+            )
+            for line in some:
+                if _column(line) == column:
+                    cells = [_cell(line, measure) for measure in measures]
+                    print(f"| {line['method']} | {' | '.join(cells)} |")
+
+
+def _column(line: dict[str, Any]) -> str:
+    return line.get("attack", f"{line['network']}, {line['data']}")
+
+
+def _cell(line: dict[str, Any], measure: str) -> str:
+    digits = 2 if measure.endswith(("↑", "↓")) or measure == "pearson" else 1
+    value, low, high = line.get(measure) or (None, None, None)
+    less = line.get(f"{measure}, less eigen-cam")
+    if value is None:
+        return "–"
+    if "change" in measure:
+        return f"{value:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"
+    told = "" if less is None else " ({:+.{d}f} [{:+.{d}f}, {:+.{d}f}])".format(*less, d=digits)
+    return f"{value:.{digits}f}{told}"
 
 
 def answered(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
