@@ -6,7 +6,8 @@
 
 ``journal/results/*.json`` holds a number of every run, by measure, arm and seed. An arm is compared with the first one,
 seed by seed: Student's 95 % interval of the mean difference. *helps* and *hurts* are said where it lies beside 0 and
-the mean is no smaller than the difference that matters; *smaller than x* where all of it is; *cannot tell* else. A
+the mean is no smaller than the difference that matters; *smaller than x* where all of it is; *cannot tell* else (*if
+it matters*, where it lies beside 0). A
 dagger marks what is left of these after Holm's correction over the arms of the measure and world.
 
 In a page, a table stands between ``<!-- results: NAME | WORLD | MEASURE; MEASURE -->`` and ``<!-- end -->``.
@@ -119,8 +120,9 @@ def _word(less: Interval, matters: float | None, measure: str) -> str:
     gain = good * less.mean
     if (low > 0 and gain >= matters) or (high < 0 and gain <= -matters):
         return "helps" if gain > 0 else "hurts"
-    within = -matters < low and high < matters
-    return f"smaller than {_size(matters, measure)}" if within else "cannot tell"
+    if -matters < low and high < matters:
+        return f"smaller than {_size(matters, measure)}"
+    return "cannot tell if it matters" if low > 0 or high < 0 else "cannot tell"
 
 
 def table(name: str, world: str, measures: list[str]) -> str:
