@@ -106,6 +106,27 @@ ROWS: tuple[Row, ...] = (
     _MILD(
         "CAM erasing", arm="CAM erasing", measure="gap", of="reading the background, gap", claim="–"
     ),
+    _PLANTED(
+        "swapped backgrounds",
+        arm="swap, boxes",
+        measure="gap",
+        of="reading the background, gap",
+        claim="–",
+    ),
+    _PLANTED(
+        "background class",
+        arm="background class",
+        measure="gap",
+        of="reading the background, gap",
+        claim="wider view of the object",
+    ),
+    _PLANTED(
+        "MCMI teacher's student",
+        arm="distilled, MCMI teacher",
+        measure="gap",
+        of="reading the background, gap",
+        claim="–",
+    ),
     _RARE(
         "background splitting",
         arm="splitting",
