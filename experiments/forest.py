@@ -9,7 +9,7 @@ __all__ = ["drawn"]
 from collections.abc import Sequence
 from html import escape
 
-WIDE, MIDDLE, SCALE, MOST = 940, 660, 10.0, 24.0
+WIDE, MIDDLE, SCALE, MOST = 1090, 810, 10.0, 24.0
 GOOD, BAD, OPEN = "#1a7f37", "#b3261e", "#555555"
 
 

@@ -215,7 +215,8 @@ def picture() -> str:
         if less is not None and any(word in row.measure for word in SHARES):
             sign = -100 if any(word in row.measure for word in OF_LESS) else 100
             low, high = sorted((sign * less.low, sign * less.high))
-            rows.append((f"{row.method}: {row.of}", sign * less.mean, low, high))
+            where = row.tested.split(",")[0]
+            rows.append((f"{row.method}: {row.of} ({where})", sign * less.mean, low, high))
     return drawn(rows)
 
 
