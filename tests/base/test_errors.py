@@ -10,7 +10,7 @@ from figureground.base.errors import FigureGroundError, ImageError, OptionError,
 
 def test_every_error_descends_from_the_root():
     kinds = [getattr(errors, name) for name in errors.__all__ if name.endswith("Error")]
-    assert len(kinds) == 9
+    assert len(kinds) == 10
     assert all(issubclass(kind, FigureGroundError) for kind in kinds)
 
 
