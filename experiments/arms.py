@@ -43,7 +43,6 @@ class World:
         asked: Options of the comparison.
         tiny: More changes for a look.
         judge: Folder of a run and its seed -> measure -> number, instead of a comparison.
-        arms_in_a_look: How many arms a look has.
         by_seed: More changes that all arms share, by the seed.
     """
 
@@ -53,7 +52,6 @@ class World:
     asked: Mapping[str, Any] = field(default_factory=dict)
     tiny: tuple[str, ...] = ()
     judge: Callable[[Path, int, argparse.Namespace], dict[str, float]] | None = None
-    arms_in_a_look: int = 2
     by_seed: Callable[[int], list[str]] = lambda _: []
 
 
@@ -83,7 +81,7 @@ def main(
         numbers = _judged(world, runs, place, given=given)
         _print(one, numbers)
         if given.save:
-            _save(name, one, world, numbers=numbers, seeds=given.seeds)
+            _save(name, one, world, numbers=numbers, given=given)
 
 
 def _arguments(told: str, seeds: str) -> argparse.Namespace:
@@ -108,7 +106,7 @@ def _trained(
 ) -> dict[str, list[tuple[int, Path]]]:
     """Arm -> seeds and folders of its runs; all arms of a seed before the next seed."""
     arms = given.arms.split(";") if given.arms else list(world.arms)
-    arms = arms[: world.arms_in_a_look if given.tiny else None]
+    arms = arms[: 2 if given.tiny else None]
     runs: dict[str, list[tuple[int, Path]]] = {arm: [] for arm in arms}
     for seed in given.seeds:
         for arm in arms:
@@ -184,18 +182,20 @@ def _print(world: str, numbers: Mapping[str, Mapping[str, Mapping[str, float]]])
         print(f"  {measure}: {means}", flush=True)
 
 
-def _save(name, world, spec, *, numbers, seeds):
+def _save(name, world, spec, *, numbers, given):
     """The numbers of one world, beside those of the others."""
     RESULTS.mkdir(exist_ok=True)
     place = RESULTS / f"{name}.json"
     kept = json.loads(place.read_text()) if place.exists() else {"experiment": name, "worlds": {}}
-    made = provenance(seeds=tuple(seeds))
+    command = f"python experiments/{Path(sys.argv[0]).name} --worlds {world}"
+    command += f" --seeds {','.join(map(str, given.seeds))}"
+    command += f' --arms "{given.arms}"' if given.arms else ""
     kept["worlds"][world] = {
-        "command": f"python experiments/{Path(sys.argv[0]).name} --worlds {world} --seeds {','.join(map(str, seeds))}",
+        "command": command,
         "recipe": spec.recipe,
         "changes": list(spec.changes),
         "arms": {arm: list(spec.arms[arm]) for arm in next(iter(numbers.values()))},
-        "versions": made.versions if hasattr(made, "versions") else {},
+        "versions": provenance().versions,
         "numbers": {
             measure: {
                 arm: {seed: round(value, 5) for seed, value in values.items()}

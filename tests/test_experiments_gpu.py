@@ -1,6 +1,6 @@
 """The jobs of a quarter of an hour on a GPU: sorted by worth a minute, and none done twice."""
 
-import importlib.util
+import importlib
 import json
 import sys
 from pathlib import Path
@@ -8,19 +8,16 @@ from types import ModuleType
 
 import pytest
 
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
-@pytest.fixture(scope="module")
-def jobs() -> ModuleType:
+
+@pytest.fixture
+def jobs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script ``experiments/gpu_quarter_hour.py``."""
-    path = Path(__file__).parents[1] / "experiments" / "gpu_quarter_hour.py"
-    if not path.exists():
+    if not EXPERIMENTS.exists():
         pytest.skip("the experiments are not part of this copy")
-    spec = importlib.util.spec_from_file_location("gpu_quarter_hour", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["gpu_quarter_hour"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+    return importlib.import_module("gpu_quarter_hour")
 
 
 def test_jobs_are_listed_by_worth_a_minute_and_fit_a_quarter_of_an_hour(

@@ -4,15 +4,18 @@ import os
 import signal
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from figureground.base.errors import DataError, EngineError, OptionError
-from figureground.engines import EngineOptions, Part, results
+from figureground.engines import EngineOptions, Part, on_ray, results
 from figureground.engines.work import Tick
 from figureground.models import LeNetGAP, load_classifier
 from figureground.studies.ranking.options import RankOptions
@@ -38,6 +41,8 @@ class Toy:
                 if at in part.lost:
                     found.append("lost")
                     continue
+                if "crowd" in name and len(part.images) > 3:
+                    os.kill(os.getpid(), signal.SIGKILL)  # each image alone is harmless
                 if "kills" in name or ("once" in name and self._first(name)):
                     os.kill(os.getpid(), signal.SIGKILL)
                 if "damaged" in name:
@@ -115,6 +120,10 @@ class TestCluster:
         with pytest.raises(EngineError, match="a worker process failed: KeyError: 'strange'"):
             done([Part("bad", ["strange"])], tmp_path)
 
+    def test_a_part_that_ends_every_process_by_no_image_of_it_is_given_up(self, tmp_path: Path):
+        with pytest.raises(EngineError, match="part bad, and no image of it is the cause"):
+            done([Part("bad", ["a", "crowd", "b", "c"])], tmp_path)
+
     def test_more_gpus_than_there_are(self, tmp_path: Path):
         with pytest.raises(OptionError, match="is to have 5 GPUs, the cluster has"):
             done(PARTS, tmp_path, gpus=5.0)
@@ -142,6 +151,31 @@ class TestCluster:
         assert scores[0] == scores[1]
         again = rank_images(network, photos, out=tmp_path / "local", options=options, engine=ray)
         assert again.skipped == 65
+
+
+def test_what_was_done_before_an_actor_died_is_kept_and_not_blamed(tmp_path: Path):
+    class DeadError(Exception):
+        """As Ray raises it."""
+
+    def get(reference: str) -> str:
+        if reference == "second":
+            raise DeadError
+        return "result"
+
+    actor = Mock()
+    actor.do.remote.side_effect = ["first", "second"]
+    ray = Mock()
+    ray.exceptions = SimpleNamespace(
+        RayActorError=DeadError, OutOfMemoryError=DeadError, RayTaskError=DeadError
+    )
+    ray.remote.return_value.options.return_value.remote.return_value = actor
+    ray.wait.return_value = (["second"], [])  # both are ready; Ray may name either
+    ray.get.side_effect = get
+    crew = on_ray._Crew(ray, Toy(tmp_path), count=1, gpus=0.0)
+    tasks = [on_ray._Task(part) for part in PARTS[:2]]
+    crew.give(deque(tasks))
+    assert list(crew.finished()) == [(tasks[0], ("result",)), (tasks[1], None)]
+    assert [task.deaths for task in tasks] == [0, 1]
 
 
 def test_ray_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -173,23 +173,31 @@ class _Crew:
         owners = {one: place for place, held in enumerate(self._held) for one, _ in held}
         ready, _ = ray.wait(list(owners), num_returns=1)
         place = owners[ready[0]]
-        reference, task = self._held[place][0]
-        if ready[0] != reference:
-            reference, task = next(one for one in self._held[place] if one[0] == ready[0])
-        try:
-            found = ray.get(reference)
-        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError):
-            held, self._held[place] = self._held[place], deque()
-            ray.kill(self._actors[place])
-            self._actors[place] = self._kind.remote(self._work)
-            for at, (_, one) in enumerate(held):
-                one.deaths += at == 0  # the others only waited
-                yield one, None
-        except ray.exceptions.RayTaskError as error:
-            raise _own(error) from error
-        else:
+        reference, task = next(one for one in self._held[place] if one[0] == ready[0])
+        found = self._result(reference)
+        if found is not None:
             self._held[place].remove((reference, task))
-            yield task, (found,)
+            yield task, found
+            return
+        held, self._held[place] = self._held[place], deque()
+        ray.kill(self._actors[place])
+        self._actors[place] = self._kind.remote(self._work)
+        is_cause = True  # of those that are not done only the oldest was begun
+        for reference, task in held:
+            found = self._result(reference)
+            if found is None:
+                task.deaths, is_cause = task.deaths + is_cause, False
+            yield task, found
+
+    def _result(self, reference: Any) -> tuple[Any] | None:  # noqa: ANN401 - of Ray
+        """What a task gave; None where its actor has died."""
+        errors = self._ray.exceptions
+        try:
+            return (self._ray.get(reference),)
+        except (errors.RayActorError, errors.OutOfMemoryError):
+            return None
+        except errors.RayTaskError as error:
+            raise _own(error) from error
 
     def dismiss(self) -> None:
         """End them."""
