@@ -60,7 +60,7 @@ def arms(longer: int, *, own: bool) -> dict[str, list[str]]:
     }
 
 
-ASKED = {"limit": 5000, "ood": ("textures", "mnist", "noise", "patch-shuffle"), "maps": 100}
+ASKED = {"limit": 1200, "ood": ("textures", "mnist", "noise", "patch-shuffle"), "maps": 100}
 TINY = ("data.limit=64", "epochs=1", "model.preprocessing.size=[64, 64]")
 
 

@@ -197,16 +197,30 @@ def main() -> None:
     look = ("resnet20-cifar", "squeezenet-photos")
     chosen = given.only.split(",") if given.only else look if given.tiny else JOBS
     lines = [line for name in chosen for line in answered(name, given)]
-    text = ",\n ".join(json.dumps(line, ensure_ascii=False) for line in lines)
-    made = json.dumps(provenance(seeds=(0,)).versions)
     if given.save:
-        RESULTS.parent.mkdir(exist_ok=True)
-        about = (
-            f'"experiment": "methods-next-size", "device": "cpu, one thread", "versions": {made}'
-        )
-        RESULTS.write_text(f'{{{about}, "lines": [\n {text}\n]}}\n')
+        save(lines)
     else:
-        print(text)
+        print(as_text(lines))
+
+
+def save(lines: list[dict[str, Any]]) -> None:
+    """Beside the numbers of other jobs, in the order of the jobs."""
+    kept = json.loads(RESULTS.read_text("utf-8"))["lines"] if RESULTS.exists() else []
+    again = {_job(line) for line in lines}
+    order = [(asked.kind, model, PACKS[data]) for model, data, _, asked in JOBS.values()]
+    every = [line for line in kept if _job(line) not in again] + lines
+    every.sort(key=lambda line: order.index(_job(line)))
+    made = json.dumps(provenance(seeds=(0,)).versions)
+    about = f'"experiment": "methods-next-size", "device": "cpu, one thread", "versions": {made}'
+    RESULTS.write_text(f'{{{about}, "lines": [\n {as_text(every)}\n]}}\n')
+
+
+def as_text(lines: list[dict[str, Any]]) -> str:
+    return ",\n ".join(json.dumps(line, ensure_ascii=False) for line in lines)
+
+
+def _job(line: dict[str, Any]) -> tuple[str, str, str]:
+    return line["question"], line["network"], line["data"]
 
 
 def printed(lines: list[dict[str, Any]]) -> None:
