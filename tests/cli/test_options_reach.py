@@ -57,7 +57,7 @@ VERBS: dict[Words, Verb] = {
     ("explain",): Verb(
         f"{_STUDIES}.explain.explain:explain_images",
         ("IMAGE",),
-        {ExplainOptions: "options", **MODEL},
+        {ExplainOptions: "options", EngineOptions: "engine", **MODEL},
     ),
     ("diagnose",): Verb(
         f"{_STUDIES}.diagnosis.diagnose:diagnose_images",

@@ -18,6 +18,8 @@ from figureground.base.errors import DataError, EngineError, OptionError
 from figureground.engines import EngineOptions, Part, on_ray, results
 from figureground.engines.work import Tick
 from figureground.models import LeNetGAP, load_classifier
+from figureground.studies.explain.explain import explain_images
+from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.ranking.options import RankOptions
 from figureground.studies.ranking.rank import rank_images
 
@@ -129,15 +131,8 @@ class TestCluster:
             done(PARTS, tmp_path, gpus=5.0)
 
     def test_a_ranking_is_the_same_byte_for_byte_and_goes_on_with_another_engine(
-        self, tmp_path: Path
+        self, photos: Path, tmp_path: Path
     ):
-        photos = tmp_path / "photos"
-        photos.mkdir()
-        rng = np.random.default_rng(0)
-        for at in range(64):
-            pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
-            Image.fromarray(pixels).save(photos / f"{at:02d}.png")
-        (photos / "70.png").write_bytes(b"no image")
         network = load_classifier(LeNetGAP(), preprocessing={"size": (40, 40)})
         options = RankOptions(classes=("3",), batch_size=8, unit=16, top=3)
         ray = EngineOptions(engine="ray", actors=2)
@@ -151,6 +146,48 @@ class TestCluster:
         assert scores[0] == scores[1]
         again = rank_images(network, photos, out=tmp_path / "local", options=options, engine=ray)
         assert again.skipped == 65
+
+    def test_explanations_are_the_same_byte_for_byte_and_go_on_with_another_engine(
+        self, photos: Path, tmp_path: Path
+    ):
+        network = load_classifier(LeNetGAP(), preprocessing={"size": (40, 40)})
+        options = ExplainOptions(methods=("grad-cam", "dff"), batch_size=8)
+        ray = EngineOptions(engine="ray", actors=2)
+        found = []
+        for name, engine in (("local", EngineOptions()), ("ray", ray)):
+            out = tmp_path / name
+            record = explain_images(network, photos, out=out, options=options, engine=engine)
+            assert (record.images, len(record.failed), record.skipped) == (64, 1, 0)
+            files = {file.name: file.read_bytes() for file in (out / "images").iterdir()}
+            found.append((files, (out / "entries.jsonl").read_bytes()))
+        assert len(found[0][0]) == 3 * 64
+        assert found[0] == found[1]
+        lines = (tmp_path / "ray" / "entries.jsonl").read_text().splitlines(keepends=True)
+        (tmp_path / "ray" / "entries.jsonl").write_text("".join(lines[:30]))  # 24 whole batches
+        again = explain_images(network, photos, out=tmp_path / "ray", options=options)
+        assert (again.images, again.skipped) == (64, 24)
+        assert (tmp_path / "ray" / "entries.jsonl").read_bytes() == found[0][1]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of 64 pictures and a file that is none."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for at in range(64):
+        pixels = rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{at:02d}.png")
+    (folder / "30.txt.png").write_bytes(b"no image")
+    return folder
+
+
+def test_a_machine_that_does_not_share_the_disk_is_told(tmp_path: Path):
+    actor = on_ray._Actor(Toy(tmp_path), str(tmp_path / "elsewhere"))
+    with pytest.raises(
+        OptionError, match=r"cannot enter .*elsewhere: images and results have to lie"
+    ):
+        actor.do(PARTS[0])
 
 
 def test_what_was_done_before_an_actor_died_is_kept_and_not_blamed(tmp_path: Path):

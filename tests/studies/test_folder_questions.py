@@ -117,9 +117,7 @@ def test_other_truths_are_shown(tmp_path: Path):
     path = picture(tmp_path / "photos" / "0.png", (0, 0))
     for box in ((0.0, 0.0, 8.0, 8.0), (8.0, 8.0, 16.0, 16.0)):
         truths = {path: Truth("bright", (box,))}
-        explain_images(
-            classifier(), [path], out=tmp_path / "out", options=OPTIONS, truths=truths, device="cpu"
-        )
+        explain_images(classifier(), truths, out=tmp_path / "out", options=OPTIONS, device="cpu")
         assert f'"boxes": [[{box[0]}, {box[1]}' in (tmp_path / "out/entries.jsonl").read_text()
 
 

@@ -15,6 +15,7 @@ from figureground.base.claim import locked
 from figureground.cli.command import Device, Out, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out
 from figureground.cli.model_options import ModelOptions
+from figureground.engines import EngineOptions
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ def explain(
     ],
     options: ExplainOptions,
     about: ModelOptions,
+    engine: EngineOptions,
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Search folders in folders.")
     ] = False,
@@ -58,6 +60,7 @@ def explain(
                 options=chosen,
                 device=device,
                 overwrite=overwrite,
+                engine=engine,
                 progress=progress,
             )
         page = write_explain_report(out)

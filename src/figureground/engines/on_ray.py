@@ -4,11 +4,13 @@ __all__ = ["on_ray"]
 
 import math
 import os
+import platform
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -111,16 +113,33 @@ def _code_travels(ray: Any) -> Iterator[None]:  # noqa: ANN401 - the module
 
 
 class _Actor:
-    """In a process of its own: the work, which is unpickled once."""
+    """In a process of its own: the work, which is unpickled and settled once.
 
-    def __init__(self, work: Work) -> None:
-        self._work = work
-        work.settle()
+    Args:
+        work: What is done.
+        folder: Where the job was begun, for paths that are relative to it.
+    """
+
+    def __init__(self, work: Work, folder: str) -> None:
+        self._work, self._folder, self._settled = work, folder, False
 
     def do(self, part: Part) -> Any:  # noqa: ANN401 - what the work gives
         """One part's results."""
+        if not self._settled:  # an error that is raised here is told, one of __init__ is a death
+            self._settle()
         ((_, found),) = self._work.stream([part], lambda _: None)
         return found
+
+    def _settle(self) -> None:
+        try:
+            os.chdir(self._folder)
+        except OSError as error:
+            raise OptionError(
+                f"machine {platform.node()} of the cluster cannot enter {self._folder}: images and results have to lie "
+                "on a disk that all machines share, under the same path"
+            ) from error
+        self._work.settle()
+        self._settled = True
 
 
 @dataclass(eq=False)
@@ -149,8 +168,12 @@ class _Crew:
         self._ray = ray
         self._work = ray.put(work)
         self._kind = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0)
-        self._actors = [self._kind.remote(self._work) for _ in range(count)]
+        self._folder = str(Path.cwd())
+        self._actors = [self._new() for _ in range(count)]
         self._held: list[deque[tuple[Any, _Task]]] = [deque() for _ in range(count)]
+
+    def _new(self) -> Any:  # noqa: ANN401 - of Ray
+        return self._kind.remote(self._work, self._folder)
 
     @property
     def busy(self) -> bool:
@@ -181,7 +204,7 @@ class _Crew:
             return
         held, self._held[place] = self._held[place], deque()
         ray.kill(self._actors[place])
-        self._actors[place] = self._kind.remote(self._work)
+        self._actors[place] = self._new()
         is_cause = True  # of those that are not done only the oldest was begun
         for reference, task in held:
             found = self._result(reference)

@@ -27,7 +27,7 @@ from figureground.maps.image_files import enlarged
 from figureground.maps.overlay import line_width
 from figureground.methods import Explanation, find_methods
 from figureground.models.classes import class_words, find_classes
-from figureground.studies.explain.explain import refused_methods
+from figureground.studies.explain.explaining import refused_methods
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.explain.painting import Canvas, painted
 from figureground.studies.explain.panels import Panel, Stack, panels_of, stacks_of

@@ -85,12 +85,11 @@ def run(
     }
     explain_images(
         Classifier(bright(), preprocessing, name="bright", num_classes=2),
-        [path for path, _ in photos],
+        truths,
         out=folder / "out",
         options=ExplainOptions(
             methods=("cam",), classes=[0], workers=2, colour_map="viridis", **options
         ),
-        truths=truths,
     )
     lines = (folder / "out" / "entries.jsonl").read_text().splitlines()
     return [json.loads(line) for line in lines]

@@ -274,7 +274,7 @@ def test_a_full_disk_stops_the_job_and_what_is_finished_stays(
             raise DataError(f"cannot write {path}: No space left on device")
         return write(path, content)
 
-    monkeypatch.setattr("figureground.studies.explain.writer.write_atomically", full)
+    monkeypatch.setattr("figureground.base.filing.write_atomically", full)
     with pytest.raises(DataError, match="No space left"):
         explain_images(classifier, paths, out=out, options=OPTIONS)
     kept = [Path(entry["image"]) for entry in entries(out)]

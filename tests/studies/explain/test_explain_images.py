@@ -16,7 +16,7 @@ from figureground.base.errors import DataError
 from figureground.data import decode_image
 from figureground.methods import Explainer
 from figureground.models import Classifier
-from figureground.studies.explain import writer
+from figureground.studies.explain import painter
 from figureground.studies.explain.explain import explain_images
 from figureground.studies.explain.options import ExplainOptions, Truth
 from figureground.studies.explain.painting import canvas_of
@@ -186,8 +186,9 @@ def test_a_true_box_is_compared_with_the_map_s(
     paths = write_images(2)
     explain_images(classifier, paths, out=out, options=OPTIONS)
     found = entries(out)[0]["panels"][2]["boxes"][0]
-    truths = {paths[0]: Truth("a cat", ((0.0, 0.0, 1.0, 1.0), tuple(found)))}
-    explain_images(classifier, paths, out=out, options=OPTIONS, overwrite=True, truths=truths)
+    truth = Truth("a cat", ((0.0, 0.0, 1.0, 1.0), tuple(found)))
+    known = {paths[0]: truth, paths[1]: None}
+    explain_images(classifier, known, out=out, options=OPTIONS, overwrite=True)
     with_truth, without = entries(out)
     assert with_truth["truth"]["label"] == "a cat"
     assert with_truth["panels"][2]["truth_iou"] == 1.0
@@ -247,7 +248,7 @@ def test_a_photo_that_vanishes_between_its_two_decodings_is_reported_and_the_oth
             paths[1].unlink()
         return decoded_again(image, *others)
 
-    monkeypatch.setattr(writer, "canvas_of", vanishes)
+    monkeypatch.setattr(painter, "canvas_of", vanishes)
     record = explain_images(classifier, paths, out=out)
     assert record.images == 3
     assert [failed.path for failed in record.failed] == [str(paths[1])]

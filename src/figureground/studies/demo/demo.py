@@ -119,14 +119,13 @@ def run_demo(out: Path, *, seed: int, samples: int, progress: Progress = no_prog
     test = load_dataset(
         "cluttered-digits", part="test", options=LoadOptions(seed=seed, background=True)
     )
-    paths, truths = _write_images(out / "photos", test)
+    photos = _write_images(out / "photos", test)
     maps = explain_images(
         runs[_ARMS[1]].classifier,
-        paths,
+        photos,
         out=out,
         options=ExplainOptions(methods=_METHODS),
         overwrite=True,
-        truths=truths,
         progress=progress,
     )
     made = f"two networks, trained here on {samples} images each, made of scikit-learn's digits, seed {seed}"
@@ -225,8 +224,8 @@ def _figure(picture: Path) -> dict[str, str]:
     }
 
 
-def _write_images(folder: Path, test: LabeledImages) -> tuple[list[Path], dict[Path, Truth]]:
-    """Digits that neither network has seen, and the last of them clutter without a digit."""
+def _write_images(folder: Path, test: LabeledImages) -> dict[Path, Truth]:
+    """Digits that neither network has seen, and the last of them clutter without a digit; what is known of each."""
     folder.mkdir(parents=True, exist_ok=True)
     digits = torch.nonzero(test.labels < test.num_classes).flatten()[:_SHOWN]
     empty = torch.nonzero(test.labels == test.num_classes).flatten()[: max(1, _SHOWN // 8)]
@@ -239,4 +238,4 @@ def _write_images(folder: Path, test: LabeledImages) -> tuple[list[Path], dict[P
         Image.fromarray(test.pixels[row, 0].numpy()).save(path)
         boxes = tuple((float(a), float(b), float(c), float(d)) for a, b, c, d in test.boxes[row])
         truths[path] = Truth(name, boxes)
-    return list(truths), truths
+    return truths

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +26,9 @@ from figureground.models.predicting import (
     default_workers,
     placed,
 )
-from figureground.studies.failures import Failure
+from figureground.studies.failures import Failure, lost_image
 from figureground.studies.loading import LoadedImage, load_images
 from figureground.studies.ranking.options import RankOptions
-
-_LOST = "it ended the process that opened it"
 
 
 class Scoring:
@@ -109,7 +106,7 @@ def _with_lost(
     """Images in their places, failures in those of images that are not opened."""
     for part in parts:
         for at, path in enumerate(part.images):
-            yield Failure(shown(Path(path)), _LOST) if at in part.lost else next(images)
+            yield lost_image(shown(path)) if at in part.lost else next(images)
 
 
 def _groups(

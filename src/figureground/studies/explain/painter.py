@@ -1,6 +1,6 @@
-"""Files of explained images, written in threads: overlays, raw maps, and the line that describes them."""
+"""Files of explained images, made in threads: overlays, raw maps, and the line that describes them."""
 
-__all__ = ["Finished", "Writer", "is_current"]
+__all__ = ["Painted", "Painter", "is_current"]
 
 import io
 import os
@@ -19,7 +19,6 @@ from torch import Tensor
 
 from figureground.base.errors import ImageError
 from figureground.base.identity import file_identity, file_name, path_identity, shown
-from figureground.base.record import write_atomically
 from figureground.maps.image_files import file_stem, page_picture, png_bytes
 from figureground.methods import Explanation
 from figureground.models import Classifier
@@ -31,19 +30,18 @@ from figureground.studies.explain.panels import Panel, panels_of, stacks_of
 from figureground.studies.failures import Failure
 from figureground.studies.loading import LoadedImage
 
-Finished: TypeAlias = tuple[str, dict[str, Any], list[str]]
-"""Identity of an image whose files are complete, what is known of it, and these files."""
+Painted: TypeAlias = tuple[str, dict[str, Any], dict[str, bytes]]
+"""Identity of an image, what is known of it, and its files by name."""
 
 _BOXED_AT_ONCE = 16  # images
 _MOST_WAITING = 2**26  # bytes of images and maps that are not yet painted
 _MANY = 100  # images: from here on, the page holds smaller pictures
 
 
-class Writer:
-    """Writes what was explained, in threads, and hands back the lines of images whose files are complete, in order.
+class Painter:
+    """Paints what was explained, in threads, and hands back the files of images, in order.
 
     Args:
-        folder: The job's folder.
         classifier: For the names of classes.
         options: Colours, boxes and threads.
         truths: What is known of images.
@@ -52,25 +50,24 @@ class Writer:
 
     def __init__(
         self,
-        folder: Path,
         classifier: Classifier,
         options: ExplainOptions,
         *,
         truths: Mapping[Path, Truth],
         expected: int = 1,
     ) -> None:
-        self._folder = folder
         self._classifier = classifier
         self.preprocessing = classifier.preprocessing
         self._drawing = options
-        self.workers = default_workers(options.workers)
         self._truths = truths
         self._longest = options.thumbnail or (400 if expected <= _MANY else 200)
-        self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix="write")
-        self._waiting: deque[tuple[int, Future[Finished | Failure]]] = deque()
+        self._pool = ThreadPoolExecutor(
+            default_workers(options.workers), thread_name_prefix="paint"
+        )
+        self._waiting: deque[tuple[int, Future[Painted | Failure]]] = deque()
         self._bytes = 0
 
-    def __enter__(self) -> "Writer":
+    def __enter__(self) -> "Painter":
         return self
 
     def __exit__(
@@ -87,8 +84,8 @@ class Writer:
         images: Sequence[LoadedImage],
         explanation: Explanation,
         refused: Mapping[str, str] = MappingProxyType({}),
-    ) -> Iterator[Finished | Failure]:
-        """Have the files of a batch written.
+    ) -> None:
+        """Have the files of a batch made.
 
         A photo is read again to be painted on; one that is gone by then is a failure.
 
@@ -96,9 +93,6 @@ class Writer:
             images: N images.
             explanation: Theirs.
             refused: Methods that were left out, and why.
-
-        Yields:
-            Images, of this or earlier batches, that are complete or have failed.
         """
         stacks = stacks_of(explanation)
         size = (int(explanation.images.shape[-2]), int(explanation.images.shape[-1]))
@@ -112,13 +106,12 @@ class Writer:
             for row, mine in enumerate(panels, start=first):
                 maps = {key: value[row] for key, value in arrays.items()}
                 about = {**described[row], "together": together, "refused": dict(refused)}
-                job = self._pool.submit(self._write, images[row], mine, maps=maps, described=about)
+                job = self._pool.submit(self._paint, images[row], mine, maps=maps, described=about)
                 held = images[row].pixels.nbytes + sum(one.nbytes for one in maps.values())
                 self._waiting.append((held, job))
                 self._bytes += held
-            yield from self._complete()
 
-    def rest(self) -> Iterator[Finished | Failure]:
+    def rest(self) -> Iterator[Painted | Failure]:
         """Wait for all that is not complete.
 
         Yields:
@@ -127,25 +120,29 @@ class Writer:
         while self._waiting:
             yield self._next()
 
-    def _complete(self) -> Iterator[Finished | Failure]:
-        """Images that are complete, after a wait where too much is not."""
+    def complete(self) -> Iterator[Painted | Failure]:
+        """Take what is complete, after a wait where too much is not.
+
+        Yields:
+            Images, in order, or failures in their place.
+        """
         while self._waiting and (self._bytes > _MOST_WAITING or self._waiting[0][1].done()):
             yield self._next()
 
-    def _next(self) -> Finished | Failure:
+    def _next(self) -> Painted | Failure:
         size, job = self._waiting.popleft()
         self._bytes -= size
         return job.result()
 
-    def _write(
+    def _paint(
         self,
         image: LoadedImage,
         panels: list[Panel],
         *,
         maps: dict[str, np.ndarray],
         described: dict[str, Any],
-    ) -> Finished | Failure:
-        """All files of one image; they are complete when this returns."""
+    ) -> Painted | Failure:
+        """All files of one image."""
         truth = self._truths.get(image.path)
         try:
             canvas = canvas_of(image, self._drawing, self.preprocessing.value_range)
@@ -164,21 +161,21 @@ class Writer:
             "notices": [asdict(one) for one in image.notices],
             "truth": None if truth is None else {"label": truth.label, "boxes": truth.boxes},
             "thumbnail": page_picture(canvas.picture, self._longest),
-            "panels": self._panels(panels, image, canvas, described=described),
             "numbers": {},
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **maps)  # type: ignore[arg-type]
         name = f"images/{file_stem(image.path)}.npz"
-        write_atomically(self._folder / name, buffer.getvalue())
-        files = dict.fromkeys([name, *(panel["png"] for panel in about["panels"])])
-        return path_identity(image.path), about | {"npz": name}, list(files)
+        told, pictures = self._panels(panels, image, canvas, described=described)
+        files = {name: buffer.getvalue(), **pictures}
+        return path_identity(image.path), about | {"panels": told, "npz": name}, files
 
     def _panels(
         self, panels: list[Panel], image: LoadedImage, canvas: Canvas, *, described: dict[str, Any]
-    ) -> list[dict[str, Any]]:
-        """Overlays of all maps, and what the line tells of them; maps that look the same share one."""
+    ) -> tuple[list[dict[str, Any]], dict[str, bytes]]:
+        """What the line tells of all maps, and their overlays by name; maps that look the same share one."""
         names: dict[tuple[str, str, int | None], str] = {}
+        files: dict[str, bytes] = {}
         told = []
         for panel in panels:
             at = (panel.same_as or panel.method, panel.layer, panel.position)
@@ -195,16 +192,16 @@ class Writer:
             }
             if panel.same_as is None:
                 names[at] = f"images/{_panel_name(panel, image, len(described['layers']))}"
-                about |= self._painted(panel, canvas, self._folder / names[at])
+                over = painted(panel, canvas, self._drawing)
+                files[names[at]] = png_bytes(over)
+                about |= self._small(panel, canvas, over)
             else:
                 about["same_as"] = panel.same_as
             told.append(about | {"png": names[at]})
-        return told
+        return told, files
 
-    def _painted(self, panel: Panel, canvas: Canvas, file: Path) -> dict[str, str]:
-        """The overlay of one map in its file; what the page shows of it."""
-        over = painted(panel, canvas, self._drawing)
-        write_atomically(file, png_bytes(over))
+    def _small(self, panel: Panel, canvas: Canvas, over: np.ndarray) -> dict[str, str]:
+        """What the page shows of an overlay."""
         told = {"thumbnail": page_picture(over, self._longest)}
         small = canvas.reduced(self._longest)
         alone = painted_alone(panel, small, self._drawing.colour_map)
