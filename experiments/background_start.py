@@ -70,6 +70,7 @@ WORLDS = {
         (
             "epochs=15",
             "data.limit=5000",
+            "data.val_fraction=0.02",
             "data.root=ROOT",
             "model.name=figureground:cifar-resnet8",
         ),

@@ -77,7 +77,11 @@ WORLDS = {
     "cifar10-jpeg": World(
         "fine-tune",
         arms(7, own=False),
-        ("data={name: cifar10-jpeg, root: ROOT, limit: 1000}", "epochs=6", MOBILENET),
+        (
+            "data={name: cifar10-jpeg, root: ROOT, limit: 1000, val_fraction: 0.02}",
+            "epochs=6",
+            MOBILENET,
+        ),
         {**ASKED, "limit": 2000},
         TINY,
     ),

@@ -74,7 +74,7 @@ WORLDS = {
     "resnet56": World(
         "cam-erasing-cifar10",
         THREE,
-        (*FINE, *network(56), "data.limit=2500", "epochs=5"),
+        (*FINE, *network(56), "data.limit=2500", "data.val_fraction=0.02", "epochs=5"),
         ASKED,
     ),
     "from-random-weights": World(
