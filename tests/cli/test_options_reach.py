@@ -57,7 +57,7 @@ VERBS: dict[Words, Verb] = {
     ("explain",): Verb(
         f"{_STUDIES}.explain.explain:explain_images",
         ("IMAGE",),
-        {ExplainOptions: "options", EngineOptions: "engine", **MODEL},
+        {ExplainOptions: "options", EngineOptions: "device", **MODEL},
     ),
     ("diagnose",): Verb(
         f"{_STUDIES}.diagnosis.diagnose:diagnose_images",
@@ -72,7 +72,7 @@ VERBS: dict[Words, Verb] = {
     ("rank",): Verb(
         f"{_STUDIES}.ranking.rank:rank_images",
         ("IMAGE",),
-        {RankOptions: "options", EngineOptions: "engine", **MODEL},
+        {RankOptions: "options", EngineOptions: "device", **MODEL},
     ),
     ("compare",): Verb(
         f"{_STUDIES}.comparison.compare:compare", ("runs/a", "runs/b"), {CompareOptions: "options"}
@@ -92,7 +92,12 @@ VERBS: dict[Words, Verb] = {
         ("evaluate", name): Verb(
             f"{_STUDIES}.evaluation.evaluate:evaluate",
             ("clutter",),
-            {evaluation_class(name): "evaluation", DataOptions: "data_options", **MODEL},
+            {
+                evaluation_class(name): "evaluation",
+                DataOptions: "data_options",
+                EngineOptions: "device",
+                **MODEL,
+            },
         )
         for name in EVALUATIONS
     },

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -18,6 +19,12 @@ from figureground.base.errors import DataError, EngineError, OptionError
 from figureground.engines import EngineOptions, Part, on_ray, results
 from figureground.engines.work import Tick
 from figureground.models import LeNetGAP, load_classifier
+from figureground.studies.evaluation.data_options import DataOptions
+from figureground.studies.evaluation.evaluate import evaluate
+from figureground.studies.evaluation.image_set import open_images
+from figureground.studies.evaluation.localisation import Localisation
+from figureground.studies.evaluation.measuring import Measuring
+from figureground.studies.evaluation.robustness import Robustness
 from figureground.studies.explain.explain import explain_images
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.ranking.options import RankOptions
@@ -31,6 +38,10 @@ class Toy:
 
     def __init__(self, place: Path) -> None:
         self.place = place
+
+    def packed(self) -> AbstractContextManager[object]:
+        """As it is."""
+        return nullcontext()
 
     def settle(self) -> None:
         """Nothing to do."""
@@ -63,7 +74,7 @@ class Toy:
         return is_first
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="class")
 def cluster() -> Iterator[None]:
     """Two processors, whatever the machine has."""
     ray = pytest.importorskip("ray")
@@ -137,14 +148,14 @@ class TestCluster:
         options = RankOptions(classes=("3",), batch_size=8, unit=16, top=3)
         ray = EngineOptions(engine="ray", actors=2)
         scores = []
-        for name, engine in (("local", EngineOptions()), ("ray", ray)):
+        for name, where in (("local", "cpu"), ("ray", ray)):
             record = rank_images(
-                network, photos, out=tmp_path / name, options=options, engine=engine
+                network, photos, out=tmp_path / name, options=options, device=where
             )
             assert (record.images, len(record.failed), record.skipped) == (64, 1, 0)
             scores.append((tmp_path / name / "scores.csv").read_bytes())
         assert scores[0] == scores[1]
-        again = rank_images(network, photos, out=tmp_path / "local", options=options, engine=ray)
+        again = rank_images(network, photos, out=tmp_path / "local", options=options, device=ray)
         assert again.skipped == 65
 
     def test_explanations_are_the_same_byte_for_byte_and_go_on_with_another_engine(
@@ -154,9 +165,9 @@ class TestCluster:
         options = ExplainOptions(methods=("grad-cam", "dff"), batch_size=8)
         ray = EngineOptions(engine="ray", actors=2)
         found = []
-        for name, engine in (("local", EngineOptions()), ("ray", ray)):
+        for name, where in (("local", "cpu"), ("ray", ray)):
             out = tmp_path / name
-            record = explain_images(network, photos, out=out, options=options, engine=engine)
+            record = explain_images(network, photos, out=out, options=options, device=where)
             assert (record.images, len(record.failed), record.skipped) == (64, 1, 0)
             files = {file.name: file.read_bytes() for file in (out / "images").iterdir()}
             found.append((files, (out / "entries.jsonl").read_bytes()))
@@ -167,6 +178,22 @@ class TestCluster:
         again = explain_images(network, photos, out=tmp_path / "ray", options=options)
         assert (again.images, again.skipped) == (64, 24)
         assert (tmp_path / "ray" / "entries.jsonl").read_bytes() == found[0][1]
+
+    def test_an_evaluation_has_the_same_numbers(self, tmp_path: Path):
+        network = load_classifier(LeNetGAP(), preprocessing={"size": (40, 40)})
+        asked = Robustness(
+            methods=("cam", "eigen-cam"), attack=("fgsm", "uniform-noise"), batch_size=8
+        )
+        numbers = []
+        for name, where in (
+            ("local", "cpu"),
+            ("ray", EngineOptions(engine="ray", actors=2)),
+        ):
+            out, some = tmp_path / name, DataOptions(limit=30)
+            record = evaluate(asked, network, "clutter", out=out, data_options=some, device=where)
+            assert record.images == 30
+            numbers.append((out / "per_image.npz").read_bytes())
+        assert numbers[0] == numbers[1]
 
 
 @pytest.fixture
@@ -241,6 +268,18 @@ def test_an_address_where_nothing_is(address: str, tmp_path: Path):
     assert found.returncode == 1
     assert f"no Ray cluster could be joined at {address}" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_an_image_that_is_not_opened_is_a_problem_of_an_evaluation():
+    network = load_classifier(LeNetGAP(), preprocessing={"size": (40, 40)})
+    images = open_images("clutter", network, DataOptions(count=5))
+    asked = Localisation(methods=("cam",))
+    work = Measuring(asked.measure, 16, network=asked.subject(network), images=images)
+    part = Part("00000", range(5), lost=frozenset({1, 3}))
+    ((_, (columns, problems)),) = work.stream([part], lambda _: None)
+    assert columns["row"].tolist() == [0, 2, 4]
+    found = [(kind, "ended the process" in told) for kind, _, told in problems]
+    assert found[:2] == [("unreadable-file", True)] * 2
 
 
 def test_what_is_of_ray_is_refused_for_the_local_engine():

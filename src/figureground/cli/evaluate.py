@@ -26,6 +26,7 @@ from figureground.cli.console import (
     tell_left_out,
 )
 from figureground.cli.model_options import ModelOptions
+from figureground.engines import EngineOptions
 from figureground.studies.evaluation import EVALUATIONS, evaluation_class
 
 if TYPE_CHECKING:
@@ -56,14 +57,14 @@ def verb(name: str) -> Callable[..., None]:
         evaluation: kind,  # type: ignore[valid-type]
         about: ModelOptions,
         data_options: DataOptions,
+        engine: EngineOptions,
         data: Annotated[str | None, typer.Argument(help=_DATA)] = None,
         out: Out = Path("out") / name,
         overwrite: Overwrite = False,
         device: Device = None,
     ) -> None:
-        _run(
-            evaluation, about, data_options, data=data, out=out, overwrite=overwrite, device=device
-        )
+        where = engine.where(device)
+        _run(evaluation, about, data_options, data=data, out=out, overwrite=overwrite, device=where)
 
     run.__doc__ = (
         f"{(kind.__doc__ or '').partition('Args:')[0].strip()}\n\nGoes on where an earlier run was stopped. "

@@ -58,9 +58,8 @@ def explain(
                 paths,
                 out=out,
                 options=chosen,
-                device=device,
+                device=engine.where(device),
                 overwrite=overwrite,
-                engine=engine,
                 progress=progress,
             )
         page = write_explain_report(out)

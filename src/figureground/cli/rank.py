@@ -50,9 +50,8 @@ def rank(
                 paths,
                 out=out,
                 options=options,
-                device=device,
+                device=engine.where(device),
                 overwrite=overwrite,
-                engine=engine,
                 progress=progress,
             )
         page = write_ranked_sheet(out)

@@ -5,19 +5,19 @@ __all__ = ["results"]
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from figureground.engines.options import EngineOptions
+from figureground.engines.options import EngineOptions, Where
 from figureground.engines.work import Part, Tick, Work
 
 
 def results(
-    work: Work, parts: Sequence[Part], options: EngineOptions, *, tick: Tick
+    work: Work, parts: Sequence[Part], where: Where, *, tick: Tick
 ) -> Iterator[tuple[str, Any]]:
     """The results of all parts, as they come.
 
     Args:
         work: What is done.
         parts: What is to be done.
-        options: Who does it.
+        where: Who does it.
         tick: Told of images that are done.
 
     Yields:
@@ -27,9 +27,10 @@ def results(
         OptionError: Ray is not installed, the cluster cannot be reached or has not what was asked for.
         EngineError: Worker processes keep ending.
     """
-    if options.engine == "local":
+    if not isinstance(where, EngineOptions) or where.engine == "local":
         yield from work.stream(parts, tick)
         return
     from figureground.engines.on_ray import on_ray  # noqa: PLC0415 - an extra
 
-    yield from on_ray(work, parts, options, tick=tick)
+    with work.packed():
+        yield from on_ray(work, parts, where, tick=tick)

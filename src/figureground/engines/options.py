@@ -1,8 +1,9 @@
 """Which engine does a job."""
 
-__all__ = ["EngineOptions"]
+__all__ = ["EngineOptions", "Where", "own_device"]
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from figureground.base.errors import OptionError
 from figureground.base.options import Options, option
@@ -48,3 +49,39 @@ class EngineOptions(Options):
         super().__post_init__()
         if self.engine == "local" and (self.address or self.actors or self.gpus_per_actor):
             raise OptionError("--address, --actors and --gpus-per-actor are for --engine ray")
+
+    def where(self, device: str | None) -> "Where":
+        """What a job is given, of the two options of a command.
+
+        Args:
+            device: Of this process.
+
+        Returns:
+            The device for the local engine, else the engine.
+
+        Raises:
+            OptionError: A device of this process, while others do the work.
+        """
+        if self.engine == "local":
+            return device
+        if device is not None:
+            raise OptionError(
+                "--device is for --engine local; --gpus-per-actor gives worker processes their GPUs"
+            )
+        return self
+
+
+Where: TypeAlias = str | EngineOptions | None
+"""A device of this process, as for ``chosen_device``; or who else does the work."""
+
+
+def own_device(where: Where) -> str | None:
+    """The device of this process that is asked for.
+
+    Args:
+        where: As a job is given it.
+
+    Returns:
+        It, as for ``chosen_device``.
+    """
+    return None if isinstance(where, EngineOptions) else where

@@ -3,6 +3,7 @@
 __all__ = ["Part", "Tick", "Work"]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -42,6 +43,10 @@ class Work(Protocol):
         Yields:
             Name of each part and its results, in order.
         """
+        ...
+
+    def packed(self) -> AbstractContextManager[object]:
+        """For the way to other processes, which need not have the devices of this one."""
         ...
 
     def settle(self) -> None:

@@ -13,7 +13,6 @@ __all__ = [
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -22,7 +21,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from figureground.base.claim import Claim, claimed
 from figureground.base.errors import DataError, unknown_option
@@ -33,13 +31,14 @@ from figureground.base.record import provenance, write_json
 from figureground.base.seeds import generator
 from figureground.base.shapes import Maps
 from figureground.base.store import STORED, Store
+from figureground.engines import Part, Where, results
 from figureground.methods import CamMethod, Explainer
 from figureground.methods.method import layer_notes
 from figureground.methods.registry import FUSIONS, check_fusion
 from figureground.models import Classifier
-from figureground.models.predicting import device_of
 from figureground.studies.answers import Answer, warned
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
+from figureground.studies.evaluation.measuring import Measured, Measuring
 from figureground.studies.evaluation.subject import Subject, baseline_maps, refuse_shared_maps
 from figureground.studies.evaluation.tables import (
     Case,
@@ -63,8 +62,6 @@ _SEED_STEP = 1_000_003  # a prime, so that batches of neighbouring seeds do not 
 
 Columns = Mapping[str, np.ndarray]
 """Name -> one row per image. Of numbers of a row of the tables: ``row/key``."""
-
-Measured = tuple[Mapping[str, np.ndarray | Tensor], Sequence[ImageProblem]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -268,6 +265,7 @@ def run_evaluation(
     *,
     out: Path | str,
     overwrite: bool = False,
+    where: Where = None,
     progress: Progress = no_progress,
 ) -> EvaluationRecord:
     """Measure what an earlier run has not measured, then tables and charts, then the record.
@@ -282,6 +280,7 @@ def run_evaluation(
         images: The set.
         out: The folder.
         overwrite: Measure again what an earlier run measured.
+        where: Who does it; this process where omitted.
         progress: Called after every batch.
 
     Returns:
@@ -290,6 +289,7 @@ def run_evaluation(
     Raises:
         DataError: No image could be used, or the folder holds something else, is in use, or holds the answer to another
             question.
+        EngineError: Worker processes keep ending.
     """
     began = time.perf_counter()
     if classifier is not None:
@@ -299,7 +299,14 @@ def run_evaluation(
     with claimed(out, evaluation.kind, writes=(*STORED, _NUMBERS)) as claim:
         store = _store_of(evaluation, network, images, claim=claim, overwrite=overwrite)
         layers = subject.chosen_layers(images.batches(1)) if subject else ()
-        _measure(evaluation, network, images, store=store, progress=progress)
+        _measure(
+            Measuring(evaluation.measure, evaluation.batch_size, network=network, images=images),
+            len(images),
+            store=store,
+            size=evaluation.batch_size,
+            where=where,
+            progress=progress,
+        )
         store.begin()
         columns = store.write_columns(_NUMBERS)
         if not columns:
@@ -363,59 +370,29 @@ def _store_of(
 
 
 def _measure(
-    evaluation: Evaluation,
-    network: Any,  # noqa: ANN401 - a Subject or a Classifier
-    images: EvaluationSet,
+    work: Measuring,
+    total: int,
     *,
     store: Store,
+    size: int,
+    where: Where,
     progress: Progress,
 ) -> None:
-    """Every batch that is not stored, decoded ahead of the network."""
-    size, total = evaluation.batch_size, len(images)
-    todo = [int(unit) for unit in store.unfinished()]
-    rows = [row for number in todo for row in range(number * size, min((number + 1) * size, total))]
-    done = total - len(rows)
+    """Every batch that is not stored."""
+    parts = [
+        Part(unit, range(int(unit) * size, min((int(unit) + 1) * size, total)))
+        for unit in store.unfinished()
+    ]
+    done = total - sum(len(part.images) for part in parts)
     progress("measuring", done, total)
-    waiting: Future[None] | None = None
-    # measuring leaves the interpreter's lock most of the time, so it takes hardly anything from the network
-    with ThreadPoolExecutor(1, thread_name_prefix="measure") as pool:
-        for number, batch in zip(todo, images.batches(size, rows), strict=True):
-            found = (
-                evaluation.measure(batch.on(_device(network), number), network)
-                if len(batch)
-                else ({}, ())
-            )
-            if waiting is not None:
-                waiting.result()
-            waiting = pool.submit(_store, store, number, batch=batch, found=found)
-            done += min(size, total - number * size)
-            progress("measuring", done, total)
-        if waiting is not None:
-            waiting.result()
 
+    def tick(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("measuring", done, total)
 
-def _store(
-    store: Store, number: int, *, batch: EvaluationBatch, found: Measured | Callable[[], Measured]
-) -> None:
-    """Finish one batch and write its rows down."""
-    measured, problems = found() if callable(found) else found
-    columns: dict[str, np.ndarray] = {}
-    if len(batch):
-        columns = {
-            "row": batch.rows.numpy(),
-            "name": np.array(batch.names, np.str_),
-            "label": batch.labels.numpy(),
-        }
-    columns |= {
-        key: one.float().cpu().numpy() if isinstance(one, Tensor) else one
-        for key, one in measured.items()
-    }
-    told = [(one.kind, one.where, one.message) for one in (*batch.problems, *problems)]
-    store.add_columns(f"{number:05d}", columns, {"problems": told})
-
-
-def _device(network: Any) -> torch.device:  # noqa: ANN401 - a Subject or a Classifier
-    return network.device if isinstance(network, Subject) else device_of(network)
+    for unit, (columns, problems) in results(work, parts, where, tick=tick):
+        store.add_columns(unit, columns, {"problems": problems})
 
 
 def _problems(store: Store) -> Iterator[ImageProblem]:

@@ -10,6 +10,7 @@ from torch import nn
 
 from figureground.base.errors import OptionError
 from figureground.base.progress import Progress, no_progress
+from figureground.engines import Where, own_device
 from figureground.models.predicting import chosen_device, placed
 from figureground.studies.evaluation import evaluation_class
 from figureground.studies.evaluation.data_options import DataOptions
@@ -27,7 +28,7 @@ def evaluate(
     *,
     out: Path | str,
     data_options: DataOptions | None = None,
-    device: str | None = None,
+    device: Where = None,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> EvaluationRecord:
@@ -40,7 +41,8 @@ def evaluate(
             set, or a ready set; None for the data of the training run that the model comes from.
         out: The folder; gets ``per_image.npz`` and, last, ``record.json``. A run that was stopped goes on there.
         data_options: What the data leave open.
-        device: Where to compute; None takes CUDA where there is one.
+        device: Where to compute: a device, or ``EngineOptions`` for the worker processes of a Ray cluster, where an
+            image that ends its process is left out and told. None takes CUDA where there is one.
         overwrite: Measure again what an earlier run measured.
         progress: Called after every batch.
 
@@ -71,8 +73,13 @@ def evaluate(
             data_options or DataOptions(seed=chosen.seed), needs_labels=chosen.needs_labels
         )
         images = open_images(data, classifier, about, run=run)
-    settings: dict[str, Any] = {"out": out, "overwrite": overwrite, "progress": progress}
+    settings: dict[str, Any] = {
+        "out": out,
+        "overwrite": overwrite,
+        "where": device,
+        "progress": progress,
+    }
     if classifier is None:
         return run_evaluation(chosen, None, images, **settings)
-    with placed(classifier, chosen_device(device)):
+    with placed(classifier, chosen_device(own_device(device))):
         return run_evaluation(chosen, classifier, images, **settings)

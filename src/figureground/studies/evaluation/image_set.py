@@ -2,8 +2,9 @@
 
 __all__ = ["EvaluationBatch", "EvaluationSet", "LabelReader", "open_images", "without_class"]
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from figureground.models import Classifier, Preprocessing, View
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.items import Item, Source, read_source
 from figureground.studies.evaluation.tables import ImageProblem
+from figureground.studies.failures import lost_image
 from figureground.studies.training.runs import TrainedRun
 
 _UNKNOWN = -1
@@ -290,24 +292,31 @@ class EvaluationSet:
         """Height and width of the views, pixels."""
         return self._preprocessing.size
 
-    def batches(self, size: int, rows: Sequence[int] | None = None) -> Iterator[EvaluationBatch]:
+    def batches(
+        self, size: int, rows: Sequence[int] | None = None, *, lost: Iterable[int] = ()
+    ) -> Iterator[EvaluationBatch]:
         """Batches of ``size`` rows each; an image that cannot be read is missing from its batch and noted there.
 
         Args:
             size: Rows at a time.
             rows: Positions in the set; all where None.
+            lost: Those that end the process that opens them; they are not opened.
 
         Yields:
             One batch for every ``size`` rows.
         """
         wanted = range(len(self)) if rows is None else rows
-        loaded = ahead(self._load, wanted, workers=self._workers, waiting=2 * size + 1)
+        load = partial(self._load, frozenset(lost))
+        loaded = ahead(load, wanted, workers=self._workers, waiting=2 * size + 1)
         while part := list(islice(loaded, size)):
             yield self._batch(part)
 
-    def _load(self, row: int) -> "_Loaded | ImageProblem":
+    def _load(self, unopened: frozenset[int], row: int) -> "_Loaded | ImageProblem":
         """One image as the model sees it, or why there is none."""
         item = self._items[row]
+        if row in unopened:
+            reason = lost_image(item.name).reason
+            return ImageProblem("unreadable-file", item.name, f"left out: {reason}")
         try:
             with until_used():
                 image = item.load()

@@ -19,7 +19,7 @@ from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.annotations.coco_writer import write_boxes
 from figureground.data.notices import Notice, Noticed, summed
-from figureground.engines import EngineOptions, Part, results
+from figureground.engines import Part, Where, own_device, results
 from figureground.studies.explain.agreement import Agreement
 from figureground.studies.explain.explaining import Explaining
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
@@ -36,9 +36,8 @@ def explain_images(
     *,
     out: Path | str,
     options: ExplainOptions | None = None,
-    device: str | None = None,
+    device: Where = None,
     overwrite: bool = False,
-    engine: EngineOptions | None = None,
     progress: Progress = no_progress,
 ) -> ExplainRecord:
     """Explain every image and keep the results in a folder that a later run can continue.
@@ -59,9 +58,9 @@ def explain_images(
             beside the maps.
         out: The folder.
         options: What to explain.
-        device: Where to compute; None takes CUDA where there is one.
+        device: Where to compute: a device, or ``EngineOptions`` for the worker processes of a Ray cluster, where an
+            image that ends its process is left out and told. None takes CUDA where there is one.
         overwrite: Do images again that an earlier run finished, and replace the results of another job.
-        engine: Who does it; this process where omitted. An image that ends a worker process is left out and told.
         progress: Called after every batch.
 
     Returns:
@@ -82,12 +81,12 @@ def explain_images(
     chosen, began = options or ExplainOptions(), time.perf_counter()
     with claimed(out, "explain", writes=(*STORED, _BOXES)) as claim:
         units = _units(paths, claim.folder)
-        work = Explaining(classifier, chosen, device=device, truths=known, expected=len(units))
+        work = Explaining(
+            classifier, chosen, device=own_device(device), truths=known, expected=len(units)
+        )
         store = _store(claim, work, units, truths=known, overwrite=overwrite)
         earlier = store.count
-        failed = _explain_all(
-            work, units, store, engine=engine or EngineOptions(), progress=progress
-        )
+        failed = _explain_all(work, units, store, where=device, progress=progress)
         store.begin()
         store.put_in_order()
         write_boxes(claim.folder / _BOXES, store.entries())
@@ -142,7 +141,7 @@ def _explain_all(
     units: Mapping[str, Path],
     store: Store,
     *,
-    engine: EngineOptions,
+    where: Where,
     progress: Progress,
 ) -> list[Failure]:
     """Do every image that is not done, and store it as it comes; the images that could not be used."""
@@ -160,7 +159,7 @@ def _explain_all(
         progress(stage, done, total)
 
     with Filing(store) as filing:
-        for _, found in results(work, parts, engine, tick=tick):
+        for _, found in results(work, parts, where, tick=tick):
             failed += found.failed
             for one in found.painted:
                 filing.put(*one)

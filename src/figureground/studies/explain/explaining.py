@@ -4,7 +4,7 @@ __all__ = ["Explained", "Explaining", "refused_methods"]
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,10 @@ class Explaining:
     def __getstate__(self) -> dict[str, Any]:
         """For another process, which has devices of its own."""
         return {name: value for name, value in vars(self).items() if name != "device"}
+
+    def packed(self) -> AbstractContextManager[object]:
+        """For the way to other processes."""
+        return placed(self._classifier, torch.device("cpu"))
 
     def settle(self) -> None:
         """Move the network to the device of this process, for good."""

@@ -18,7 +18,7 @@ from figureground.base.record import provenance, write_json
 from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.notices import summed
-from figureground.engines import EngineOptions, Part, results
+from figureground.engines import Part, Where, own_device, results
 from figureground.models import Classifier
 from figureground.models.classes import find_classes
 from figureground.studies.explain.explain import explain_images
@@ -46,9 +46,8 @@ def rank_images(
     *,
     out: Path | str,
     options: RankOptions | None = None,
-    device: str | None = None,
+    device: Where = None,
     overwrite: bool = False,
-    engine: EngineOptions | None = None,
     progress: Progress = no_progress,
 ) -> RankRecord:
     """Rank images by the highest score of the classes sought, into a folder that a later run can continue.
@@ -63,9 +62,9 @@ def rank_images(
         images: Files, folders or patterns; folders in folders are searched.
         out: The folder.
         options: What to rank by.
-        device: Where to compute; None takes CUDA where there is one.
+        device: Where to compute: a device, or ``EngineOptions`` for the worker processes of a Ray cluster, where an
+            image that ends its process is left out and told. None takes CUDA where there is one.
         overwrite: Score images again that an earlier run scored, and replace another ranking.
-        engine: Who does it; this process where omitted. An image that ends a worker process is left out and told.
         progress: Called after every batch.
 
     Returns:
@@ -90,8 +89,8 @@ def rank_images(
         store = _store(
             claim, classifier, units, numbers=numbers, options=chosen, overwrite=overwrite
         )
-        work = Scoring(classifier, numbers, options=chosen, device=device)
-        skipped = _score(work, store, units, engine=engine, progress=progress)
+        work = Scoring(classifier, numbers, options=chosen, device=own_device(device))
+        skipped = _score(work, store, units, where=device, progress=progress)
         store.begin()
         write_scores(store, names, parquet=chosen.writes_parquet)
         failed, found = failures(store), best(store, names, chosen.top)
@@ -112,7 +111,9 @@ def rank_images(
         )
         write_top(claim.folder / "top.csv", record.top)
         if first:
-            _explain(classifier, first, claim.folder / _SHEET, options=chosen, device=device)
+            _explain(
+                classifier, first, claim.folder / _SHEET, options=chosen, device=own_device(device)
+            )
         write_json(claim.folder / "record.json", record)
     return record
 
@@ -198,7 +199,7 @@ def _score(
     store: Store,
     units: Mapping[str, Sequence[Path]],
     *,
-    engine: EngineOptions | None,
+    where: Where,
     progress: Progress,
 ) -> int:
     """Do every unit that is not done, and store it as it comes; how many images were done before."""
@@ -212,6 +213,6 @@ def _score(
         done += count
         progress("ranking", done, total)
 
-    for unit, columns in results(work, parts, engine or EngineOptions(), tick=tick):
+    for unit, columns in results(work, parts, where, tick=tick):
         store.add_columns(unit, columns)
     return skipped

@@ -5,7 +5,7 @@ __all__ = ["Scoring"]
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -55,6 +55,10 @@ class Scoring:
     def __getstate__(self) -> dict[str, Any]:
         """For another process, which has devices of its own."""
         return {name: value for name, value in vars(self).items() if name != "device"}
+
+    def packed(self) -> AbstractContextManager[object]:
+        """For the way to other processes."""
+        return placed(self._classifier, torch.device("cpu"))
 
     def settle(self) -> None:
         """Move the network to the device of this process, for good."""
