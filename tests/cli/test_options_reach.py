@@ -62,7 +62,12 @@ VERBS: dict[Words, Verb] = {
     ("diagnose",): Verb(
         f"{_STUDIES}.diagnosis.diagnose:diagnose_images",
         ("clutter",),
-        {DiagnoseOptions: "options", DataOptions: "data_options", **MODEL},
+        {
+            DiagnoseOptions: "options",
+            DataOptions: "data_options",
+            EngineOptions: "device",
+            **MODEL,
+        },
     ),
     ("diagnose", "planted"): Verb(
         f"{_STUDIES}.diagnosis.planted:planted_benchmark",

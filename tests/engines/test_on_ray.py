@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import Mock
 
 import numpy as np
@@ -16,9 +17,13 @@ import pytest
 from PIL import Image
 
 from figureground.base.errors import DataError, EngineError, OptionError
+from figureground.base.progress import no_progress
 from figureground.engines import EngineOptions, Part, on_ray, results
 from figureground.engines.work import Tick
 from figureground.models import LeNetGAP, load_classifier
+from figureground.studies.diagnosis.crossing import InMemory, Network, cross_scenes, units_of
+from figureground.studies.diagnosis.options import DiagnoseOptions
+from figureground.studies.diagnosis.scenes import read_scenes
 from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.evaluate import evaluate
 from figureground.studies.evaluation.image_set import open_images
@@ -194,6 +199,34 @@ class TestCluster:
             assert record.images == 30
             numbers.append((out / "per_image.npz").read_bytes())
         assert numbers[0] == numbers[1]
+
+    def test_a_network_is_asked_the_same_by_a_diagnosis(self, tmp_path: Path):
+        network = load_classifier(LeNetGAP(), preprocessing={"size": (40, 40)})
+        images = open_images("clutter", network, DataOptions(count=40))
+        asked = DiagnoseOptions(rounds=2, nested=20, cells=4, batch_size=8)
+        found = []
+        for where in ("cpu", EngineOptions(engine="ray", actors=2)):
+            scenes = read_scenes(
+                images, tmp_path, fill="mean", progress=no_progress, shared=where != "cpu"
+            )
+            kept = InMemory(units_of(scenes, asked))
+            told: dict[str, Any] = {
+                "store": kept,
+                "options": asked,
+                "progress": no_progress,
+                "where": where,
+            }
+            cross_scenes(scenes, Network(network, None), **told)
+            scenes.close()
+            found.append(
+                {
+                    unit: {one: column.tobytes() for one, column in columns.items()}
+                    for unit, columns in kept.parts()
+                }
+            )
+        assert len(found[0]) > 4
+        assert found[0] == found[1]
+        assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from figureground.base.errors import OptionError
 from figureground.cli.command import Device, Out, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, say_table, tell_left_out
 from figureground.cli.model_options import ModelOptions
+from figureground.engines import EngineOptions
 from figureground.studies.diagnosis.options import DiagnoseOptions, PlantedOptions
 from figureground.studies.evaluation.data_options import DataOptions
 
@@ -33,6 +34,7 @@ def diagnose(
     options: DiagnoseOptions,
     about: ModelOptions,
     data_options: DataOptions,
+    engine: EngineOptions,
     planted: PlantedOptions,
     data: Annotated[str | None, typer.Argument(help=_DATA)] = None,
     out: Out = Path("out/diagnosis"),
@@ -50,6 +52,7 @@ def diagnose(
     from figureground.training.trust import trusting  # noqa: PLC0415
 
     if data == "planted":
+        _here(engine)
         _planted(out, planted, options=options, root=data_options.root, overwrite=overwrite)
         return
     asked, model = _run_or_images(data, about)
@@ -63,7 +66,7 @@ def diagnose(
                 out=out,
                 options=options,
                 data_options=chosen,
-                device=device,
+                device=engine.where(device),
                 overwrite=overwrite,
                 progress=progress,
             )
@@ -71,6 +74,12 @@ def diagnose(
         if options.ask_boxes and (out / "ask_boxes.csv").is_file():
             write_box_sheet(out)
     _tell(record, page)
+
+
+def _here(engine: EngineOptions) -> None:
+    """Refuse what has no effect."""
+    if engine.engine != "local":
+        raise OptionError("planted worlds are trained and judged by this process: omit --engine")
 
 
 def _planted(

@@ -12,6 +12,7 @@ __all__ = [
 ]
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -21,9 +22,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from figureground.base.errors import EngineError
 from figureground.base.progress import Progress
 from figureground.capture.taps import output_and_features
 from figureground.data.splits import random_subset
+from figureground.engines import Part, Where, results
+from figureground.engines.work import Tick
 from figureground.metrics.reliance import (
     Pairs,
     background_of,
@@ -32,7 +36,7 @@ from figureground.metrics.reliance import (
     cross,
 )
 from figureground.models import Classifier
-from figureground.models.predicting import device_of
+from figureground.models.predicting import chosen_device, device_of, placed
 from figureground.studies.diagnosis.cells import cell_losses, mean_cells
 from figureground.studies.diagnosis.options import MASKS, DiagnoseOptions
 from figureground.studies.diagnosis.scenes import Scenes
@@ -42,6 +46,7 @@ _CELL_STEP, _NESTED_STEP = 11, 101  # added to the seed, so that drawings are in
 
 Columns = dict[str, np.ndarray]
 Score = Callable[[Tensor], Tensor]
+_Work = dict[str, tuple[Callable[[Score, Tensor], Columns], Tensor]]
 
 
 @runtime_checkable
@@ -160,7 +165,7 @@ class Network:
     """
 
     def __init__(self, classifier: Classifier, dropped: int | None) -> None:
-        self._classifier, self._device = classifier, device_of(classifier)
+        self.classifier = classifier
         self._dropped, self._channels = dropped, classifier.preprocessing.channels
 
     def __call__(self, images: Tensor) -> Tensor:
@@ -173,7 +178,7 @@ class Network:
             ``(n, L)`` on the CPU.
         """
         with torch.inference_mode():
-            logits = self._classifier(self._batch(images)).float().cpu()
+            logits = self.classifier(self._batch(images)).float().cpu()
         return self._answers(logits)
 
     def with_features(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -186,7 +191,7 @@ class Network:
             ``(n, L)`` and ``(n, D)`` on the CPU; None where the network has no such layer.
         """
         with torch.inference_mode():
-            logits, features = output_and_features(self._classifier, self._batch(images))
+            logits, features = output_and_features(self.classifier, self._batch(images))
             logits = logits.float().cpu()
         return self._answers(logits), None if features is None else features.cpu().clone()
 
@@ -194,7 +199,7 @@ class Network:
         """As the network takes them."""
         if self._channels == 1:
             images = images[:, :1]
-        return images.to(self._device).contiguous(memory_format=torch.channels_last)
+        return images.to(device_of(self.classifier)).contiguous(memory_format=torch.channels_last)
 
     def _answers(self, logits: Tensor) -> Tensor:
         """Logits of at least two classes."""
@@ -235,42 +240,96 @@ def crossed_logits(
 
 def cross_scenes(
     scenes: Scenes,
-    classifier: Classifier | Score,
+    network: Score,
     *,
     store: Kept,
     options: DiagnoseOptions,
-    dropped: int | None,
     progress: Progress,
     prefix: str = "",
     probe: Score | None = None,
+    where: Where = None,
 ) -> Crossing:
     """Measure what an earlier run has not measured.
 
     Args:
         scenes: The images.
-        classifier: On its device; or what gives logits on the CPU.
+        network: A ``Network`` on its device, or what else gives logits on the CPU.
         store: What is done already; those of ``units_of`` are among its wanted units.
         options: What is measured.
-        dropped: Output of the classifier that stands for background; None for none.
         progress: Called after every unit.
         prefix: Of the units, as for ``units_of``.
         probe: Backgrounds to their features; None takes those of the classifier, in the pass that is made anyway.
+        where: Who asks the network; this process where omitted.
 
     Returns:
         All answers.
     """
     plan = _Plan(scenes, options, prefix, probe=probe)
-    network = Network(classifier, dropped) if isinstance(classifier, Classifier) else classifier
     work = plan.work()
-    open_units = [unit for unit in store.unfinished() if unit in work]
-    done, total = len(work) - len(open_units), len(work)
+    parts = [Part(unit, work[unit][1].tolist()) for unit in store.unfinished() if unit in work]
+    done, total = len(work) - len(parts), len(work)
     progress("asking the network", done, total)
-    for unit in open_units:
-        measure, rows = work[unit]
-        store.add_columns(unit, measure(network, rows))
+    for unit, columns in results(Asking(plan.work, network, probe), parts, where, tick=_unheard):
+        store.add_columns(unit, columns)
         done += 1
         progress("asking the network", done, total)
     return plan.gathered(store)
+
+
+class Asking:
+    """What a network says of composites, a unit a part.
+
+    Args:
+        plan: Gives for the name of each unit what measures it, and of which rows.
+        network: Logits of images; a ``Network`` stays where it is.
+        probe: The other network, if there is one.
+    """
+
+    def __init__(self, plan: Callable[[], _Work], network: Score, probe: Score | None) -> None:
+        self._plan, self._network = plan, network
+        owners = [getattr(one, "classifier", None) for one in (network, probe)]
+        self._classifiers = [one for one in owners if isinstance(one, Classifier)]
+
+    @contextmanager
+    def packed(self) -> Iterator[None]:
+        """For the way to other processes."""
+        with ExitStack() as stack:
+            for one in self._classifiers:
+                stack.enter_context(placed(one, torch.device("cpu")))
+            yield
+
+    def settle(self) -> None:
+        """Move the networks to the device of this process, for good."""
+        for one in self._classifiers:
+            one.to(chosen_device(None))
+
+    def stream(self, parts: Iterable[Part], tick: Tick) -> Iterator[tuple[str, Columns]]:
+        """Measure one after the other.
+
+        Args:
+            parts: In order.
+            tick: Told of rows that are done.
+
+        Yields:
+            Name of each part and its columns.
+
+        Raises:
+            EngineError: A part has ended processes; no image is opened here that could be left out.
+        """
+        work = self._plan()
+        for part in parts:
+            if part.lost:
+                raise EngineError(
+                    f"worker processes keep ending with part {part.name}: too little memory? Fewer --actors, or a "
+                    "smaller --batch-size, would help"
+                )
+            measure, rows = work[part.name]
+            yield part.name, measure(self._network, rows)
+            tick(len(part.images))
+
+
+def _unheard(_: int) -> None:
+    """Units are counted, not rows."""
 
 
 def units_of(scenes: Scenes, options: DiagnoseOptions, prefix: str = "") -> list[str]:
@@ -312,7 +371,7 @@ class _Plan:
         ends = (given.foreground.flip(0).tolist(), given.background.flip(0).tolist())
         self._donor = dict(zip(*ends, strict=True))  # of the first round
 
-    def work(self) -> dict[str, tuple[Callable[[Score, Tensor], Columns], Tensor]]:
+    def work(self) -> _Work:
         """Name of each unit -> what measures it, and of which rows."""
         rows = torch.arange(len(self._scenes))
         found = _in_units("alone", self._alone, rows, size=_ALONE)
@@ -415,7 +474,7 @@ class _Plan:
 
 def _in_units(
     name: str, ask: Callable[[Score, Tensor], Columns], rows: Tensor, *, size: int
-) -> dict[str, tuple[Callable[[Score, Tensor], Columns], Tensor]]:
+) -> _Work:
     """Rows, so many a unit."""
     parts = torch.split(rows, size) if len(rows) else ()
     return {f"{name}-{number:05d}": (ask, part) for number, part in enumerate(parts)}

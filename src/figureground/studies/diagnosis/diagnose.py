@@ -17,10 +17,11 @@ from figureground.base.identity import digest, model_identity
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import write_atomically, write_json
 from figureground.base.store import STORED, Store
+from figureground.engines import EngineOptions, Where, own_device
 from figureground.models import Classifier
 from figureground.models.predicting import chosen_device, placed
 from figureground.studies.diagnosis.asking import ASKED, ask_for_boxes
-from figureground.studies.diagnosis.crossing import Crossing, cross_scenes, units_of
+from figureground.studies.diagnosis.crossing import Crossing, Network, cross_scenes, units_of
 from figureground.studies.diagnosis.findings import find, image_rows, verdict_sentence
 from figureground.studies.diagnosis.map_places import (
     MapPlaces,
@@ -40,6 +41,7 @@ from figureground.studies.diagnosis.recording import (
     record_of,
     told_of,
 )
+from figureground.studies.diagnosis.rows import NAMED
 from figureground.studies.diagnosis.scenes import Scenes, check_enough, is_enough, read_scenes
 from figureground.studies.diagnosis.screening import (
     ASSUMED,
@@ -72,6 +74,7 @@ class _Job:
     claim: Claim
     overwrite: bool
     progress: Progress
+    where: Where
 
     @property
     def asked(self) -> dict[str, str]:
@@ -105,7 +108,7 @@ def diagnose_images(
     out: Path | str,
     options: DiagnoseOptions | None = None,
     data_options: DataOptions | None = None,
-    device: str | None = None,
+    device: Where = None,
     overwrite: bool = False,
     progress: Progress = no_progress,
 ) -> DiagnosisRecord:
@@ -118,7 +121,8 @@ def diagnose_images(
             diagnosis that was stopped goes on there.
         options: What is measured and what counts as much.
         data_options: What the data leave open.
-        device: Where to compute; None takes CUDA where there is one.
+        device: Where to compute: a device, or ``EngineOptions`` for the worker processes of a Ray cluster, which ask
+            the network of composites. None takes CUDA where there is one.
         overwrite: Measure again what an earlier run measured.
         progress: Called throughout.
 
@@ -145,9 +149,11 @@ def diagnose_images(
     probe = load_probe(chosen)
     with ExitStack() as stack:
         claim = stack.enter_context(claimed(out, "diagnosis", writes=_WRITES))
+        for left in claim.folder.glob(f"{NAMED}*"):
+            left.unlink()  # of a run that was killed
         for one in (loaded, *([probe] if probe is not None else ())):
-            stack.enter_context(placed(one.classifier, chosen_device(device)))
-        record = _diagnosed(_Job(loaded, images, probe, chosen, claim, overwrite, progress))
+            stack.enter_context(placed(one.classifier, chosen_device(own_device(device))))
+        record = _diagnosed(_Job(loaded, images, probe, chosen, claim, overwrite, progress, device))
         record = replace(record, seconds=round(time.perf_counter() - began, 1))
         write_json(claim.folder / "record.json", record)
     return record
@@ -161,7 +167,12 @@ def _diagnosed(job: _Job) -> DiagnosisRecord:
 
         def read(fill: str, centre: float | None = None) -> Scenes:
             made = read_scenes(
-                images, claim.folder, fill=fill, progress=job.progress, centre=centre
+                images,
+                claim.folder,
+                fill=fill,
+                progress=job.progress,
+                centre=centre,
+                shared=isinstance(job.where, EngineOptions),
             )
             return stack.enter_context(closing(made))
 
@@ -185,13 +196,13 @@ def _measured(job: _Job, scenes: Scenes, views: Mapping[str, Scenes]) -> Diagnos
     crossings = {
         name: cross_scenes(
             made,
-            classifier,
+            Network(classifier, _background_output(job.loaded)),
             store=store,
             options=_asked_of(name, deciding),
-            dropped=_background_output(job.loaded),
             progress=job.progress,
             prefix=name,
             probe=job.probe,
+            where=job.where,
         )
         for name, made in views.items()
     }

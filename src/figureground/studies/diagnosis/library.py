@@ -153,7 +153,6 @@ def diagnose(
             score,
             store=kept,
             options=chosen,
-            dropped=None,
             progress=progress,
             probe=load_probe(chosen),
         )

@@ -1,18 +1,21 @@
 """Rows of bytes, on disk or in memory: pixels and masks of many images."""
 
-__all__ = ["DiskRows", "MemoryRows", "Rows"]
+__all__ = ["NAMED", "DiskRows", "MemoryRows", "Rows"]
 
 import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import IO, Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from figureground.base.errors import DataError
+
+NAMED = ".scenes-"
+"""How names of files begin that other processes read."""
 
 
 @runtime_checkable
@@ -34,12 +37,30 @@ class DiskRows:
     Args:
         folder: Where there is room.
         shape: Of a row.
+        named: Other processes, to which the rows are pickled, can read the file, which a killed process leaves behind.
     """
 
-    def __init__(self, folder: Path, shape: Sequence[int]) -> None:
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by ``close``
+    def __init__(self, folder: Path, shape: Sequence[int], *, named: bool = False) -> None:
+        self._file: IO[bytes] | None
+        if named:
+            place = folder.absolute()
+            self._file = tempfile.NamedTemporaryFile(dir=place, prefix=NAMED)  # noqa: SIM115 - closed by ``close``
+        else:
+            self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed by ``close``
         self._shape, self._size = tuple(shape), math.prod(shape)
         self._count = 0
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: where the file is."""
+        file = self._opened()
+        file.flush()
+        return {**vars(self), "_file": None, "_place": str(file.name)}
+
+    def _opened(self) -> IO[bytes]:
+        """The file; in another process, opened when it is read first."""
+        if self._file is None:
+            self._file = Path(vars(self)["_place"]).open("rb")  # noqa: SIM115 - closed by ``close``
+        return self._file
 
     def __len__(self) -> int:
         return self._count
@@ -54,17 +75,18 @@ class DiskRows:
             DataError: The disk is full.
         """
         try:
-            self._file.seek(self._count * self._size)
-            self._file.write(rows.contiguous().numpy().tobytes())
+            file = self._opened()
+            file.seek(self._count * self._size)
+            file.write(rows.contiguous().numpy().tobytes())
         except OSError as error:
             raise DataError(f"cannot keep the images on disk: {error.strerror or error}") from error
         self._count += len(rows)
 
     def __getitem__(self, rows: Int[Tensor, " n"]) -> UInt8[Tensor, "n ..."]:
-        read = bytearray()
+        read, file = bytearray(), self._opened()
         for row in rows.tolist():
-            self._file.seek(row * self._size)
-            read += self._file.read(self._size)
+            file.seek(row * self._size)
+            read += file.read(self._size)
         flat = (
             torch.frombuffer(read, dtype=torch.uint8) if read else torch.zeros(0, dtype=torch.uint8)
         )
@@ -72,7 +94,7 @@ class DiskRows:
 
     def close(self) -> None:
         """Give the room back."""
-        self._file.close()
+        self._opened().close()
 
 
 class MemoryRows:

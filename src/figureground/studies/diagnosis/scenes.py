@@ -111,6 +111,7 @@ def read_scenes(
     fill: str,
     progress: Progress,
     centre: float | None = None,
+    shared: bool = False,
 ) -> Scenes:
     """Decode all images once, make their masks and fill their objects.
 
@@ -123,6 +124,7 @@ def read_scenes(
         progress: Called after every batch.
         centre: Take a box in the middle for the object of every image, with this share of both sides; None takes what
             is annotated.
+        shared: Worker processes are to read them.
 
     Returns:
         The images that can take part; ``problems`` tells the others. Close it in the end.
@@ -133,7 +135,7 @@ def read_scenes(
     height, width = images.view_size
     with ExitStack() as stack:
         shape = (3, height, width)
-        made = _empty(lambda *sides: DiskRows(folder, sides), shape)
+        made = _empty(lambda *sides: DiskRows(folder, sides, named=shared), shape)
         stack.callback(made.close)
         facts = _Facts()
         for number, batch in enumerate(images.batches(_BATCH)):
