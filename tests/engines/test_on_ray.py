@@ -247,7 +247,7 @@ def test_a_machine_that_does_not_share_the_disk_is_told(tmp_path: Path):
     with pytest.raises(
         OptionError, match=r"cannot enter .*elsewhere: images and results have to lie"
     ):
-        actor.do(PARTS[0])
+        actor.settle()
 
 
 def test_what_was_done_before_an_actor_died_is_kept_and_not_blamed(tmp_path: Path):
@@ -260,19 +260,49 @@ def test_what_was_done_before_an_actor_died_is_kept_and_not_blamed(tmp_path: Pat
         return "result"
 
     actor = Mock()
+    actor.settle.remote.return_value = "started"
     actor.do.remote.side_effect = ["first", "second"]
     ray = Mock()
     ray.exceptions = SimpleNamespace(
-        RayActorError=DeadError, OutOfMemoryError=DeadError, RayTaskError=DeadError
+        RayActorError=DeadError,
+        OutOfMemoryError=DeadError,
+        ObjectLostError=DeadError,
+        RayTaskError=DeadError,
     )
     ray.remote.return_value.options.return_value.remote.return_value = actor
-    ray.wait.return_value = (["second"], [])  # both are ready; Ray may name either
+    # of the two tasks both are ready, Ray may name either
+    ray.wait.side_effect = [(["started"], []), (["second"], [])]
     ray.get.side_effect = get
     crew = on_ray._Crew(ray, Toy(tmp_path), count=1, gpus=0.0)
     tasks = [on_ray._Task(part) for part in PARTS[:2]]
-    crew.give(deque(tasks))
+    crew.give(waiting := deque(tasks))
+    assert (len(waiting), list(crew.finished())) == (2, [])  # the actor has to start first
+    crew.give(waiting)
     assert list(crew.finished()) == [(tasks[0], ("result",)), (tasks[1], None)]
     assert [task.deaths for task in tasks] == [0, 1]
+
+
+def test_a_crew_that_cannot_begin_is_given_up(tmp_path: Path):
+    class DeadError(Exception):
+        """As Ray raises it."""
+
+    ray = Mock()
+    ray.exceptions = SimpleNamespace(
+        RayActorError=DeadError,
+        OutOfMemoryError=DeadError,
+        ObjectLostError=DeadError,
+        RayTaskError=ZeroDivisionError,
+    )
+    ray.get.side_effect = DeadError
+    ray.wait.side_effect = lambda owners, **_: ([owners[0]], [])
+    crew = on_ray._Crew(ray, Toy(tmp_path), count=1, gpus=0.0)
+    for _ in range(10):
+        assert list(crew.finished()) == []
+    with pytest.raises(EngineError, match="end before they can begin"):
+        list(crew.finished())
+    ray.wait.side_effect = lambda _, **__: ([], [])
+    with pytest.raises(EngineError, match="no worker process could start in 10 minutes"):
+        list(crew.finished())
 
 
 def test_ray_is_an_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

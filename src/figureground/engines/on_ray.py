@@ -21,6 +21,8 @@ from figureground.engines.work import Part, Tick, Work
 _AHEAD = 2  # parts that an actor holds, so that it never waits
 _CHANCES = 2  # deaths of one part, or of one image alone, until it is held to be the cause
 _SEARCHES = 2  # of a part that found no image, until memory or the machine is held to be the cause
+_FAILED_STARTS = 10  # one after the other
+_PATIENCE = 600  # seconds without any actor
 _LOADED_FROM_A_FILE = "figureground_file_"
 
 
@@ -121,16 +123,10 @@ class _Actor:
     """
 
     def __init__(self, work: Work, folder: str) -> None:
-        self._work, self._folder, self._settled = work, folder, False
+        self._work, self._folder = work, folder
 
-    def do(self, part: Part) -> Any:  # noqa: ANN401 - what the work gives
-        """One part's results."""
-        if not self._settled:  # an error that is raised here is told, one of __init__ is a death
-            self._settle()
-        ((_, found),) = self._work.stream([part], lambda _: None)
-        return found
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Before the first part. An error that is raised here is told, one of ``__init__`` would be a death."""
         try:
             os.chdir(self._folder)
         except OSError as error:
@@ -139,7 +135,11 @@ class _Actor:
                 "on a disk that all machines share, under the same path"
             ) from error
         self._work.settle()
-        self._settled = True
+
+    def do(self, part: Part) -> Any:  # noqa: ANN401 - what the work gives
+        """One part's results."""
+        ((_, found),) = self._work.stream([part], lambda _: None)
+        return found
 
 
 @dataclass(eq=False)
@@ -161,71 +161,108 @@ class _Search:
     found: set[int] = field(default_factory=set)
 
 
+@dataclass(eq=False)
+class _Seat:
+    """Room for an actor, with the tasks that it holds, oldest first."""
+
+    actor: Any
+    starting: Any  # what is ready when it can be given tasks; None from then on
+    held: deque[tuple[Any, _Task]] = field(default_factory=deque)
+
+
 class _Crew:
-    """The actors, each with the tasks that it holds, oldest first."""
+    """The actors. One gets tasks when it is there: a cluster that has lost a machine may have no room for all."""
 
     def __init__(self, ray: Any, work: Work, *, count: int, gpus: float) -> None:  # noqa: ANN401
         self._ray = ray
-        self._work = ray.put(work)
+        self._work, self._folder = ray.put(work), str(Path.cwd())
         self._kind = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0)
-        self._folder = str(Path.cwd())
-        self._actors = [self._new() for _ in range(count)]
-        self._held: list[deque[tuple[Any, _Task]]] = [deque() for _ in range(count)]
+        self._seats = [self._taken() for _ in range(count)]
+        self._failed_starts = 0
 
-    def _new(self) -> Any:  # noqa: ANN401 - of Ray
-        return self._kind.remote(self._work, self._folder)
+    def _taken(self) -> _Seat:
+        actor = self._kind.remote(self._work, self._folder)
+        return _Seat(actor, actor.settle.remote())
 
     @property
     def busy(self) -> bool:
         """Whether any task is held."""
-        return any(self._held)
+        return any(seat.held for seat in self._seats)
 
     def give(self, waiting: deque[_Task]) -> None:
         """Tasks to actors that have room for one."""
-        while waiting:
-            place = min(range(len(self._held)), key=lambda at: len(self._held[at]))
-            if len(self._held[place]) >= _AHEAD:
+        started = [seat for seat in self._seats if seat.starting is None]
+        while waiting and started:
+            seat = min(started, key=lambda one: len(one.held))
+            if len(seat.held) >= _AHEAD:
                 return
             task = waiting.popleft()
-            reference = self._actors[place].do.remote(task.part)
-            self._held[place].append((reference, task))
+            seat.held.append((seat.actor.do.remote(task.part), task))
 
     def finished(self) -> Iterator[tuple[_Task, Any]]:
-        """Wait for a task; with its results, or with None and those behind it where its actor has died."""
-        ray = self._ray
-        owners = {one: place for place, held in enumerate(self._held) for one, _ in held}
-        ready, _ = ray.wait(list(owners), num_returns=1)
-        place = owners[ready[0]]
-        reference, task = next(one for one in self._held[place] if one[0] == ready[0])
+        """Wait for a task, or for an actor to start.
+
+        Yields:
+            A task with its results; or, where its actor has died, None for it and what is known of those behind it.
+
+        Raises:
+            EngineError: Actors cannot start.
+        """
+        owners = {one: seat for seat in self._seats for one, _ in seat.held}
+        owners |= {seat.starting: seat for seat in self._seats if seat.starting is not None}
+        ready, _ = self._ray.wait(list(owners), num_returns=1, timeout=_PATIENCE)
+        if not ready:
+            if not self.busy:
+                raise EngineError(
+                    f"no worker process could start in {_PATIENCE // 60} minutes: the cluster has no room for one"
+                )
+            return
+        seat = owners[ready[0]]
+        if seat.starting is not None:
+            self._started(seat)
+            return
+        reference, task = next(one for one in seat.held if one[0] == ready[0])
         found = self._result(reference)
         if found is not None:
-            self._held[place].remove((reference, task))
+            seat.held.remove((reference, task))
             yield task, found
             return
-        held, self._held[place] = self._held[place], deque()
-        ray.kill(self._actors[place])
-        self._actors[place] = self._new()
+        self._seats[self._seats.index(seat)] = self._taken()
+        self._ray.kill(seat.actor)
         is_cause = True  # of those that are not done only the oldest was begun
-        for reference, task in held:
+        for reference, task in seat.held:
             found = self._result(reference)
             if found is None:
                 task.deaths, is_cause = task.deaths + is_cause, False
             yield task, found
+
+    def _started(self, seat: _Seat) -> None:
+        """Give it tasks from now on; or another actor its seat."""
+        if self._result(seat.starting) is not None:
+            seat.starting, self._failed_starts = None, 0
+            return
+        self._failed_starts += 1
+        if self._failed_starts > _FAILED_STARTS:
+            raise EngineError(
+                "worker processes end before they can begin: too little memory for the network, or another version of "
+                "figureground or of Python there"
+            )
+        self._seats[self._seats.index(seat)] = self._taken()
 
     def _result(self, reference: Any) -> tuple[Any] | None:  # noqa: ANN401 - of Ray
         """What a task gave; None where its actor has died."""
         errors = self._ray.exceptions
         try:
             return (self._ray.get(reference),)
-        except (errors.RayActorError, errors.OutOfMemoryError):
+        except (errors.RayActorError, errors.OutOfMemoryError, errors.ObjectLostError):
             return None
         except errors.RayTaskError as error:
             raise _own(error) from error
 
     def dismiss(self) -> None:
         """End them."""
-        for actor in self._actors:
-            self._ray.kill(actor)
+        for seat in self._seats:
+            self._ray.kill(seat.actor)
 
 
 def _own(error: Any) -> Exception:  # noqa: ANN401 - of Ray
