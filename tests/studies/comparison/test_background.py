@@ -254,6 +254,10 @@ def test_strips_show_the_answers_of_every_arm_to_the_same_pictures(run: Run, tmp
         progress=lambda *_: None,
     )
     assert found.section is not None
+    # the sentence and whoever draws it have one source
+    for arm in ("frame", "ring"):
+        gaps = [one["value"] for one in found.section.gaps if one["name"].endswith(f": {arm}")]
+        assert found.section.largest[arm][0] == pytest.approx(max(gaps))
     strips = found.section.strips
     assert len({strip["name"] for strip in strips}) == 4
     assert [strip["why"] for strip in strips] == ["the arms disagree"] * 2 + ["drawn at random"] * 2

@@ -93,7 +93,8 @@ def background_findings(
         names = [known[int(number)] for number in crossed.classes]
         strips = draw_pairs(crossed, arms, count=min(_STRIPS, options.examples), seed=options.seed)
     words = {one.name: judge(one, found[0], delta=options.delta) for one in found[1:]}
-    before = found[0].largest.interval(found[0].images)
+    most = {one.name: one.largest.interval(one.images) for one in found}
+    before = most[found[0].name]
     verdicts = tuple(
         {
             "arm": one.name,
@@ -113,7 +114,13 @@ def background_findings(
         _masks_table(found),
         _changes_table(found),
     )
-    section = BackgroundSection(found[0].name, verdicts, _chart(found), strips)
+    section = BackgroundSection(
+        found[0].name,
+        verdicts,
+        _chart(found),
+        strips,
+        {name: (one.mean, one.low, one.high) for name, one in most.items()},
+    )
     problems, _ = noticed_apart(crossed.problems)  # what was odd is told of the test images
     lost = tuple(str(one) for one in problems if one.kind != "unreadable-file")  # told there, too
     return BackgroundFindings(section, tables, lost)

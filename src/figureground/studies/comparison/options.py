@@ -118,12 +118,14 @@ class BackgroundSection:
         verdicts: ``arm``, ``word``, what the word rests on, ``told``, and a sentence, ``short``, of each other arm.
         gaps: Rows of a chart: ``name``, ``value``, ``low``, ``high``, and whether it is ``marked``.
         strips: Images on other backgrounds, with the answers of every arm.
+        largest: Arm -> its largest gap and both ends of the interval, what the verdicts are of.
     """
 
     reference: str
     verdicts: tuple[dict[str, str], ...]
     gaps: tuple[dict[str, Any], ...]
     strips: tuple[dict[str, Any], ...]
+    largest: dict[str, tuple[float, float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -121,20 +121,18 @@ def tell_story(out: Path, *, seed: int, samples: int, progress: Progress) -> Sto
 
 
 def _answer(section: BackgroundSection, verdict: str) -> Answer:
-    """The cure first, then what was found before it; the figure shows what is lost along the annotated masks."""
-    lost = {
-        one["name"].partition(": ")[2]: [100 * one[key] for key in ("value", "low", "high")]
-        for one in section.gaps
-        if one["name"].startswith("given: ")
-    }
-    bars = [Bar(name, *numbers) for name, numbers in lost.items()]
+    """The cure first, then what was found before it; the figure shows the numbers of the first sentence."""
+    bars = [
+        Bar(arm, 100 * value, 100 * low, 100 * high)
+        for arm, (value, low, high) in section.largest.items()
+    ]
     return Answer(
         sentences=(
             f"The treatment that the diagnosis recommends: {section.verdicts[0]['short']}",
             f"Before it, trained where the photograph behind a digit tells the class, a network {verdict}.",
         ),
         title="What is lost on photographs of other classes",
-        label="points of accuracy; 95 % intervals",
+        label="points of accuracy, along the mask where it is most; 95 % intervals",
         rows=tuple(bars),
         band=Bar("nothing", 0.0, 0.0, 0.0),
         better="lower",
