@@ -1,11 +1,16 @@
 """Files, folders and patterns become one list without surprises."""
 
 import os
+import random
+import re
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from figureground.base.errors import DataError
 from figureground.data import find_images
+from figureground.data.finding import natural_key
 
 
 @pytest.fixture
@@ -32,6 +37,28 @@ def found(sources, **options):
 
 def test_folder_gives_its_visible_pictures_in_natural_order(folder):
     assert found(["."]) == ["1.png", "2.JPEG", "10.jpg"]
+
+
+def test_the_order_is_that_of_numbers_and_words():
+    rng = random.Random(0)
+    pieces = ["a", "A", "b", "ab", "-", "_", " ", "0", "7", "12", "007", "100", ".", "/", "/x"]
+    paths = [Path("p/" + "".join(rng.choices(pieces, k=rng.randint(1, 6)))) for _ in range(3000)]
+
+    def in_words(path: Path) -> Any:
+        parts = [re.split(r"(\d+)", part.lower()) for part in path.parts]
+        return [
+            [int(one) if at % 2 else one for at, one in enumerate(words)] for words in parts
+        ], str(path)
+
+    assert sorted(paths, key=natural_key) == sorted(paths, key=in_words)
+
+
+def test_what_was_found_is_not_looked_for_again(folder):
+    first = find_images(["."])
+    (folder / "1.png").unlink()
+    assert find_images(first) is first
+    with pytest.raises(DataError, match=r"no file or folder '1\.png'"):
+        find_images(list(first))
 
 
 def test_folders_inside_are_searched_only_when_asked(folder):

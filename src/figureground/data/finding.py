@@ -33,6 +33,7 @@ IMAGE_EXTENSIONS = frozenset(
         *(".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     }
 )
+_NUMBER = re.compile(r"\d+")
 # photographs and scans in kinds that cannot be read: found, so that each is named among what could not be used
 _FOREIGN_EXTENSIONS = frozenset(
     {
@@ -41,11 +42,16 @@ _FOREIGN_EXTENSIONS = frozenset(
         *(".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".mpo"),
     }
 )
+_EXTENSIONS = IMAGE_EXTENSIONS | _FOREIGN_EXTENSIONS
+
+
+class FoundImages(list[Path]):
+    """What ``find_images`` has found, in its order."""
 
 
 def find_images(
     sources: Path | str | Sequence[Path | str], *, recursive: bool = False
-) -> list[Path]:
+) -> "FoundImages":
     """Every image that the sources stand for, each once, ``2.jpg`` before ``10.jpg``.
 
     A file named outright is taken whatever its name; in a folder only extensions of images count, in
@@ -55,7 +61,7 @@ def find_images(
     shell would make of it. Two ways to write one place are one image; a symbolic link is an image of its own.
 
     Args:
-        sources: One or more files, folders or patterns.
+        sources: One or more files, folders or patterns; what was found before is taken as it is.
         recursive: Search the folders inside the folders too; linked folders are not entered.
 
     Returns:
@@ -72,17 +78,24 @@ def find_images(
         ...     [path.name for path in find_images([folder])]
         ['2.JPEG', '10.jpg']
     """
+    if isinstance(sources, FoundImages):
+        return sources
     given = [sources] if isinstance(sources, Path | str) else list(sources)
-    found: dict[str, Path] = {}
-    for place in _places(given):
-        for path in _images_at(place, recursive=recursive):
-            found.setdefault(os.path.abspath(path), path)  # noqa: PTH100 - resolve() would merge links
+    found: list[Path] = []
+    places = _places(given)
+    for place in places:
+        found += _images_at(place, recursive=recursive)
     if not found:
         raise DataError(_nothing(given, recursive=recursive))
-    return sorted(found.values(), key=natural_key)
+    if len(places) > 1:
+        # resolve() would merge links
+        by_place = {os.path.abspath(path): path for path in reversed(found)}  # noqa: PTH100
+        found = list(by_place.values())
+    found.sort(key=natural_key)
+    return FoundImages(found)
 
 
-def natural_key(path: Path) -> tuple[list[list[str | int]], str]:
+def natural_key(path: Path) -> tuple[str, str]:
     """A sort key: numbers inside names by value, letters without case, ties by the exact name.
 
     Args:
@@ -95,9 +108,15 @@ def natural_key(path: Path) -> tuple[list[list[str | int]], str]:
         >>> [path.name for path in sorted(map(Path, ["b10", "B9", "a"]), key=natural_key)]
         ['a', 'B9', 'b10']
     """
-    parts = [re.split(r"(\d+)", part.lower()) for part in path.parts]
-    keys = [[int(word) if at % 2 else word for at, word in enumerate(words)] for words in parts]
-    return keys, str(path)
+    text = os.fspath(path)
+    # one short text for each of perhaps millions of paths: a shorter folder comes first, then a number, then letters
+    return _NUMBER.sub(_by_value, text.lower().replace(os.sep, "\0")), text
+
+
+def _by_value(number: re.Match[str]) -> str:
+    """Digits as text that sorts as the number does."""
+    digits = str(int(number[0]))
+    return f"\1{chr(len(digits))}{digits}"
 
 
 def _places(sources: Iterable[Path | str]) -> list[Path]:
@@ -114,7 +133,7 @@ def _places(sources: Iterable[Path | str]) -> list[Path]:
         matches = [Path(match) for match in glob(str(source), recursive=True)]  # noqa: PTH207
         if not matches:
             raise DataError(f"the pattern '{source}' fits no file or folder")
-        places += [match for match in matches if match.is_dir() or _is_image(match)]
+        places += [match for match in matches if match.is_dir() or _is_image(match.name)]
     return places
 
 
@@ -124,7 +143,7 @@ def _images_at(place: Path, *, recursive: bool) -> list[Path]:
         return [place]
     images: list[Path] = []
     for folder, inner, names in os.walk(place, onerror=_refuse):
-        images += [Path(folder, name) for name in names if _is_image(Path(name))]
+        images += [Path(folder, name) for name in names if _is_image(name)]
         inner[:] = [name for name in inner if recursive and _is_searched(Path(folder, name))]
     return images
 
@@ -136,10 +155,10 @@ def _is_searched(folder: Path) -> bool:
     return folder.name != "images" or kind_of(folder.parent) != "explain"
 
 
-def _is_image(path: Path) -> bool:
+def _is_image(name: str) -> bool:
     """Whether the name is that of a visible image."""
-    known = path.suffix.lower() in IMAGE_EXTENSIONS | _FOREIGN_EXTENSIONS
-    return known and not path.name.startswith(".")
+    extension = os.path.splitext(name)[1]  # noqa: PTH122 - a Path of each of a million names takes seconds
+    return extension.lower() in _EXTENSIONS and not name.startswith(".")
 
 
 def _exists(path: Path) -> bool:

@@ -48,7 +48,7 @@ class Folder(InOrder):
         place = Path(root)
         if not place.is_dir():
             raise DataError(f"no folder {place}")
-        found = find_images(place, recursive=True)
+        found: list[Path] = find_images(place, recursive=True)
         if order == "string":
             found = sorted(found, key=str)
         if rows is not None and len(rows) and max(rows) >= len(found):

@@ -130,13 +130,13 @@ def _store(
     """What is finished of these images."""
     # the maps on the sheet do not change a score
     job = digest(model_identity(classifier), numbers, options.score, options.batch_size)
-    folders = {str(path.absolute().parent) for some in units.values() for path in some}
+    folders = {path.parent for some in units.values() for path in some}
     asked = {
         "model": classifier.name,
         "classes": numbers,
         "score": options.score,
         "batch_size": options.batch_size,
-        "images": shown(Path(os.path.commonpath(folders))),
+        "images": shown(Path(os.path.commonpath([folder.absolute() for folder in folders]))),
     }
     claim.check(asked, overwrite=overwrite)
     wanted = {unit: digest(job, *map(file_identity, some)) for unit, some in units.items()}
@@ -146,7 +146,9 @@ def _store(
 def _outside(paths: Sequence[Path], sheet: Path) -> list[Path]:
     """The images, each once; the maps of an earlier ranking are none of them, where they lie among them."""
     own = sheet.absolute()
-    found = [path for path in dict.fromkeys(paths) if own not in path.absolute().parents]
+    found = list(dict.fromkeys(paths))
+    if own.exists():
+        found = [path for path in found if own not in path.absolute().parents]
     if not found:
         raise DataError(f"all that is to be ranked are pictures that an earlier run put into {own}")
     return found
