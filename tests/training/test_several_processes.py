@@ -2,8 +2,10 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -99,3 +101,60 @@ def test_two_processes_train_as_one_on_the_same_global_batch(tmp_path, storage):
     assert one.keys() == two.keys()
     for name, weight in one.items():
         torch.testing.assert_close(two[name], weight, atol=1e-5, rtol=0)
+
+
+def host(rank: int, folder: Path, port: int) -> "subprocess.Popen[str]":
+    """One of two machines that train together, each with a process of its own."""
+    words = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=2"]
+    words += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=1"]
+    words += [f"--rdzv-conf=is_host={int(rank == 0)}", "--local-addr=127.0.0.1"]
+    program = folder.parent / "start.py"
+    program.write_text("from figureground.cli import main\nmain()\n")
+    words += [
+        str(program),
+        "train",
+        "background-class",
+        "--out",
+        str(folder),
+        "--accelerator",
+        "cpu",
+    ]
+    for change in ("data.count=400", "epochs=4", "precision=32-true", "checkpoint_every=2"):
+        words += ["--set", change]
+    return subprocess.Popen(
+        [sys.executable, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def workers_of(agent: int) -> list[int]:
+    """The processes that an agent has started."""
+    return [int(one) for one in Path(f"/proc/{agent}/task/{agent}/children").read_text().split()]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
+def test_two_machines_go_on_by_themselves_when_a_process_of_one_is_killed(tmp_path):
+    for name in ("whole", "killed"):
+        folder = tmp_path / name
+        with socket.socket() as one:
+            one.bind(("127.0.0.1", 0))
+            port = one.getsockname()[1]
+        agents = [host(rank, folder, port) for rank in range(2)]
+        if name == "killed":
+            begun = folder / "resume.pt"
+            while not (begun.exists() and (folder / "recipe.yaml").exists()):
+                assert all(one.poll() is None for one in agents)
+                time.sleep(0.02)
+            first = begun.stat().st_mtime_ns
+            while begun.stat().st_mtime_ns == first:  # the second checkpoint is of a step
+                time.sleep(0.01)
+            os.kill(workers_of(agents[1].pid)[0], signal.SIGKILL)
+        told = [one.communicate(timeout=300)[0] for one in agents]
+        assert [one.returncode for one in agents] == [0, 0], told
+        assert ("exitcode: -9" in "".join(told)) == (name == "killed")
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (tmp_path / "killed" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

@@ -230,7 +230,9 @@ def launched(*, precision: str, accelerator: str = "auto") -> Fabric:
     if "LT_CLI_USED" not in os.environ:
         started = int(os.environ.get("LOCAL_WORLD_SIZE", "0"))
         kind = "ddp" if started else "auto"
+        machines = int(os.environ.get("WORLD_SIZE", "1")) // started if started else 1
         settings |= {"accelerator": accelerator, "devices": started or 1, "strategy": kind}
+        settings["num_nodes"] = machines
     with _quiet():
         fabric = Fabric(**settings)
         fabric.launch()

@@ -102,6 +102,8 @@ def train(
         recipe: The recipe.
         out: The folder.
         resume: Go on in a folder that holds a run of this recipe; it ends with the numbers of an uninterrupted run.
+            Processes of ``torchrun`` go on with an unfinished one in any case: when one of them or a machine is lost,
+            all are started again by the same command.
         accelerator: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         progress: As for ``fit``.
         trust_code: Whether code may run that folders of other runs name (a teacher's, a model's that is trained on).
@@ -116,6 +118,7 @@ def train(
     """
     recipe = resolved(recipe)
     refuse_absent(recipe.loggers)
+    resume = resume or _is_restarted(recipe, out)
     is_first = os.environ.get("RANK", "0") == "0"  # of several processes one holds the folder
     with claimed(out, "train", writes=_FILES) if is_first else nullcontext() as claim:
         _check_folder(recipe, out, resume=resume)
@@ -140,6 +143,15 @@ def train(
         if run.fabric.is_global_zero:
             write_json(out / "record.json", record)
     return record
+
+
+def _is_restarted(recipe: Recipe, out: Path) -> bool:
+    """Whether torchrun has started this process to go on with its unfinished run."""
+    # its count of restarts is that of one machine: another one's loss is not in it
+    stored = out / "recipe.yaml"
+    if "TORCHELASTIC_RUN_ID" not in os.environ or not stored.exists():
+        return False
+    return not (out / "record.json").exists() and read_recipe(stored) == recipe
 
 
 def _begin(run: Run, data: TrainingData, *, resumed: bool) -> None:
