@@ -33,6 +33,18 @@ from figureground.engines.work import Tick
 
 SECONDS, SIZE = 0.05, 16  # of an image; images of a part
 EVERY = 20  # seconds between two deaths
+RANK = """
+import sys
+from figureground.base.seeds import seed_everything
+from figureground.engines import EngineOptions
+from figureground.models import LeNetGAP, load_classifier
+from figureground.studies.ranking.options import RankOptions
+from figureground.studies.ranking.rank import rank_images
+seed_everything(0)
+network = load_classifier(LeNetGAP(), preprocessing={"size": (40, 40)})
+rank_images(network, sys.argv[1], out=sys.argv[2], options=RankOptions(classes=("3",), unit=64, top=3),
+            device=EngineOptions(engine="ray", actors=2))
+"""
 
 
 class Sleeper:
@@ -176,17 +188,7 @@ def stored(lines: Path) -> int:
 
 
 def ranked(folder: Path, name: str) -> "subprocess.Popen[bytes]":
-    words = [
-        "rank",
-        str(folder / "photos"),
-        "--model",
-        "figureground:lenet-gap",
-        "--random",
-        "--classes",
-        "3",
-    ]
-    words += ["--unit", "64", "--engine", "ray", "--actors", "2", "--out", str(folder / name)]
-    command = [sys.executable, "-c", "from figureground.cli import main; main()", *words]
+    command = [sys.executable, "-c", RANK, str(folder / "photos"), str(folder / name)]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
 
 
