@@ -4,6 +4,7 @@
     python benchmarks/ray_engine.py actors --seconds 600      # one is killed every 20 seconds
     python benchmarks/ray_engine.py nodes --seconds 120       # of three machines, simulated by Ray, two are killed
     python benchmarks/ray_engine.py driver --images 5000      # `rank --engine ray` is killed three times
+    python benchmarks/ray_engine.py rank --images 5000        # two actors beside one process, MobileNetV2
 
 The work sleeps for 50 ms an image, so that a machine with few cores can stand for a cluster.
 """
@@ -21,15 +22,22 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import ray
+from images import write_images
+from networks import mobilenet
 from PIL import Image
 from ray.cluster_utils import Cluster
+from timing import machine
 
+from figureground.data import shared_folder
 from figureground.engines import EngineOptions, Part, results
 from figureground.engines.work import Tick
+from figureground.studies.ranking.options import RankOptions
+from figureground.studies.ranking.rank import rank_images
 
 SECONDS, SIZE = 0.05, 16  # of an image; images of a part
 EVERY = 20  # seconds between two deaths
@@ -183,6 +191,37 @@ def driver(given: argparse.Namespace) -> None:
         print(f"{rows} rows, tables {'equal' if tables[0] == tables[1] else 'DIFFER'}")
 
 
+def rank(given: argparse.Namespace) -> None:
+    """Images a second once both are under way: one process, and two actors, in turn."""
+    shared = shared_folder()
+    if shared is None:
+        raise SystemExit("the shared data is absent (FIGUREGROUND_SHARED)")
+    classifier = mobilenet(shared)
+    engines = {"one process": None, "two actors": EngineOptions(engine="ray", actors=2)}
+    speeds: dict[str, list[float]] = {name: [] for name in engines}
+    with tempfile.TemporaryDirectory() as place, cluster(2):
+        paths = write_images(shared, Path(place, "images"), count=given.images)
+        for turn in range(3):
+            for name, where in engines.items():
+                told: list[tuple[float, int]] = []
+
+                def progress(_: str, done: int, __: int, told: list[Any] = told) -> None:
+                    told.append((time.perf_counter(), done))
+
+                options = RankOptions(classes=(1,), top=1, unit=64)
+                out = Path(place, f"{name}-{turn}")
+                rank_images(
+                    classifier, paths, out=out, options=options, device=where, progress=progress
+                )
+                (began, first), (end, last) = next(one for one in told if one[1] >= 256), told[-1]
+                speeds[name].append((last - first) / (end - began))
+            print({name: f"{some[-1]:.1f}" for name, some in speeds.items()}, flush=True)
+    one, two = (median(some) for some in speeds.values())
+    print(
+        f"{given.images} photos, {machine()}: {one:.1f} and {two:.1f} images/s, ratio {two / one:.2f}"
+    )
+
+
 def stored(lines: Path) -> int:
     return len(lines.read_bytes().splitlines()) if lines.exists() else 0
 
@@ -208,7 +247,7 @@ def cluster(processors: int) -> Iterator[None]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("question", choices=("scale", "actors", "nodes", "driver"))
+    parser.add_argument("question", choices=("scale", "actors", "nodes", "driver", "rank"))
     parser.add_argument("--actors", default="1,2,4,8,16")
     parser.add_argument("--seconds", type=float, default=180)
     parser.add_argument("--images", type=int, default=5000)

@@ -184,6 +184,25 @@ class TestCluster:
         assert (again.images, again.skipped) == (64, 24)
         assert (tmp_path / "ray" / "entries.jsonl").read_bytes() == found[0][1]
 
+    def test_the_file_of_a_model_travels_with_the_job(self, photos: Path, tmp_path: Path):
+        (tmp_path / "here").mkdir()
+        code = tmp_path / "here" / "my_net.py"
+        code.write_text(
+            "from torch import nn\n\n\n"
+            "class Net(nn.Sequential):\n    pass\n\n\n"
+            "def build():\n"
+            "    return Net(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))\n"
+        )
+        network = load_classifier(f"{code}:build", preprocessing={"size": (40, 40)})
+        code.unlink()  # no worker could read it
+        tables = []
+        for name, where in (("local", "cpu"), ("ray", EngineOptions(engine="ray", actors=1))):
+            rank_images(
+                network, photos, out=tmp_path / name, options=RankOptions(top=1), device=where
+            )
+            tables.append((tmp_path / name / "scores.csv").read_bytes())
+        assert tables[0] == tables[1]
+
     def test_an_evaluation_has_the_same_numbers(self, tmp_path: Path):
         network = load_classifier(LeNetGAP(), preprocessing={"size": (40, 40)})
         asked = Robustness(
