@@ -201,6 +201,16 @@ def test_files_elsewhere_are_never_deleted_whatever_a_line_says(
     assert lines_of(filled) == []
 
 
+def test_files_in_folders_that_divide_ours_go_with_their_line(
+    opened: Callable[..., Store], filled: Path
+):
+    (filled / "images" / "3f").mkdir()
+    (filled / "images" / "3f" / "a.png").write_bytes(b"12345")
+    rewrite(filled, files={"images/3f/a.png": 0})
+    opened(job="other").begin()
+    assert not (filled / "images" / "3f" / "a.png").exists()
+
+
 def test_strangers_in_the_folders_of_results_stay_and_half_files_go(
     opened: Callable[..., Store], filled: Path
 ):

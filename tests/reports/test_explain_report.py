@@ -183,6 +183,18 @@ def test_blank_map_is_marked_and_counted(tmp_path):
     assert [card["data-problems"] for card in page.every("article")] == ["1", "0"]
 
 
+def test_of_very_many_images_some_are_shown_and_those_with_a_problem(tmp_path, monkeypatch):
+    monkeypatch.setattr("figureground.reports.explain_report._MOST_CARDS", 8)
+    given = [entry(f"{number}.jpg") for number in range(1, 41)]
+    for number in (3, 7, 20, 21, 22, 23):
+        given[number - 1]["panels"][0]["problem"] = "every value is zero"
+    page = page_of(saved(tmp_path, given))
+    shown = [int(str(card["id"]).removeprefix("image-")) for card in page.every("article")]
+    assert shown == [3, 7, 10, 20, 21, 30, 40]
+    assert "Of 40 images the page shows 4 at even steps and the first 4 whose maps" in page.words()
+    assert "6 maps with a problem" in page.words()
+
+
 def test_an_incomplete_map_is_not_called_blank(tmp_path):
     given = entry()
     given["panels"][0] |= {"problem": "terms miss 30%", "problem_kind": "incomplete"}

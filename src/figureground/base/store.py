@@ -4,6 +4,7 @@ __all__ = ["STORED", "Store", "job_of_version"]
 
 import io
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -323,11 +324,14 @@ def _files_of(entry: dict[str, Any]) -> dict[str, int]:
     """A unit's files and their checksums; nothing outside of our own folders, whatever the line holds."""
     files = entry.get("files")
     named = files.items() if isinstance(files, dict) else ()
-    return {
-        name: held
-        for name, held in named
-        if str(Path(name).parent) in _FOLDERS and Path(name).name != ".."
-    }
+    return {name: held for name, held in named if _is_ours(Path(name).parts)}
+
+
+def _is_ours(parts: tuple[str, ...]) -> bool:
+    """Whether a name is that of a file in one of our folders, or in those that divide them."""
+    inner = parts[1:-1]
+    divided = len(inner) == 1 and re.fullmatch("[0-9a-f]{2}", inner[0]) is not None
+    return len(parts) > 1 and parts[0] in _FOLDERS and (not inner or divided) and parts[-1] != ".."
 
 
 def _checksum(file: Path) -> int:

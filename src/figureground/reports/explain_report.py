@@ -22,6 +22,8 @@ from figureground.reports.tables import checked_table
 
 _CARDS_PER_PAGE = 50
 _NAMED_AT_MOST = 5
+_MOST_CARDS = 2000
+"""Half of them at even steps, half for maps with a problem, where there are more images."""
 
 
 @dataclass
@@ -41,7 +43,8 @@ def write_explain_report(folder: Path) -> Path:
 
     The page holds its styles, script and thumbnails and asks nothing from the network; a thumbnail
     links to its full-size file in the folder. Entries are read and written one by one, so memory
-    does not grow with their number. A line of ``entries.jsonl`` that cannot be read, such as the
+    does not grow with their number; of more than 2,000 images the page shows some, and all those with a problem up to
+    1,000. A line of ``entries.jsonl`` that cannot be read, such as the
     half-written last line of a killed job, is left out and named on the page.
 
     Args:
@@ -61,7 +64,7 @@ def write_explain_report(folder: Path) -> Path:
     entries = folder / "entries.jsonl"
     root = common_folder(_places(entries))
     survey = _survey(entries, root)
-    groups = _grouped(_cards(entries, _Survey(), root))
+    groups = _grouped(_sample(_cards(entries, _Survey(), root), survey.readable))
     template = page_template("explain.html.j2")
     page = template.generate(**_page(record, survey, root), groups=groups)
     return _write_pieces(folder / "report.html", page)
@@ -111,6 +114,17 @@ def _lines(entries: Path) -> Iterator[str]:
         yield from (line for line in file if line.strip())
 
 
+def _sample(cards: Iterable[Card], count: int) -> Iterator[Card]:
+    """All cards, or of very many some at even steps and the first ones whose maps have a problem."""
+    half, wrong = _MOST_CARDS // 2, 0
+    for card in cards:
+        at_step = card.number * half // count > (card.number - 1) * half // count
+        is_wrong = bool(card.problems) and wrong < half
+        if count <= _MOST_CARDS or at_step or is_wrong:
+            wrong += is_wrong
+            yield card
+
+
 def _grouped(cards: Iterable[Card]) -> Iterator[list[Card]]:
     """Cards by page."""
     source = iter(cards)
@@ -133,7 +147,10 @@ def _page(record: Mapping[str, Any], survey: _Survey, root: str) -> dict[str, An
         ],
         "refused": {name: without_folders(reason) for name, reason in refused.items()},
         "seconds": record.get("seconds"),
-        "notes": [without_folders(note) for note in record.get("notes") or []],
+        "notes": [
+            *(without_folders(note) for note in record.get("notes") or []),
+            *_left_out(survey),
+        ],
         "warnings": _warnings(record, survey),
         "tables": [checked_table(table) for table in record.get("tables") or []],
         "figures": [
@@ -147,6 +164,18 @@ def _page(record: Mapping[str, Any], survey: _Survey, root: str) -> dict[str, An
         "script": script,
         "script_digest": script_digest(script),
     }
+
+
+def _left_out(survey: _Survey) -> list[str]:
+    """What is said where the page does not show every image."""
+    if survey.readable <= _MOST_CARDS:
+        return []
+    half = _MOST_CARDS // 2
+    told = (
+        f"Of {survey.readable:,} images the page shows {half:,} at even steps and the first {half:,} whose maps have a "
+        "problem; entries.jsonl holds all of them."
+    )
+    return [told]
 
 
 def _warnings(record: Mapping[str, Any], survey: _Survey) -> list[str]:

@@ -59,6 +59,19 @@ def test_lines_come_in_the_order_of_the_images(
     assert done[-1] is batch[0][0]
 
 
+def test_files_of_very_many_images_lie_in_folders_inside(
+    classifier: Classifier, batch: tuple[Any, Any]
+):
+    with Painter(classifier, ExplainOptions(), truths={}, expected=10_001) as painter:
+        painter.submit(*batch)
+        found = list(painter.rest())
+    for one in found:
+        assert not isinstance(one, Failure)
+        unit, entry, files = one
+        assert {str(Path(name).parent) for name in files} == {f"images/{unit[:2]}"}
+        assert entry["npz"] in files
+
+
 def test_a_photo_that_is_gone_before_it_is_painted_on_fails_alone(
     classifier: Classifier, batch: tuple[Any, Any]
 ):

@@ -44,9 +44,9 @@ def explain_images(
 
     ``out`` gets ``images/*.png`` (overlays), ``images/*.npz`` (raw maps, ``method/layer`` -> ``(K, h, w)``),
     ``entries.jsonl`` (a line per finished image), ``boxes.json`` (COCO style, pixels of the images) and, last,
-    ``record.json``. An image that cannot be decoded is noted, and the job goes on. However the job is stopped,
-    finished images stay finished; an image is done again when it, the model or an option has changed. Images
-    are not held in memory, whatever their number.
+    ``record.json``; files of more than 10,000 images lie in 256 folders inside ``images``. An image that cannot be
+    decoded is noted, and the job goes on. However the job is stopped, finished images stay finished; an image is done
+    again when it, the model or an option has changed. Images are not held in memory, whatever their number.
 
     A method that does not work with this network is left out, and the record says why.
 
@@ -177,7 +177,7 @@ def _parts(units: Mapping[str, Path], todo: Sequence[str], size: int) -> list[Pa
 def _units(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
     """Images by their place; the job's own pictures are none of them."""
     own = (folder / "images").absolute()
-    found = {path_identity(path): path for path in paths if path.absolute().parent != own}
+    found = {path_identity(path): path for path in paths if own not in path.absolute().parents}
     if not found:
         raise DataError(
             f"all that is to be explained are pictures that an earlier run put into {own}"

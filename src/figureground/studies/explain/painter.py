@@ -36,6 +36,7 @@ Painted: TypeAlias = tuple[str, dict[str, Any], dict[str, bytes]]
 _BOXED_AT_ONCE = 16  # images
 _MOST_WAITING = 2**26  # bytes of images and maps that are not yet painted
 _MANY = 100  # images: from here on, the page holds smaller pictures
+_VERY_MANY = 10_000  # images: from here on, their files lie in 256 folders
 
 
 class Painter:
@@ -61,6 +62,7 @@ class Painter:
         self._drawing = options
         self._truths = truths
         self._longest = options.thumbnail or (400 if expected <= _MANY else 200)
+        self._in_folders = expected > _VERY_MANY
         self._pool = ThreadPoolExecutor(
             default_workers(options.workers), thread_name_prefix="paint"
         )
@@ -165,10 +167,14 @@ class Painter:
         }
         buffer = io.BytesIO()
         np.savez_compressed(buffer, **maps)  # type: ignore[arg-type]
-        name = f"images/{file_stem(image.path)}.npz"
+        name = f"{self._place(image)}{file_stem(image.path)}.npz"
         told, pictures = self._panels(panels, image, canvas, described=described)
         files = {name: buffer.getvalue(), **pictures}
         return path_identity(image.path), about | {"panels": told, "npz": name}, files
+
+    def _place(self, image: LoadedImage) -> str:
+        """Where the files of an image lie."""
+        return f"images/{path_identity(image.path)[:2]}/" if self._in_folders else "images/"
 
     def _panels(
         self, panels: list[Panel], image: LoadedImage, canvas: Canvas, *, described: dict[str, Any]
@@ -191,7 +197,8 @@ class Painter:
                 "truth_iou": _best_iou(boxes, self._truths.get(image.path)),
             }
             if panel.same_as is None:
-                names[at] = f"images/{_panel_name(panel, image, len(described['layers']))}"
+                own = _panel_name(panel, image, len(described["layers"]))
+                names[at] = f"{self._place(image)}{own}"
                 over = painted(panel, canvas, self._drawing)
                 files[names[at]] = png_bytes(over)
                 about |= self._small(panel, canvas, over)
