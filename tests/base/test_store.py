@@ -215,7 +215,9 @@ def test_strangers_in_the_folders_of_results_stay_and_half_files_go(
     opened: Callable[..., Store], filled: Path
 ):
     (filled / "images" / "notes.txt").write_text("mine")
-    (filled / "images" / ".a.png.77.part").write_bytes(b"half")
+    (filled / "images" / "3f").mkdir()
+    for name in (".a.png.77.part", "3f/.b.png.77.part"):
+        (filled / "images" / name).write_bytes(b"half")
     opened(job="other").begin()
     assert files_in(filled) == {MARK, "entries.jsonl", "images/notes.txt"}
 

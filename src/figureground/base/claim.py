@@ -239,7 +239,8 @@ def _sweep(folder: Path) -> None:
     """Remove what killed processes of ours were just writing in a folder that is locked, and in its own folders."""
     there = folder.iterdir() if folder.is_dir() else ()
     inner = [one for one in there if one.is_dir() and not (one / _LOCK).exists()]
-    for place in (folder, *inner):
+    dividing = [deep for one in inner for deep in one.glob("[0-9a-f][0-9a-f]") if deep.is_dir()]
+    for place in (folder, *inner, *dividing):
         for file in place.glob(".*.part"):
             if re.fullmatch(r"\..+\.\d+\.part", file.name):
                 file.unlink(missing_ok=True)
