@@ -299,14 +299,8 @@ def run_evaluation(
     with claimed(out, evaluation.kind, writes=(*STORED, _NUMBERS)) as claim:
         store = _store_of(evaluation, network, images, claim=claim, overwrite=overwrite)
         layers = subject.chosen_layers(images.batches(1)) if subject else ()
-        _measure(
-            Measuring(evaluation.measure, evaluation.batch_size, network=network, images=images),
-            len(images),
-            store=store,
-            size=evaluation.batch_size,
-            where=where,
-            progress=progress,
-        )
+        work = Measuring(evaluation.measure, evaluation.batch_size, network=network, images=images)
+        _measure(work, store, where=where, progress=progress)
         store.begin()
         columns = store.write_columns(_NUMBERS)
         if not columns:
@@ -369,20 +363,9 @@ def _store_of(
     return Store(claim, job=job, asked=asked, wanted=wanted, overwrite=overwrite)
 
 
-def _measure(
-    work: Measuring,
-    total: int,
-    *,
-    store: Store,
-    size: int,
-    where: Where,
-    progress: Progress,
-) -> None:
+def _measure(work: Measuring, store: Store, *, where: Where, progress: Progress) -> None:
     """Every batch that is not stored."""
-    parts = [
-        Part(unit, range(int(unit) * size, min((int(unit) + 1) * size, total)))
-        for unit in store.unfinished()
-    ]
+    parts, total = [Part(unit, work.rows(int(unit))) for unit in store.unfinished()], work.total
     done = total - sum(len(part.images) for part in parts)
     progress("measuring", done, total)
 

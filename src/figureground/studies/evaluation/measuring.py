@@ -50,6 +50,22 @@ class Measuring:
         self._measure, self._size, self._network, self._images = measure, size, network, images
 
     @property
+    def total(self) -> int:
+        """How many images there are."""
+        return len(self._images)
+
+    def rows(self, number: int) -> range:
+        """Rows of a batch.
+
+        Args:
+            number: Its place, from 0.
+
+        Returns:
+            Positions in the set.
+        """
+        return range(number * self._size, min((number + 1) * self._size, self.total))
+
+    @property
     def _classifier(self) -> Classifier | None:
         return self._network.classifier if isinstance(self._network, Subject) else self._network
 
