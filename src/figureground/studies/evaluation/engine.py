@@ -301,10 +301,7 @@ def run_evaluation(
         layers = subject.chosen_layers(images.batches(1)) if subject else ()
         work = Measuring(evaluation.measure, evaluation.batch_size, network=network, images=images)
         _measure(work, store, where=where, progress=progress)
-        store.begin()
-        columns = store.write_columns(_NUMBERS)
-        if not columns:
-            raise DataError(f"no image of {images.description} could be used")
+        columns = _numbers(store, images)
         met, noticed = noticed_apart([*images.problems, *_problems(store)])
         problems, examples = counted(met)
         parts = evaluation.record_parts(Found(columns, network, images))
@@ -376,6 +373,15 @@ def _measure(work: Measuring, store: Store, *, where: Where, progress: Progress)
 
     for unit, (columns, problems) in results(work, parts, where, tick=tick):
         store.add_columns(unit, columns, {"problems": problems})
+
+
+def _numbers(store: Store, images: EvaluationSet) -> Columns:
+    """All that is stored, in one file too."""
+    store.begin()
+    columns = store.write_columns(_NUMBERS)
+    if not columns:
+        raise DataError(f"no image of {images.description} could be used")
+    return columns
 
 
 def _problems(store: Store) -> Iterator[ImageProblem]:
