@@ -42,6 +42,7 @@ class TestStudies:
             assert (record.images, len(record.failed), record.skipped) == (64, 1, 0)
             scores.append((tmp_path / name / "scores.csv").read_bytes())
         assert scores[0] == scores[1]
+        assert record.model["device"] == "a Ray cluster"
         again = rank_images(network, photos, out=tmp_path / "local", options=options, device=ray)
         assert again.skipped == 65
 

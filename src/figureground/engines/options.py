@@ -1,6 +1,6 @@
 """Which engine does a job."""
 
-__all__ = ["EngineOptions", "Where", "own_device"]
+__all__ = ["EngineOptions", "Where", "computed_on", "own_device"]
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -73,6 +73,19 @@ class EngineOptions(Options):
 
 Where: TypeAlias = str | EngineOptions | None
 """A device of this process, as for ``chosen_device``; or who else does the work."""
+
+
+def computed_on(where: Where, device: object) -> str:
+    """What a record says of it.
+
+    Args:
+        where: As the job was given it.
+        device: Of this process.
+
+    Returns:
+        The device, or who else did the work.
+    """
+    return "a Ray cluster" if isinstance(where, EngineOptions) else str(device)
 
 
 def own_device(where: Where) -> str | None:

@@ -19,7 +19,7 @@ from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.annotations.coco_writer import write_boxes
 from figureground.data.notices import Notice, Noticed, summed
-from figureground.engines import Part, Where, own_device, results
+from figureground.engines import Part, Where, computed_on, own_device, results
 from figureground.studies.explain.agreement import Agreement
 from figureground.studies.explain.explaining import Explaining
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
@@ -96,7 +96,7 @@ def explain_images(
                 **classifier.description,
                 **described,
                 "precision": chosen.precision or "fp32",
-                "device": str(work.device),
+                "device": computed_on(device, work.device),
             },
             methods=work.methods,
             **found,

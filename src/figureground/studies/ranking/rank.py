@@ -18,7 +18,7 @@ from figureground.base.record import provenance, write_json
 from figureground.base.store import STORED, Store
 from figureground.data import find_images
 from figureground.data.notices import summed
-from figureground.engines import Part, Where, own_device, results
+from figureground.engines import Part, Where, computed_on, own_device, results
 from figureground.models import Classifier
 from figureground.models.classes import find_classes
 from figureground.studies.explain.explain import explain_images
@@ -97,7 +97,7 @@ def rank_images(
         first = [units[unit][row] for (unit, row), _ in found]
         top = [_at(path, one) for path, (_, one) in zip(first, found, strict=True)]
         record = RankRecord(
-            model=classifier.description | {"device": str(work.device)},
+            model=classifier.description | {"device": computed_on(device, work.device)},
             classes=tuple(names),
             score=chosen.score,
             images=sum(map(len, units.values())) - len(failed),
