@@ -12,8 +12,9 @@ from figureground.base.errors import DataError, OptionError
 from figureground.base.record import read_json
 from figureground.studies.comparison.compare import compare
 from figureground.studies.comparison.options import CompareOptions
-from figureground.studies.training.train import train
+from figureground.studies.training.train import _is_restarted, train
 from figureground.training import Recipe
+from figureground.training.algorithms import resolved
 from figureground.training.recipe import changed
 from figureground.training.trained import load_trained
 
@@ -229,6 +230,19 @@ def test_a_run_may_be_stopped_before_its_first_step(recipe: Recipe, tmp_path: Pa
         train(long, tmp_path / "run", accelerator="cpu", progress=at_once)
     record = train(long, tmp_path / "run", accelerator="cpu", resume=True)
     assert record.steps == 15
+
+
+def test_under_torchrun_an_unfinished_run_of_the_same_recipe_goes_on(
+    recipe: Recipe, stopped: Path, monkeypatch: pytest.MonkeyPatch
+):
+    own, other = resolved(recipe), resolved(recipe.model_copy(update={"epochs": 4}))
+    assert not _is_restarted(own, stopped)
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "job")  # with processes, tests/training has it
+    assert _is_restarted(own, stopped)
+    assert not _is_restarted(other, stopped)
+    assert not _is_restarted(own, stopped.parent)
+    (stopped / "record.json").touch()
+    assert not _is_restarted(own, stopped)
 
 
 def test_a_run_that_has_learnt_nothing_says_so_and_a_comparison_too(
