@@ -25,7 +25,7 @@ from statistics import median
 import torch
 from forest import drawn
 from scipy.stats import ttest_1samp
-from what_helps import ROWS, Row
+from what_helps import ROWS, SHORT, Row
 
 from figureground.metrics.intervals import Interval, seeds_difference
 
@@ -215,8 +215,8 @@ def picture() -> str:
         if less is not None and any(word in row.measure for word in SHARES):
             sign = -100 if any(word in row.measure for word in OF_LESS) else 100
             low, high = sorted((sign * less.low, sign * less.high))
-            where = row.tested.split(",")[0]
-            rows.append((f"{row.method}: {row.of} ({where})", sign * less.mean, low, high))
+            label = f"{row.method}: {row.of} ({SHORT[row.tested]})"
+            rows.append((label, sign * less.mean, low, high))
     return drawn(rows)
 
 

@@ -4,7 +4,7 @@ command:   none; it is imported by ``tables.py``
 expected:  nothing of its own
 """
 
-__all__ = ["ROWS", "Row"]
+__all__ = ["ROWS", "SHORT", "Row"]
 
 from dataclasses import dataclass
 from functools import partial
@@ -49,6 +49,22 @@ OMITTED = "ResNet-56 to ResNet-20, 4,500 images of CIFAR-10-JPEG75 without truck
 FEW = "ResNet-56 to ResNet-20, 1,000 images of CIFAR-10-JPEG75, 30 epochs"
 TRANSFER = "pretrained MobileNetV2, 1,000 images of CIFAR-10-JPEG75, six epochs"
 KABIR, YE = "more accuracy at little cost", "0 to 84 % on an omitted class"
+
+
+SHORT = {
+    DIGITS: "LeNet, digits",
+    TINY: "pretrained, ten classes",
+    TRANSFER: "pretrained, CIFAR-10",
+    CIFAR: "trained ResNet-20",
+    CIFAR56: "trained ResNet-56",
+    PLANTED: "small ResNet",
+    MILD: "small ResNet",
+    RARE: "five rare classes",
+    ONE: "one rare class",
+    FEW: "1,000 images",
+    OMITTED: "nine classes",
+}
+"""What ``tested`` is called in the picture."""
 
 
 def _of(experiment: str, world: str, tested: str) -> "partial[Row]":
