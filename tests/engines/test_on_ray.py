@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from figureground.base.errors import DataError, EngineError, OptionError
-from figureground.engines import EngineOptions, Part, on_ray, results
+from figureground.engines import EngineOptions, Part, computed_on, elsewhere, on_ray, results
 from figureground.engines.work import Tick
 
 PARTS = [Part(f"{at}", [f"{at}-{one}" for one in range(5)]) for at in range(8)]
@@ -207,6 +207,14 @@ def test_an_address_where_nothing_is(address: str, tmp_path: Path):
     assert found.returncode == 1
     assert f"no Ray cluster could be joined at {address}" in found.stderr
     assert "Traceback" not in found.stderr
+
+
+def test_the_options_of_the_local_engine_are_no_other_machine():
+    assert [
+        elsewhere(one) for one in (None, "cpu", EngineOptions(), EngineOptions(engine="ray"))
+    ] == [False] * 3 + [True]
+    assert computed_on(EngineOptions(), "cpu") == "cpu"
+    assert computed_on(EngineOptions(engine="ray"), "cpu") == "a Ray cluster"
 
 
 def test_what_is_of_ray_is_refused_for_the_local_engine():

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -13,7 +12,7 @@ from figureground.data import decode_image
 from figureground.models import Classifier, Preprocessing
 from figureground.studies import loading as module
 from figureground.studies.failures import Failure
-from figureground.studies.loading import LoadedImage, batched, load_images
+from figureground.studies.loading import LoadedImage, load_images
 
 Write = Callable[..., list[Path]]
 
@@ -75,14 +74,3 @@ def test_the_strangest_sizes_can_be_used(
     (image,) = load_images([path], classifier.preprocessing.changed({"resize": resize}))
     assert isinstance(image, LoadedImage)
     assert image.pixels.shape == (3, 24, 32)
-
-
-def test_batches_keep_the_order_and_bring_failures_along(
-    classifier: Classifier, write_images: Write
-):
-    images: list[Any] = list(load_images(write_images(5), classifier.preprocessing))
-    bad = Failure("x", "why")
-    found = list(batched([images[0], bad, *images[1:]], 2))
-    assert found == [(images[:2], [bad]), (images[2:4], []), (images[4:], [])]
-    assert list(batched([bad] * 3, 2)) == [([], [bad, bad]), ([], [bad])]
-    assert list(batched([], 2)) == []

@@ -5,7 +5,7 @@ __all__ = ["results"]
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from figureground.engines.options import EngineOptions, Where
+from figureground.engines.options import EngineOptions, Where, elsewhere
 from figureground.engines.work import Part, Tick, Work
 
 
@@ -27,7 +27,7 @@ def results(
         OptionError: Ray is not installed, the cluster cannot be reached or has not what was asked for.
         EngineError: Worker processes keep ending.
     """
-    if not isinstance(where, EngineOptions) or where.engine == "local":
+    if not isinstance(where, EngineOptions) or not elsewhere(where):
         yield from work.stream(parts, tick)
         return
     from figureground.engines.on_ray import on_ray  # noqa: PLC0415 - an extra

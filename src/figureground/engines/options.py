@@ -1,6 +1,6 @@
 """Which engine does a job."""
 
-__all__ = ["EngineOptions", "Where", "computed_on", "own_device"]
+__all__ = ["EngineOptions", "Where", "computed_on", "elsewhere", "own_device"]
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -75,6 +75,18 @@ Where: TypeAlias = str | EngineOptions | None
 """A device of this process, as for ``chosen_device``; or who else does the work."""
 
 
+def elsewhere(where: Where) -> bool:
+    """Whether other processes do the work.
+
+    Args:
+        where: As a job is given it.
+
+    Returns:
+        Not for a device, nor for the options of the local engine.
+    """
+    return isinstance(where, EngineOptions) and where.engine != "local"
+
+
 def computed_on(where: Where, device: object) -> str:
     """What a record says of it.
 
@@ -85,7 +97,7 @@ def computed_on(where: Where, device: object) -> str:
     Returns:
         The device, or who else did the work.
     """
-    return "a Ray cluster" if isinstance(where, EngineOptions) else str(device)
+    return "a Ray cluster" if elsewhere(where) else str(device)
 
 
 def own_device(where: Where) -> str | None:

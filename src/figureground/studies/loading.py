@@ -1,8 +1,8 @@
 """Images as a network wants them, decoded ahead of it by worker threads."""
 
-__all__ = ["LoadedImage", "batched", "load_images"]
+__all__ = ["LoadedImage", "load_images"]
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,29 +61,3 @@ def _load(preprocessing: Preprocessing, path: Path) -> LoadedImage | Failure:
     except ImageError as error:
         return Failure(shown(path), error.reason)
     return LoadedImage(path, pixels, view, notices_of(image))
-
-
-def batched(
-    images: Iterable[LoadedImage | Failure], size: int
-) -> Iterator[tuple[list[LoadedImage], list[Failure]]]:
-    """Images in batches, with the failures met on the way.
-
-    Args:
-        images: In order.
-        size: Images in a batch.
-
-    Yields:
-        Up to ``size`` images, and failures.
-    """
-    batch: list[LoadedImage] = []
-    failures: list[Failure] = []
-    for one in images:
-        if isinstance(one, Failure):
-            failures.append(one)
-        else:
-            batch.append(one)
-        if len(batch) == size or len(failures) == size:
-            yield batch, failures
-            batch, failures = [], []
-    if batch or failures:
-        yield batch, failures

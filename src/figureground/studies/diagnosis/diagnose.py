@@ -17,7 +17,7 @@ from figureground.base.identity import digest, model_identity
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import write_atomically, write_json
 from figureground.base.store import STORED, Store
-from figureground.engines import EngineOptions, Where, own_device
+from figureground.engines import Where, elsewhere, own_device
 from figureground.models import Classifier
 from figureground.models.predicting import chosen_device, placed
 from figureground.studies.diagnosis.asking import ASKED, ask_for_boxes
@@ -172,7 +172,7 @@ def _diagnosed(job: _Job) -> DiagnosisRecord:
                 fill=fill,
                 progress=job.progress,
                 centre=centre,
-                shared=isinstance(job.where, EngineOptions),
+                shared=elsewhere(job.where),
             )
             return stack.enter_context(closing(made))
 

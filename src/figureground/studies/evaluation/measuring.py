@@ -107,7 +107,7 @@ class Measuring:
                     tick(len(part.images))
             except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - it is raised below
                 stopped = error
-            if before is not None and not before[1].cancelled():
+            if before is not None:
                 yield before[0], before[1].result()
         if stopped is not None:
             raise stopped
