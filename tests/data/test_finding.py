@@ -32,7 +32,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def found(sources, **options):
-    return [path.as_posix() for path in find_images(sources, **options)]
+    return [Path(str(path)).as_posix() for path in find_images(sources, **options)]
 
 
 def test_folder_gives_its_visible_pictures_in_natural_order(folder):

@@ -1,6 +1,6 @@
 """Who owns a folder of results: which kind of job made it, what that was asked, and who works in it now."""
 
-__all__ = ["Claim", "claimed", "kind_of", "locked"]
+__all__ = ["MARK", "Claim", "claimed", "kind_of", "locked"]
 
 import errno
 import json
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from figureground.base.errors import DataError
+from figureground.base.mirror import mirrored
 from figureground.base.record import is_whole, sealed, write_json
 
-_MARK, _LOCK, _RECORD = "figureground.json", ".figureground.lock", "record.json"
+MARK, _LOCK, _RECORD = "figureground.json", ".figureground.lock", "record.json"
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 _HELD: ContextVar[frozenset[str]] = ContextVar("held", default=frozenset())
 # folders that a thread of this process holds, where the file system cannot tell
@@ -28,12 +29,13 @@ class Claim:
     """A folder that is ours to write to; made by ``claimed``.
 
     Args:
-        folder: The folder.
+        folder: The folder, of this machine.
         kind: Of the job.
+        place: What the user called it: a path or a URL; the folder where None.
     """
 
-    def __init__(self, folder: Path, kind: str) -> None:
-        self.folder, self.kind = folder, kind
+    def __init__(self, folder: Path, kind: str, place: Path | str | None = None) -> None:
+        self.folder, self.kind, self.place = folder, kind, str(place or folder)
 
     @property
     def files(self) -> list[str]:
@@ -58,7 +60,7 @@ class Claim:
             name = differ[0]
             there, here = _short(held.get(name, "none"), mine.get(name, "none"))
             raise DataError(
-                f"{self.folder} holds the results of another job ({name}: {there} there, {here} here); "
+                f"{self.place} holds the results of another job ({name}: {there} there, {here} here); "
                 "name another folder with --out, or replace them with --overwrite"
             )
 
@@ -84,7 +86,7 @@ class Claim:
         _sweep(self.folder)
         content = {"kind": self.kind, "asked": _texts(asked), "files": list(files)}
         if _mark_of(self.folder) != content:
-            write_json(self.folder / _MARK, sealed(content))
+            write_json(self.folder / MARK, sealed(content))
 
 
 @contextmanager
@@ -92,7 +94,8 @@ def claimed(folder: Path | str, kind: str, *, writes: Iterable[str] = ()) -> Ite
     """A folder for a job of this kind alone, for as long as the job runs.
 
     Args:
-        folder: Where results are to go; made where absent, and gone again where nothing was written.
+        folder: Where results are to go; made where absent, and gone again where nothing was written. A URL stands for a
+            temporary folder, as for ``mirrored``.
         kind: Of the job, as in its record.
         writes: Names that the job will write: where one is there already, a job of this kind must have made the folder.
 
@@ -102,24 +105,34 @@ def claimed(folder: Path | str, kind: str, *, writes: Iterable[str] = ()) -> Ite
     Raises:
         DataError: The folder holds something else, another process works in it, or it cannot be written to.
     """
-    place, names = Path(folder), tuple(writes)
-    _check(place, kind, names)
-    with locked(place):
-        _check(place, kind, names)  # somebody may have been faster
-        yield Claim(place, kind)
+    names = tuple(writes)
+    with mirrored(folder, MARK) as place:
+        _check(place, kind, names, called=folder)
+        with locked(place):
+            _check(place, kind, names, called=folder)  # somebody may have been faster
+            yield Claim(place, kind, folder)
 
 
 @contextmanager
-def locked(folder: Path | str) -> Iterator[None]:
+def locked(folder: Path | str) -> Iterator[Path]:
     """Keep all others out of a folder. A process that is killed leaves it open; whoever holds it may lock it again.
 
     Args:
-        folder: Made where absent.
+        folder: Made where absent. At a URL nobody is kept out.
+
+    Yields:
+        The folder; of a URL the temporary one that stands for it, as for ``mirrored``.
 
     Raises:
         DataError: Another process or thread holds it, or it cannot be written to.
     """
-    place = Path(folder)
+    with mirrored(folder, MARK) as place, _alone(place):
+        yield place
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[None]:
+    """Keep all others out of a folder of this machine."""
     key = os.path.realpath(place)
     if key in _HELD.get():
         yield
@@ -163,27 +176,27 @@ def _kinds(folder: Path) -> list[str]:
     return [*found, str(record["kind"])] if "kind" in record else found
 
 
-def _check(folder: Path, kind: str, writes: Iterable[str]) -> None:
+def _check(folder: Path, kind: str, writes: Iterable[str], *, called: Path | str) -> None:
     """Refuse a folder that holds something else."""
     held = _kinds(folder)
     others = [one for one in held if one != kind]
     if "train" in others:
-        raise DataError(f"{folder} holds a training run; name another folder with --out")
+        raise DataError(f"{called} holds a training run; name another folder with --out")
     if others:
         raise DataError(
-            f"{folder} holds results of '{others[0]}', not of '{kind}'; name another folder with --out"
+            f"{called} holds results of '{others[0]}', not of '{kind}'; name another folder with --out"
         )
     if held:
         return
-    if (folder / _MARK).exists():
+    if (folder / MARK).exists():
         raise DataError(
-            f"{folder / _MARK} is damaged, and nothing else tells whose results lie there; "
+            f"{MARK} in {called} is damaged, and nothing else tells whose results lie there; "
             "name another folder with --out"
         )
     there = [name for name in writes if (folder / name).exists()]
     if there:
         raise DataError(
-            f"{folder} holds '{there[0]}', which no job of this kind has written there; "
+            f"{called} holds '{there[0]}', which no job of this kind has written there; "
             "name another folder with --out"
         )
 
@@ -301,7 +314,7 @@ def _holder(file: Path) -> str:
 
 def _mark_of(folder: Path) -> dict[str, Any] | None:
     """The mark of a folder; None where it has none that is whole."""
-    content = _content(folder / _MARK)
+    content = _content(folder / MARK)
     if not is_whole(content) or not {"kind", "asked", "files"} <= {*content}:
         return None
     return {name: content[name] for name in ("kind", "asked", "files")}

@@ -13,14 +13,15 @@ __all__ = [
 import hashlib
 import os
 import re
-from pathlib import Path
 from urllib.parse import quote
 
 import torch
 from torch import nn
 
 from figureground.base.code import code_identity
+from figureground.base.places import Member, Place, located
 from figureground.base.printable import printable
+from figureground.base.storage import RemoteFile
 
 
 def digest(*described: object) -> str:
@@ -75,20 +76,24 @@ def tensor_identity(*tensors: torch.Tensor) -> str:
     return values.hexdigest()
 
 
-def file_identity(path: Path) -> str:
-    """Stands for a file as it is now: its place, size and time of change.
+def file_identity(place: Place) -> str:
+    """Stands for a file as it is now, or a part of one: its place, size and time of change.
 
     Args:
-        path: The file.
+        place: The file; one in a storage counts as it was when it was listed.
 
     Returns:
         Text that changes with the file; empty where there is none.
     """
+    if isinstance(place, Member):
+        return f"{file_identity(place.file)}|{place.name}|{place.offset}|{place.size}"
+    if isinstance(place, RemoteFile):
+        return f"{path_identity(place)}|{place.size}|{place.version}"
     try:
-        status = path.stat()
+        status = place.stat()
     except OSError:
         return ""
-    return f"{path_identity(path)}|{status.st_size}|{status.st_mtime_ns}"
+    return f"{path_identity(place)}|{status.st_size}|{status.st_mtime_ns}"
 
 
 def file_name(*words: object, longest: int = 120) -> str:
@@ -111,26 +116,25 @@ def file_name(*words: object, longest: int = 120) -> str:
     return name if len(name) <= longest else f"{name[: longest - 17]}-{digest(name)}"
 
 
-def path_identity(path: Path) -> str:
-    """Stands for a place: the same however the path is written.
+def path_identity(place: Place) -> str:
+    """Stands for a place: the same however it is written.
 
     Args:
-        path: Any path.
+        place: Any.
 
     Returns:
         Twelve hexadecimal digits.
     """
-    place = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow links
-    return hashlib.sha256(os.fsencode(place)).hexdigest()[:12]
+    return hashlib.sha256(os.fsencode(located(place))).hexdigest()[:12]
 
 
-def shown(path: Path) -> str:
-    """A path as text for any place: bytes that are no text become question marks, control characters escapes.
+def shown(place: Place) -> str:
+    """A place as text for a reader: bytes that are no text become question marks, control characters escapes.
 
     Args:
-        path: Any path.
+        place: Any.
 
     Returns:
         The text.
     """
-    return printable(os.fsencode(path).decode("utf-8", "replace"))
+    return printable(os.fsencode(str(place)).decode("utf-8", "replace"))

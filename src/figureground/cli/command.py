@@ -4,6 +4,7 @@ __all__ = [
     "Command",
     "Device",
     "Out",
+    "OutOrUrl",
     "Overwrite",
     "TrustCode",
     "expanded",
@@ -27,6 +28,16 @@ from figureground.cli.methods import typed_methods
 
 Out = Annotated[
     Path, typer.Option("--out", "-o", help="Where results go.", rich_help_panel="Output")
+]
+OutOrUrl = Annotated[
+    str,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="PATH",
+        help="Where results go: a folder, or a URL (s3://bucket/folder).",
+        rich_help_panel="Output",
+    ),
 ]
 Overwrite = Annotated[
     bool,

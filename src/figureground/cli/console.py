@@ -1,6 +1,15 @@
 """Where the command line writes: results to standard output, progress and errors to standard error."""
 
-__all__ = ["complain", "out", "progress_bars", "say", "say_answer", "say_table", "tell_left_out"]
+__all__ = [
+    "complain",
+    "out",
+    "progress_bars",
+    "say",
+    "say_answer",
+    "say_table",
+    "tell_left_out",
+    "told",
+]
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +36,7 @@ from rich.text import Text
 from figureground.base.amount import amount
 from figureground.base.printable import printable
 from figureground.base.progress import ProgressLines, task_of
+from figureground.base.storage import is_url
 
 if TYPE_CHECKING:
     from figureground.studies.answers import Answer
@@ -116,7 +126,20 @@ def complain(text: str, style: str | None = None) -> None:
     _Console(stderr=True).print(printable(text), style=style, soft_wrap=True)
 
 
-def tell_left_out(left_out: Sequence[str], record: Path, noun: str = "file") -> None:
+def told(folder: Path | str, file: Path) -> str:
+    """Where a file is, as the user named its folder.
+
+    Args:
+        folder: A path or a URL.
+        file: In the folder of this machine that stands for it.
+
+    Returns:
+        Its path or URL.
+    """
+    return f"{folder.rstrip('/')}/{file.name}" if is_url(folder) else str(file)
+
+
+def tell_left_out(left_out: Sequence[str], record: Path | str, noun: str = "file") -> None:
     """What could not be used; the last thing that a verb says.
 
     Args:

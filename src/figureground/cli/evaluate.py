@@ -16,7 +16,7 @@ from typer.main import get_command
 from figureground.base.amount import amount
 from figureground.base.claim import locked
 from figureground.base.value_range import FULL
-from figureground.cli.command import Command, Device, Out, Overwrite, expanded
+from figureground.cli.command import Command, Device, OutOrUrl, Overwrite, expanded
 from figureground.cli.console import (
     complain,
     progress_bars,
@@ -24,6 +24,7 @@ from figureground.cli.console import (
     say_answer,
     say_table,
     tell_left_out,
+    told,
 )
 from figureground.cli.model_options import ModelOptions
 from figureground.engines import EngineOptions
@@ -59,7 +60,7 @@ def verb(name: str) -> Callable[..., None]:
         data_options: DataOptions,
         engine: EngineOptions,
         data: Annotated[str | None, typer.Argument(help=_DATA)] = None,
-        out: Out = Path("out") / name,
+        out: OutOrUrl = f"out/{name}",
         overwrite: Overwrite = False,
         device: Device = None,
     ) -> None:
@@ -87,14 +88,15 @@ def _run(evaluation: Any, about: ModelOptions, data_options: Any, **asked: Any) 
     chosen = replace(
         data_options, seed=evaluation.seed, view_size=about.height, value_range=value_range
     )
-    with locked(asked["out"]):
+    with locked(asked["out"]) as folder:
         with trusting(about.trust_code), progress_bars() as progress:
             record = evaluate(evaluation, model, data_options=chosen, progress=progress, **asked)
-        page = write_evaluation_report(asked["out"])
-    _tell(record, page)
+        page = write_evaluation_report(folder)
+    out = asked["out"]
+    _tell(record, told(out, page), told(out, folder / "record.json"))
 
 
-def _tell(record: "EvaluationRecord", page: Path) -> None:
+def _tell(record: "EvaluationRecord", page: str, all_of_it: str) -> None:
     """What was found, and where the page is."""
     for note in record.notes:
         complain(f"note: {note}")
@@ -107,7 +109,7 @@ def _tell(record: "EvaluationRecord", page: Path) -> None:
             complain(f"  {example}")
     say(f"{amount(record.images, 'image')} in {record.seconds:.1f} s; {page}")
     say_answer(record.answer)
-    tell_left_out(record.left_out, page.parent / "record.json", "item")
+    tell_left_out(record.left_out, all_of_it, "item")
 
 
 class _Verb(Command):

@@ -12,8 +12,8 @@ import typer
 
 from figureground.base.amount import amount
 from figureground.base.claim import locked
-from figureground.cli.command import Device, Out, Overwrite, expanded
-from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out
+from figureground.cli.command import Device, OutOrUrl, Overwrite, expanded
+from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out, told
 from figureground.cli.model_options import ModelOptions
 from figureground.engines import EngineOptions
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord
@@ -33,7 +33,7 @@ def explain(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Search folders in folders.")
     ] = False,
-    out: Out = Path("out/explain"),
+    out: OutOrUrl = "out/explain",
     overwrite: Overwrite = False,
     device: Device = None,
 ) -> None:
@@ -51,7 +51,7 @@ def explain(
         _tell_unsearched(images)
     classifier = about.load().classifier
     chosen = replace(options, classes=_classes(options.classes, classifier))
-    with locked(out):
+    with locked(out) as folder:
         with progress_bars() as progress:
             record = explain_images(
                 classifier,
@@ -62,11 +62,11 @@ def explain(
                 overwrite=overwrite,
                 progress=progress,
             )
-        page = write_explain_report(out)
+        page = write_explain_report(folder)
     for note in record.notes:
         if note not in classifier.notes:  # which were told before
             complain(f"note: {note}")
-    _tell(record, page)
+    _tell(record, told(out, page), told(out, folder / "record.json"))
 
 
 def _tell_unsearched(places: Sequence[str]) -> None:
@@ -85,7 +85,7 @@ def _tell_unsearched(places: Sequence[str]) -> None:
         )
 
 
-def _tell(record: ExplainRecord, page: Path) -> None:
+def _tell(record: ExplainRecord, page: str, all_of_it: str) -> None:
     """What was done, where it is, and what could not be done; the last sets the exit status."""
     earlier = f" ({record.skipped} of them in an earlier run)" if record.skipped else ""
     say(f"{amount(record.images, 'image')} explained{earlier} in {record.seconds:.1f} s")
@@ -95,10 +95,10 @@ def _tell(record: ExplainRecord, page: Path) -> None:
         many = "1 map has a" if record.blank_maps == 1 else f"{record.blank_maps} maps have a"
         say(f"{many} problem; the report says which")
     say_answer(record.answer)
-    say(str(page))
+    say(page)
     for method, reason in record.refused.items():
         complain(f"{method} does not work with this network: {reason}")
-    tell_left_out([str(one) for one in record.failed], page.parent / "record.json")
+    tell_left_out([str(one) for one in record.failed], all_of_it)
     if record.refused:
         raise typer.Exit(2)
 

@@ -2,15 +2,14 @@
 
 __all__ = ["rank"]
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from figureground.base.amount import amount
 from figureground.base.claim import locked
-from figureground.cli.command import Device, Out, Overwrite, expanded
-from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out
+from figureground.cli.command import Device, OutOrUrl, Overwrite, expanded
+from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out, told
 from figureground.cli.model_options import ModelOptions
 from figureground.engines import EngineOptions
 from figureground.studies.ranking.options import RankOptions
@@ -28,7 +27,7 @@ def rank(
     options: RankOptions,
     about: ModelOptions,
     engine: EngineOptions,
-    out: Out = Path("out/ranked"),
+    out: OutOrUrl = "out/ranked",
     overwrite: Overwrite = False,
     device: Device = None,
 ) -> None:
@@ -43,7 +42,7 @@ def rank(
 
     paths = find_images(images, recursive=True)
     classifier = about.load().classifier
-    with locked(out):
+    with locked(out) as folder:
         with progress_bars() as progress:
             record = rank_images(
                 classifier,
@@ -54,11 +53,11 @@ def rank(
                 overwrite=overwrite,
                 progress=progress,
             )
-        page = write_ranked_sheet(out)
-    _tell(record, page)
+        page = write_ranked_sheet(folder)
+    _tell(record, told(out, page), told(out, folder / "record.json"))
 
 
-def _tell(record: "RankRecord", page: Path) -> None:
+def _tell(record: "RankRecord", page: str, all_of_it: str) -> None:
     """What was found, where it is, and what could not be used; the last sets the exit status."""
     for note in record.notes:
         complain(f"note: {note}")
@@ -68,6 +67,6 @@ def _tell(record: "RankRecord", page: Path) -> None:
     )
     for place, one in enumerate(record.top[:5], start=1):
         say(f"  {place}. {one.path}: {one.class_name}, score {one.score:.3f}")
-    say(str(page))
+    say(page)
     say_answer(record.answer)
-    tell_left_out([str(one) for one in record.failed], page.parent / "record.json")
+    tell_left_out([str(one) for one in record.failed], all_of_it)

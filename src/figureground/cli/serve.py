@@ -98,7 +98,10 @@ def _found(places: list[str]) -> tuple[list[Path], Path | None]:
     if len(left) > 1:
         raise OptionError(f"one folder of results at a time, not {len(left)}: {', '.join(left)}")
     named = [place for place in places if place not in left]
-    photos = find_images(named, recursive=True) if named else []
+    found = find_images(named, recursive=True) if named else []
+    photos = [path for path in found if isinstance(path, Path)]
+    if len(photos) < len(found):
+        raise OptionError("the explorer shows files of this machine alone")
     return photos, Path(left[0]) if left else None
 
 

@@ -17,6 +17,8 @@ from jaxtyping import Bool
 from PIL import Image, TiffImagePlugin
 
 from figureground.base.errors import DataError, ImageError
+from figureground.base.places import Member
+from figureground.base.storage import RemoteFile
 from figureground.base.value_range import FULL, ValueRange
 from figureground.data.depth import Depth, deep_values, depth_of, eight_bits
 from figureground.data.holding import holding
@@ -29,6 +31,7 @@ _HEIF_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
 )
 _Stream: TypeAlias = io.BytesIO | io.BufferedReader
+Encoded: TypeAlias = Path | str | RemoteFile | Member | bytes | io.BufferedIOBase
 Size: TypeAlias = tuple[int, int]
 _FULL_SIZE = "figureground full size"
 _BANDS_TAG, _BITS_TAG = 277, 258
@@ -52,7 +55,7 @@ _PLAIN_REASONS: dict[type[Exception], str] = {
 
 
 def decode_image(
-    source: Path | str | bytes | io.BufferedIOBase,
+    source: Encoded,
     value_range: str = FULL,
     *,
     enough: Callable[[Size], Size] | None = None,
@@ -67,7 +70,8 @@ def decode_image(
     is Pillow's own ``Image.MAX_IMAGE_PIXELS``, read at each call.
 
     Args:
-        source: A file, its bytes, or an open binary stream (read to its end).
+        source: A file, here or in a storage, or inside a larger one; its bytes; or an open binary stream (read to
+            its end).
         value_range: Of images with more than 8 bits a channel, what becomes black to white: ``full``, all that the
             file can hold; ``data``, from the lowest to the highest number of the image; ``12-bit`` and the like; or
             ``lo,hi``. Floating-point numbers need one of the last three.
@@ -79,6 +83,7 @@ def decode_image(
 
     Raises:
         ImageError: It cannot be decoded; ``reason`` says why.
+        DataError: The storage, or the larger file, cannot be read.
 
     Examples:
         >>> content = io.BytesIO()
@@ -116,11 +121,12 @@ def full_size(image: Image.Image) -> Size:
     return size
 
 
-def image_size(source: Path | str | bytes | io.BufferedIOBase) -> tuple[int, int]:
+def image_size(source: Encoded) -> tuple[int, int]:
     """Width and height of the upright image in pixels, from its header where that is enough.
 
     Args:
-        source: A file, its bytes, or an open binary stream (read to its end).
+        source: A file, here or in a storage, or inside a larger one; its bytes; or an open binary stream (read to
+            its end).
 
     Returns:
         ``(width, height)`` of what `decode_image` gives.
@@ -135,14 +141,15 @@ def image_size(source: Path | str | bytes | io.BufferedIOBase) -> tuple[int, int
         return (height, width) if sideways else (width, height)
 
 
-def decode_mask(source: Path | str | bytes | io.BufferedIOBase) -> Bool[np.ndarray, "H W"]:
+def decode_mask(source: Encoded) -> Bool[np.ndarray, "H W"]:
     """Which pixels of a mask image are marked: those that are not black.
 
     Alpha channels are ignored; palette colours count, not their numbers; 16-bit values are not
     rounded.
 
     Args:
-        source: A file, its bytes, or an open binary stream (read to its end).
+        source: A file, here or in a storage, or inside a larger one; its bytes; or an open binary stream (read to
+            its end).
 
     Returns:
         True where marked.
@@ -165,11 +172,11 @@ def decode_mask(source: Path | str | bytes | io.BufferedIOBase) -> Bool[np.ndarr
 
 
 @contextmanager
-def _opened(
-    source: Path | str | bytes | io.BufferedIOBase,
-) -> Iterator[tuple[Image.Image, _Stream]]:
+def _opened(source: Encoded) -> Iterator[tuple[Image.Image, _Stream]]:
     """The image, its header read, and its stream; all that fails inside is an ImageError."""
-    name = str(source) if isinstance(source, Path | str) else "<bytes>"
+    name = str(source) if isinstance(source, Path | str | RemoteFile | Member) else "<bytes>"
+    if isinstance(source, RemoteFile | Member):
+        source = source.read()  # a storage that cannot be reached is no damaged image
     try:
         with _stream(source) as stream, _identified(stream) as image:
             yield image, stream
@@ -199,7 +206,7 @@ def _loaded(image: Image.Image, stream: _Stream) -> Depth | None:
     return depth
 
 
-def _stream(source: Path | str | bytes | io.BufferedIOBase) -> _Stream:
+def _stream(source: Encoded) -> _Stream:
     """A seekable stream over the source."""
     if isinstance(source, Path | str):
         path = Path(source)

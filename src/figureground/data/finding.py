@@ -1,16 +1,19 @@
 """The images that a command line or a caller meant: files, folders and patterns as one list."""
 
-__all__ = ["IMAGE_EXTENSIONS", "find_images", "natural_key"]
+__all__ = ["IMAGE_EXTENSIONS", "find_images", "image_files", "natural_key"]
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from glob import glob, has_magic
 from pathlib import Path
 
-from figureground.base.claim import kind_of
+from figureground.base.claim import MARK, kind_of
 from figureground.base.errors import DataError
+from figureground.base.places import Member, Place, located
+from figureground.base.storage import RemoteFile, is_url, local_path, remote_files, remote_folder
 
 IMAGE_EXTENSIONS = frozenset(
     {
@@ -43,14 +46,15 @@ _FOREIGN_EXTENSIONS = frozenset(
     }
 )
 _EXTENSIONS = IMAGE_EXTENSIONS | _FOREIGN_EXTENSIONS
+_LISTINGS = 16  # folders of a storage that are listed at a time
 
 
-class FoundImages(list[Path]):
+class FoundImages(list[Place]):
     """What ``find_images`` has found, in its order."""
 
 
 def find_images(
-    sources: Path | str | Sequence[Path | str], *, recursive: bool = False
+    sources: Place | str | Sequence[Place | str], *, recursive: bool = False
 ) -> "FoundImages":
     """Every image that the sources stand for, each once, ``2.jpg`` before ``10.jpg``.
 
@@ -58,17 +62,20 @@ def find_images(
     any case, and hidden files do not; folders of results inside it are not searched. Images of kinds
     that cannot be read (DICOM, raw files of cameras, HEIC without pillow-heif) are found, too: whoever decodes them
     says so, instead of passing them over. A pattern (``images/*.jpg``, ``images/**/*.png``) means what the
-    shell would make of it. Two ways to write one place are one image; a symbolic link is an image of its own.
+    shell would make of it. Two ways to write one place are one image; a symbolic link is an image of its own. All of
+    this holds for URLs (``s3://bucket/photos``), too. A tar or Parquet file, named outright or by a pattern, stands for
+    the images in it.
 
     Args:
-        sources: One or more files, folders or patterns; what was found before is taken as it is.
+        sources: One or more files, folders, patterns or URLs; what was found before is taken as it is.
         recursive: Search the folders inside the folders too; linked folders are not entered.
 
     Returns:
-        The files, as they were written, at least one.
+        The places of the images, as they were written, at least one.
 
     Raises:
-        DataError: A source does not exist, a pattern fits nothing, or there is no image at all.
+        DataError: A source does not exist, a pattern fits nothing, there is no image at all, or a storage cannot be
+            reached or refuses.
 
     Examples:
         >>> import tempfile
@@ -80,26 +87,50 @@ def find_images(
     """
     if isinstance(sources, FoundImages):
         return sources
-    given = [sources] if isinstance(sources, Path | str) else list(sources)
-    found: list[Path] = []
-    places = _places(given)
-    for place in places:
-        found += _images_at(place, recursive=recursive)
+    given = [sources] if isinstance(sources, Place | str) else list(sources)
+    found: list[Place] = []
+    for source in given:
+        found += _found(source, recursive=recursive)
     if not found:
         raise DataError(_nothing(given, recursive=recursive))
-    if len(places) > 1:
-        # resolve() would merge links
-        by_place = {os.path.abspath(path): path for path in reversed(found)}  # noqa: PTH100
-        found = list(by_place.values())
+    if len(given) > 1 or has_magic(str(given[0])):
+        found = list({located(place): place for place in reversed(found)}.values())
     found.sort(key=natural_key)
     return FoundImages(found)
 
 
-def natural_key(path: Path) -> tuple[str, str]:
+def image_files(folder: Path | str) -> list[Path]:
+    """Every image in a folder and the folders in it, as ``find_images`` has them.
+
+    Args:
+        folder: Of this machine.
+
+    Returns:
+        The files, at least one.
+
+    Raises:
+        DataError: There is none.
+    """
+    return [path for path in find_images(Path(folder), recursive=True) if isinstance(path, Path)]
+
+
+def _found(source: Place | str, *, recursive: bool) -> Iterable[Place]:
+    """The images that one source stands for."""
+    if isinstance(source, Member | RemoteFile):
+        return [source]
+    if isinstance(source, str) and is_url(source):
+        here = local_path(source)
+        if here is None:
+            return _images_at_url(source, recursive=recursive)
+        source = here
+    return [one for place in _places(source) for one in _images_at(place, recursive=recursive)]
+
+
+def natural_key(place: Place) -> tuple[str, str]:
     """A sort key: numbers inside names by value, letters without case, ties by the exact name.
 
     Args:
-        path: Any path.
+        place: Any.
 
     Returns:
         What to compare.
@@ -108,7 +139,7 @@ def natural_key(path: Path) -> tuple[str, str]:
         >>> [path.name for path in sorted(map(Path, ["b10", "B9", "a"]), key=natural_key)]
         ['a', 'B9', 'b10']
     """
-    text = os.fspath(path)
+    text = os.fspath(place) if isinstance(place, Path) else located(place)
     # one short text for each of perhaps millions of paths: a shorter folder comes first, then a number, then letters
     return _NUMBER.sub(_by_value, text.lower().replace(os.sep, "\0")), text
 
@@ -119,22 +150,18 @@ def _by_value(number: re.Match[str]) -> str:
     return f"\1{chr(len(digits))}{digits}"
 
 
-def _places(sources: Iterable[Path | str]) -> list[Path]:
-    """The files and folders that exist; patterns are replaced by what they fit."""
-    places: list[Path] = []
-    for source in sources:
-        path = Path(source)
-        if _exists(path):
-            places.append(path)
-            continue
-        if not has_magic(str(source)):
-            raise DataError(_missing(path))
-        # Path.glob gives folders only for a pattern that ends in '**'
-        matches = [Path(match) for match in glob(str(source), recursive=True)]  # noqa: PTH207
-        if not matches:
-            raise DataError(f"the pattern '{source}' fits no file or folder")
-        places += [match for match in matches if match.is_dir() or _is_image(match.name)]
-    return places
+def _places(source: Path | str) -> list[Path]:
+    """The file or folder, if it exists; a pattern is replaced by what it fits."""
+    path = Path(source)
+    if _exists(path):
+        return [path]
+    if not has_magic(str(source)):
+        raise DataError(_missing(path))
+    # Path.glob gives folders only for a pattern that ends in '**'
+    matches = [Path(match) for match in glob(str(source), recursive=True)]  # noqa: PTH207
+    if not matches:
+        raise DataError(f"the pattern '{source}' fits no file or folder")
+    return [match for match in matches if match.is_dir() or _is_image(match.name)]
 
 
 def _images_at(place: Path, *, recursive: bool) -> list[Path]:
@@ -146,6 +173,30 @@ def _images_at(place: Path, *, recursive: bool) -> list[Path]:
         images += [Path(folder, name) for name in names if _is_image(name)]
         inner[:] = [name for name in inner if recursive and _is_searched(Path(folder, name))]
     return images
+
+
+def _images_at_url(url: str, *, recursive: bool) -> Iterator[RemoteFile]:
+    """The file itself, the files that a pattern fits, or the images in the folder, many folders at a time."""
+    top = remote_folder(url)
+    if top is None:
+        files = remote_files(url)
+        if not files:
+            raise DataError(f"there is no file and no folder at {url}")
+        yield from (one for one in files if len(files) == 1 or _is_image(one.name))
+        return
+    with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
+        level: list[tuple[list[str], list[RemoteFile]] | None] = [top]
+        while level:
+            inner: list[str] = []
+            for at, found in enumerate(level):
+                folders, files = found or ([], [])
+                level[at] = None
+                names = {one.name for one in files}
+                if found is not top and MARK in names:
+                    continue  # results of a job of ours
+                yield from (one for one in files if _is_image(one.name))
+                inner += [one for one in folders if not one.rpartition("/")[2].startswith(".")]
+            level = list(pool.map(remote_folder, inner)) if recursive else []
 
 
 def _is_searched(folder: Path) -> bool:
@@ -185,7 +236,7 @@ def _missing(path: Path) -> str:
     return f"no file or folder '{path}'{where}"
 
 
-def _nothing(sources: Sequence[Path | str], *, recursive: bool) -> str:
+def _nothing(sources: Sequence[Place | str], *, recursive: bool) -> str:
     """Why there is no image."""
     shown = ", ".join(f"'{source}'" for source in sources) or "an empty list"
     how = "only with --recursive (recursive in the library)"

@@ -12,8 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import DataError, ShapeError
+from figureground.base.places import Place
 from figureground.data.lazy import LazyImages, as_image
-from figureground.data.members import Place
 from figureground.data.notices import Noticed
 from figureground.data.streamed import StreamedImages
 

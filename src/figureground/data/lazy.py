@@ -11,8 +11,10 @@ from jaxtyping import Int, UInt8
 from PIL import Image
 from torch import Tensor
 
+from figureground.base.places import Member, Place
+from figureground.base.storage import RemoteFile
 from figureground.base.value_range import FULL
-from figureground.data.members import Member, Place, decoded
+from figureground.data.decoding import decode_image
 from figureground.data.notices import Noticed, notices_of
 
 
@@ -42,7 +44,7 @@ class FileDecoder:
         Returns:
             It, as RGB; may raise `ImageError`.
         """
-        image = decoded(place, self._value_range, enough=self._enough)
+        image = decode_image(place, self._value_range, enough=self._enough)
         if notices := notices_of(image):
             self._found[str(place)] = tuple((str(place), one) for one in notices)
         return image
@@ -87,14 +89,14 @@ class LazyImages:
     def __getitem__(self, row: int) -> Image.Image:
         return self._decode(int(self._rows[row]))
 
-    def file(self, row: int) -> Path | None:
+    def file(self, row: int) -> Path | RemoteFile | None:
         """The file of an image.
 
         Args:
             row: Which.
 
         Returns:
-            Its path; None where it has no file of its own.
+            It; None where the image has no file of its own.
         """
         place = self.place(row)
         return None if isinstance(place, Member) else place
@@ -155,7 +157,7 @@ def as_image(held: Image.Image | UInt8[Tensor, "c h w"]) -> Image.Image:
 
 
 def _decode_place(places: tuple[Place, ...], row: int) -> Image.Image:
-    return decoded(places[row])
+    return decode_image(places[row])
 
 
 def _decoded_by(

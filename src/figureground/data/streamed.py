@@ -15,12 +15,13 @@ from torch import Tensor
 
 from figureground.base.errors import DataError, ImageError
 from figureground.base.identity import digest, tensor_identity
+from figureground.base.places import Member, Place, file_of
+from figureground.base.storage import RemoteFile
 from figureground.base.value_range import FULL
 from figureground.data.decoding import full_size
 from figureground.data.fitting import Fit, Window
 from figureground.data.holding import until_used
 from figureground.data.lazy import FileDecoder, LazyImages, as_image
-from figureground.data.members import Member, Place, file_of
 
 _THREADS = 4
 
@@ -187,7 +188,8 @@ def _named(place: Place) -> tuple[str | int, ...]:
     """Name of a file; of an image inside a larger one its own name, place and size too."""
     path = file_of(place)
     inside = (place.name, place.offset, place.size) if isinstance(place, Member) else ()
-    return path.parent.name, path.name, *inside
+    folder = path.folder.rpartition("/")[2] if isinstance(path, RemoteFile) else path.parent.name
+    return folder, path.name, *inside
 
 
 def _bytes_of_each(places: Sequence[Place | None]) -> list[int]:
@@ -199,8 +201,10 @@ def _bytes_of_each(places: Sequence[Place | None]) -> list[int]:
     ]
 
 
-def _bytes_of(path: Path) -> int:
+def _bytes_of(path: Path | RemoteFile) -> int:
     """Size of a file; -1 where there is none."""
+    if isinstance(path, RemoteFile):
+        return path.size
     try:
         return os.stat(path).st_size  # noqa: PTH116 - many of them
     except OSError:

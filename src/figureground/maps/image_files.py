@@ -5,7 +5,7 @@ __all__ = ["enlarged", "file_stem", "page_picture", "png_bytes", "thumbnail"]
 import base64
 import io
 import re
-from pathlib import Path
+from pathlib import PurePath
 
 import numpy as np
 from jaxtyping import UInt8
@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from figureground.base.identity import path_identity
+from figureground.base.places import Member, Place
 
 _STEM_BYTES = 80  # of the 255 that a file name may have
 
@@ -84,11 +85,11 @@ def enlarged(images: Tensor, least: int) -> Tensor:
     return images.repeat_interleave(factor, -1).repeat_interleave(factor, -2)
 
 
-def file_stem(path: Path) -> str:
+def file_stem(place: Place) -> str:
     """How the names of a photo's files begin: safe, readable and different for every photo.
 
     Args:
-        path: The photo.
+        place: The photo.
 
     Returns:
         What can be kept of its name, and where it is in short.
@@ -97,6 +98,7 @@ def file_stem(path: Path) -> str:
         >>> file_stem(Path("/photos/my cat <3.jpg"))
         'my_cat_3-5f554097b3c5'
     """
-    safe = re.sub(r"[^\w\-]+", "_", path.stem.encode("utf-8", "replace").decode())
+    name = PurePath(place.name) if isinstance(place, Member) else place
+    safe = re.sub(r"[^\w\-]+", "_", name.stem.encode("utf-8", "replace").decode())
     kept = safe.encode()[:_STEM_BYTES].decode("utf-8", "ignore")
-    return f"{kept}-{path_identity(path)}"
+    return f"{kept}-{path_identity(place)}"

@@ -5,12 +5,14 @@ __all__ = ["LoadedImage", "load_images"]
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import ImageError
 from figureground.base.identity import shown
+from figureground.base.places import Place
+from figureground.base.storage import RemoteFile
 from figureground.data import decode_image
 from figureground.data.ahead import ahead
 from figureground.data.holding import until_used
@@ -28,21 +30,37 @@ class LoadedImage:
         pixels: ``(C, H, W)`` uint8, what the network sees before normalisation.
         view: How that lies in the image.
         notices: What was odd about it.
+        encoded: Its bytes, where they came from a storage: to be decoded again they need not be fetched again.
     """
 
-    path: Path
+    path: Place
     pixels: Tensor
     view: View
     notices: tuple[Notice, ...] = ()
+    encoded: bytes | None = None
+
+    def decoded(self, value_range: str) -> Image.Image:
+        """The image once more, at its own size.
+
+        Args:
+            value_range: As for ``decode_image``.
+
+        Returns:
+            It, upright.
+
+        Raises:
+            ImageError: It cannot be decoded any more.
+        """
+        return decode_image(self.path if self.encoded is None else self.encoded, value_range)
 
 
 def load_images(
-    paths: Iterable[Path], preprocessing: Preprocessing, *, workers: int = 2, waiting: int = 64
+    paths: Iterable[Place], preprocessing: Preprocessing, *, workers: int = 2, waiting: int = 64
 ) -> Generator[LoadedImage | Failure, None, None]:
     """Decode, resize and crop images in threads, in order, at most ``waiting`` of them before they are asked for.
 
     Args:
-        paths: The files.
+        paths: Where they are.
         preprocessing: How the network wants them.
         workers: Threads.
         waiting: How many decoded images may wait.
@@ -53,11 +71,12 @@ def load_images(
     yield from ahead(partial(_load, preprocessing), paths, workers=workers, waiting=waiting)
 
 
-def _load(preprocessing: Preprocessing, path: Path) -> LoadedImage | Failure:
+def _load(preprocessing: Preprocessing, path: Place) -> LoadedImage | Failure:
     try:
+        encoded = path.read() if isinstance(path, RemoteFile) else None
         with until_used():
-            image = decode_image(path, preprocessing.value_range)
+            image = decode_image(path if encoded is None else encoded, preprocessing.value_range)
             pixels, view = preprocessing.view(image)
     except ImageError as error:
         return Failure(shown(path), error.reason)
-    return LoadedImage(path, pixels, view, notices_of(image))
+    return LoadedImage(path, pixels, view, notices_of(image), encoded)

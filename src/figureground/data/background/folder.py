@@ -12,7 +12,7 @@ from PIL import Image
 from figureground.base.errors import DataError, unknown_option
 from figureground.data.background.source import ImageArray, InOrder, checked_index
 from figureground.data.decoding import decode_image, image_size
-from figureground.data.finding import find_images
+from figureground.data.finding import image_files
 
 _ORDERS = ("natural", "string")
 
@@ -48,7 +48,7 @@ class Folder(InOrder):
         place = Path(root)
         if not place.is_dir():
             raise DataError(f"no folder {place}")
-        found: list[Path] = find_images(place, recursive=True)
+        found = image_files(place)
         if order == "string":
             found = sorted(found, key=str)
         if rows is not None and len(rows) and max(rows) >= len(found):

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from figureground.base.errors import DataError
-from figureground.data.finding import find_images, natural_key
+from figureground.data.finding import image_files, natural_key
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import LazyImages
 
@@ -59,7 +59,7 @@ def image_folder(root: Path | str, *, background: str | None = "background") -> 
     paths: list[Path] = []
     labels: list[int] = []
     for label, folder in enumerate([*classes, *grounds[:1]]):
-        found = find_images(folder, recursive=True)
+        found = image_files(folder)
         paths += found
         labels += [label] * len(found)
     names = tuple(path.name for path in classes)

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from figureground.base.errors import DataError
+from figureground.base.places import Member
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import LazyImages
 from figureground.data.loaders.parquet_copy import cache_folder, copied_images
 from figureground.data.loaders.shards import shard_parts, shards
 from figureground.data.loaders.told_labels import Told, class_names_beside, numbered
-from figureground.data.members import Member
 
 _SUFFIX = ".parquet"
 _METADATA = b"huggingface"

@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from figureground.base.errors import DataError, OptionError
+from figureground.base.errors import OptionError
 from figureground.base.seeds import generator
 from figureground.data.background import FromLabeled, PatchShuffle
-from figureground.data.finding import find_images
+from figureground.data.finding import image_files
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import FileDecoder, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
@@ -108,10 +108,7 @@ class UnknownSet:
         if self._set in DATASETS:
             options = LoadOptions(seed=key)
             return load_dataset(self._set, self._place or None, part="test", options=options)
-        paths = find_images([Path(self.name)], recursive=True)
-        if not paths:
-            raise DataError(f"{self.name} holds no images")
-        return _unlabelled(LazyImages.of_files(paths))
+        return _unlabelled(LazyImages.of_files(image_files(self.name)))
 
 
 def unknown_sets(

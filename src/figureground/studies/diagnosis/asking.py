@@ -7,6 +7,7 @@ from pathlib import Path
 
 from figureground.base.errors import ImageError, OptionError
 from figureground.base.record import replaced, write_atomically
+from figureground.base.storage import RemoteFile
 from figureground.data.splits import random_subset
 from figureground.models import Classifier
 from figureground.studies.diagnosis.recording import csv_of
@@ -62,7 +63,9 @@ def ask_for_boxes(
 def _file(images: EvaluationSet, row: int, folder: Path) -> str | None:
     """Path of an image, or of a copy beside the list where it has no file; None where it cannot be read."""
     item = images.item(row)
-    if item.file is not None:
+    if isinstance(item.file, RemoteFile):
+        return item.file.url
+    if isinstance(item.file, Path):
         return str(item.file.resolve())
     name = f"{_COPIES}/{row:06d}.png"
     try:

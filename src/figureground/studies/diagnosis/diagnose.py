@@ -234,7 +234,7 @@ def _record(
     job: _Job, scenes: Scenes, crossings: Mapping[str, Crossing], *, looks: _Looks
 ) -> DiagnosisRecord:
     """Numbers and pictures, and the files that hold them."""
-    loaded, images, out = job.loaded, job.images, str(job.claim.folder)
+    loaded, images, out = job.loaded, job.images, job.claim.place
     problems, lost, odd = told_of(images.problems, scenes.problems)
     notes = [*loaded.classifier.notes, *images.notes, *odd, *_notes(job, scenes, crossings)]
     if job.options.ask_boxes:
@@ -271,7 +271,7 @@ def _verdict(
     options, crossing, folder = job.options, crossings[_MAIN], job.claim.folder
     found = find(crossing, options)
     sentence = verdict_sentence(found, options)
-    advice = recommend(found, job.loaded, sentence, options=options, out=str(folder))
+    advice = recommend(found, job.loaded, sentence, options=options, out=job.claim.place)
     more = [] if looks.maps is None else [places_table(looks.maps, found)]
     if ASSUMED[0].prefix in crossings:
         estimate = with_unmarked(found, crossing, crossings[ASSUMED[0].prefix], options=options)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from zlib import crc32
 
 import numpy as np
@@ -15,6 +15,8 @@ from PIL import Image
 
 from figureground.base.errors import DataError, ImageError
 from figureground.base.identity import file_identity
+from figureground.base.places import Place, common_folder, located
+from figureground.base.storage import is_url, local_path
 from figureground.data import (
     AnnotatedImages,
     ImagePack,
@@ -32,7 +34,6 @@ from figureground.data.annotations.entries import MaskFiles
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import FileDecoder, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
-from figureground.data.members import Member
 from figureground.data.rare import with_rare
 from figureground.studies.evaluation.class_ids import read_class_ids
 from figureground.studies.evaluation.data_options import DataOptions
@@ -55,7 +56,7 @@ class Item:
         identity: Text that changes when the image does.
         mask: Where the class is, pixel by pixel.
         size: Width and height of the image; None where the source does not tell without decoding.
-        file: Of the image; None where it has none of its own.
+        file: Where the image is; None where it is in no file.
     """
 
     name: str
@@ -65,7 +66,7 @@ class Item:
     identity: str
     mask: MaskFiles | None = None
     size: tuple[int, int] | None = None
-    file: Path | None = None
+    file: Place | None = None
 
 
 @dataclass(frozen=True)
@@ -92,8 +93,8 @@ def read_source(data: str | None, options: DataOptions, run: TrainedRun | None =
 
     Args:
         data: ``clutter``; an ``.npz`` pack; annotations in any known format; a folder of images with one ``.json``
-            or ``.csv`` of annotations in it; a folder of class folders; the name of a data set; None for the data of
-            the run.
+            or ``.csv`` of annotations in it; a folder of class folders, which may be a URL; the name of a data set;
+            None for the data of the run.
         options: What the source leaves open.
         run: The training run whose network is evaluated: its own data are divided as it divided them.
 
@@ -124,7 +125,7 @@ def _read(data: str | None, options: DataOptions, run: TrainedRun | None) -> Sou
         raise DataError("name the images: only a training run has data of its own")
     own = run.recipe.data if run is not None else None
     name = str(own.name if data is None and own is not None else data)
-    place = Path(name)
+    place = local_path(name) or Path(name)
     if own is not None and own.root is not None and place.resolve() == Path(own.root).resolve():
         name = own.name  # it was trained on: one split only
     if name == "clutter":
@@ -137,7 +138,9 @@ def _read(data: str | None, options: DataOptions, run: TrainedRun | None) -> Sou
 
 
 def _files(place: Path, name: str, options: DataOptions) -> Source:
-    """A pack, annotations, or a folder of images."""
+    """A pack, annotations, or a folder of images, which may be at a URL."""
+    if is_url(name) and local_path(name) is None:
+        return Source(_plain_folder(name, options.value_range), name)
     if not place.exists():
         known = ", ".join(sorted(DATASETS))
         raise DataError(f"no file or folder '{name}', nor is it 'clutter' or a data set ({known})")
@@ -146,7 +149,7 @@ def _files(place: Path, name: str, options: DataOptions) -> Source:
         return Source(_pack(place, split, needs_images=options.needs_images), name)
     annotations, images = _annotations_in(place, options.images)
     if annotations is None:
-        return Source(_plain_folder(place, options.value_range), name)
+        return Source(_plain_folder(str(place), options.value_range), name)
     read = read_annotations(annotations, images=images, needs_images=options.needs_images)
     return _annotated(read, name, options.value_range)
 
@@ -214,8 +217,6 @@ def _content(data: LabeledImages, row: int) -> str:
     if not isinstance(data.images, LazyImages):
         return str(crc32(data.images[row].contiguous().numpy().data))
     place = data.images.place(row)
-    if isinstance(place, Member):
-        return f"{file_identity(place.file)}|{place.name}|{place.offset}|{place.size}"
     return "" if place is None else file_identity(place)
 
 
@@ -248,33 +249,35 @@ def _annotated(read: AnnotatedImages, description: str, value_range: str) -> Sou
     return Source(items, description, tuple(problems))
 
 
-def _plain_folder(place: Path, value_range: str) -> list[Item]:
-    """Images without boxes; the name of an image's folder inside ``place`` is its label."""
-    paths = find_images(place, recursive=True)
-    names = _names(paths)
+def _plain_folder(folder: str, value_range: str) -> list[Item]:
+    """Images without boxes; the name of an image's folder inside another one is its label."""
+    places = find_images(folder, recursive=True)
+    names, top = _names(places), folder.rstrip("/")
+    outermost = top if is_url(folder) else os.path.abspath(folder)  # noqa: PTH100 - links stay
+    inside = {place: os.path.dirname(located(place)) for place in places}  # noqa: PTH120 - or a URL
     return [
         Item(
-            names[path],
-            path.parent.name if path.parent != place else None,
+            names[place],
+            None if inside[place] == outermost else os.path.basename(inside[place]),  # noqa: PTH119
             _NOTHING,
-            _decoder(path, value_range),
-            file_identity(path),
-            file=path,
+            _decoder(place, value_range),
+            file_identity(place),
+            file=place,
         )
-        for path in paths
+        for place in places
     ]
 
 
-def _names(paths: Iterable[Path]) -> dict[Path, str]:
+def _names(places: Iterable[Place]) -> dict[Place, str]:
     """File names; with their folders where files of one name lie in several: foreign maps are found by these names."""
-    places = dict.fromkeys(paths)
-    times = Counter(path.stem for path in places)
+    stems = {place: PurePath(place.name).stem for place in places}
+    times = Counter(stems.values())
     if max(times.values(), default=0) < 2:
-        return {path: path.name for path in places}
-    base = os.path.commonpath([path.absolute().parent for path in places])
+        return {place: place.name for place in stems}
+    start = len(common_folder(stems)) + 1
     return {
-        path: path.name if times[path.stem] < 2 else path.absolute().relative_to(base).as_posix()
-        for path in places
+        place: place.name if times[stem] < 2 else located(place)[start:].replace(os.sep, "/")
+        for place, stem in stems.items()
     }
 
 
@@ -327,8 +330,8 @@ def _clutter(options: DataOptions) -> list[Item]:
     ]
 
 
-def _decoder(path: Path, value_range: str) -> Callable[[], Image.Image]:
-    return lambda: decode_image(path, value_range)
+def _decoder(place: Place, value_range: str) -> Callable[[], Image.Image]:
+    return lambda: decode_image(place, value_range)
 
 
 def _row_of(read: Callable[[int], Image.Image], row: int) -> Callable[[], Image.Image]:

@@ -13,6 +13,7 @@ from figureground.base.claim import Claim, claimed
 from figureground.base.errors import DataError
 from figureground.base.filing import Filing
 from figureground.base.identity import digest, file_identity, path_identity
+from figureground.base.places import Place, is_inside
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
 from figureground.base.store import STORED, Store
@@ -32,7 +33,11 @@ _BOXES = "boxes.json"
 
 def explain_images(
     model: str | Path | nn.Module,
-    images: str | Path | Sequence[str | Path] | Mapping[Path, Truth | None],
+    images: str
+    | Place
+    | Sequence[str | Place]
+    | Mapping[Path, Truth | None]
+    | Mapping[Place, Truth | None],
     *,
     out: Path | str,
     options: ExplainOptions | None = None,
@@ -73,7 +78,7 @@ def explain_images(
             a job with another model or other options.
         EngineError: Worker processes keep ending.
     """
-    known: dict[Path, Truth] = {}
+    known: dict[Place, Truth] = {}
     if isinstance(images, Mapping):
         known = {path: truth for path, truth in images.items() if truth is not None}
         images = list(images)
@@ -115,9 +120,9 @@ def explain_images(
 def _store(
     claim: Claim,
     work: Explaining,
-    units: Mapping[str, Path],
+    units: Mapping[str, Place],
     *,
-    truths: Mapping[Path, Truth],
+    truths: Mapping[Place, Truth],
     overwrite: bool,
 ) -> Store:
     """What is finished of these images."""
@@ -138,7 +143,7 @@ def _store(
 
 def _explain_all(
     work: Explaining,
-    units: Mapping[str, Path],
+    units: Mapping[str, Place],
     store: Store,
     *,
     where: Where,
@@ -166,7 +171,7 @@ def _explain_all(
     return failed
 
 
-def _parts(units: Mapping[str, Path], todo: Sequence[str], size: int) -> list[Part]:
+def _parts(units: Mapping[str, Place], todo: Sequence[str], size: int) -> list[Part]:
     """What is to be done; images that are explained together are so in every run, whatever earlier ones left."""
     wanted, every = set(todo), list(units)
     groups = (every[start : start + size] for start in range(0, len(every), size))
@@ -174,10 +179,10 @@ def _parts(units: Mapping[str, Path], todo: Sequence[str], size: int) -> list[Pa
     return [Part(f"{at:06d}", paths) for at, paths in enumerate(parts) if paths]
 
 
-def _units(paths: Sequence[Path], folder: Path) -> dict[str, Path]:
+def _units(paths: Sequence[Place], folder: Path) -> dict[str, Place]:
     """Images by their place; the job's own pictures are none of them."""
     own = (folder / "images").absolute()
-    found = {path_identity(path): path for path in paths if own not in path.absolute().parents}
+    found = {path_identity(path): path for path in paths if not is_inside(path, own)}
     if not found:
         raise DataError(
             f"all that is to be explained are pictures that an earlier run put into {own}"

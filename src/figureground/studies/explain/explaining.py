@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from PIL import Image
 
 from figureground.base.errors import FigureGroundError, ModelError
 from figureground.base.identity import digest, model_identity, shown
+from figureground.base.places import Place
 from figureground.base.shapes import Images
 from figureground.engines import Part
 from figureground.engines.work import Tick
@@ -74,7 +74,7 @@ class Explaining:
         options: ExplainOptions,
         *,
         device: str | None,
-        truths: Mapping[Path, Truth],
+        truths: Mapping[Place, Truth],
         expected: int,
     ) -> None:
         found = find_methods(options.methods)
@@ -118,7 +118,7 @@ class Explaining:
         self.device = chosen_device(None)
         self._classifier.to(self.device)
 
-    def look(self, paths: Iterable[Path]) -> str:
+    def look(self, paths: Iterable[Place]) -> str:
         """Choose and check the layer on the first image of all, so that every part is explained alike.
 
         Args:

@@ -3,7 +3,6 @@
 __all__ = ["Painted", "Painter", "is_current"]
 
 import io
-import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,8 @@ from torch import Tensor
 
 from figureground.base.errors import ImageError
 from figureground.base.identity import file_identity, file_name, path_identity, shown
+from figureground.base.places import Place, file_of, located
+from figureground.base.storage import is_url
 from figureground.maps.image_files import file_stem, page_picture, png_bytes
 from figureground.methods import Explanation
 from figureground.models import Classifier
@@ -54,7 +55,7 @@ class Painter:
         classifier: Classifier,
         options: ExplainOptions,
         *,
-        truths: Mapping[Path, Truth],
+        truths: Mapping[Place, Truth],
         expected: int = 1,
     ) -> None:
         self._classifier = classifier
@@ -154,8 +155,8 @@ class Painter:
         whole = [0, 0, *image.view.original_size]
         about = {
             "image": shown(image.path),
-            "place": quote(os.path.abspath(image.path), errors="surrogateescape"),  # noqa: PTH100 - links stay apart
-            "source": file_identity(image.path),
+            "place": quote(located(file_of(image.path)), errors="surrogateescape"),
+            "source": file_identity(file_of(image.path)),
             "size": list(image.view.original_size),
             "window": seen if canvas.window is None else whole,
             "seen": seen,
@@ -224,10 +225,10 @@ def is_current(entry: Mapping[str, Any]) -> bool:
         entry: Its line.
 
     Returns:
-        Whether the file has not changed, moved or gone.
+        Whether the file has not changed, moved or gone; one in a storage is believed to be there.
     """
-    place = Path(unquote(entry["place"], errors="surrogateescape"))
-    return entry["source"] == file_identity(place)
+    place = unquote(entry["place"], errors="surrogateescape")
+    return is_url(place) or entry["source"] == file_identity(Path(place))
 
 
 def _panel_name(panel: Panel, image: LoadedImage, layers: int) -> str:

@@ -12,7 +12,6 @@ from PIL import Image
 from torch.nn.functional import interpolate
 
 from figureground.base.shapes import Images
-from figureground.data import decode_image
 from figureground.data.holding import until_used
 from figureground.maps import overlay
 from figureground.maps.concepts import concept_panel
@@ -85,7 +84,7 @@ def canvas_of(image: LoadedImage, options: ExplainOptions, value_range: str) -> 
     if options.overlay == "network":
         return Canvas(enlarged(image.pixels, _LEAST)[None].float().div_(255), None)
     with until_used():
-        photo = decode_image(image.path, value_range)
+        photo = image.decoded(value_range)
         factor = math.sqrt(_MOST_PIXELS / (photo.width * photo.height))
         if factor < 1:
             size = (max(1, int(photo.width * factor)), max(1, int(photo.height * factor)))

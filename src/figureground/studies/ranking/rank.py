@@ -2,7 +2,6 @@
 
 __all__ = ["rank_images"]
 
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,7 +11,9 @@ from torch import nn
 
 from figureground.base.claim import Claim, claimed
 from figureground.base.errors import DataError, OptionError
-from figureground.base.identity import digest, file_identity, model_identity, path_identity, shown
+from figureground.base.identity import digest, file_identity, model_identity, path_identity
+from figureground.base.places import Place, common_folder, is_inside
+from figureground.base.printable import printable
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
 from figureground.base.store import STORED, Store
@@ -42,7 +43,7 @@ _TABLES, _SHEET = ("scores.csv", "scores.parquet", "top.csv"), "top"
 
 def rank_images(
     model: str | Path | nn.Module,
-    images: str | Path | Sequence[str | Path],
+    images: str | Place | Sequence[str | Place],
     *,
     out: Path | str,
     options: RankOptions | None = None,
@@ -59,7 +60,7 @@ def rank_images(
 
     Args:
         model: As for ``load_model``; a ready classifier is left where and as it was.
-        images: Files, folders or patterns; folders in folders are searched.
+        images: Files, folders, patterns or URLs; folders in folders are searched.
         out: The folder.
         options: What to rank by.
         device: Where to compute: a device, or ``EngineOptions`` for the worker processes of a Ray cluster, where an
@@ -121,7 +122,7 @@ def rank_images(
 def _store(
     claim: Claim,
     classifier: Classifier,
-    units: Mapping[str, Sequence[Path]],
+    units: Mapping[str, Sequence[Place]],
     *,
     numbers: list[int],
     options: RankOptions,
@@ -130,33 +131,33 @@ def _store(
     """What is finished of these images."""
     # the maps on the sheet do not change a score
     job = digest(model_identity(classifier), numbers, options.score, options.batch_size)
-    folders = {path.parent for some in units.values() for path in some}
     asked = {
         "model": classifier.name,
         "classes": numbers,
         "score": options.score,
         "batch_size": options.batch_size,
-        "images": shown(Path(os.path.commonpath([folder.absolute() for folder in folders]))),
+        "images": printable(common_folder(place for some in units.values() for place in some)),
     }
     claim.check(asked, overwrite=overwrite)
     wanted = {unit: digest(job, *map(file_identity, some)) for unit, some in units.items()}
     return Store(claim, job=job, asked=asked, wanted=wanted, overwrite=overwrite)
 
 
-def _outside(paths: Sequence[Path], sheet: Path) -> list[Path]:
+def _outside(paths: Sequence[Place], sheet: Path) -> list[Place]:
     """The images, each once; the maps of an earlier ranking are none of them, where they lie among them."""
-    own = sheet.absolute()
     found = list(dict.fromkeys(paths))
-    if own.exists():
-        found = [path for path in found if own not in path.absolute().parents]
+    if sheet.exists():
+        found = [path for path in found if not is_inside(path, sheet)]
     if not found:
-        raise DataError(f"all that is to be ranked are pictures that an earlier run put into {own}")
+        raise DataError(
+            f"all that is to be ranked are pictures that an earlier run put into {sheet.absolute()}"
+        )
     return found
 
 
 def _explain(
     classifier: Classifier,
-    first: Sequence[Path],
+    first: Sequence[Place],
     out: Path,
     *,
     options: RankOptions,
@@ -170,12 +171,12 @@ def _explain(
         explain_images(classifier, first, out=out, options=explained, device=device)
 
 
-def _at(path: Path, ranked: Ranked) -> Ranked:
+def _at(path: Place, ranked: Ranked) -> Ranked:
     """An image near the top with what stands for its place."""
     return replace(ranked, image=path_identity(path))
 
 
-def _units(paths: Sequence[Path], size: int) -> dict[str, Sequence[Path]]:
+def _units(paths: Sequence[Place], size: int) -> dict[str, Sequence[Place]]:
     """Images that are stored together, by the name of their unit."""
     starts = range(0, len(paths), size)
     return {f"{at:06d}": paths[start : start + size] for at, start in enumerate(starts)}
@@ -199,7 +200,7 @@ def _classes(classifier: Classifier, wanted: Sequence[str | int]) -> list[int]:
 def _score(
     work: Scoring,
     store: Store,
-    units: Mapping[str, Sequence[Path]],
+    units: Mapping[str, Sequence[Place]],
     *,
     where: Where,
     progress: Progress,

@@ -13,7 +13,7 @@ from figureground.base.claim import kind_of
 from figureground.base.errors import DataError
 from figureground.base.value_range import FULL
 from figureground.data.background import read_pool
-from figureground.data.finding import find_images
+from figureground.data.finding import image_files
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import LazyImages
 from figureground.data.loaders import LoadOptions, load_dataset
@@ -62,7 +62,7 @@ def load_pool(
 def _folder(place: str) -> LabeledImages:
     """Every image below a folder; of a pool, which must be finished, those to train on, without its report's."""
     made = kind_of(Path(place)) == "background"
-    paths = _to_train_on(place) if made else find_images([place], recursive=True)
+    paths = _to_train_on(place) if made else image_files(place)
     if not paths:
         raise DataError(f"the background pool {place} holds no images")
     unlabelled = torch.full((len(paths),), -1)
