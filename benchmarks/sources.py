@@ -17,10 +17,10 @@ import torch
 from timing import machine, print_table
 
 from figureground.data import image_folder
+from figureground.data.cached import cache_folder
 from figureground.data.fitting import Covering
 from figureground.data.labeled import LabeledImages
 from figureground.data.loaders.parquet import parquet_images
-from figureground.data.loaders.parquet_copy import cache_folder
 from figureground.data.loaders.webdataset import tar_images
 from figureground.data.one_size import streamed
 from figureground.data.packs import ImagePack, shared_folder

@@ -190,7 +190,7 @@ def _check(folder: Path, kind: str, writes: Iterable[str], *, called: Path | str
         return
     if (folder / MARK).exists():
         raise DataError(
-            f"{MARK} in {called} is damaged, and nothing else tells whose results lie there; "
+            f"{called}{os.sep}{MARK} is damaged, and nothing else tells whose results lie there; "
             "name another folder with --out"
         )
     there = [name for name in writes if (folder / name).exists()]

@@ -50,7 +50,8 @@ class Member:
                 file.seek(self.offset)
                 return file.read(self.size)
         except OSError as error:
-            raise DataError(f"cannot read {store}: {error.strerror or error}") from error
+            hint = "" if self.store is None else f", the copy of {self.file} in the cache"
+            raise DataError(f"cannot read {store}{hint}: {error.strerror or error}") from error
 
 
 Place: TypeAlias = Path | RemoteFile | Member

@@ -211,7 +211,7 @@ def read(url: str, begin: int | None = None, end: int | None = None) -> bytes:
     """
     system, place = _system(url)
     content: bytes = _tried(
-        lambda: system.cat_file(place, begin, end), url, verb="read", waits=_WAITS
+        lambda: system.cat_file(place, start=begin, end=end), url, verb="read", waits=_WAITS
     )
     return content
 
@@ -293,7 +293,7 @@ def _tried(
 def _reason(error: Exception) -> str:
     """What went wrong, in plain words."""
     kind = type(error).__name__
-    told = (str(error) or kind).splitlines()[0]
+    told = " ".join(str(error).split())[:300] or kind
     if isinstance(error, FileNotFoundError):
         return "there is no such file, folder or bucket"
     if isinstance(error, PermissionError) or "Credential" in kind:

@@ -51,9 +51,9 @@ from figureground.data.annotations import (
     read_annotations,
 )
 from figureground.data.clutter import Clutter, ClutterSpec, clutter_only, make_clutter
-from figureground.data.decoding import decode_image, decode_mask, image_size
+from figureground.data.decoding import IMAGE_EXTENSIONS, decode_image, decode_mask, image_size
 from figureground.data.digits import DigitSplit, sklearn_digits, split_digits
-from figureground.data.finding import IMAGE_EXTENSIONS, find_images
+from figureground.data.finding import find_images
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, image_folder, load_dataset

@@ -1,6 +1,13 @@
 """Images on disk or in memory as upright RGB, whatever kind of file they came in."""
 
-__all__ = ["decode_image", "decode_mask", "full_size", "image_size"]
+__all__ = [
+    "IMAGE_EXTENSIONS",
+    "decode_image",
+    "decode_mask",
+    "full_size",
+    "image_size",
+    "is_image_name",
+]
 
 import io
 import math
@@ -25,6 +32,27 @@ from figureground.data.holding import holding
 from figureground.data.jpeg_scans import refuse_many_scans
 from figureground.data.notices import Notice, attach, noticing
 
+IMAGE_EXTENSIONS = frozenset(
+    {
+        *(
+            ".apng",
+            ".avif",
+            ".bmp",
+            ".dib",
+            ".gif",
+            ".heic",
+            ".heif",
+            ".hif",
+            ".j2k",
+            ".jfif",
+            ".jp2",
+            ".jpe",
+            ".jpeg",
+            ".jpf",
+        ),
+        *(".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
+    }
+)
 # a closed list, most frequent first: other plug-ins of Pillow run programs or accept any bytes
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 _HEIF_BRANDS = frozenset(
@@ -119,6 +147,19 @@ def full_size(image: Image.Image) -> Size:
     """
     size: Size = image.info.get(_FULL_SIZE, image.size)
     return size
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a name, perhaps behind folders, is that of a visible image of a known kind.
+
+    Args:
+        name: Of a file or a member of one.
+
+    Returns:
+        Whether it ends as names of images do, in any case, and does not begin with a dot.
+    """
+    base = name.rpartition("/")[2]
+    return f".{base.lower().rpartition('.')[2]}" in IMAGE_EXTENSIONS and not base.startswith(".")
 
 
 def image_size(source: Encoded) -> tuple[int, int]:

@@ -1,41 +1,23 @@
 """The images that a command line or a caller meant: files, folders and patterns as one list."""
 
-__all__ = ["IMAGE_EXTENSIONS", "find_images", "image_files", "natural_key"]
+__all__ = ["find_images", "image_files", "natural_key"]
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from difflib import get_close_matches
 from glob import glob, has_magic
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from figureground.base.claim import MARK, kind_of
 from figureground.base.errors import DataError
 from figureground.base.places import Member, Place, located
 from figureground.base.storage import RemoteFile, is_url, local_path, remote_files, remote_folder
+from figureground.data.decoding import IMAGE_EXTENSIONS
+from figureground.data.parquet_files import images_in_parquet
+from figureground.data.tar_files import images_in_tar
 
-IMAGE_EXTENSIONS = frozenset(
-    {
-        *(
-            ".apng",
-            ".avif",
-            ".bmp",
-            ".dib",
-            ".gif",
-            ".heic",
-            ".heif",
-            ".hif",
-            ".j2k",
-            ".jfif",
-            ".jp2",
-            ".jpe",
-            ".jpeg",
-            ".jpf",
-        ),
-        *(".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
-    }
-)
 _NUMBER = re.compile(r"\d+")
 # photographs and scans in kinds that cannot be read: found, so that each is named among what could not be used
 _FOREIGN_EXTENSIONS = frozenset(
@@ -46,6 +28,10 @@ _FOREIGN_EXTENSIONS = frozenset(
     }
 )
 _EXTENSIONS = IMAGE_EXTENSIONS | _FOREIGN_EXTENSIONS
+_LARGER: dict[str, Callable[[Path | RemoteFile], Iterable[Place]]] = {
+    ".tar": images_in_tar,
+    ".parquet": images_in_parquet,
+}
 _LISTINGS = 16  # folders of a storage that are listed at a time
 
 
@@ -121,9 +107,24 @@ def _found(source: Place | str, *, recursive: bool) -> Iterable[Place]:
     if isinstance(source, str) and is_url(source):
         here = local_path(source)
         if here is None:
-            return _images_at_url(source, recursive=recursive)
+            return _images_in(list(_images_at_url(source, recursive=recursive)))
         source = here
-    return [one for place in _places(source) for one in _images_at(place, recursive=recursive)]
+    return _images_in(
+        [one for place in _places(source) for one in _images_at(place, recursive=recursive)]
+    )
+
+
+def _images_in(files: Sequence[Path | RemoteFile]) -> Iterable[Place]:
+    """The files themselves; of tar and Parquet files the images in them."""
+    if not any(str(one).lower().endswith(tuple(_LARGER)) for one in files):
+        return files
+    with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
+        return [image for images in pool.map(_images_of, files) for image in images]
+
+
+def _images_of(file: Path | RemoteFile) -> Iterable[Place]:
+    read = _LARGER.get(file.suffix.lower())
+    return [file] if read is None else read(file)
 
 
 def natural_key(place: Place) -> tuple[str, str]:
@@ -161,7 +162,7 @@ def _places(source: Path | str) -> list[Path]:
     matches = [Path(match) for match in glob(str(source), recursive=True)]  # noqa: PTH207
     if not matches:
         raise DataError(f"the pattern '{source}' fits no file or folder")
-    return [match for match in matches if match.is_dir() or _is_image(match.name)]
+    return [match for match in matches if match.is_dir() or _is_meant(match.name)]
 
 
 def _images_at(place: Path, *, recursive: bool) -> list[Path]:
@@ -182,7 +183,7 @@ def _images_at_url(url: str, *, recursive: bool) -> Iterator[RemoteFile]:
         files = remote_files(url)
         if not files:
             raise DataError(f"there is no file and no folder at {url}")
-        yield from (one for one in files if len(files) == 1 or _is_image(one.name))
+        yield from (one for one in files if len(files) == 1 or _is_meant(one.name))
         return
     with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
         level: list[tuple[list[str], list[RemoteFile]] | None] = [top]
@@ -210,6 +211,11 @@ def _is_image(name: str) -> bool:
     """Whether the name is that of a visible image."""
     extension = os.path.splitext(name)[1]  # noqa: PTH122 - a Path of each of a million names takes seconds
     return extension.lower() in _EXTENSIONS and not name.startswith(".")
+
+
+def _is_meant(name: str) -> bool:
+    """Whether a pattern means a file of this name."""
+    return _is_image(name) or PurePath(name).suffix.lower() in _LARGER
 
 
 def _exists(path: Path) -> bool:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from figureground.base.errors import DataError, unknown_option
 from figureground.data.annotations.entries import Problem
-from figureground.data.finding import IMAGE_EXTENSIONS
+from figureground.data.decoding import IMAGE_EXTENSIONS
 
 CORNERS = ("inclusive", "half-open")
 """What the second corner of a box is: its last pixel, or the first one beyond it."""

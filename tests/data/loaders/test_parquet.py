@@ -12,11 +12,10 @@ import torch
 from PIL import Image
 
 from figureground.base.errors import DataError
-from figureground.data import in_memory, load_dataset
+from figureground.data import in_memory, load_dataset, parquet_files as page
+from figureground.data.cached import cache_folder
 from figureground.data.fitting import Covering
-from figureground.data.loaders import parquet as page
 from figureground.data.loaders.parquet import parquet_images
-from figureground.data.loaders.parquet_copy import cache_folder
 from figureground.data.one_size import streamed
 from figureground.data.streamed import StreamedImages
 
@@ -177,7 +176,7 @@ def test_the_copy_is_made_once_and_anew_where_the_file_has_changed(tmp_path, mon
     (copy,) = cache_folder().glob("*.images")
     assert copy.stat().st_size == sum(len(encoded(row)) for row in range(3))
     before = copy.stat().st_mtime_ns
-    page._read.cache_clear()  # as another process begins
+    page.parquet_table.cache_clear()  # as another process begins
     assert torch.equal(parquet_images(path)[2][0], pixels(2))
     assert copy.stat().st_mtime_ns == before
     write(path, {"image": structs(range(5, 9)), "label": [0, 1, 0, 1]})
@@ -200,7 +199,7 @@ def test_a_copy_that_is_not_whole_is_made_again(tmp_path):
     parquet_images(path)
     (copy,) = cache_folder().glob("*.images")
     copy.write_bytes(copy.read_bytes()[:50])
-    page._read.cache_clear()
+    page.parquet_table.cache_clear()
     assert torch.equal(parquet_images(path)[2][0], pixels(2))
 
 
@@ -212,6 +211,7 @@ def test_a_cache_that_cannot_be_written_is_told(tmp_path):
 
 
 def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("figureground.data.loaders.parquet.find_spec", lambda _name: None)
+    (tmp_path / "a.parquet").touch()
+    monkeypatch.setattr("figureground.data.parquet_files.find_spec", lambda _name: None)
     with pytest.raises(DataError, match=r"pip install 'figureground\[parquet\]'"):
         parquet_images(tmp_path)

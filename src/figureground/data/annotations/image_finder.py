@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from figureground.base.errors import DataError
-from figureground.data.finding import IMAGE_EXTENSIONS
+from figureground.data.decoding import IMAGE_EXTENSIONS
 
 
 class ImageFinder:

@@ -3,28 +3,25 @@
 __all__ = ["tar_images"]
 
 import json
-import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
 
 from figureground.base.errors import DataError
 from figureground.base.places import Member
-from figureground.data.finding import IMAGE_EXTENSIONS
+from figureground.data.decoding import IMAGE_EXTENSIONS
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import LazyImages
 from figureground.data.loaders.shards import shard_parts, shards
 from figureground.data.loaders.told_labels import Told, class_names_beside, numbered
+from figureground.data.tar_files import tar_members
 
 _SUFFIX = ".tar"
 _LABELS = (".cls", ".json")
 _FIELDS = ("label", "class", "cls")
 _FIELD = "field label, class or cls"
 _LAYOUT = f"key.jpg, key.png or the like with key.cls, or key.json with a {_FIELD}"
-_KNOWN = IMAGE_EXTENSIONS.union(_LABELS)
-_BLOCK = 512
 
 
 def tar_images(root: Path | str, part: str = "all") -> LabeledImages:
@@ -93,13 +90,13 @@ def _found(files: Sequence[Path]) -> list[_Tar]:
 def _indexed(path: Path, _size: int, _changed: int) -> _Tar:
     """What one file holds; two parts of a data set and several commands in one process ask for it."""
     samples: dict[str, _Sample] = {}
-    for key, suffix, content in _members(path):
-        name = f"{key}{suffix}"
+    for member, content in tar_members(path, _is_known, is_small=_is_label):
+        name, (key, suffix) = member.name, _split(member.name)
         sample = samples.setdefault(key, _Sample(name))
-        if isinstance(content, Member):
+        if content is None:
             if sample.image is not None:
                 raise DataError(f"{path}: {name}: its key comes twice, as {sample.image.name} too")
-            sample.image = content
+            sample.image = member
         elif suffix in sample.labels:
             raise DataError(f"{path}: {name}: its key comes twice")
         else:
@@ -122,51 +119,20 @@ def _pair(path: Path, sample: _Sample) -> tuple[Member, Told]:
     return sample.image, label
 
 
-def _members(path: Path) -> Iterator[tuple[str, str, Member | bytes]]:
-    """Key and suffix of each image and label, with the image's place or the label's content; no image is read."""
-    try:
-        with path.open("rb", buffering=0) as file:
-            for one in _headers(path, file):
-                key, suffix = _split(one.name)
-                if one.isdir() or not key or suffix not in _KNOWN:
-                    continue
-                if not one.isreg() or one.issparse():
-                    raise DataError(f"{path}: {one.name}: a link, not the image or label itself")
-                if suffix in IMAGE_EXTENSIONS:
-                    yield key, suffix, Member(path, one.name, one.offset_data, one.size)
-                else:
-                    file.seek(one.offset_data)
-                    yield key, suffix, file.read(one.size)
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}") from error
+def _is_known(name: str) -> bool:
+    key, suffix = _split(name)
+    return bool(key) and (suffix in IMAGE_EXTENSIONS or suffix in _LABELS)
 
 
-def _headers(path: Path, file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
-    """What the headers say, each once; the end must be marked, or the file is cut short."""
-    size, last, begin = path.stat().st_size, "its beginning", 0
-    try:
-        tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - its file is not ours to close
-        tar.offset = 0
-        while True:
-            begin = file.seek(tar.offset)
-            one = tarfile.TarInfo.fromtarfile(tar)
-            last = one.name
-            if tar.offset > size:
-                raise DataError(f"{path} is cut short: {last} does not end in it")
-            yield one
-    except tarfile.HeaderError as error:
-        file.seek(begin)
-        if file.read(_BLOCK) != bytes(_BLOCK):
-            raise DataError(f"{path} is cut short or damaged after {last}: {error}") from error
-    except tarfile.TarError as error:
-        raise DataError(f"{path} is no tar file, or a compressed one: {error}") from error
+def _is_label(name: str) -> bool:
+    return _split(name)[1] in _LABELS
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Key and suffix: what is before and from the first dot of a name, folders aside."""
+    """Key and suffix in small letters: what is before and from the first dot of a name, folders aside."""
     folder, slash, base = name.rpartition("/")
     stem, dot, rest = base.partition(".")
-    return (f"{folder}{slash}{stem}" if stem else ""), f"{dot}{rest}"
+    return (f"{folder}{slash}{stem}" if stem else ""), f"{dot}{rest}".lower()
 
 
 def _label(path: Path, name: str, content: bytes) -> Told | None:

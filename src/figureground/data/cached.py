@@ -1,21 +1,25 @@
-"""The encoded images of a Parquet file end to end in a file of the cache, where any of them is read at once.
+"""What is kept in the user's cache: images of Parquet files, and where images lie in tar files of a storage.
 
-In the Parquet file itself one image costs the decompression of its row group, of a hundred images or of all.
+In a Parquet file itself one image costs the decompression of its row group, of a hundred images or of all.
 """
 
-__all__ = ["cache_folder", "copied_images"]
+__all__ = ["cache_folder", "copied_images", "kept"]
 
 import glob
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int64
 
 from figureground.base.errors import DataError
 from figureground.base.identity import digest, path_identity
-from figureground.base.record import replaced
+from figureground.base.record import replaced, write_atomically
+from figureground.base.storage import RemoteFile
 
 
 def cache_folder() -> Path:
@@ -29,7 +33,7 @@ def cache_folder() -> Path:
 
 
 def copied_images(
-    path: Path, state: tuple[object, ...], images: Iterable[bytes]
+    path: Path | RemoteFile, state: tuple[object, ...], images: Iterable[bytes]
 ) -> tuple[Path, Int64[np.ndarray, " M"]]:
     """A copy of the images; an earlier one of the same state serves again, one of another state is deleted.
 
@@ -56,6 +60,30 @@ def copied_images(
         with replaced(places) as file:  # last: where it is, the copy is whole
             np.save(file, offsets)
     return copy, offsets
+
+
+def kept(file: RemoteFile, found: Callable[[], list[Any]]) -> list[Any]:
+    """What was found out about a file in a storage; asked once for each of its versions.
+
+    Args:
+        file: Which.
+        found: What JSON can hold.
+
+    Returns:
+        It, as JSON gives it back.
+
+    Raises:
+        DataError: The cache cannot be written to.
+    """
+    name = f"{file.stem}-{digest(path_identity(file), file.size, file.version)}.json"
+    place = cache_folder() / name
+    with suppress(OSError, ValueError):
+        earlier = json.loads(place.read_bytes())
+        if isinstance(earlier, list):
+            return earlier
+    content = found()
+    write_atomically(place, json.dumps(content).encode())
+    return content
 
 
 def _written(copy: Path, images: Iterable[bytes]) -> Int64[np.ndarray, " M"]:
