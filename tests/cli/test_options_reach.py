@@ -127,6 +127,7 @@ COMPANIONS = {
     "layer": ("--fuse", "max"),
     "ratio": ("--screen-against", "x"),
 }
+TAKES_URLS = {"evaluate", "explain", "rank"}
 # parameters that are in no class: what is typed after the flag, and what has to arrive under which name
 PLAIN: dict[str, tuple[Words, str, Any]] = {
     "out": (("some/place",), "out", Path("some/place")),
@@ -289,7 +290,8 @@ def test_what_is_typed_arrives(
     if not holders:
         typed, where, value = PLAIN[name]
         found = reached(words, flag, *typed)
-        assert found[where] == value
+        # the verbs of large jobs write to URLs, too
+        assert found[where] == (str(value) if TAKES_URLS & {words[0]} and where == "out" else value)
         return
     for kind, one in holders:
         after, value = typed_and_expected(kind, one, flag)

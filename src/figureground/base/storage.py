@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from figureground.base.errors import DataError, ImageError
@@ -45,7 +45,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
             "read_timeout": 60,
             "retries": {"mode": "standard", "max_attempts": 3},
             "max_pool_connections": 64,
-        }
+        },
+        "max_concurrency": 1,  # of parts of one file; more would ask for the size of every image first
     }
 }
 _WAITS = (0.5, 2.0, 8.0)  # seconds between the tries of a read or a write
@@ -253,7 +254,7 @@ def remove(url: str) -> None:
 
 
 @contextmanager
-def opened(file: RemoteFile, block: int) -> Iterator[IO[bytes]]:
+def opened(file: RemoteFile, block: int) -> Iterator[Any]:
     """A file at a URL to be read here and there.
 
     Args:

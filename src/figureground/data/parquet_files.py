@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from figureground.base.errors import DataError
 from figureground.base.places import Member
@@ -96,7 +96,7 @@ def images_in_parquet(path: Path | RemoteFile) -> tuple[Member, ...]:
     return parquet_table(path, state, has_labels=False).members
 
 
-def _opened(path: Path | RemoteFile) -> AbstractContextManager[Path | IO[bytes]]:
+def _opened(path: Path | RemoteFile) -> AbstractContextManager[Any]:
     return opened(path, _AT_ONCE) if isinstance(path, RemoteFile) else nullcontext(path)
 
 

@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 from figureground.base.errors import DataError
 from figureground.base.places import Member
@@ -76,11 +76,14 @@ def tar_members(
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _opened(path: Path | RemoteFile) -> AbstractContextManager[IO[bytes]]:
+def _opened(path: Path | RemoteFile) -> AbstractContextManager[Any]:
     return opened(path, _AT_ONCE) if isinstance(path, RemoteFile) else path.open("rb", buffering=0)
 
 
-def _headers(path: Path | RemoteFile, file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+def _headers(
+    path: Path | RemoteFile,
+    file: Any,  # noqa: ANN401 - a file here or in a storage
+) -> Iterator[tarfile.TarInfo]:
     """What the headers say, each once; the end must be marked, or the file is cut short."""
     size = path.size if isinstance(path, RemoteFile) else path.stat().st_size
     last, begin = "its beginning", 0

@@ -1,0 +1,171 @@
+"""Files at URLs, on a real S3 server of this machine."""
+
+import hashlib
+import re
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from figureground.base import storage as page
+from figureground.base.errors import DataError, ImageError
+from figureground.base.places import Member, common_folder
+from figureground.base.storage import (
+    RemoteFile,
+    is_url,
+    local_path,
+    opened,
+    read,
+    remote_files,
+    remote_folder,
+    remove,
+    write,
+)
+
+
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch):
+    monkeypatch.setattr(page, "_WAITS", (0.0, 0.0, 0.0))
+
+
+def test_what_is_written_is_what_anybody_reads_and_the_other_way_round(storage, tmp_path):
+    file = tmp_path / "a"
+    file.write_bytes(b"of a file")
+    write("s3://photos/in/er/a", file)
+    write("s3://photos/b", b"0123456789")
+    assert storage.held() == {"b": b"0123456789", "in/er/a": b"of a file"}
+    assert read("s3://photos/b") == b"0123456789"
+    assert read("s3://photos/b", 2, 5) == b"234"
+    remove("s3://photos/b")
+    remove("s3://photos/b")
+    assert [*storage.held()] == ["in/er/a"]
+
+
+def test_a_folder_is_listed_with_sizes_and_with_versions_that_are_digests_of_the_contents(storage):
+    for name, content in {"f/a": b"aa", "f/b": b"bbb", "f/g/c": b"", "fa": b""}.items():
+        storage.client.put_object(Bucket="photos", Key=name, Body=content)
+    folders, files = remote_folder("s3://photos/f") or ([], [])
+    assert folders == ["s3://photos/f/g"]
+    md5 = [hashlib.md5(one, usedforsecurity=False).hexdigest() for one in (b"aa", b"bbb")]
+    assert files == [
+        RemoteFile("s3://photos/f/a", 2, md5[0]),
+        RemoteFile("s3://photos/f/b", 3, md5[1]),
+    ]
+    assert remote_folder("s3://photos/f/") == (folders, files)
+    assert remote_folder("s3://photos/f/a") is None
+    assert remote_folder("s3://photos/none") is None
+    storage.client.put_object(Bucket="photos", Key="f/a", Body=b"zz")
+    assert (remote_folder("s3://photos/f") or ([], []))[1][0].version != md5[0]
+
+
+def test_a_folder_of_many_pages_is_listed_whole_by_a_request_a_page(storage):
+    backend: Any = pytest.importorskip("moto.s3.models").s3_backends["123456789012"]["aws"]
+    for at in range(2500):
+        backend.put_object("photos", f"many/{at:04d}.png", b"x")
+    storage.asked.clear()
+    _, files = remote_folder("s3://photos/many") or ([], [])
+    assert [one.name for one in files] == [f"{at:04d}.png" for at in range(2500)]
+    assert len(storage.asked) <= 4  # pages of a thousand
+
+
+def test_a_pattern_and_a_file_with_the_letters_of_one(storage):
+    for name in ("a1.png", "a2.png", "b1.png", "in/a3.png", "odd[1].png"):
+        storage.client.put_object(Bucket="photos", Key=name, Body=b"x")
+
+    def names(url: str) -> list[str]:
+        return sorted(one.url.removeprefix("s3://photos/") for one in remote_files(url))
+
+    assert names("s3://photos/a*.png") == ["a1.png", "a2.png"]
+    assert names("s3://photos/**/a*.png") == ["a1.png", "a2.png", "in/a3.png"]
+    assert names("s3://photos/odd[1].png") == ["odd[1].png"]
+    assert names("s3://photos/none.png") == []
+
+
+def test_a_stream_reads_here_and_there(storage):
+    content = bytes(range(256)) * 40
+    storage.client.put_object(Bucket="photos", Key="long", Body=content)
+    (file,) = remote_files("s3://photos/long")
+    with opened(file, 64) as stream:
+        stream.seek(5000)
+        assert stream.read(7) == content[5000:5007]
+        stream.seek(10)
+        assert stream.read(3) == content[10:13]
+
+
+def test_a_storage_that_fails_a_few_times_is_asked_again_and_one_that_goes_on_is_given_up(storage):
+    storage.client.put_object(Bucket="photos", Key="a", Body=b"x")
+    storage.failing["/photos/a"] = 5
+    assert read("s3://photos/a") == b"x"
+    storage.failing["/photos/a"], before = 10**6, len(storage.asked)
+    with pytest.raises(DataError, match="cannot read s3://photos/a: "):
+        read("s3://photos/a")
+    assert len(storage.asked) - before < 100
+
+
+def test_a_file_that_is_gone_is_a_damaged_image_and_is_not_asked_for_again(storage):
+    before = len(storage.asked)
+    with pytest.raises(ImageError, match="no such file any more"):
+        RemoteFile("s3://photos/gone.png", 1, "").read()
+    assert len(storage.asked) - before < 4
+
+
+@pytest.mark.parametrize("ask", [remote_folder, remote_files, read])
+def test_a_storage_that_cannot_be_reached_is_told_in_a_line(storage, monkeypatch, ask):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+        with pytest.raises(
+            DataError, match=r"^cannot \w+ s3://photos/a: the storage cannot be rea"
+        ):
+            ask("s3://photos/a")
+
+
+def test_wrong_and_missing_credentials_are_told_and_not_repeated(storage, monkeypatch):
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "none")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "none")
+    with pytest.raises(DataError, match=r"access is denied .* from the environment"):
+        remote_folder("s3://photos/a")
+    page._made.cache_clear()
+    sign: Any = pytest.importorskip("moto.core").set_initial_no_auth_action_count
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", storage.secret)
+    with pytest.raises(DataError, match="access is denied") as told:
+        sign(0)(remote_folder)("s3://photos/a")
+    assert storage.secret not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("s3://key:secret@photos/a", "credentials in it"),
+        ("ftp://photos/a", "no storage is known for ftp://; known: s3, "),
+        ("gs://photos/a", "needs gcsfs: pip install gcsfs"),
+    ],
+)
+def test_other_urls_are_refused_before_anything_is_asked(url, message):
+    if url.startswith("gs"):
+        with pytest.raises(ImportError):
+            __import__("gcsfs")
+    with pytest.raises(DataError, match=re.escape(message)) as told:
+        remote_folder(url)
+    assert "secret" not in str(told.value)
+
+
+def test_a_file_url_is_a_path():
+    assert local_path("file:///a/b%20c") == Path("/a/b c")
+    assert local_path("s3://a/b") is None
+    assert (is_url("s3://a"), is_url("a/b"), is_url(Path("s3://a"))) == (True, False, False)
+
+
+def test_the_common_folder_of_images_here_and_there():
+    urls = [RemoteFile(f"s3://b/{name}", 0, "") for name in ("x/ab/1.png", "x/ac/2.png", "x/3.png")]
+    assert common_folder(urls) == "s3://b/x"
+    assert common_folder(urls[:2]) == "s3://b/x"
+    assert common_folder(urls[:1]) == "s3://b/x/ab"
+    assert common_folder([*urls, RemoteFile("gs://b/x/1", 0, "")]) == ""
+    inside = Member(Path("/a/b/c.tar"), "d/e.png", 0, 1)
+    assert common_folder([inside, Path("/a/x.png")]) == "/a"
+    assert common_folder([Path("/a/x.png")]) == "/a"
