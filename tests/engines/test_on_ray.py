@@ -149,7 +149,7 @@ def test_what_was_done_before_an_actor_died_is_kept_and_not_blamed(tmp_path: Pat
     # of the two tasks both are ready, Ray may name either
     ray.wait.side_effect = [(["started"], []), (["second"], [])]
     ray.get.side_effect = get
-    crew = on_ray._Crew(ray, Toy(tmp_path), count=1, gpus=0.0)
+    crew = on_ray._Crew(ray, Toy(tmp_path), None, count=1, gpus=0.0)
     tasks = [on_ray._Task(part) for part in PARTS[:2]]
     crew.give(waiting := deque(tasks))
     assert (len(waiting), list(crew.finished())) == (2, [])  # the actor has to start first
@@ -171,7 +171,7 @@ def test_a_crew_that_cannot_begin_is_given_up(tmp_path: Path):
     )
     ray.get.side_effect = DeadError
     ray.wait.side_effect = lambda owners, **_: ([owners[0]], [])
-    crew = on_ray._Crew(ray, Toy(tmp_path), count=1, gpus=0.0)
+    crew = on_ray._Crew(ray, Toy(tmp_path), None, count=1, gpus=0.0)
     for _ in range(10):
         assert list(crew.finished()) == []
     with pytest.raises(EngineError, match="end before they can begin"):

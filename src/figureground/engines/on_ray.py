@@ -15,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from figureground.base.errors import EngineError, FigureGroundError, OptionError
+from figureground.base.places import Member, file_of
+from figureground.base.storage import RemoteFile
 from figureground.engines.options import EngineOptions
 from figureground.engines.work import Part, Tick, Work
 
@@ -48,7 +50,9 @@ def on_ray(
         return
     ray = _ray()
     with _cluster(ray, options) as count, _code_travels(ray):
-        crew = _Crew(ray, work, count=min(count, len(parts)), gpus=options.gpus_per_actor)
+        folder = None if _lie_elsewhere(parts) else str(Path.cwd())
+        room = options.gpus_per_actor
+        crew = _Crew(ray, work, folder, count=min(count, len(parts)), gpus=room)
         try:
             yield from _Job(crew, parts, tick).results()
         finally:
@@ -114,21 +118,29 @@ def _code_travels(ray: Any) -> Iterator[None]:  # noqa: ANN401 - the module
             ray.cloudpickle.unregister_pickle_by_value(module)
 
 
+def _lie_elsewhere(parts: Sequence[Part]) -> bool:
+    """Whether all images are in a storage, which every machine reaches by itself."""
+    files = (
+        file_of(one) if isinstance(one, Member) else one for part in parts for one in part.images
+    )
+    return all(isinstance(one, RemoteFile) for one in files)
+
+
 class _Actor:
     """In a process of its own: the work, which is unpickled and settled once.
 
     Args:
         work: What is done.
-        folder: Where the job was begun, for paths that are relative to it.
+        folder: Where the job was begun, for paths that are relative to it; None where there are none.
     """
 
-    def __init__(self, work: Work, folder: str) -> None:
+    def __init__(self, work: Work, folder: str | None) -> None:
         self._work, self._folder = work, folder
 
     def settle(self) -> None:
         """Before the first part. An error that is raised here is told, one of ``__init__`` would be a death."""
         try:
-            os.chdir(self._folder)
+            os.chdir(self._folder or ".")
         except OSError as error:
             raise OptionError(
                 f"machine {platform.node()} of the cluster cannot enter {self._folder}: images and results have to lie "
@@ -173,9 +185,17 @@ class _Seat:
 class _Crew:
     """The actors. One gets tasks when it is there: a cluster that has lost a machine may have no room for all."""
 
-    def __init__(self, ray: Any, work: Work, *, count: int, gpus: float) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        ray: Any,  # noqa: ANN401 - the module
+        work: Work,
+        folder: str | None,
+        *,
+        count: int,
+        gpus: float,
+    ) -> None:
         self._ray = ray
-        self._work, self._folder = ray.put(work), str(Path.cwd())
+        self._work, self._folder = ray.put(work), folder
         self._kind = ray.remote(_Actor).options(num_cpus=1, num_gpus=gpus, max_restarts=0)
         self._seats = [self._taken() for _ in range(count)]
         self._failed_starts = 0

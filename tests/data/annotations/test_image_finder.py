@@ -34,7 +34,7 @@ def test_picture_that_is_nowhere_is_expected_in_the_first_folder(photos, tmp_pat
 def test_usual_places_beside_the_annotations_are_searched(photos, tmp_path, place):
     (tmp_path / "ann").mkdir()
     finder = ImageFinder.beside(tmp_path / place, None)
-    assert finder.find("dog.jpg").samefile(photos / "dog.jpg")
+    assert (photos / "dog.jpg").samefile(str(finder.find("dog.jpg")))
 
 
 def test_no_folder_to_look_in_is_refused():

@@ -5,6 +5,8 @@ __all__ = ["ClassLabels", "check_entries"]
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -12,8 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from figureground.base.errors import DataError, ImageError, OptionError
+from figureground.base.storage import RemoteFile, read
 from figureground.data.annotations.entries import AnnotatedImage, Problem, ProblemKind, RawEntry
 from figureground.data.decoding import image_size
+
+_HEADER = 2**16  # bytes of a JPEG that nearly always hold its size
+_REQUESTS = 16  # at a time
 
 
 @dataclass(frozen=True)
@@ -96,8 +102,7 @@ def check_entries(
     """
     entries = list(entries)
     _refuse_fractions(entries)
-    found = lru_cache(maxsize=4)(image_size)  # entries of one image come one after the other
-    size_of = partial(_measured if needs_images else _believed, found)
+    size_of = partial(_measured if needs_images else _believed, _sizes(entries))
     images: list[AnnotatedImage] = []
     problems: list[Problem] = []
     for entry in entries:
@@ -121,7 +126,36 @@ def _refuse_fractions(entries: Sequence[RawEntry]) -> None:
             )
 
 
-_SizeOf = Callable[[Path], tuple[int, int]]
+_SizeOf = Callable[[Path | RemoteFile], tuple[int, int]]
+
+
+def _sizes(entries: Iterable[RawEntry]) -> _SizeOf:
+    """Sizes of images by their headers; those in a storage are asked for at once, many at a time."""
+    there = list(dict.fromkeys(one.path for one in entries if isinstance(one.path, RemoteFile)))
+    with ThreadPoolExecutor(_REQUESTS, thread_name_prefix="size") as pool:
+        asked = dict(zip(there, pool.map(_size_there, there), strict=True))
+    here = lru_cache(maxsize=4)(image_size)  # entries of one image come one after the other
+
+    def size_of(path: Path | RemoteFile) -> tuple[int, int]:
+        found = asked[path] if isinstance(path, RemoteFile) else here(path)
+        if isinstance(found, ImageError):
+            raise found
+        return found
+
+    return size_of
+
+
+def _size_there(file: RemoteFile) -> tuple[int, int] | ImageError:
+    """Of a JPEG mostly from its beginning; other kinds may tell at their end that they lie on their side."""
+    try:
+        if file.size > _HEADER:
+            head = read(file.url, 0, _HEADER)
+            if head.startswith(b"\xff\xd8"):
+                with suppress(ImageError):
+                    return image_size(head)
+        return image_size(file)
+    except ImageError as error:
+        return error
 
 
 def _measured(size_of: _SizeOf, entry: RawEntry) -> tuple[int, int]:
@@ -139,6 +173,12 @@ def _believed(size_of: _SizeOf, entry: RawEntry) -> tuple[int, int] | None:
         return None
 
 
+def _kind_of(path: Path | RemoteFile) -> ProblemKind:
+    """What is wrong with an image whose size cannot be had."""
+    there = path.version if isinstance(path, RemoteFile) else os.path.exists(path)  # noqa: PTH110 - of any name
+    return "unreadable-file" if there else "missing-file"
+
+
 def _check_entry(
     entry: RawEntry, labels: ClassLabels, size_of: Callable[[RawEntry], tuple[int, int] | None]
 ) -> tuple[AnnotatedImage | None, list[Problem]]:
@@ -147,8 +187,7 @@ def _check_entry(
         size = size_of(entry)
         label = labels.resolve(entry.label)
     except ImageError as error:
-        kind: ProblemKind = "unreadable-file" if os.path.exists(entry.path) else "missing-file"  # noqa: PTH110 - of any name
-        return None, [Problem(kind, entry.where, f"left out: {error}")]
+        return None, [Problem(_kind_of(entry.path), entry.where, f"left out: {error}")]
     except LookupError as error:
         return None, [Problem("unknown-label", entry.where, f"left out: {error}")]
     if size is not None and entry.size not in {None, size}:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from figureground.base.errors import ImageError
+from figureground.base.storage import RemoteFile
 from figureground.data.decoding import decode_mask
 
 ProblemKind: TypeAlias = Literal[
@@ -59,11 +60,11 @@ class MaskFiles:
         ignored: File whose pixels that are not black, and not marked, are not to be judged.
     """
 
-    marked: tuple[Path, ...]
-    ignored: Path | None = None
+    marked: tuple[Path | RemoteFile, ...]
+    ignored: Path | RemoteFile | None = None
 
     @property
-    def files(self) -> tuple[Path, ...]:
+    def files(self) -> tuple[Path | RemoteFile, ...]:
         """All of them."""
         return self.marked if self.ignored is None else (*self.marked, self.ignored)
 
@@ -99,7 +100,7 @@ class AnnotatedImage:
         size: Width and height of the image; None where neither its file nor the annotation tells.
     """
 
-    path: Path
+    path: Path | RemoteFile
     label: int | str | None
     boxes: Float[np.ndarray, "B 4"]
     mask: MaskFiles | None = None
@@ -151,17 +152,18 @@ class RawEntry:
     """
 
     where: str
-    path: Path
+    path: Path | RemoteFile
     label: int | str | None
     boxes: tuple[tuple[float, ...], ...] = ()
     size: tuple[int, int] | None = None
     mask: MaskFiles | None = None
 
 
-def _of_size(mask: np.ndarray, shape: tuple[int, ...], file: Path) -> np.ndarray:
+def _of_size(mask: np.ndarray, shape: tuple[int, ...], file: Path | RemoteFile) -> np.ndarray:
     """The mask, unless it is of another size than the first one."""
     if mask.shape != shape:
         raise ImageError(
-            file, f"the mask is {mask.shape[1]}x{mask.shape[0]}, the others {shape[1]}x{shape[0]}"
+            str(file),
+            f"the mask is {mask.shape[1]}x{mask.shape[0]}, the others {shape[1]}x{shape[0]}",
         )
     return mask

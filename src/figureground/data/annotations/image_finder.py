@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from figureground.base.errors import DataError
+from figureground.base.storage import RemoteFile, is_url, local_path
 from figureground.data.decoding import IMAGE_EXTENSIONS
+from figureground.data.finding import find_images
 
 
 class ImageFinder:
@@ -25,31 +27,47 @@ class ImageFinder:
             raise DataError("no folder of images is known; name it with 'images'")
         self.roots = tuple(roots)
         self._stems: dict[Path, dict[str, Path]] = {}
+        self._url = ""
+        self._listed: dict[str, RemoteFile] = {}
 
     @classmethod
-    def beside(cls, source: Path, images: Path | None) -> "ImageFinder":
+    def beside(cls, source: Path, images: Path | str | None) -> "ImageFinder":
         """A finder for annotations of which only the place is known.
 
         Args:
             source: The annotation file or folder.
-            images: The folder of images; where None, the source's own folder, ``images`` inside
-                and beside it and ``JPEGImages`` beside it are searched.
+            images: The folder of images, or its URL, which is listed once; where None, the source's own folder,
+                ``images`` inside and beside it and ``JPEGImages`` beside it are searched.
 
         Returns:
             The finder.
 
         Raises:
-            DataError: ``images`` is not a folder.
+            DataError: ``images`` is not a folder, or its storage cannot be reached or refuses.
         """
+        if isinstance(images, str) and is_url(images) and local_path(images) is None:
+            return cls._at_url(images.rstrip("/"))
         if images is not None:
-            if not images.is_dir():
+            place = (local_path(images) if isinstance(images, str) else None) or Path(images)
+            if not place.is_dir():
                 raise DataError(f"no folder of images at {images}")
-            return cls([images])
+            return cls([place])
         folder = source if source.is_dir() else source.parent
         beside = folder.absolute().parent
         return cls([folder, folder / "images", beside / "images", beside / "JPEGImages"])
 
-    def find(self, name: str) -> Path:
+    @classmethod
+    def _at_url(cls, url: str) -> "ImageFinder":
+        found = cls([Path()])
+        found._url = url
+        for one in find_images(url, recursive=True):
+            if isinstance(one, RemoteFile):
+                inside = one.url[len(url) + 1 :]
+                found._listed[inside] = one
+                found._listed.setdefault(inside.rpartition(".")[0], one)
+        return found
+
+    def find(self, name: str) -> Path | RemoteFile:
         """The image of this name.
 
         Args:
@@ -58,6 +76,9 @@ class ImageFinder:
         Returns:
             The file; where there is none, the place where it was expected first.
         """
+        if self._url:
+            plain = name.replace("\\", "/").removeprefix("./")
+            return self._listed.get(plain) or RemoteFile(f"{self._url}/{plain}", 0, "")
         for spelled in dict.fromkeys((name, name.replace("\\", "/"))):  # as Windows writes paths
             for root in self.roots:
                 path = root / spelled

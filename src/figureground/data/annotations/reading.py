@@ -2,11 +2,14 @@
 
 __all__ = ["ANNOTATION_FORMATS", "AnnotationFormat", "annotations_of", "read_annotations"]
 
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import TypeVar
 
 from figureground.base.errors import DataError
+from figureground.base.storage import RemoteFile, is_url, local_path, read, remote_folder
 from figureground.data.annotations.checking import ClassLabels, check_entries
 from figureground.data.annotations.coco import looks_like_coco, read_coco
 from figureground.data.annotations.csv_boxes import looks_like_csv, read_csv
@@ -31,6 +34,9 @@ class AnnotationFormat:
     looks_like: Callable[[Path], bool]
     read: Callable[[Path, ImageFinder], tuple[list[RawEntry], list[Problem]]]
 
+
+_IN_ONE_FILE = {".json", ".csv"}
+File = TypeVar("File", Path, RemoteFile)
 
 # the first that fits is taken
 ANNOTATION_FORMATS: dict[str, AnnotationFormat] = {
@@ -58,8 +64,8 @@ def read_annotations(
 
     Args:
         source: A COCO ``.json`` file, a ``.csv`` file, a ``wsolevaluation`` metadata folder, a
-            folder of Pascal VOC ``.xml`` files, or a folder of mask ``.png`` files.
-        images: The folder of images; where None, places beside the source are searched.
+            folder of Pascal VOC ``.xml`` files, or a folder of mask ``.png`` files; of the first two, a URL.
+        images: The folder of images, or its URL; where None, places beside the source are searched.
         num_classes: Labels that are numbers must be below it.
         class_names: Labels that are names must be among them, and become indices.
         needs_images: Whether the images must be there; where not, the annotation is believed.
@@ -82,33 +88,63 @@ def read_annotations(
         >>> annotated[0].label, annotated[0].boxes.tolist(), annotated.problem_counts
         (1, [[5.0, 6.0, 40.0, 20.0]], {'clipped-box': 1})
     """
-    place = Path(source)
+    if isinstance(source, str) and is_url(source) and local_path(source) is None:
+        with tempfile.TemporaryDirectory() as folder:
+            copy = Path(folder, source.rpartition("/")[2])
+            copy.write_bytes(read(source))
+            return read_annotations(
+                copy,
+                images=images or source.rpartition("/")[0],
+                num_classes=num_classes,
+                class_names=class_names,
+                needs_images=needs_images,
+            )
+    place = (local_path(source) if isinstance(source, str) else None) or Path(source)
     if not place.exists():
         raise DataError(f"no annotations at {place}")
     labels = ClassLabels(num_classes, class_names)
     name = _format_of(place)
-    finder = ImageFinder.beside(place, None if images is None else Path(images))
+    finder = ImageFinder.beside(place, images)
     entries, problems = ANNOTATION_FORMATS[name].read(place, finder)
     checked, more = check_entries(entries, labels, needs_images=needs_images)
     return AnnotatedImages(place, name, tuple(checked), (*problems, *more))
 
 
-def annotations_of(place: Path) -> Path | None:
+def annotations_of(place: Path | str) -> Path | str | None:
     """Which file or folder holds the annotations of a place.
 
     Args:
-        place: A file, or a folder.
+        place: A file, or a folder; as text, a URL of one.
 
     Returns:
         The place itself; of a folder without ``.xml`` and ``image_ids.txt`` the one ``.json`` or ``.csv`` in it; None
         where there is none.
 
     Raises:
-        DataError: The folder holds several such files.
+        DataError: The folder holds several such files, or at a URL annotations of another format.
     """
+    if isinstance(place, str):
+        return _annotations_at(place)
     if not place.is_dir() or (place / "image_ids.txt").is_file() or any(place.rglob("*.xml")):
         return place
-    files = sorted(file for file in place.iterdir() if file.suffix.lower() in {".json", ".csv"})
+    files = sorted(file for file in place.iterdir() if file.suffix.lower() in _IN_ONE_FILE)
+    return _only(place, files)
+
+
+def _annotations_at(url: str) -> str | None:
+    """The annotation file of a folder at a URL, or the file that the URL names."""
+    if PurePath(url).suffix.lower() in _IN_ONE_FILE:
+        return url
+    _, files = remote_folder(url) or ([], [])
+    if any(one.name == "image_ids.txt" or one.suffix.lower() == ".xml" for one in files):
+        raise DataError(
+            f"{url}: of annotations at a URL, COCO .json and .csv are read; fetch these, and name {url} with --images"
+        )
+    file = _only(url, [one for one in files if one.suffix.lower() in _IN_ONE_FILE])
+    return None if file is None else str(file)
+
+
+def _only(place: Path | str, files: Sequence[File]) -> File | None:
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
         raise DataError(f"{place} holds several annotation files; name one of {names}")

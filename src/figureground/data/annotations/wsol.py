@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from figureground.base.errors import DataError, ImageError
+from figureground.base.storage import RemoteFile
 from figureground.data.annotations.entries import MaskFiles, Problem, RawEntry
 from figureground.data.annotations.image_finder import ImageFinder
 from figureground.data.annotations.masks import box_around
@@ -70,7 +71,7 @@ def read_wsol(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[P
         )
         files = [one for one in found if isinstance(one[0], str)]
         masks = None
-        if files and path.exists():
+        if files and (isinstance(path, RemoteFile) or path.exists()):
             try:
                 masks, boxes = _masks(files, path, finder)
             except ImageError as error:
@@ -82,7 +83,7 @@ def read_wsol(source: Path, finder: ImageFinder) -> tuple[list[RawEntry], list[P
 
 
 def _masks(
-    lines: Sequence[tuple[str, ...]], image: Path, finder: ImageFinder
+    lines: Sequence[tuple[str, ...]], image: Path | RemoteFile, finder: ImageFinder
 ) -> tuple[MaskFiles, tuple[tuple[float, ...], ...]]:
     """The mask files of an image, and the box around what they mark, in pixels of the image."""
     ignored = [finder.find(one) for _, one in lines if one]

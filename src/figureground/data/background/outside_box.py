@@ -3,14 +3,16 @@
 __all__ = ["OutsideBox"]
 
 import math
-import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from figureground.base.errors import OptionError
+from figureground.base.places import located
+from figureground.base.storage import RemoteFile
 from figureground.data.annotations import AnnotatedImages
 from figureground.data.background.source import ImageArray, InOrder, checked_index
 from figureground.data.decoding import decode_image, image_size
@@ -71,7 +73,7 @@ class OutsideBox(InOrder):
         *,
         min_side: int = 16,
         margin: int = 0,
-        decode: Callable[[str], Image.Image] = decode_image,
+        decode: Callable[[Path | RemoteFile], Image.Image] = decode_image,
     ) -> "OutsideBox":
         """From files; the boxes of all classes of an image count together.
 
@@ -85,14 +87,17 @@ class OutsideBox(InOrder):
             The tiles.
         """
         marked: dict[str, list[np.ndarray]] = {}
+        places: dict[str, Path | RemoteFile] = {}
         for entry in annotated:
-            marked.setdefault(os.path.abspath(entry.path), []).append(entry.boxes)  # noqa: PTH100
-        paths = list(marked)
+            group = located(entry.path)
+            places[group] = entry.path
+            marked.setdefault(group, []).append(entry.boxes)
+        paths = list(places.values())
         return cls(
             lambda row: decode(paths[row]),
             [np.concatenate(boxes) for boxes in marked.values()],
             sizes=[image_size(path) for path in paths],
-            groups=paths,
+            groups=list(places),
             min_side=min_side,
             margin=margin,
         )

@@ -23,8 +23,10 @@ class DataOptions(Options):
         OptionError: A number is out of range, or the digits or the split do not exist.
     """
 
-    images: Path | None = option(
-        None, "Folder of the images, where they do not lie beside their annotations.", panel=_PANEL
+    images: Path | str | None = option(
+        None,
+        "Folder of the images, or its URL, where they do not lie beside their annotations.",
+        panel=_PANEL,
     )
     split: str | None = option(
         None,

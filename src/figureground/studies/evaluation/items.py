@@ -16,7 +16,7 @@ from PIL import Image
 from figureground.base.errors import DataError, ImageError
 from figureground.base.identity import file_identity
 from figureground.base.places import Place, common_folder, located
-from figureground.base.storage import is_url, local_path
+from figureground.base.storage import RemoteFile, is_url, local_path
 from figureground.data import (
     AnnotatedImages,
     ImagePack,
@@ -34,6 +34,8 @@ from figureground.data.annotations.entries import MaskFiles
 from figureground.data.labeled import LabeledImages
 from figureground.data.lazy import FileDecoder, LazyImages
 from figureground.data.loaders import DATASETS, LoadOptions, load_dataset
+from figureground.data.loaders.parquet import parquet_images
+from figureground.data.loaders.webdataset import tar_images
 from figureground.data.rare import with_rare
 from figureground.studies.evaluation.class_ids import read_class_ids
 from figureground.studies.evaluation.data_options import DataOptions
@@ -41,6 +43,7 @@ from figureground.studies.evaluation.tables import ImageProblem
 from figureground.studies.training.runs import TrainedRun
 
 _NOTHING = np.zeros((0, 4), np.float32)
+_SHARDS = {".tar": tar_images, ".parquet": parquet_images}
 
 
 @dataclass(frozen=True)
@@ -139,17 +142,20 @@ def _read(data: str | None, options: DataOptions, run: TrainedRun | None) -> Sou
 
 def _files(place: Path, name: str, options: DataOptions) -> Source:
     """A pack, annotations, or a folder of images, which may be at a URL."""
-    if is_url(name) and local_path(name) is None:
-        return Source(_plain_folder(name, options.value_range), name)
-    if not place.exists():
+    at_url = is_url(name) and local_path(name) is None
+    if not at_url and not place.exists():
         known = ", ".join(sorted(DATASETS))
         raise DataError(f"no file or folder '{name}', nor is it 'clutter' or a data set ({known})")
     if place.suffix.lower() == ".npz":
         split = options.split or "test"
         return Source(_pack(place, split, needs_images=options.needs_images), name)
-    annotations, images = _annotations_in(place, options.images)
+    if place.suffix.lower() in _SHARDS and not at_url:
+        data = _SHARDS[place.suffix.lower()](place).decoded_by(FileDecoder(options.value_range))
+        return Source(items_of(data, place.name, identity=""), name, class_names=data.class_names)
+    annotations, images = _annotations_in(name.rstrip("/") if at_url else place, options.images)
     if annotations is None:
-        return Source(_plain_folder(str(place), options.value_range), name)
+        where = name if at_url else str(place)
+        return Source(_plain_folder(where, options.value_range), name)
     read = read_annotations(annotations, images=images, needs_images=options.needs_images)
     return _annotated(read, name, options.value_range)
 
@@ -220,7 +226,9 @@ def _content(data: LabeledImages, row: int) -> str:
     return "" if place is None else file_identity(place)
 
 
-def _annotations_in(place: Path, images: Path | None) -> tuple[Path | None, Path | None]:
+def _annotations_in(
+    place: Path | str, images: Path | str | None
+) -> tuple[Path | str | None, Path | str | None]:
     """Where the annotations are and where their images; no annotations in a plain folder of images."""
     found = annotations_of(place)
     if found is None:
@@ -342,6 +350,6 @@ def _grey(pixels: np.ndarray) -> Callable[[], Image.Image]:
     return lambda: Image.fromarray(pixels).convert("RGB")
 
 
-def _identity(path: Path, mask: MaskFiles | None) -> str:
+def _identity(path: Path | RemoteFile, mask: MaskFiles | None) -> str:
     files = (path,) if mask is None else (path, *mask.files)
     return "|".join(map(file_identity, files))

@@ -1,21 +1,19 @@
 """Images and results in object storage, in tar and in Parquet files: the numbers and files of a folder."""
 
-import tarfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from figureground.base import mirror as mirror_page, storage as storage_page
+from figureground.base import mirror as mirror_page
 from figureground.base.errors import DataError
 from figureground.cli import main
 from figureground.data import find_images
 from figureground.engines import EngineOptions
-from figureground.models import LeNetGAP, load_classifier
+from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.evaluate import evaluate
 from figureground.studies.evaluation.faithfulness import Faithfulness
+from figureground.studies.evaluation.localisation import Localisation
 from figureground.studies.explain.explain import explain_images
 from figureground.studies.explain.options import ExplainOptions
 from figureground.studies.ranking.options import RankOptions
@@ -23,33 +21,6 @@ from figureground.studies.ranking.rank import rank_images
 
 URL = "s3://photos/set"
 RANK = RankOptions(classes=("3",), batch_size=4, unit=8, top=3, parquet=False)
-
-
-@pytest.fixture(autouse=True)
-def _at_once(monkeypatch, tmp_path):
-    monkeypatch.setattr(storage_page, "_WAITS", ())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
-@pytest.fixture
-def network():
-    return load_classifier(LeNetGAP(), preprocessing={"size": (20, 20)})
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Two folders of pictures, a file that is none, and names that sort in no simple way."""
-    rng = np.random.default_rng(0)
-    folder = tmp_path / "photos"
-    for at in range(20):
-        pixels = rng.integers(0, 256, (24, 30, 3), dtype=np.uint8)
-        place = folder / ("3" if at % 2 else "7") / f"photo {at}.{'PNG' if at % 3 else 'jpeg'}"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(place)
-    (folder / "3" / "broken.png").write_bytes(b"no image")
-    (folder / "3" / ".hidden.png").write_bytes(b"not meant")
-    (folder / "3" / "notes.txt").write_bytes(b"not meant")
-    return folder
 
 
 def names(folder: Path | str, **options: bool) -> list[str]:
@@ -211,42 +182,32 @@ def test_an_image_that_is_deleted_while_the_job_runs_is_told_and_the_others_go_o
     assert str(record.failed[1]) == f"{URL}/3/photo 5.PNG: no such file any more"
 
 
-@pytest.mark.parametrize("where", ["here", "there"])
-@pytest.mark.parametrize("kind", ["tar", "parquet"])
-def test_a_larger_file_stands_for_the_images_in_it(
-    storage, photos, tmp_path, network, *, kind, where
-):
-    files = [one for one in find_images(photos, recursive=True) if isinstance(one, Path)]
-    larger = tmp_path / "larger" / f"set.{kind}"
-    larger.parent.mkdir()
-    if kind == "tar":
-        with tarfile.open(larger, "w") as tar:
-            for file in (*files, photos / "3" / "notes.txt", photos / "3" / ".hidden.png"):
-                tar.add(file, str(file.relative_to(photos)))
-    else:
-        arrow = pytest.importorskip("pyarrow")
-        table = arrow.table({"image": [one.read_bytes() for one in files], "caption": ["x"] * 21})
-        pytest.importorskip("pyarrow.parquet").write_table(table, larger)
-    source: str = str(larger)
-    if where == "there":
-        storage.put(larger.parent, URL)
-        source = f"{URL}/*.{kind}"
-    rank_images(network, photos, out=tmp_path / "files", options=RANK, device="cpu")
-    record = rank_images(network, source, out=tmp_path / "larger-out", options=RANK, device="cpu")
-    assert (record.images, len(record.failed)) == (20, 1)
-    columns = [
-        [line.split(",")[1] for line in (tmp_path / one / "scores.csv").read_text().splitlines()]
-        for one in ("files", "larger-out")
-    ]
-    if kind == "parquet":
-        assert [str(one).rpartition(": ")[2] for one in find_images(source)] == [
-            f"row {at}" for at in range(21)
-        ]
-    assert columns[0] == columns[1]
-    again = rank_images(network, source, out=tmp_path / "larger-out", options=RANK)
-    assert again.skipped == 21
-    explained = explain_images(network, source, out=tmp_path / "explained", device="cpu")
-    assert (explained.images, len(explained.failed)) == (20, 1)
+def test_annotations_at_a_url_are_those_of_the_folder(storage, photos, tmp_path, network):
+    rows = ["path,label,x0,y0,x1,y1"]
+    for at in range(20):
+        place = f"{'3' if at % 2 else '7'}/photo {at}.{'PNG' if at % 3 else 'jpeg'}"
+        rows.append(f"{place},{3 if at % 2 else 7},2,3,{12 + at % 5},14")
+    rows += ["3/broken.png,3,1,1,5,5", "3/nowhere.png,3,1,1,5,5"]
+    (photos / "boxes.csv").write_text("\n".join(rows))
+    storage.put(photos, URL)
+    asked = Localisation(methods=("cam",), batch_size=8)
+    tables: list[Any] = []
+    for place, images in ((photos, None), (URL, None), (f"{URL}/boxes.csv", None), (photos, URL)):
+        out = tmp_path / f"out-{len(tables)}"
+        options = DataOptions(images=images)
+        record = evaluate(asked, network, str(place), out=out, data_options=options, device="cpu")
+        assert record.images == 16  # four choose thresholds
+        assert record.problems.items() >= {("missing-file", 1), ("unreadable-file", 1)}
+        tables.append(record.tables)
+    assert tables[0] == tables[1] == tables[2] == tables[3]
+    (photos / "more.json").write_text("{}")
+    storage.put(photos, URL)
+    with pytest.raises(DataError, match=r"several annotation files; name one of boxes\.csv, more"):
+        evaluate(asked, network, URL, out=tmp_path / "several")
+    storage.put(photos / "7", "s3://photos/voc")
+    storage.client.put_object(Bucket="photos", Key="voc/a.xml", Body=b"<a/>")
+    with pytest.raises(DataError, match=r"COCO \.json and \.csv are read"):
+        evaluate(asked, network, "s3://photos/voc", out=tmp_path / "voc")
 
 
 def test_no_file_and_no_message_holds_a_credential(storage, photos, tmp_path, capsys, monkeypatch):
