@@ -1,8 +1,10 @@
-"""``rank`` of a million files apart from decoding and network: planning, storing, joining, and a second run.
+"""``rank`` of a million files: planning, storing, joining, and a second run, apart from decoding and network or with them.
 
     python benchmarks/million.py --images 1000000
+    python benchmarks/million.py --images 1000000 --decode
 
-The files are hard links to one small picture; scores are made of their names.
+The files are hard links to one small picture, and scores are made of their names. With ``--decode`` they are hard links to
+a thousand JPEGs of 64 pixels, which are decoded and scored by a small network, each of them anew.
 """
 
 __all__ = ["main"]
@@ -53,9 +55,10 @@ class Known(Scoring):
             tick(len(values))
 
 
-def run(place: Path) -> None:
+def run(place: Path, *, decodes: bool) -> None:
     """One ranking, and what it took."""
-    module.Scoring = Known
+    if not decodes:
+        module.Scoring = Known
     seed_everything(0)  # both runs are of one network
     network = load_classifier(LeNetGAP(), preprocessing={"size": (40, 40)})
     began, first = time.perf_counter(), []
@@ -76,29 +79,40 @@ def run(place: Path) -> None:
     )
 
 
+def _origins(folder: Path, count: int) -> list[Path]:
+    """Files of their own."""
+    folder.mkdir()
+    files = [folder / f"{at:03d}.{'jpg' if count > 1 else 'png'}" for at in range(count)]
+    rng = np.random.default_rng(0)
+    for file in files:
+        coarse = Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8))
+        coarse.resize((64, 64), Image.Resampling.BICUBIC).save(file)
+    return files
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--images", type=int, default=1_000_000)
     parser.add_argument("--place", type=Path, help="of a run; made where omitted")
+    parser.add_argument("--decode", action="store_true", help="decode and score each file")
     given = parser.parse_args()
     if given.place:
-        run(given.place)
+        run(given.place, decodes=given.decode)
         return
     with tempfile.TemporaryDirectory() as place:
         photos = Path(place) / "photos"
+        origins = _origins(Path(place) / "origins", 1000 if given.decode else 1)
         for at in range(given.images):
             folder = photos / f"{at // FOLDER:04d}"
             if at % FOLDER == 0:
                 folder.mkdir(parents=True)
-                Image.new("RGB", (40, 40)).save(folder / f"{at:07d}.png")
-                origin = folder / f"{at:07d}.png"
-            else:
-                (folder / f"{at:07d}.png").hardlink_to(origin)
+            origin = origins[(at + at // len(origins)) % len(origins)]
+            (folder / f"{at:07d}{origin.suffix}").hardlink_to(origin)
         print(
             "| images | done before | planned, s | all, s | peak, GiB |\n| ---: | ---: | ---: | ---: | ---: |"
         )
         for _ in range(2):
-            command = [sys.executable, __file__, "--place", place]
+            command = [sys.executable, __file__, "--place", place, *["--decode"] * given.decode]
             subprocess.run(command, check=True)  # noqa: S603 - our own command
 
 
