@@ -1,20 +1,23 @@
 """Saved entries of an explain job: checked, and turned into what the page shows."""
 
-__all__ = ["card_of", "data_uri"]
+__all__ = ["card_of", "data_uri", "with_pictures"]
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from figureground.base.errors import DataError
+from figureground.base.record import read_json
 from figureground.reports.cards import Card, Cell, Prediction, Rectangle, Row
 from figureground.reports.places import below
 from figureground.reports.tables import cell_text
 
 _PICTURE = re.compile(r"data:image/(?:png|jpeg|webp|gif|svg\+xml);base64,[A-Za-z0-9+/]+={0,2}")
+_PAGE_FILE = re.compile(r"images/[0-9a-f]{2}/[^/]+\.page\.json")
 _SMALL = 160  # pixels of a side
 _HALF = 0.5  # a pixel
 _PROBLEMS = {  # all others show nothing
@@ -48,6 +51,31 @@ def card_of(entry: Any, number: int, folder: str = "") -> Card:  # noqa: ANN401 
         return _card(entry, number, folder)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise DataError(f"not an entry of a report: {type(error).__name__}: {error}") from error
+
+
+def with_pictures(entry: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """An entry with what a page shows of it, which lies in a file of its own where there are very many.
+
+    Args:
+        entry: The parsed line of ``entries.jsonl``.
+        folder: Of the job.
+
+    Returns:
+        The entry as that of a small job.
+
+    Raises:
+        DataError: The file is missing or not of the agreed form.
+    """
+    name = str(entry.get("page", ""))
+    if not _PAGE_FILE.fullmatch(name):
+        return dict(entry)
+    pictures = read_json(folder / name)
+    try:
+        panels = zip(entry["panels"], pictures["panels"], strict=True)
+        whole = [{**panel, **small} for panel, small in panels]
+        return {**entry, "thumbnail": pictures["thumbnail"], "panels": whole}
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder / name} is damaged: {type(error).__name__}: {error}") from error
 
 
 def data_uri(value: object) -> str | None:

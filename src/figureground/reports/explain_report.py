@@ -15,7 +15,7 @@ from figureground.base.record import read_json, replaced
 from figureground.maps import colour_bar
 from figureground.reports.answers import answer_of
 from figureground.reports.cards import Card
-from figureground.reports.entries import card_of, data_uri
+from figureground.reports.entries import card_of, data_uri, with_pictures
 from figureground.reports.pages import asset, page_template, script_digest
 from figureground.reports.places import below, common_folder, without_folders
 from figureground.reports.tables import checked_table
@@ -55,7 +55,7 @@ def write_explain_report(folder: Path) -> Path:
 
     Raises:
         DataError: The record is missing, is not JSON or has another schema; a table of the record
-            is malformed; or the page cannot be written.
+            or a file of pictures is malformed; or the page cannot be written.
     """
     record = read_json(folder / "record.json")
     if not isinstance(record, Mapping) or record.get("schema") != 1:
@@ -64,7 +64,10 @@ def write_explain_report(folder: Path) -> Path:
     entries = folder / "entries.jsonl"
     root = common_folder(_places(entries))
     survey = _survey(entries, root)
-    groups = _grouped(_sample(_cards(entries, _Survey(), root), survey.readable))
+    shown = _sample(_cards(entries, _Survey(), root), survey.readable)
+    groups = _grouped(
+        card_of(with_pictures(entry, folder), card.number, root) for card, entry in shown
+    )
     template = page_template("explain.html.j2")
     page = template.generate(**_page(record, survey, root), groups=groups)
     return _write_pieces(folder / "report.html", page)
@@ -84,7 +87,7 @@ def _places(entries: Path) -> Iterator[str]:
 def _survey(entries: Path, root: str) -> _Survey:
     """Count what is there before the head of the page is written."""
     survey = _Survey()
-    for card in _cards(entries, survey, root):
+    for card, _ in _cards(entries, survey, root):
         survey.readable += 1
         survey.problems.update(card.problems)
         survey.true_boxes |= bool(card.truth_boxes)
@@ -93,17 +96,18 @@ def _survey(entries: Path, root: str) -> _Survey:
     return survey
 
 
-def _cards(entries: Path, survey: _Survey, root: str) -> Iterator[Card]:
-    """The readable entries, one by one; the others are noted in the survey."""
+def _cards(entries: Path, survey: _Survey, root: str) -> Iterator[tuple[Card, dict[str, Any]]]:
+    """The readable entries, one by one, each with its line; the others are noted in the survey."""
     number = 0
     for line_number, line in enumerate(_lines(entries), start=1):
         try:
-            card = card_of(json.loads(line), number + 1, root)
+            entry = json.loads(line)
+            card = card_of(entry, number + 1, root)
         except (DataError, ValueError, RecursionError) as error:
             survey.unreadable.append(f"line {line_number} of {entries.name}: {error}")
             continue
         number += 1
-        yield card
+        yield card, entry
 
 
 def _lines(entries: Path) -> Iterator[str]:
@@ -114,15 +118,17 @@ def _lines(entries: Path) -> Iterator[str]:
         yield from (line for line in file if line.strip())
 
 
-def _sample(cards: Iterable[Card], count: int) -> Iterator[Card]:
+def _sample(
+    cards: Iterable[tuple[Card, dict[str, Any]]], count: int
+) -> Iterator[tuple[Card, dict[str, Any]]]:
     """All cards, or of very many some at even steps and the first ones whose maps have a problem."""
     half, wrong = _MOST_CARDS // 2, 0
-    for card in cards:
+    for card, entry in cards:
         at_step = card.number * half // count > (card.number - 1) * half // count
         is_wrong = bool(card.problems) and wrong < half
         if count <= _MOST_CARDS or at_step or is_wrong:
             wrong += is_wrong
-            yield card
+            yield card, entry
 
 
 def _grouped(cards: Iterable[Card]) -> Iterator[list[Card]]:

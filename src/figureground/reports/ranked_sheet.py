@@ -10,7 +10,7 @@ from typing import Any
 from figureground.base.errors import DataError
 from figureground.base.record import read_json, write_atomically
 from figureground.reports.answers import answer_of
-from figureground.reports.entries import data_uri
+from figureground.reports.entries import data_uri, with_pictures
 from figureground.reports.pages import asset, page_template
 from figureground.reports.places import below, common_folder
 
@@ -77,6 +77,7 @@ def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
+            entry = with_pictures(entry, path.parent)
             found |= {str(entry["image"]): entry, str(entry.get("unit")): entry}
         except (ValueError, TypeError, KeyError):
             continue

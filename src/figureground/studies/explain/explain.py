@@ -25,6 +25,7 @@ from figureground.studies.explain.agreement import Agreement
 from figureground.studies.explain.explaining import Explaining
 from figureground.studies.explain.options import ExplainOptions, ExplainRecord, Truth
 from figureground.studies.explain.painter import is_current
+from figureground.studies.explain.table import TABLE, write_table
 from figureground.studies.failures import Failure
 from figureground.studies.models import load_model
 
@@ -48,10 +49,11 @@ def explain_images(
     """Explain every image and keep the results in a folder that a later run can continue.
 
     ``out`` gets ``images/*.png`` (overlays), ``images/*.npz`` (raw maps, ``method/layer`` -> ``(K, h, w)``),
-    ``entries.jsonl`` (a line per finished image), ``boxes.json`` (COCO style, pixels of the images) and, last,
-    ``record.json``; files of more than 10,000 images lie in 256 folders inside ``images``. An image that cannot be
-    decoded is noted, and the job goes on. However the job is stopped, finished images stay finished; an image is done
-    again when it, the model or an option has changed. Images are not held in memory, whatever their number.
+    ``entries.jsonl`` (a line per finished image), ``boxes.json`` (COCO style, pixels of the images), ``maps.parquet``
+    (a row per map, where pyarrow is installed) and, last, ``record.json``; files of more than 10,000 images lie in
+    256 folders inside ``images``. An image that cannot be decoded is noted, and the job goes on. However the job is
+    stopped, finished images stay finished; an image is done again when it, the model or an option has changed. Images
+    are not held in memory, whatever their number.
 
     A method that does not work with this network is left out, and the record says why.
 
@@ -84,7 +86,7 @@ def explain_images(
         images = list(images)
     classifier, paths = load_model(model).classifier, find_images(images)
     chosen, began = options or ExplainOptions(), time.perf_counter()
-    with claimed(out, "explain", writes=(*STORED, _BOXES)) as claim:
+    with claimed(out, "explain", writes=(*STORED, _BOXES, TABLE)) as claim:
         units = _units(paths, claim.folder)
         work = Explaining(
             classifier, chosen, device=own_device(device), truths=known, expected=len(units)
@@ -95,6 +97,7 @@ def explain_images(
         store.begin()
         store.put_in_order()
         write_boxes(claim.folder / _BOXES, store.entries())
+        write_table(claim.folder, store.entries())
         found, described, noticed = _summary(store)
         record = ExplainRecord(
             model={

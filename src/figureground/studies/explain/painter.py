@@ -3,6 +3,7 @@
 __all__ = ["Painted", "Painter", "is_current"]
 
 import io
+import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,7 +38,9 @@ Painted: TypeAlias = tuple[str, dict[str, Any], dict[str, bytes]]
 _BOXED_AT_ONCE = 16  # images
 _MOST_WAITING = 2**26  # bytes of images and maps that are not yet painted
 _MANY = 100  # images: from here on, the page holds smaller pictures
-_VERY_MANY = 10_000  # images: from here on, their files lie in 256 folders
+_VERY_MANY = (
+    10_000  # images: from here on, their files lie in 256 folders, and what the page shows in files
+)
 
 
 class Painter:
@@ -171,7 +174,11 @@ class Painter:
         name = f"{self._place(image)}{file_stem(image.path)}.npz"
         told, pictures = self._panels(panels, image, canvas, described=described)
         files = {name: buffer.getvalue(), **pictures}
-        return path_identity(image.path), about | {"panels": told, "npz": name}, files
+        about |= {"panels": told, "npz": name}
+        if self._in_folders:
+            about["page"] = f"{name.removesuffix('.npz')}.page.json"
+            files[about["page"]] = json.dumps(_pictures_out_of(about)).encode()
+        return path_identity(image.path), about, files
 
     def _place(self, image: LoadedImage) -> str:
         """Where the files of an image lie."""
@@ -229,6 +236,15 @@ def is_current(entry: Mapping[str, Any]) -> bool:
     """
     place = unquote(entry["place"], errors="surrogateescape")
     return is_url(place) or entry["source"] == file_identity(Path(place))
+
+
+def _pictures_out_of(about: dict[str, Any]) -> dict[str, Any]:
+    """What the page shows of an image, taken out of its line: a page shows few of very many images."""
+    panels = [
+        {name: panel.pop(name) for name in ("thumbnail", "heat") if name in panel}
+        for panel in about["panels"]
+    ]
+    return {"thumbnail": about.pop("thumbnail"), "panels": panels}
 
 
 def _panel_name(panel: Panel, image: LoadedImage, layers: int) -> str:
