@@ -1,10 +1,10 @@
-"""``rank`` of a million files: planning, storing, joining, and a second run, apart from decoding and network or with them.
+"""``rank`` of a million files: planning, storing, joining, and a second run; without decoding and network or with them.
 
     python benchmarks/million.py --images 1000000
     python benchmarks/million.py --images 1000000 --decode
 
-The files are hard links to one small picture, and scores are made of their names. With ``--decode`` they are hard links to
-a thousand JPEGs of 64 pixels, which are decoded and scored by a small network, each of them anew.
+The files are hard links to one small picture, and scores are made of their names. With ``--decode`` they are hard links
+to a thousand JPEGs of 64 pixels, which are decoded and scored by a small network, each of them anew.
 """
 
 __all__ = ["main"]

@@ -5,20 +5,24 @@ __all__ = ["LoadedImage", "load_images"]
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 
 from PIL import Image
 from torch import Tensor
 
 from figureground.base.errors import ImageError
 from figureground.base.identity import shown
-from figureground.base.places import Place
+from figureground.base.places import Place, file_of
 from figureground.base.storage import RemoteFile
 from figureground.data import decode_image
 from figureground.data.ahead import ahead
 from figureground.data.holding import until_used
 from figureground.data.notices import Notice, notices_of
 from figureground.models import Preprocessing, View
+from figureground.models.predicting import default_workers
 from figureground.studies.failures import Failure
+
+_REQUESTS = 32  # of a storage at a time
 
 
 @dataclass(frozen=True)
@@ -55,20 +59,32 @@ class LoadedImage:
 
 
 def load_images(
-    paths: Iterable[Place], preprocessing: Preprocessing, *, workers: int = 2, waiting: int = 64
+    paths: Iterable[Place],
+    preprocessing: Preprocessing,
+    *,
+    workers: int | None = 2,
+    waiting: int = 64,
 ) -> Generator[LoadedImage | Failure, None, None]:
     """Decode, resize and crop images in threads, in order, at most ``waiting`` of them before they are asked for.
 
     Args:
         paths: Where they are.
         preprocessing: How the network wants them.
-        workers: Threads.
+        workers: Threads; None for ``default_workers``, and more where the first image is in a storage, for which they
+            wait most of the time.
         waiting: How many decoded images may wait.
 
     Yields:
         An image, or a failure in its place.
     """
-    yield from ahead(partial(_load, preprocessing), paths, workers=workers, waiting=waiting)
+    rest = iter(paths)
+    first = list(islice(rest, 1))
+    if workers is None:
+        is_far = any(isinstance(file_of(one), RemoteFile) for one in first)
+        workers = _REQUESTS if is_far else default_workers(None)
+        waiting = max(waiting, 2 * workers)
+    load = partial(_load, preprocessing)
+    yield from ahead(load, chain(first, rest), workers=workers, waiting=waiting)
 
 
 def _load(preprocessing: Preprocessing, path: Place) -> LoadedImage | Failure:

@@ -25,7 +25,6 @@ from figureground.models.classes import find_classes
 from figureground.models.predicting import (
     chosen_device,
     default_batch_size,
-    default_workers,
     device_of,
     placed,
 )
@@ -155,7 +154,7 @@ class Explaining:
         images = load_images(
             (path for part in parts for at, path in enumerate(part.images) if at not in part.lost),
             self._classifier.preprocessing,
-            workers=default_workers(self._options.workers),
+            workers=self._options.workers,
         )
         under_way: deque[_Open] = deque()
         stopped: BaseException | None = None

@@ -37,7 +37,8 @@ class ExplainOptions(Options):
         contour: Draw a line where a map crosses this fraction of its maximum, between 0 and 1.
         overlay: ``photo`` paints on the photo at its own size and shape, ``network`` on what the network saw of it.
         batch_size: Images at a time; None chooses by the device. Halved when the memory runs out.
-        workers: Threads that decode, and as many that write; None for one per core, at most 8.
+        workers: Threads that decode, and as many that write; None for one per core, at most 8; 32
+            decode images at URLs.
         box_fraction: A map's box surrounds its largest region above this fraction of its maximum (Zhou et al.: 0.2).
         thumbnail: Longest side of the page's pictures, pixels; None for 400, of more than 100 images 200.
 
@@ -108,7 +109,7 @@ class ExplainOptions(Options):
     )
     workers: int | None = option(
         None,
-        "Threads that decode, and as many that write. Default: one per core, at most 8.",
+        "Threads that decode, and as many that write. Default: one per core, at most 8; 32 decode images at URLs.",
         least=1,
         panel=_SPEED,
     )

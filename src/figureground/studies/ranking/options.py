@@ -25,7 +25,7 @@ class RankOptions(Options):
         top: How many images come into ``top.csv`` and onto the contact sheet.
         methods: The method of the maps on the sheet.
         batch_size: Images at a time; None chooses by the device.
-        workers: Threads that decode; None for one per core, at most 8.
+        workers: Threads that decode; None for one per core, at most 8, or 32 for images at URLs.
         parquet: Whether the scores are written as Parquet too; None where pyarrow is installed.
         unit: Images of a unit, which a killed job does not do again.
 
@@ -43,7 +43,9 @@ class RankOptions(Options):
     methods: str = option("grad-cam", "The method of the maps on the sheet.")
     batch_size: int | None = option(None, "Images at a time. Default: by the device.", least=1)
     workers: int | None = option(
-        None, "Threads that decode. Default: one per core, at most 8.", least=1
+        None,
+        "Threads that decode. Default: one per core, at most 8; 32 for images at URLs.",
+        least=1,
     )
     parquet: bool | None = option(
         None, "Scores as Parquet too. Default: where pyarrow is installed."

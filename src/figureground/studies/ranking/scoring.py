@@ -23,7 +23,6 @@ from figureground.models import Classifier
 from figureground.models.predicting import (
     chosen_device,
     default_batch_size,
-    default_workers,
     placed,
 )
 from figureground.studies.failures import Failure, lost_image
@@ -79,7 +78,7 @@ class Scoring:
         images = load_images(
             (path for part in parts for at, path in enumerate(part.images) if at not in part.lost),
             self._classifier.preprocessing,
-            workers=default_workers(self._options.workers),
+            workers=self._options.workers,
             waiting=max(64, 2 * size),
         )
         left = iter(parts)
