@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,8 +29,9 @@ def there(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_commands_run_as_they_are_written(there: Path):
+def test_commands_run_as_they_are_written(there: Path, storage: Any):
     pytest.importorskip("ray")
+    storage.put(there / "photos", "s3://photos/set")
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     named = os.environ | {"PATH": programs, "HOST": "127.0.0.1", "OMP_NUM_THREADS": "1"}
     for command in _COMMANDS:
@@ -54,17 +56,31 @@ def test_commands_run_as_they_are_written(there: Path):
     ]
     assert tables[0] == tables[1] == tables[2]
     assert (there / "runs" / "machines" / "record.json").exists()
+    held = storage.held()
+    ranked = held["ranked/scores.csv"].replace(b"s3://photos/set", b"photos")
+    assert ranked == tables[0]
+    assert {"ranked/report.html", "faithful/report.html", "faithful/record.json"} < set(held)
+    assert (there / "out" / "from-storage" / "maps.parquet").exists()
 
 
-def test_its_messages_are_those_of_the_engine():
-    source = (_ROOT / "src" / "figureground" / "engines" / "on_ray.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("place", "files"),
+    [
+        (0, ["engines/on_ray.py"]),
+        (1, ["base/storage.py", "base/mirror.py", "data/finding.py"]),
+    ],
+)
+def test_its_messages_are_those_that_are_told(place: int, files: list[str]):
+    package = _ROOT / "src" / "figureground"
+    source = "".join((package / one).read_text(encoding="utf-8") for one in files)
     words = re.sub(r'"\s*\n\s*f?"', "", source)
-    (table,) = re.findall(r"\| if \| you are told \|\n(.*?)\n\n", _PAGE, re.DOTALL)
-    told = re.findall(r"`(.*?)`", table)
+    words = re.sub(r"\{verb\}", "list", words) + re.sub(r"\{verb\}", "write", words)
+    table = re.findall(r"\| if \| you are told \|\n(.*?)\n\n", _PAGE, re.DOTALL)[place]
+    told = [one for one in re.findall(r"\| `(.*?)`", table) if one != "--out"]
     assert len(told) == 5
     for message in told:
-        for piece in re.split(r"…|\d+(?: minutes)?", message):
-            assert piece.strip() in words, piece
+        for piece in re.split(r"…|s3://|\d+(?: minutes)?", message):
+            assert piece.strip(" :;()") in words, piece
 
 
 def test_its_cluster_file_is_valid():
