@@ -158,6 +158,28 @@ def test_what_was_done_before_an_actor_died_is_kept_and_not_blamed(tmp_path: Pat
     assert [task.deaths for task in tasks] == [0, 1]
 
 
+def test_a_task_that_is_suspected_has_an_actor_for_itself(tmp_path: Path):
+    ray = Mock()
+    ray.wait.side_effect = lambda owners, **_: ([owners[-1]], [])
+    ray.remote.return_value.options.return_value.remote.side_effect = lambda *_: Mock()
+    crew = on_ray._Crew(ray, Toy(tmp_path), None, count=2, gpus=0.0)
+    for _ in range(2):
+        list(crew.finished())
+    plain, again, half = (on_ray._Task(part) for part in PARTS[:3])
+    again.deaths = 1
+    half.search = on_ray._Search(plain)
+    tasks = deque([plain, again, half, *map(on_ray._Task, PARTS[3:5])])
+    crew.give(tasks)
+    held = [[task for _, task in seat.held] for seat in crew._seats]
+    assert sorted(held, key=len) in ([[plain], [again]], [[again], [plain]])
+    for seat in crew._seats:
+        seat.held.clear()
+    crew.give(tasks)
+    held = [[task for _, task in seat.held] for seat in crew._seats]
+    assert sorted(map(len, held)) == [1, 2]
+    assert [half] in held
+
+
 def test_a_crew_that_cannot_begin_is_given_up(tmp_path: Path):
     class DeadError(Exception):
         """As Ray raises it."""

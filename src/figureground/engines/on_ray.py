@@ -163,6 +163,11 @@ class _Task:
     places: tuple[int, ...] = ()
     deaths: int = 0
 
+    @property
+    def is_suspected(self) -> bool:
+        """Whether it may have ended a process."""
+        return self.search is not None or self.deaths > 0
+
 
 @dataclass(eq=False)
 class _Search:
@@ -180,6 +185,10 @@ class _Seat:
     actor: Any
     starting: Any  # what is ready when it can be given tasks; None from then on
     held: deque[tuple[Any, _Task]] = field(default_factory=deque)
+
+    def has(self, room: int) -> bool:
+        """Whether it can hold one more task, of so many in all."""
+        return len(self.held) < room and not any(task.is_suspected for _, task in self.held)
 
 
 class _Crew:
@@ -210,13 +219,17 @@ class _Crew:
         return any(seat.held for seat in self._seats)
 
     def give(self, waiting: deque[_Task]) -> None:
-        """Tasks to actors that have room for one."""
-        started = [seat for seat in self._seats if seat.starting is None]
-        while waiting and started:
-            seat = min(started, key=lambda one: len(one.held))
-            if len(seat.held) >= _AHEAD:
+        """Tasks to actors that have room for one; to one that is suspected an actor for itself.
+
+        What an actor has finished is lost with it if it ends before its answer is on the way: a task that is done would
+        be held to be the cause of what the next one did.
+        """
+        while waiting:
+            room = 1 if waiting[0].is_suspected else _AHEAD
+            seats = [seat for seat in self._seats if seat.starting is None and seat.has(room)]
+            if not seats:
                 return
-            task = waiting.popleft()
+            seat, task = min(seats, key=lambda one: len(one.held)), waiting.popleft()
             seat.held.append((seat.actor.do.remote(task.part), task))
 
     def finished(self) -> Iterator[tuple[_Task, Any]]:

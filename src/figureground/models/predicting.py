@@ -1,6 +1,7 @@
 """Running a classifier over images: one place for the device, the memory format and the batches."""
 
 __all__ = [
+    "Portable",
     "chosen_device",
     "default_batch_size",
     "default_workers",
@@ -12,7 +13,8 @@ __all__ = [
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import torch
 from jaxtyping import UInt8
@@ -153,3 +155,34 @@ def predict(
 
 def _move(classifier: Classifier, device: torch.device, form: torch.memory_format) -> None:
     classifier.to(device, memory_format=form)  # type: ignore[call-overload]
+
+
+class Portable:
+    """Work with networks, which can be sent to other processes. Here the networks stay where and as they are.
+
+    Args:
+        classifiers: The networks; None for one that does not take part.
+        device: As for ``chosen_device``; another process chooses its own.
+    """
+
+    def __init__(self, *classifiers: Classifier | None, device: str | None = None) -> None:
+        self._networks = [one for one in classifiers if one is not None]
+        self.device = chosen_device(device)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process, which has devices of its own."""
+        return {name: value for name, value in vars(self).items() if name != "device"}
+
+    @contextmanager
+    def packed(self) -> Iterator[None]:
+        """For the way to other processes, where there may be no such device."""
+        with ExitStack() as stack:
+            for one in self._networks:
+                stack.enter_context(placed(one, torch.device("cpu")))
+            yield
+
+    def settle(self) -> None:
+        """Move the networks to the device of this process, for good."""
+        self.device = chosen_device(None)
+        for one in self._networks:
+            one.to(self.device)

@@ -12,7 +12,6 @@ __all__ = [
 ]
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -36,7 +35,7 @@ from figureground.metrics.reliance import (
     cross,
 )
 from figureground.models import Classifier
-from figureground.models.predicting import chosen_device, device_of, placed
+from figureground.models.predicting import Portable, device_of
 from figureground.studies.diagnosis.cells import cell_losses, mean_cells
 from figureground.studies.diagnosis.options import MASKS, DiagnoseOptions
 from figureground.studies.diagnosis.scenes import Scenes
@@ -276,7 +275,7 @@ def cross_scenes(
     return plan.gathered(store)
 
 
-class Asking:
+class Asking(Portable):
     """What a network says of composites, a unit a part.
 
     Args:
@@ -286,22 +285,9 @@ class Asking:
     """
 
     def __init__(self, plan: Callable[[], _Work], network: Score, probe: Score | None) -> None:
-        self._plan, self._network = plan, network
         owners = [getattr(one, "classifier", None) for one in (network, probe)]
-        self._classifiers = [one for one in owners if isinstance(one, Classifier)]
-
-    @contextmanager
-    def packed(self) -> Iterator[None]:
-        """For the way to other processes."""
-        with ExitStack() as stack:
-            for one in self._classifiers:
-                stack.enter_context(placed(one, torch.device("cpu")))
-            yield
-
-    def settle(self) -> None:
-        """Move the networks to the device of this process, for good."""
-        for one in self._classifiers:
-            one.to(chosen_device(None))
+        super().__init__(*[one for one in owners if isinstance(one, Classifier)])
+        self._plan, self._network = plan, network
 
     def stream(self, parts: Iterable[Part], tick: Tick) -> Iterator[tuple[str, Columns]]:
         """Measure one after the other.

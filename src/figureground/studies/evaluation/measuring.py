@@ -4,17 +4,14 @@ __all__ = ["Measuring"]
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from figureground.engines import Part
 from figureground.engines.work import Tick
-from figureground.models import Classifier
-from figureground.models.predicting import chosen_device, device_of, placed
+from figureground.models.predicting import Portable, device_of
 from figureground.studies.evaluation.image_set import EvaluationBatch, EvaluationSet
 from figureground.studies.evaluation.subject import Subject
 from figureground.studies.evaluation.tables import ImageProblem
@@ -29,7 +26,7 @@ Measure: TypeAlias = Callable[[EvaluationBatch, Any], Measured | Callable[[], Me
 """Numbers of a batch by a network; what needs the network no more may be returned as a function."""
 
 
-class Measuring:
+class Measuring(Portable):
     """Columns and problems of each batch; a part's images are the rows of one batch.
 
     Args:
@@ -47,6 +44,7 @@ class Measuring:
         network: Any,  # noqa: ANN401 - a Subject or a Classifier
         images: EvaluationSet,
     ) -> None:
+        super().__init__(network.classifier if isinstance(network, Subject) else network)
         self._measure, self._size, self._network, self._images = measure, size, network, images
 
     @property
@@ -64,20 +62,6 @@ class Measuring:
             Positions in the set.
         """
         return range(number * self._size, min((number + 1) * self._size, self.total))
-
-    @property
-    def _classifier(self) -> Classifier | None:
-        return self._network.classifier if isinstance(self._network, Subject) else self._network
-
-    def packed(self) -> AbstractContextManager[object]:
-        """For the way to other processes."""
-        classifier = self._classifier
-        return nullcontext() if classifier is None else placed(classifier, torch.device("cpu"))
-
-    def settle(self) -> None:
-        """Move the network to the device of this process, for good."""
-        if self._classifier is not None:
-            self._classifier.to(chosen_device(None))
 
     def stream(self, parts: Iterable[Part], tick: Tick) -> Iterator[tuple[str, _Rows]]:
         """Measure parts, decoding ahead of the network; what needs it no more is done beside the next one.

@@ -4,9 +4,8 @@ __all__ = ["Explained", "Explaining", "refused_methods"]
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from PIL import Image
@@ -23,7 +22,7 @@ from figureground.methods.targets import ClassSpec
 from figureground.models import Classifier
 from figureground.models.classes import find_classes
 from figureground.models.predicting import (
-    chosen_device,
+    Portable,
     default_batch_size,
     device_of,
     placed,
@@ -56,7 +55,7 @@ class _Open:
     found: Explained
 
 
-class Explaining:
+class Explaining(Portable):
     """Explains the images of a part together, in smaller batches once the memory has not sufficed.
 
     Args:
@@ -76,6 +75,7 @@ class Explaining:
         truths: Mapping[Place, Truth],
         expected: int,
     ) -> None:
+        super().__init__(classifier, device=device)
         found = find_methods(options.methods)
         self.methods = {name: repr(method) for name, method in found.items()}
         self.notes = layer_notes(found.values(), options.layer)
@@ -101,21 +101,7 @@ class Explaining:
         self._target = finer(self._classes) if options.target == "finer" else self._classes
         self._classifier, self._options = classifier, options
         self._truths, self._expected = truths, expected
-        self.device = chosen_device(device)
         self.size = self._most = options.batch_size or default_batch_size(self.device)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For another process, which has devices of its own."""
-        return {name: value for name, value in vars(self).items() if name != "device"}
-
-    def packed(self) -> AbstractContextManager[object]:
-        """For the way to other processes."""
-        return placed(self._classifier, torch.device("cpu"))
-
-    def settle(self) -> None:
-        """Move the network to the device of this process, for good."""
-        self.device = chosen_device(None)
-        self._classifier.to(self.device)
 
     def look(self, paths: Iterable[Place]) -> str:
         """Choose and check the layer on the first image of all, so that every part is explained alike.

@@ -5,7 +5,7 @@ __all__ = ["Scoring"]
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import asdict
 from itertools import islice
 from typing import Any
@@ -21,7 +21,7 @@ from figureground.engines.work import Tick
 from figureground.metrics.classification import class_scores
 from figureground.models import Classifier
 from figureground.models.predicting import (
-    chosen_device,
+    Portable,
     default_batch_size,
     placed,
 )
@@ -30,7 +30,7 @@ from figureground.studies.loading import LoadedImage, load_images
 from figureground.studies.ranking.options import RankOptions
 
 
-class Scoring:
+class Scoring(Portable):
     """The columns that are stored of each part.
 
     Args:
@@ -48,21 +48,8 @@ class Scoring:
         options: RankOptions,
         device: str | None,
     ) -> None:
+        super().__init__(classifier, device=device)
         self._classifier, self._numbers, self._options = classifier, numbers, options
-        self.device = chosen_device(device)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """For another process, which has devices of its own."""
-        return {name: value for name, value in vars(self).items() if name != "device"}
-
-    def packed(self) -> AbstractContextManager[object]:
-        """For the way to other processes."""
-        return placed(self._classifier, torch.device("cpu"))
-
-    def settle(self) -> None:
-        """Move the network to the device of this process, for good."""
-        self.device = chosen_device(None)
-        self._classifier.to(self.device)
 
     def stream(self, parts: Iterable[Part], tick: Tick) -> Iterator[tuple[str, dict[str, Any]]]:
         """Score parts, decoding ahead of the network.
