@@ -139,7 +139,7 @@ def storage(_storage_server: Storage, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", Storage.secret)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    few: dict[str, Any] = {"retries": {"max_attempts": 1}, "connect_timeout": 10}
+    few: dict[str, Any] = {"retries": {"total_max_attempts": 1}, "connect_timeout": 10}
     monkeypatch.setitem(page._OPTIONS, "s3", page._OPTIONS["s3"] | {"config_kwargs": few})
     _storage_server.client.create_bucket(Bucket="photos")
     _storage_server.asked.clear()

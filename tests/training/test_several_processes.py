@@ -1,11 +1,14 @@
 """What only whole processes show: a kill in the middle of an epoch, and two that share the work."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -103,11 +106,53 @@ def test_two_processes_train_as_one_on_the_same_global_batch(tmp_path, storage):
         torch.testing.assert_close(two[name], weight, atol=1e-5, rtol=0)
 
 
-def host(rank: int, folder: Path, port: int) -> "subprocess.Popen[str]":
-    """One of two machines that train together, each with a process of its own."""
+@dataclass
+class Host:
+    """One of two machines that train together: how a command runs there, its address, and the network's name there."""
+
+    before: list[str]
+    address: str
+    network: str = "lo"
+
+
+@pytest.fixture(params=["one network", "two namespaces"])
+def hosts(request: pytest.FixtureRequest) -> Iterator[list[Host]]:
+    """Two machines that are processes here, and two that reach one another through a cable alone."""
+    if request.param == "one network":
+        yield [Host([], "127.0.0.1")] * 2
+        return
+
+    def ip(words: str) -> int:
+        return subprocess.run(["ip", *words.split()], capture_output=True, check=False).returncode
+
+    if shutil.which("ip") is None or ip("netns add fg-a"):
+        pytest.skip("network namespaces need iproute2 and the rights of root")
+    try:
+        steps = ["netns add fg-b", "link add fg-a type veth peer name fg-b"]
+        for at, name in enumerate(("fg-a", "fg-b")):
+            inside = f"-n {name} "
+            steps += [f"link set {name} netns {name}", f"{inside}link set lo up"]
+            steps += [
+                f"{inside}addr add 10.213.0.{at + 1}/24 dev {name}",
+                f"{inside}link set {name} up",
+            ]
+        for step in steps:
+            assert ip(step) == 0, step
+        yield [
+            Host(["ip", "netns", "exec", name], f"10.213.0.{at + 1}", name)
+            for at, name in enumerate(("fg-a", "fg-b"))
+        ]
+    finally:
+        for name in ("fg-a", "fg-b"):
+            ip(f"netns del {name}")
+
+
+def started(hosts: list[Host], rank: int, *, folder: Path, port: int) -> "subprocess.Popen[str]":
+    """What a person types on one of the machines."""
+    host = hosts[rank]
     words = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--max-restarts=2"]
-    words += ["--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}", "--rdzv-id=1"]
-    words += [f"--rdzv-conf=is_host={int(rank == 0)}", "--local-addr=127.0.0.1"]
+    words += ["--rdzv-backend=c10d", f"--rdzv-endpoint={hosts[0].address}:{port}", "--rdzv-id=1"]
+    words += [f"--rdzv-conf=is_host={int(rank == 0)}", f"--local-addr={host.address}"]
     program = folder.parent / "start.py"
     program.write_text("from figureground.cli import main\nmain()\n")
     words += [
@@ -122,11 +167,11 @@ def host(rank: int, folder: Path, port: int) -> "subprocess.Popen[str]":
     for change in ("data.count=400", "epochs=4", "precision=32-true", "checkpoint_every=2"):
         words += ["--set", change]
     return subprocess.Popen(
-        [sys.executable, *words],
+        [*host.before, sys.executable, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": host.network},
     )
 
 
@@ -137,13 +182,13 @@ def workers_of(agent: int) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
-def test_two_machines_go_on_by_themselves_when_a_process_of_one_is_killed(tmp_path):
+def test_two_machines_go_on_by_themselves_when_a_process_of_one_is_killed(hosts, tmp_path):
     for name in ("whole", "killed"):
         folder = tmp_path / name
         with socket.socket() as one:
             one.bind(("127.0.0.1", 0))
             port = one.getsockname()[1]
-        agents = [host(rank, folder, port) for rank in range(2)]
+        agents = [started(hosts, rank, folder=folder, port=port) for rank in range(2)]
         if name == "killed":
             begun = folder / "resume.pt"
             while not (begun.exists() and (folder / "recipe.yaml").exists()):

@@ -39,11 +39,11 @@ _NEEDED = {
 }
 _OPTIONS: dict[str, dict[str, Any]] = {
     "s3": {
-        # the library's own: five tries of a minute each, for each of five of ours
+        # without them a storage that does not answer is told after a quarter of an hour
         "config_kwargs": {
             "connect_timeout": 10,
-            "read_timeout": 60,
-            "retries": {"mode": "standard", "max_attempts": 3},
+            "read_timeout": 20,
+            "retries": {"mode": "standard", "total_max_attempts": 2},
             "max_pool_connections": 64,
         },
         "max_concurrency": 1,  # of parts of one file; more would ask for the size of every image first
@@ -326,11 +326,14 @@ def _made(scheme: str, netloc: str) -> Any:  # noqa: ANN401 - no types
     try:
         kind = import_module("fsspec").get_filesystem_class(scheme)
         where = kind._get_kwargs_from_urls(f"{scheme}://{netloc}/") if netloc else {}  # noqa: SLF001
-        return kind(use_listings_cache=False, **_OPTIONS.get(scheme, {}), **where)
+        system = kind(use_listings_cache=False, **_OPTIONS.get(scheme, {}), **where)
     except ImportError as error:
         raise DataError(f"{scheme}:// needs {_NEEDED[scheme]}") from error
     except Exception as error:  # as above
         raise DataError(f"cannot use {scheme}://{netloc}: {_reason(error)}") from error
+    if scheme == "s3":
+        system.retries = 2  # of s3fs, around those of the library below it
+    return system
 
 
 def _url(like: str, name: str) -> str:
