@@ -55,7 +55,7 @@ def test_files_come_to_the_url_and_back_and_the_folder_here_goes(storage):
 def test_lines_come_after_the_files_that_they_count_on_and_the_record_last(storage):
     with mirrored(URL, MARK) as folder:
         fill(folder)
-    written = [name.rpartition("/")[2] for verb, name in storage.asked if verb == "PUT"]
+    written = [name.rpartition("/")[2] for verb, name in storage.asked if verb == "PUT"][1:]
     assert set(written[:2]) == {MARK, "a.png"}
     assert written[2:] == ["entries.jsonl", "record.json"]
 
@@ -122,6 +122,14 @@ def test_results_that_cannot_be_written_stay_here_and_are_told(storage):
     (folder,) = re.findall(r"lies in (\S+)$", str(told.value))
     assert (Path(folder) / "images" / "a.png").read_bytes() == b"a"
     shutil.rmtree(folder)
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_work(storage):
+    with (
+        pytest.raises(DataError, match="cannot write s3://nobodys/out/"),
+        mirrored("s3://nobodys/out", MARK),
+    ):
+        pytest.fail("the work has begun")
 
 
 def test_files_of_others_are_neither_fetched_nor_replaced(storage):

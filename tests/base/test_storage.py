@@ -17,8 +17,8 @@ from figureground.base.storage import (
     local_path,
     opened,
     read,
-    remote_files,
     remote_folder,
+    remote_matches,
     remove,
     write,
 )
@@ -74,7 +74,7 @@ def test_a_pattern_and_a_file_with_the_letters_of_one(storage):
         storage.client.put_object(Bucket="photos", Key=name, Body=b"x")
 
     def names(url: str) -> list[str]:
-        return sorted(one.url.removeprefix("s3://photos/") for one in remote_files(url))
+        return sorted(one.url.removeprefix("s3://photos/") for one in remote_matches(url)[1])
 
     assert names("s3://photos/a*.png") == ["a1.png", "a2.png"]
     assert names("s3://photos/**/a*.png") == ["a1.png", "a2.png", "in/a3.png"]
@@ -85,7 +85,7 @@ def test_a_pattern_and_a_file_with_the_letters_of_one(storage):
 def test_a_stream_reads_here_and_there(storage):
     content = bytes(range(256)) * 40
     storage.client.put_object(Bucket="photos", Key="long", Body=content)
-    (file,) = remote_files("s3://photos/long")
+    _, (file,) = remote_matches("s3://photos/long")
     with opened(file, 64) as stream:
         stream.seek(5000)
         assert stream.read(7) == content[5000:5007]
@@ -95,7 +95,7 @@ def test_a_stream_reads_here_and_there(storage):
 
 def test_a_storage_that_fails_a_few_times_is_asked_again_and_one_that_goes_on_is_given_up(storage):
     storage.client.put_object(Bucket="photos", Key="a", Body=b"x")
-    storage.failing["/photos/a"] = 5
+    storage.failing["/photos/a"] = 3
     assert read("s3://photos/a") == b"x"
     storage.failing["/photos/a"], before = 10**6, len(storage.asked)
     with pytest.raises(DataError, match="cannot read s3://photos/a: "):
@@ -110,7 +110,7 @@ def test_a_file_that_is_gone_is_a_damaged_image_and_is_not_asked_for_again(stora
     assert len(storage.asked) - before < 4
 
 
-@pytest.mark.parametrize("ask", [remote_folder, remote_files, read])
+@pytest.mark.parametrize("ask", [remote_folder, remote_matches, read])
 def test_a_storage_that_cannot_be_reached_is_told_in_a_line(storage, monkeypatch, ask):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -143,9 +143,12 @@ def test_wrong_and_missing_credentials_are_told_and_not_repeated(storage, monkey
         ("s3://key:secret@photos/a", "credentials in it"),
         ("ftp://photos/a", "no storage is known for ftp://; known: s3, "),
         ("gs://photos/a", "needs gcsfs: pip install gcsfs"),
+        ("s3://", "s3:// names no bucket; it is to be s3://bucket/folder"),
+        ("s3://*/a", "names no bucket"),
     ],
 )
 def test_other_urls_are_refused_before_anything_is_asked(url, message):
+    assert is_url(url)
     if url.startswith("gs"):
         with pytest.raises(ImportError):
             __import__("gcsfs")
@@ -154,10 +157,27 @@ def test_other_urls_are_refused_before_anything_is_asked(url, message):
     assert "secret" not in str(told.value)
 
 
+def test_a_folder_without_a_name_is_told_and_an_empty_one_is_empty(storage):
+    for name in ("f//a.png", "f/", "g/", "h/", "h/b.png"):
+        storage.client.put_object(Bucket="photos", Key=name, Body=b"")
+    with pytest.raises(DataError, match="a folder without a name cannot be listed"):
+        remote_folder("s3://photos/f")
+    assert remote_folder("s3://photos/g") == ([], [])
+    folders, files = remote_folder("S3://photos/h") or ([], [])
+    assert (folders, [one.name for one in files]) == ([], ["b.png"])
+
+
+def test_a_url_with_one_slash_is_told():
+    for place in ("s3:/photos/a", "S3:/photos/a", Path("s3://photos/a")):
+        with pytest.raises(DataError, match="two slashes belong behind"):
+            is_url(place)
+    assert not is_url("c:/photos")
+
+
 def test_a_file_url_is_a_path():
     assert local_path("file:///a/b%20c") == Path("/a/b c")
     assert local_path("s3://a/b") is None
-    assert (is_url("s3://a"), is_url("a/b"), is_url(Path("s3://a"))) == (True, False, False)
+    assert (is_url("s3://a"), is_url("a/b"), is_url(Path("a/b"))) == (True, False, False)
 
 
 def test_the_common_folder_of_images_here_and_there():

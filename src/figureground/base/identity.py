@@ -125,7 +125,9 @@ def path_identity(place: Place) -> str:
     Returns:
         Twelve hexadecimal digits.
     """
-    return hashlib.sha256(os.fsencode(located(place))).hexdigest()[:12]
+    # two images in a larger file may have one name
+    inside = f"|{place.offset}" if isinstance(place, Member) else ""
+    return hashlib.sha256(os.fsencode(located(place) + inside)).hexdigest()[:12]
 
 
 def shown(place: Place) -> str:

@@ -18,7 +18,7 @@ from figureground.base.storage import is_url, local_path, read, remote_folder, r
 
 _EVERY = 30.0  # seconds between two writings, or ten times what one takes
 _TRANSFERS = 16  # files at a time
-_LINES, _RECORD = "entries.jsonl", "record.json"
+_LINES, _RECORD, _TRIAL = "entries.jsonl", "record.json", ".figureground.trial"
 _OPEN: ContextVar[MappingProxyType[str, Path]] = ContextVar("open", default=MappingProxyType({}))
 
 
@@ -40,7 +40,7 @@ def mirrored(place: Path | str, mark: str) -> Iterator[Path]:
     Raises:
         DataError: The storage cannot be reached or refuses, or there are files at the URL that no job of ours wrote.
     """
-    url = place.rstrip("/") if isinstance(place, str) and is_url(place) else None
+    url = place.rstrip("/") if is_url(place) else None
     here = None if url is None else local_path(url)
     if url is None or here is not None:
         yield here or Path(place)
@@ -62,6 +62,8 @@ def _working_folder(url: str, mark: str) -> Iterator[Path]:
     mirror = _Mirror(url, folder)
     try:
         mirror.fetch(mark)
+        write(f"{url}/{_TRIAL}", b"")  # what cannot be written is told before the work
+        remove(f"{url}/{_TRIAL}")
     except BaseException:
         shutil.rmtree(folder)
         raise
@@ -93,6 +95,7 @@ class _Mirror:
         """All that an earlier run wrote."""
         top = remote_folder(self._url)
         folders, files = top or ([], [])
+        files = [one for one in files if one.name != _TRIAL]
         if (folders or files) and mark not in {one.name for one in files}:
             raise DataError(
                 f"{self._url} holds files that no job of figureground wrote; name another folder with --out"

@@ -9,8 +9,8 @@ __all__ = [
     "local_path",
     "opened",
     "read",
-    "remote_files",
     "remote_folder",
+    "remote_matches",
     "remove",
     "write",
 ]
@@ -120,8 +120,16 @@ def is_url(place: object) -> TypeGuard[str]:
 
     Returns:
         Whether it is text that begins with a scheme.
+
+    Raises:
+        DataError: It begins with the scheme of a storage and a single slash.
     """
-    return isinstance(place, str) and "://" in place
+    if isinstance(place, str) and "://" in place:
+        return True
+    scheme, _, rest = str(place).partition(":/")
+    if rest and scheme.lower() in _NEEDED:
+        raise DataError(f"{place} is no URL; two slashes belong behind {scheme}:")
+    return False
 
 
 def local_path(url: str) -> Path | None:
@@ -158,26 +166,21 @@ def remote_folder(url: str) -> tuple[list[str], list[RemoteFile]] | None:
         return found
 
     found = _tried(listing, url, verb="list")
-    names = [str(one["name"]).rstrip("/") for one in found or ()]
-    if found is None or names == [place]:  # object storage lists a file under its own name
-        return None
-    pairs = [
-        (_url(url, name), one)
-        for name, one in zip(names, found, strict=True)
-        if name != place  # a folder's own marker
-    ]
-    folders = [url for url, one in pairs if one["type"] == "directory"]
-    return folders, [_file(url, one) for url, one in pairs if one["type"] != "directory"]
+    if found is None or [one["name"] for one in found] == [place]:
+        return None  # object storage lists a file under its own name
+    if any(one["name"] == f"{place}/" and one["type"] == "directory" for one in found):
+        raise DataError(f"{url}//… holds files, and a folder without a name cannot be listed")
+    return _sorted_out(url, [one for one in found if one["name"] != f"{place}/"])  # its own marker
 
 
-def remote_files(url: str) -> list[RemoteFile]:
-    """The files that a URL or a pattern stands for.
+def remote_matches(url: str) -> tuple[list[str], list[RemoteFile]]:
+    """What a URL or a pattern stands for.
 
     Args:
         url: Of a file; or a pattern, in which ``*`` is anything but a slash and ``**`` anything.
 
     Returns:
-        Them; empty where there is none.
+        URLs of folders, and files; both empty where there is nothing.
 
     Raises:
         DataError: The storage cannot be reached, or refuses.
@@ -192,8 +195,14 @@ def remote_files(url: str) -> list[RemoteFile]:
             return dict(system.glob(place, detail=True)) if is_pattern else {}
         return {place: exact}
 
-    listed = _tried(found, url, verb="list")
-    return [_file(_url(url, name), one) for name, one in listed.items() if one["type"] == "file"]
+    return _sorted_out(url, list(_tried(found, url, verb="list").values()))
+
+
+def _sorted_out(url: str, found: Sequence[dict[str, Any]]) -> tuple[list[str], list[RemoteFile]]:
+    """Folders and files."""
+    pairs = [(_url(url, str(one["name"]).rstrip("/")), one) for one in found]
+    folders = [each for each, one in pairs if one["type"] == "directory"]
+    return folders, [_file(each, one) for each, one in pairs if one["type"] != "directory"]
 
 
 def read(url: str, begin: int | None = None, end: int | None = None) -> bytes:
@@ -307,17 +316,19 @@ def _reason(error: Exception) -> str:
 def _system(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the place in it."""
     scheme, _, rest = url.partition("://")
-    netloc = rest.partition("/")[0]
+    scheme, netloc = scheme.lower(), rest.partition("/")[0]
     if "@" in netloc and scheme not in {"abfs", "az"}:  # of Azure that is container@account
         raise DataError(
             f"a URL of {scheme} with credentials in it: they would be written into records; leave them to the "
             "environment"
         )
+    if scheme in _NEEDED and (not netloc or any(letter in netloc for letter in "*?[")):
+        raise DataError(f"{url} names no bucket; it is to be {scheme}://bucket/folder")
     if scheme not in _NEEDED:
         raise DataError(f"no storage is known for {scheme}://; known: {', '.join(_NEEDED)}, file")
     with _MAKING:
         system = _made(scheme, netloc if scheme == "hdfs" else "")
-    return system, str(system._strip_protocol(url)).rstrip("/")  # noqa: SLF001 - there is no other name for it
+    return system, str(system._strip_protocol(f"{scheme}://{rest}")).rstrip("/")  # noqa: SLF001 - there is no other name for it
 
 
 @lru_cache(maxsize=16)

@@ -12,6 +12,7 @@ import typer
 
 from figureground.base.amount import amount
 from figureground.base.claim import locked
+from figureground.base.storage import is_url, remote_folder
 from figureground.cli.command import Device, OutOrUrl, Overwrite, expanded
 from figureground.cli.console import complain, progress_bars, say, say_answer, tell_left_out, told
 from figureground.cli.model_options import ModelOptions
@@ -78,6 +79,8 @@ def _tell_unsearched(places: Sequence[str]) -> None:
         for inner in sorted(place.iterdir())
         if inner.is_dir() and not inner.name.startswith(".")
     ]
+    there = [one for place in filter(is_url, places) for one in (remote_folder(place) or ([],))[0]]
+    inside += [one.rpartition("/")[2] for one in there]
     if inside:
         more = ", …" if len(inside) > 3 else ""
         complain(

@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from figureground.base.claim import MARK, kind_of
 from figureground.base.errors import DataError
 from figureground.base.places import Member, Place, located
-from figureground.base.storage import RemoteFile, is_url, local_path, remote_files, remote_folder
+from figureground.base.storage import RemoteFile, is_url, local_path, remote_folder, remote_matches
 from figureground.data.decoding import IMAGE_EXTENSIONS
 from figureground.data.parquet_files import images_in_parquet
 from figureground.data.tar_files import images_in_tar
@@ -80,9 +80,14 @@ def find_images(
     if not found:
         raise DataError(_nothing(given, recursive=recursive))
     if len(given) > 1 or has_magic(str(given[0])):
-        found = list({located(place): place for place in reversed(found)}.values())
+        found = list({_key(place): place for place in reversed(found)}.values())
     found.sort(key=natural_key)
     return FoundImages(found)
+
+
+def _key(place: Place) -> tuple[str, int]:
+    """The same for two ways to write one place; a larger file may hold two images of one name."""
+    return located(place), place.offset if isinstance(place, Member) else 0
 
 
 def image_files(folder: Path | str) -> list[Path]:
@@ -179,25 +184,26 @@ def _images_at(place: Path, *, recursive: bool) -> list[Path]:
 def _images_at_url(url: str, *, recursive: bool) -> Iterator[RemoteFile]:
     """The file itself, the files that a pattern fits, or the images in the folder, many folders at a time."""
     top = remote_folder(url)
-    if top is None:
-        files = remote_files(url)
-        if not files:
-            raise DataError(f"there is no file and no folder at {url}")
-        yield from (one for one in files if len(files) == 1 or _is_meant(one.name))
-        return
     with ThreadPoolExecutor(_LISTINGS, thread_name_prefix="list") as pool:
-        level: list[tuple[list[str], list[RemoteFile]] | None] = [top]
-        while level:
+        listed: Iterable[tuple[list[str], list[RemoteFile]] | None] = [top]
+        if top is None:
+            tops, files = remote_matches(url)
+            if not tops and not files:
+                raise DataError(f"there is no file and no folder at {url}")
+            is_exact = [one.url for one in files] == [url]
+            yield from (one for one in files if is_exact or _is_meant(one.name))
+            listed = pool.map(remote_folder, tops)
+        is_top = True
+        while True:
             inner: list[str] = []
-            for at, found in enumerate(level):
-                folders, files = found or ([], [])
-                level[at] = None
-                names = {one.name for one in files}
-                if found is not top and MARK in names:
-                    continue  # results of a job of ours
-                yield from (one for one in files if _is_image(one.name))
-                inner += [one for one in folders if not one.rpartition("/")[2].startswith(".")]
-            level = list(pool.map(remote_folder, inner)) if recursive else []
+            for folders, files in filter(None, listed):
+                is_ours = any(one.name == MARK for one in files)  # results of a job
+                if is_top or not is_ours:
+                    yield from (one for one in files if _is_image(one.name))
+                    inner += [one for one in folders if _is_searched_at_url(one, in_ours=is_ours)]
+            if not recursive or not inner:
+                return
+            listed, is_top = pool.map(remote_folder, inner), False
 
 
 def _is_searched(folder: Path) -> bool:
@@ -205,6 +211,12 @@ def _is_searched(folder: Path) -> bool:
     if folder.name.startswith(".") or kind_of(folder) is not None:
         return False
     return folder.name != "images" or kind_of(folder.parent) != "explain"
+
+
+def _is_searched_at_url(url: str, *, in_ours: bool) -> bool:
+    """As ``_is_searched``, for a folder in one that may be of a job."""
+    name = url.rpartition("/")[2]
+    return not name.startswith(".") and not (in_ours and name == "images")
 
 
 def _is_image(name: str) -> bool:
@@ -247,4 +259,5 @@ def _nothing(sources: Sequence[Place | str], *, recursive: bool) -> str:
     shown = ", ".join(f"'{source}'" for source in sources) or "an empty list"
     how = "only with --recursive (recursive in the library)"
     hint = "" if recursive else f"; folders in folders are searched {how}"
-    return f"no images in {shown} (known: {' '.join(sorted(IMAGE_EXTENSIONS))}){hint}"
+    larger = "; tar and Parquet files are read where they are named, as folder/*.tar"
+    return f"no images in {shown} (known: {' '.join(sorted(IMAGE_EXTENSIONS))}){hint}{larger}"

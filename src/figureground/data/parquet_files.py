@@ -66,8 +66,8 @@ def parquet_table(
             file = parquet.ParquetFile(source, buffer_size=2**20, pre_buffer=False)
             columns = _Columns.of(path, file.schema_arrow, has_labels=has_labels)
             labels = _labels(path, file, columns.label) if columns.label else ()
-        images = _encoded(path, file, columns.image)
-        copy, offsets = copied_images(path, (*state, columns.image), images)
+        images = _encoded(path, file, columns.image, needs_all=has_labels)
+        copy, offsets = copied_images(path, (*state, columns.image, has_labels), images)
     import_module("pyarrow").default_memory_pool().release_unused()
     members = [
         Member(path, f"row {row}", begin, end - begin, copy)
@@ -183,8 +183,14 @@ def _labels(path: Path | RemoteFile, file: Any, column: str) -> tuple[int | str,
     return tuple(labels)
 
 
-def _encoded(path: Path | RemoteFile, file: Any, column: str) -> Iterator[bytes]:  # noqa: ANN401
-    """The images, a few in memory at a time."""
+def _encoded(
+    path: Path | RemoteFile,
+    file: Any,  # noqa: ANN401
+    column: str,
+    *,
+    needs_all: bool,
+) -> Iterator[bytes]:
+    """The images, a few in memory at a time; without a label to lose, one that is missing is empty, and told later."""
     batches = file.iter_batches(_BATCH, columns=[column], use_threads=False)
     row = 0
     while True:
@@ -194,6 +200,8 @@ def _encoded(path: Path | RemoteFile, file: Any, column: str) -> Iterator[bytes]
             return
         for value in batch.column(0).to_pylist():
             image = value.get("bytes") if isinstance(value, dict) else value
+            if image is None and not needs_all:
+                image = b""
             if not isinstance(image, bytes):
                 raise DataError(f"{path}: row {row} has no encoded image (column {column})")
             yield image

@@ -38,7 +38,7 @@ def images_in_tar(path: Path | RemoteFile) -> list[Member]:
 
 
 def _images(path: Path | RemoteFile) -> list[Member]:
-    return [one for one, _ in tar_members(path, is_image_name)]
+    return [one for one, _ in tar_members(path, is_image_name, links=True)]
 
 
 def tar_members(
@@ -46,6 +46,7 @@ def tar_members(
     wanted: Callable[[str], bool],
     *,
     is_small: Callable[[str], bool] = lambda _: False,
+    links: bool = False,
 ) -> Iterator[tuple[Member, bytes | None]]:
     """Members of a tar file and where they lie, found by one pass over the headers.
 
@@ -53,6 +54,7 @@ def tar_members(
         path: The tar file, here or in a storage; a compressed one cannot be read by place.
         wanted: Whether a member is, by its name.
         is_small: Whether the content of one that is wanted is read in passing.
+        links: Give a link as an empty member, which whoever decodes it will name, instead of refusing the file.
 
     Yields:
         A member, and its content or None.
@@ -65,13 +67,14 @@ def tar_members(
             for one in _headers(path, file):
                 if one.isdir() or not wanted(one.name):
                     continue
-                if not one.isreg() or one.issparse():
+                is_whole = one.isreg() and not one.issparse()
+                if not is_whole and not links:
                     raise DataError(f"{path}: {one.name}: a link, not the image or label itself")
                 content = None
                 if is_small(one.name):
                     file.seek(one.offset_data)
                     content = file.read(one.size)
-                yield Member(path, one.name, one.offset_data, one.size), content
+                yield Member(path, one.name, one.offset_data, one.size if is_whole else 0), content
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
 

@@ -47,9 +47,23 @@ def test_a_url_has_the_images_of_the_folder_in_its_order(storage, photos):
 
 def test_results_of_a_job_are_no_images_of_the_users(storage, photos):
     storage.put(photos, URL)
-    for name in ("out/figureground.json", "out/top/images/a.png", "out/images/b.png"):
+    marks = ("out/figureground.json", "out/top/figureground.json")
+    for name in (*marks, "out/top/images/a.png", "out/images/b.png"):
         storage.client.put_object(Bucket="photos", Key=f"set/{name}", Body=b"{}")
     assert names(URL, recursive=True) == names(photos, recursive=True)
+    # nor where their folder itself is named
+    storage.client.put_object(Bucket="photos", Key="set/out/mine.png", Body=b"x")
+    assert names(f"{URL}/out", recursive=True) == ["mine.png"]
+
+
+def test_a_pattern_that_fits_folders_searches_them_and_other_files_are_not_meant(storage, photos):
+    storage.put(photos, URL)
+    assert [str(one) for one in find_images(f"{URL}/[37]")] == [
+        f"{URL}/{one}" for one in names(photos, recursive=True)
+    ]
+    storage.client.put_object(Bucket="photos", Key="odd/readme.txt", Body=b"x")
+    with pytest.raises(DataError, match=r"no images in .* tar and Parquet files are read where"):
+        find_images("s3://photos/odd/*")
 
 
 def test_a_ranking_of_a_url_is_that_of_the_folder_and_reads_each_image_once(
@@ -200,6 +214,10 @@ def test_annotations_at_a_url_are_those_of_the_folder(storage, photos, tmp_path,
         assert record.problems.items() >= {("missing-file", 1), ("unreadable-file", 1)}
         tables.append(record.tables)
     assert tables[0] == tables[1] == tables[2] == tables[3]
+    storage.client.put_object(Bucket="photos", Key="wrong/boxes.csv", Body=b"name,x\n")
+    storage.client.put_object(Bucket="photos", Key="wrong/a.png", Body=b"x")
+    with pytest.raises(DataError, match=r"^s3://photos/wrong/boxes\.csv: no column path"):
+        evaluate(asked, network, "s3://photos/wrong/boxes.csv", out=tmp_path / "wrong")
     (photos / "more.json").write_text("{}")
     storage.put(photos, URL)
     with pytest.raises(DataError, match=r"several annotation files; name one of boxes\.csv, more"):

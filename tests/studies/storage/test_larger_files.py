@@ -56,6 +56,33 @@ def test_a_larger_file_stands_for_the_images_in_it(
     assert (explained.images, len(explained.failed)) == (20, 1)
 
 
+def test_images_of_one_name_are_two_and_what_is_no_image_is_told(photos, tmp_path, network):
+    content = (photos / "3" / "photo 1.PNG").read_bytes()
+    other = (photos / "3" / "photo 5.PNG").read_bytes()
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for name, one in (("x.png", content), ("x.png", other), ("link.png", None)):
+            member = tarfile.TarInfo(name)
+            member.size = len(one or b"")
+            member.type = tarfile.REGTYPE if one else tarfile.SYMTYPE
+            member.linkname = "x.png"
+            tar.addfile(member, io.BytesIO(one or b""))
+    for sources in ([tmp_path / "a.tar"], [f"{tmp_path}/*.tar", tmp_path / "a.tar"]):
+        assert len(find_images(sources)) == 3
+    record = rank_images(network, tmp_path / "a.tar", out=tmp_path / "ranked", options=RANK)
+    assert record.images == 2
+    assert str(record.failed[0]) == f"{tmp_path}/a.tar: link.png: the file is empty"
+    explained = explain_images(network, tmp_path / "a.tar", out=tmp_path / "explained")
+    assert explained.images == 2
+    arrow = pytest.importorskip("pyarrow")
+    table = arrow.table({"image": [content, None], "label": [1, 1]})
+    pytest.importorskip("pyarrow.parquet").write_table(table, tmp_path / "a.parquet")
+    record = rank_images(network, tmp_path / "a.parquet", out=tmp_path / "rows", options=RANK)
+    assert (record.images, str(record.failed[0])) == (
+        1,
+        f"{tmp_path}/a.parquet: row 1: the file is empty",
+    )
+
+
 @pytest.mark.parametrize("kind", ["tar", "parquet"])
 def test_a_larger_file_with_labels_is_evaluated_as_its_folder(photos, tmp_path, network, kind):
     (photos / "3" / "broken.png").unlink()

@@ -92,13 +92,16 @@ def read_annotations(
         with tempfile.TemporaryDirectory() as folder:
             copy = Path(folder, source.rpartition("/")[2])
             copy.write_bytes(read(source))
-            return read_annotations(
-                copy,
-                images=images or source.rpartition("/")[0],
-                num_classes=num_classes,
-                class_names=class_names,
-                needs_images=needs_images,
-            )
+            try:
+                return read_annotations(
+                    copy,
+                    images=images or source.rpartition("/")[0],
+                    num_classes=num_classes,
+                    class_names=class_names,
+                    needs_images=needs_images,
+                )
+            except DataError as error:
+                raise DataError(str(error).replace(str(copy), source)) from error
     place = (local_path(source) if isinstance(source, str) else None) or Path(source)
     if not place.exists():
         raise DataError(f"no annotations at {place}")
