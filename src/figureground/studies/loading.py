@@ -1,6 +1,6 @@
 """Images as a network wants them, decoded ahead of it by worker threads."""
 
-__all__ = ["LoadedImage", "load_images"]
+__all__ = ["LoadedImage", "load_images", "reading_threads"]
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
@@ -70,8 +70,7 @@ def load_images(
     Args:
         paths: Where they are.
         preprocessing: How the network wants them.
-        workers: Threads; None for ``default_workers``, and more where the first image is in a storage, for which they
-            wait most of the time.
+        workers: Threads; None for ``default_workers``, or ``reading_threads`` of a storage.
         waiting: How many decoded images may wait.
 
     Yields:
@@ -80,11 +79,24 @@ def load_images(
     rest = iter(paths)
     first = list(islice(rest, 1))
     if workers is None:
-        is_far = any(isinstance(file_of(one), RemoteFile) for one in first)
-        workers = _REQUESTS if is_far else default_workers(None)
+        workers = reading_threads(first[0] if first else None, near=default_workers(None))
         waiting = max(waiting, 2 * workers)
     load = partial(_load, preprocessing)
     yield from ahead(load, chain(first, rest), workers=workers, waiting=waiting)
+
+
+def reading_threads(place: Place | None, *, near: int) -> int:
+    """How many threads read images: more where they lie in a storage, for which they wait most of the time.
+
+    Args:
+        place: Of one of the images; None where it is in no file.
+        near: How many read images of this machine.
+
+    Returns:
+        Their number.
+    """
+    is_far = place is not None and isinstance(file_of(place), RemoteFile)
+    return _REQUESTS if is_far else near
 
 
 def _load(preprocessing: Preprocessing, path: Place) -> LoadedImage | Failure:

@@ -57,8 +57,8 @@ class DataOptions(Options):
     split_seed: int | None = option(
         None, "Seed that divided the data set. Default: that of the run, else 0.", panel=_PANEL
     )
-    workers: int = option(
-        2, "Threads that decode. For images at URLs, 32 are better.", least=1, panel="Speed"
+    workers: int | None = option(
+        None, "Threads that decode. Default: 2; 32 for images at URLs.", least=1, panel="Speed"
     )
     seed: int = 0
     view_size: int = 224

@@ -27,9 +27,11 @@ from figureground.studies.evaluation.data_options import DataOptions
 from figureground.studies.evaluation.items import Item, Source, read_source
 from figureground.studies.evaluation.tables import ImageProblem
 from figureground.studies.failures import lost_image
+from figureground.studies.loading import reading_threads
 from figureground.studies.training.runs import TrainedRun
 
 _UNKNOWN = -1
+_NEAR = 2  # threads that read images of this machine
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,7 @@ class EvaluationSet:
         source: The images; ``items`` are as many as ``labels``.
         labels: Class index of each, -1 where unknown.
         preprocessing: How the model wants its images.
-        workers: Threads that decode.
+        workers: Threads that decode; None for ``reading_threads``, two near ones.
         notes: What was assumed.
         asked: What decides which images and labels these are, name -> value.
 
@@ -252,14 +254,15 @@ class EvaluationSet:
         labels: Sequence[int],
         preprocessing: Preprocessing,
         *,
-        workers: int = 2,
+        workers: int | None = None,
         notes: Sequence[str] = (),
         asked: Mapping[str, str] | None = None,
     ) -> None:
         self.asked = dict(asked or {})
         self._items: list[Item] = source.items
         self._preprocessing = preprocessing
-        self._workers = workers
+        first = source.items[0].file if source.items else None
+        self._workers = workers or reading_threads(first, near=_NEAR)
         self.labels = torch.tensor(list(labels), dtype=torch.int64)
         self.names = tuple(item.name for item in source.items)
         self.has_masks = any(item.mask is not None for item in source.items)
@@ -307,7 +310,8 @@ class EvaluationSet:
         """
         wanted = range(len(self)) if rows is None else rows
         load = partial(self._load, frozenset(lost))
-        loaded = ahead(load, wanted, workers=self._workers, waiting=2 * size + 1)
+        waiting = max(2 * size, self._workers) + 1
+        loaded = ahead(load, wanted, workers=self._workers, waiting=waiting)
         while part := list(islice(loaded, size)):
             yield self._batch(part)
 
