@@ -95,6 +95,7 @@ def file_stem(place: Place) -> str:
         What can be kept of its name, and where it is in short.
 
     Examples:
+        >>> from pathlib import Path
         >>> file_stem(Path("/photos/my cat <3.jpg"))
         'my_cat_3-5f554097b3c5'
     """
