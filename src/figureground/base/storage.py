@@ -170,7 +170,7 @@ def remote_folder(url: str) -> tuple[list[str], list[RemoteFile]] | None:
         return None  # object storage lists a file under its own name
     if any(one["name"] == f"{place}/" and one["type"] == "directory" for one in found):
         raise DataError(f"{url}//… holds files, and a folder without a name cannot be listed")
-    return _sorted_out(url, [one for one in found if one["name"] != f"{place}/"])  # its own marker
+    return _sorted_out(url, found, own=f"{place}/")
 
 
 def remote_matches(url: str) -> tuple[list[str], list[RemoteFile]]:
@@ -198,11 +198,21 @@ def remote_matches(url: str) -> tuple[list[str], list[RemoteFile]]:
     return _sorted_out(url, list(_tried(found, url, verb="list").values()))
 
 
-def _sorted_out(url: str, found: Sequence[dict[str, Any]]) -> tuple[list[str], list[RemoteFile]]:
-    """Folders and files."""
-    pairs = [(_url(url, str(one["name"]).rstrip("/")), one) for one in found]
-    folders = [each for each, one in pairs if one["type"] == "directory"]
-    return folders, [_file(each, one) for each, one in pairs if one["type"] != "directory"]
+def _sorted_out(
+    url: str, found: list[dict[str, Any]], own: str = ""
+) -> tuple[list[str], list[RemoteFile]]:
+    """Folders and files, without a folder's own marker; what is found is used up, for it may be a million of them."""
+    folders: list[str] = []
+    files: list[RemoteFile] = []
+    found.reverse()
+    while found:
+        one = found.pop()
+        each = _url(url, str(one["name"]).rstrip("/"))
+        if one["type"] == "directory":
+            folders.append(each)
+        elif one["name"] != own:
+            files.append(_file(each, one))
+    return folders, files
 
 
 def read(url: str, begin: int | None = None, end: int | None = None) -> bytes:
