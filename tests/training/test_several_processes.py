@@ -166,12 +166,15 @@ def started(hosts: list[Host], rank: int, *, folder: Path, port: int) -> "subpro
     ]
     for change in ("data.count=400", "epochs=4", "precision=32-true", "checkpoint_every=2"):
         words += ["--set", change]
+    # a store of its own for each start: in a shared one, addresses of the start before are found
+    named = {"GLOO_SOCKET_IFNAME": host.network, "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
+    named["OMP_NUM_THREADS"] = "1"
     return subprocess.Popen(
         [*host.before, sys.executable, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": host.network},
+        env=os.environ | named,
     )
 
 
