@@ -124,6 +124,20 @@ def test_results_that_cannot_be_written_stay_here_and_are_told(storage):
     shutil.rmtree(folder)
 
 
+def test_a_full_disk_at_the_end_is_told_with_the_folder(storage, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def job():
+        with mirrored(URL, MARK) as folder:
+            fill(folder)
+            monkeypatch.setattr(page.shutil, "copyfile", full)  # type: ignore[attr-defined]
+
+    with pytest.raises(DataError, match=r"No space left .* lies in ") as told:
+        job()
+    shutil.rmtree(str(told.value).rpartition(" ")[2])
+
+
 def test_a_place_that_cannot_be_written_is_told_before_the_work(storage):
     with (
         pytest.raises(DataError, match="cannot write s3://nobodys/out/"),

@@ -10,7 +10,7 @@ import pytest
 
 from figureground.base import storage as page
 from figureground.base.errors import DataError, ImageError
-from figureground.base.places import Member, common_folder
+from figureground.base.places import Member, Place, common_folder, file_of, located
 from figureground.base.storage import (
     RemoteFile,
     is_url,
@@ -181,11 +181,35 @@ def test_a_file_url_is_a_path():
 
 
 def test_the_common_folder_of_images_here_and_there():
-    urls = [RemoteFile(f"s3://b/{name}", 0, "") for name in ("x/ab/1.png", "x/ac/2.png", "x/3.png")]
-    assert common_folder(urls) == "s3://b/x"
-    assert common_folder(urls[:2]) == "s3://b/x"
-    assert common_folder(urls[:1]) == "s3://b/x/ab"
-    assert common_folder([*urls, RemoteFile("gs://b/x/1", 0, "")]) == ""
+    def folder(places: list[Place]) -> str:
+        return common_folder(located(file_of(one)) for one in places)
+
+    names = ("x/ab/1.png", "x/ac/2.png", "x/3.png")
+    urls: list[Place] = [RemoteFile(f"s3://b/{name}", 0, "") for name in names]
+    assert folder(urls) == "s3://b/x"
+    assert folder(urls[:2]) == "s3://b/x"
+    assert folder(urls[:1]) == "s3://b/x/ab"
+    assert folder([*urls, RemoteFile("gs://b/x/1", 0, "")]) == ""
     inside = Member(Path("/a/b/c.tar"), "d/e.png", 0, 1)
-    assert common_folder([inside, Path("/a/x.png")]) == "/a"
-    assert common_folder([Path("/a/x.png")]) == "/a"
+    assert folder([inside, Path("/a/x.png")]) == "/a"
+    assert folder([Path("/a/x.png")]) == "/a"
+    # in the order of letters 'a-b' lies between 'a' and 'a/c'
+    assert common_folder(["s3://b/x/a/1", "s3://b/x/a-b/1", "s3://b/x/a/c/1"]) == "s3://b/x"
+    assert common_folder(["s3://b/1", "s3://c/1"]) == ""
+
+
+def test_a_storage_that_goes_away_while_a_file_is_open_is_told_in_a_line(storage):
+    storage.client.put_object(Bucket="photos", Key="long", Body=bytes(10**5))
+    _, (file,) = remote_matches("s3://photos/long")
+
+    def reads() -> None:
+        with opened(file, 64) as stream:
+            assert stream.read(10) == bytes(10)
+            storage.failing["/photos/long"] = 10**6
+            stream.seek(10**5 - 10)
+            stream.read(10)
+
+    with pytest.raises(DataError, match=r"^cannot read s3://photos/long: "):
+        reads()
+    empty = Member(RemoteFile("s3://photos/gone.tar", 0, ""), "link.png", 512, 0)
+    assert empty.read() == b""

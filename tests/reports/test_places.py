@@ -1,6 +1,7 @@
 """Pages that are passed on name no folder above the images."""
 
-from figureground.reports.places import below, common_folder, without_folders
+from figureground.base.places import common_folder
+from figureground.reports.places import below, without_folders
 
 
 def test_names_begin_below_the_folder_of_all():

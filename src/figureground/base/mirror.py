@@ -77,7 +77,7 @@ def _working_folder(url: str, mark: str) -> Iterator[Path]:
         thread.join()
         try:
             mirror.write_back()
-        except DataError as error:
+        except (DataError, OSError) as error:
             raise DataError(f"{error}; what could not be written lies in {folder}") from error
         shutil.rmtree(folder)
 

@@ -5,6 +5,7 @@ __all__ = ["Member", "Place", "common_folder", "file_of", "is_inside", "located"
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeAlias
 
@@ -43,6 +44,8 @@ class Member:
             DataError: The larger file cannot be read.
         """
         store = self.store or self.file
+        if not self.size:
+            return b""
         if isinstance(store, RemoteFile):
             return read(store.url, self.offset, self.offset + self.size)
         try:
@@ -100,18 +103,32 @@ def is_inside(place: Place, folder: Path) -> bool:
     return isinstance(file, Path) and folder.absolute() in file.absolute().parents
 
 
-def common_folder(places: Iterable[Place]) -> str:
-    """The deepest folder that holds all images.
+def common_folder(files: Iterable[str]) -> str:
+    """The deepest folder that holds all files.
 
     Args:
-        places: At least one.
+        files: Paths or URLs.
 
     Returns:
-        An absolute path or a URL; empty where they have none in common.
+        The folder; empty where there is none.
+
+    Examples:
+        >>> common_folder(["photos/cats/a.jpg", "photos/dogs/b.jpg"]), common_folder(["a", "/b"])
+        ('photos', '')
+        >>> common_folder(["s3://photos/a/1.jpg", "s3://photos/a-b/1.jpg"])
+        's3://photos'
     """
-    folders = {os.path.dirname(located(file_of(place))) for place in places}  # noqa: PTH120 - a URL is no Path
-    if any("://" in folder for folder in folders):
-        first, last = min(folders).split("/"), max(folders).split("/")
-        differ = (at for at, pair in enumerate(zip(first, last, strict=False)) if len({*pair}) > 1)
-        return "/".join(first[: next(differ, min(len(first), len(last)))])
-    return os.path.commonpath(folders)
+    shared: str | None = None
+    for file in files:
+        parent = os.path.dirname(file)  # noqa: PTH120 - or a URL, or a name that was saved on another machine
+        if shared is None or shared == parent:
+            shared = parent
+        elif not shared or not parent or os.path.isabs(shared) != os.path.isabs(parent):  # noqa: PTH117
+            return ""
+        elif "://" in shared:
+            pairs = zip(shared.split("/"), parent.split("/"), strict=False)
+            same = [one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs)]
+            shared = "/".join(same) if len(same) > 2 else ""  # the bucket at least
+        else:
+            shared = os.path.commonpath([shared, parent])
+    return shared or ""

@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeGuard, TypeVar
 from urllib.parse import unquote, urlsplit
 
-from figureground.base.errors import DataError, ImageError
+from figureground.base.errors import DataError, FigureGroundError, ImageError
 
 # what has to be installed for a scheme
 _NEEDED = {
@@ -51,7 +51,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 _WAITS = (0.5, 2.0, 8.0)  # seconds between the tries of a read or a write
 _VERSIONS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "mtime", "modified")
-_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, NotImplementedError, ValueError)
+_FINAL = (FileNotFoundError, PermissionError, IsADirectoryError, ValueError)
 _MAKING = threading.Lock()
 
 Result = TypeVar("Result")
@@ -285,13 +285,17 @@ def opened(file: RemoteFile, block: int) -> Iterator[Any]:
 
     Raises:
         DataError: The storage cannot be reached, or refuses.
+        FigureGroundError: As whoever reads has raised it.
     """
     system, place = _system(file.url)
     options = {"block_size": block, "cache_type": "readahead", "size": file.size}
-    with _tried(
-        lambda: system.open(place, "rb", **options), file.url, verb="read", waits=_WAITS
-    ) as stream:
-        yield stream
+    try:
+        with system.open(place, "rb", **options) as stream:
+            yield stream
+    except FigureGroundError:
+        raise
+    except Exception as error:  # as of ``_tried``: what is read is read after this
+        raise DataError(f"cannot read {file.url}: {_reason(error)}") from error
 
 
 def _tried(

@@ -11,6 +11,7 @@ __all__ = [
 
 import io
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -53,6 +54,15 @@ IMAGE_EXTENSIONS = frozenset(
         *(".jpg", ".jpx", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"),
     }
 )
+# photographs and scans in kinds that cannot be read: found, so that each is named among what could not be used
+_FOREIGN_EXTENSIONS = frozenset(
+    {
+        *(".jxl", ".jp2k", ".dcm", ".dicom", ".nii", ".mha", ".nrrd"),
+        *(".svs", ".ndpi", ".czi", ".psd", ".exr", ".hdr", ".tga", ".pcx", ".raw", ".dng", ".cr2"),
+        *(".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".mpo"),
+    }
+)
+_NAMED = IMAGE_EXTENSIONS | _FOREIGN_EXTENSIONS
 # a closed list, most frequent first: other plug-ins of Pillow run programs or accept any bytes
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 _HEIF_BRANDS = frozenset(
@@ -150,16 +160,18 @@ def full_size(image: Image.Image) -> Size:
 
 
 def is_image_name(name: str) -> bool:
-    """Whether a name, perhaps behind folders, is that of a visible image of a known kind.
+    """Whether a name, perhaps behind folders, is that of a visible image.
 
     Args:
         name: Of a file or a member of one.
 
     Returns:
-        Whether it ends as names of images do, in any case, and does not begin with a dot.
+        Whether it ends as names of images do, in any case, and does not begin with a dot. Kinds that cannot be read
+        count, so that they are told.
     """
     base = name.rpartition("/")[2]
-    return f".{base.lower().rpartition('.')[2]}" in IMAGE_EXTENSIONS and not base.startswith(".")
+    extension = os.path.splitext(base)[1]  # noqa: PTH122 - a Path of each of a million names takes seconds
+    return extension.lower() in _NAMED and not base.startswith(".")
 
 
 def image_size(source: Encoded) -> tuple[int, int]:

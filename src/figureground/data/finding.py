@@ -14,20 +14,11 @@ from figureground.base.claim import MARK, kind_of
 from figureground.base.errors import DataError
 from figureground.base.places import Member, Place, located
 from figureground.base.storage import RemoteFile, is_url, local_path, remote_folder, remote_matches
-from figureground.data.decoding import IMAGE_EXTENSIONS
+from figureground.data.decoding import IMAGE_EXTENSIONS, is_image_name
 from figureground.data.parquet_files import images_in_parquet
 from figureground.data.tar_files import images_in_tar
 
 _NUMBER = re.compile(r"\d+")
-# photographs and scans in kinds that cannot be read: found, so that each is named among what could not be used
-_FOREIGN_EXTENSIONS = frozenset(
-    {
-        *(".jxl", ".jp2k", ".dcm", ".dicom", ".nii", ".mha", ".nrrd"),
-        *(".svs", ".ndpi", ".czi", ".psd", ".exr", ".hdr", ".tga", ".pcx", ".raw", ".dng", ".cr2"),
-        *(".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".mpo"),
-    }
-)
-_EXTENSIONS = IMAGE_EXTENSIONS | _FOREIGN_EXTENSIONS
 _LARGER: dict[str, Callable[[Path | RemoteFile], Iterable[Place]]] = {
     ".tar": images_in_tar,
     ".parquet": images_in_parquet,
@@ -176,7 +167,7 @@ def _images_at(place: Path, *, recursive: bool) -> list[Path]:
         return [place]
     images: list[Path] = []
     for folder, inner, names in os.walk(place, onerror=_refuse):
-        images += [Path(folder, name) for name in names if _is_image(name)]
+        images += [Path(folder, name) for name in names if is_image_name(name)]
         inner[:] = [name for name in inner if recursive and _is_searched(Path(folder, name))]
     return images
 
@@ -199,7 +190,7 @@ def _images_at_url(url: str, *, recursive: bool) -> Iterator[RemoteFile]:
             for folders, files in filter(None, listed):
                 is_ours = any(one.name == MARK for one in files)  # results of a job
                 if is_top or not is_ours:
-                    yield from (one for one in files if _is_image(one.name))
+                    yield from (one for one in files if is_image_name(one.name))
                     inner += [one for one in folders if _is_searched_at_url(one, in_ours=is_ours)]
             if not recursive or not inner:
                 return
@@ -219,15 +210,9 @@ def _is_searched_at_url(url: str, *, in_ours: bool) -> bool:
     return not name.startswith(".") and not (in_ours and name == "images")
 
 
-def _is_image(name: str) -> bool:
-    """Whether the name is that of a visible image."""
-    extension = os.path.splitext(name)[1]  # noqa: PTH122 - a Path of each of a million names takes seconds
-    return extension.lower() in _EXTENSIONS and not name.startswith(".")
-
-
 def _is_meant(name: str) -> bool:
     """Whether a pattern means a file of this name."""
-    return _is_image(name) or PurePath(name).suffix.lower() in _LARGER
+    return is_image_name(name) or PurePath(name).suffix.lower() in _LARGER
 
 
 def _exists(path: Path) -> bool:

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from figureground.base.errors import DataError
+from figureground.base.places import common_folder
 from figureground.base.record import read_json, replaced
 from figureground.maps import colour_bar
 from figureground.reports.answers import answer_of
 from figureground.reports.cards import Card
 from figureground.reports.entries import card_of, data_uri, with_pictures
 from figureground.reports.pages import asset, page_template, script_digest
-from figureground.reports.places import below, common_folder, without_folders
+from figureground.reports.places import below, without_folders
 from figureground.reports.tables import checked_table
 
 _CARDS_PER_PAGE = 50

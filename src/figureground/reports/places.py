@@ -1,41 +1,12 @@
 """Text for pages: names without the folders of the machine they were made on, numbers that no line end parts."""
 
-__all__ = ["below", "common_folder", "held_together", "without_folders"]
+__all__ = ["below", "held_together", "without_folders"]
 
 import os
 import re
-from collections.abc import Iterable
 
 _PER_CENT = re.compile(r"(\d) %")
 _FOLDERS = re.compile(r"(?<![\w.:/~%-])(?:/(?:[\w.@+~%=-]+/)+|[A-Za-z]:\\(?:[\w.@+~%=-]+\\)+)")
-
-
-def common_folder(paths: Iterable[str]) -> str:
-    """The deepest folder that holds all files.
-
-    Args:
-        paths: Of the files.
-
-    Returns:
-        The folder; empty where there is none.
-
-    Examples:
-        >>> (
-        ...     common_folder(["photos/cats/a.jpg", "photos/dogs/b.jpg"]),
-        ...     common_folder(["a.jpg", "/b.jpg"]),
-        ... )
-        ('photos', '')
-    """
-    folder: str | None = None
-    for path in paths:
-        parent = os.path.dirname(path)  # noqa: PTH120 - a name that was saved, perhaps of another machine
-        if folder is None:
-            folder = parent
-        elif folder != parent:
-            if not folder or not parent or os.path.isabs(folder) != os.path.isabs(parent):  # noqa: PTH117
-                return ""
-            folder = os.path.commonpath([folder, parent])
-    return folder or ""
 
 
 def below(folder: str, path: str) -> str:

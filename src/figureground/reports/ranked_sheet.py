@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from figureground.base.errors import DataError
+from figureground.base.places import common_folder
 from figureground.base.record import read_json, write_atomically
 from figureground.reports.answers import answer_of
 from figureground.reports.entries import data_uri, with_pictures
 from figureground.reports.pages import asset, page_template
-from figureground.reports.places import below, common_folder
+from figureground.reports.places import below
 
 _SCHEMA = 1
 

@@ -60,7 +60,8 @@ def test_images_of_one_name_are_two_and_what_is_no_image_is_told(photos, tmp_pat
     content = (photos / "3" / "photo 1.PNG").read_bytes()
     other = (photos / "3" / "photo 5.PNG").read_bytes()
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
-        for name, one in (("x.png", content), ("x.png", other), ("link.png", None)):
+        notes = (("png", content), ("notes.txt", content), ("._x.png", content))
+        for name, one in (("x.png", content), ("x.png", other), ("link.png", None), *notes):
             member = tarfile.TarInfo(name)
             member.size = len(one or b"")
             member.type = tarfile.REGTYPE if one else tarfile.SYMTYPE

@@ -15,7 +15,7 @@ from PIL import Image
 
 from figureground.base.errors import DataError, ImageError
 from figureground.base.identity import file_identity
-from figureground.base.places import Place, common_folder, located
+from figureground.base.places import Place, common_folder, file_of, located
 from figureground.base.storage import RemoteFile, is_url, local_path
 from figureground.data import (
     AnnotatedImages,
@@ -282,7 +282,7 @@ def _names(places: Iterable[Place]) -> dict[Place, str]:
     times = Counter(stems.values())
     if max(times.values(), default=0) < 2:
         return {place: place.name for place in stems}
-    start = len(common_folder(stems)) + 1
+    start = len(common_folder(located(file_of(place)) for place in stems)) + 1
     return {
         place: place.name if times[stem] < 2 else located(place)[start:].replace(os.sep, "/")
         for place, stem in stems.items()

@@ -12,7 +12,7 @@ from torch import nn
 from figureground.base.claim import Claim, claimed
 from figureground.base.errors import DataError, OptionError
 from figureground.base.identity import digest, file_identity, model_identity, path_identity
-from figureground.base.places import Place, common_folder, is_inside
+from figureground.base.places import Place, common_folder, file_of, is_inside, located
 from figureground.base.printable import printable
 from figureground.base.progress import Progress, no_progress
 from figureground.base.record import provenance, write_json
@@ -136,7 +136,9 @@ def _store(
         "classes": numbers,
         "score": options.score,
         "batch_size": options.batch_size,
-        "images": printable(common_folder(place for some in units.values() for place in some)),
+        "images": printable(
+            common_folder(located(file_of(one)) for some in units.values() for one in some)
+        ),
     }
     claim.check(asked, overwrite=overwrite)
     wanted = {unit: digest(job, *map(file_identity, some)) for unit, some in units.items()}
