@@ -101,7 +101,7 @@ def test_what_is_done_is_written_while_the_job_goes_on_and_when_it_fails(storage
     def stopped():
         with mirrored(URL, MARK) as folder:
             (folder / MARK).write_text("{}")
-            assert written.wait(20)
+            assert written.wait(120)
             assert "out/job/figureground.json" in storage.held()
             (folder / "a").write_text("1")
             raise KeyError("stopped")

@@ -135,11 +135,11 @@ def test_a_network_that_another_thread_trains_is_in_evaluation_mode_meanwhile():
     def look() -> None:
         with borrowed(network):
             inside.set()
-            assert seen.wait(30)
+            assert seen.wait(120)
 
     thread = threading.Thread(target=look)
     thread.start()
-    assert inside.wait(30)
+    assert inside.wait(120)
     modes = {module.training for module in network.modules()}
     seen.set()
     thread.join()
@@ -190,11 +190,11 @@ def test_a_process_forked_while_another_thread_borrows_can_borrow():
     def look() -> None:
         with borrowed(network):
             inside.set()
-            assert leave.wait(30)
+            assert leave.wait(120)
 
     thread = threading.Thread(target=look)
     thread.start()
-    assert inside.wait(30)
+    assert inside.wait(120)
     child = os.fork()
     if child == 0:
         signal.alarm(20)

@@ -55,7 +55,7 @@ def test_what_is_finished_is_whole_and_the_next_run_does_the_rest(
     while len(finished(tmp_path)) < 3 and job.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     job.send_signal(how)
-    _, said = job.communicate(timeout=60)
+    _, said = job.communicate(timeout=120)
     if how == signal.SIGINT:
         assert job.returncode == 130
         assert "interrupted; what is finished is kept" in said

@@ -17,6 +17,7 @@ BAD = {
     "a type comment that silences everything": re.compile(r"#\s*type:\s*ignore(?!\[)"),
 }
 SKIPS = {"skip", "skipif", "xfail"}
+CLOCKS = {"monotonic", "perf_counter", "process_time", "time"}
 
 
 def bad_lines(path: Path) -> list[str]:
@@ -45,6 +46,22 @@ def silent_skips(path: Path) -> list[str]:
     ]
 
 
+def timed_asserts(path: Path) -> list[str]:
+    """A complaint for each ``assert`` that reads a clock: a busy machine would fail it."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [
+        f"{path}:{check.lineno}: asserts a wall-clock time"
+        for check in ast.walk(tree)
+        if isinstance(check, ast.Assert)
+        and any(
+            isinstance(node, ast.Attribute)
+            and node.attr in CLOCKS
+            and ast.unparse(node.value) == "time"
+            for node in ast.walk(check)
+        )
+    ]
+
+
 def _is_skip(node: ast.Attribute) -> bool:
     """Whether this is ``pytest.skip``, ``pytest.mark.skipif`` or a kin."""
     return node.attr in SKIPS and ast.unparse(node.value) in {"pytest", "pytest.mark"}
@@ -64,6 +81,17 @@ def test_no_line_is_out_of_place(texts: list[Path]):
 def test_every_skip_gives_its_reason(scripts: list[Path]):
     bad = [complaint for path in scripts for complaint in silent_skips(path)]
     assert not bad, "\n".join(bad)
+
+
+def test_no_test_asserts_a_wall_clock_time(scripts: list[Path]):
+    bad = [complaint for path in scripts for complaint in timed_asserts(path)]
+    assert not bad, "\n".join(bad)
+
+
+def test_an_assert_on_a_clock_is_reported(tmp_path: Path):
+    path = tmp_path / "test_page.py"
+    path.write_text("while time.time() < 1:\n    assert time.monotonic() - start < 2\n")
+    assert timed_asserts(path) == [f"{path}:2: asserts a wall-clock time"]
 
 
 # written with escapes, so that this page does not complain of itself

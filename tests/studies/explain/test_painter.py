@@ -34,7 +34,7 @@ def test_lines_come_in_the_order_of_the_images(
 
     def first_is_slow(painter: Painter, image: LoadedImage, *others: Any, **named: Any) -> Any:
         if image is batch[0][0]:
-            assert others_done.wait(30)
+            assert others_done.wait(120)
         found = paint(painter, image, *others, **named)
         done.append(image)
         if len(done) == 5:
@@ -102,14 +102,14 @@ def test_nothing_new_is_painted_after_an_error(
 
     def waiting(painter: Painter, *others: Any, **named: Any) -> Any:
         begun.set()
-        assert go_on.wait(30)
+        assert go_on.wait(120)
         painted.append(paint(painter, *others, **named))
         return painted[-1]
 
     monkeypatch.setattr(Painter, "_paint", waiting)
     painter = Painter(classifier, ExplainOptions(workers=1), truths={})
     painter.submit(*batch)
-    assert begun.wait(30)
+    assert begun.wait(120)
     threading.Timer(0.05, go_on.set).start()
     with pytest.raises(ZeroDivisionError), painter:
         raise ZeroDivisionError
