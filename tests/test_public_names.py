@@ -59,14 +59,29 @@ def test_importing_loads_neither_torch_nor_numpy():
     assert (done.stdout, done.stderr) == ("\n", "")
 
 
-@pytest.mark.parametrize("module", ["models", "methods.explainer", "models.from_figureground"])
-def test_starting_waits_for_no_library_that_is_not_used(module: str):
-    script = (
-        f"import sys, figureground.{module}\n"
-        "heavy = {'torchvision', 'timm', 'transformers', 'sklearn', 'lightning', 'torch._dynamo'}\n"
-        "print(*heavy & set(sys.modules))"
+def test_a_room_imports_no_slow_library_before_it_is_used():
+    engines = {"timm", "transformers", "sklearn", "lightning", "torch._dynamo", "torchvision"}
+    absent = {
+        "models": engines,
+        "models.from_figureground": engines,
+        "methods.explainer": engines,
+        "maps": {"numba", "scipy", "skimage", "torchvision"},
+        "metrics.localisation": {"numba", "scipy", "torchmetrics"},
+        "metrics.faithfulness": {"numba", "scipy", "torchmetrics"},
+        "metrics.classification": {"scipy", "sklearn", "torchmetrics"},
+        "metrics.information": {"torchmetrics", "torchvision"},
+        "data": {"numba", "scipy", "sklearn", "torchvision"},
+    }
+    script = (  # torch is imported once, each room in a child
+        "import importlib, os, sys, torch\n"
+        f"for room, absent in {absent}.items():\n"
+        "    if os.fork() == 0:\n"
+        "        importlib.import_module('figureground.' + room)\n"
+        "        print(room, *absent & set(sys.modules), flush=True)\n"
+        "        os._exit(0)\n"
+        "    os.wait()"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
-    assert (done.stdout, done.stderr) == ("\n", "")
+    assert (done.stdout.splitlines(), done.stderr) == (list(absent), "")

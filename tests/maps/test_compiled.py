@@ -1,8 +1,5 @@
 """Loops as machine code."""
 
-import subprocess
-import sys
-
 import numba
 import numpy as np
 import pytest
@@ -63,20 +60,3 @@ def test_loops_are_compiled_also_where_nothing_can_be_kept(monkeypatch: pytest.M
     monkeypatch.setattr(numba, "njit", njit)
     assert module._machine_code(squares) is squares
     assert asked == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("room", "absent"),
-    [
-        ("maps", {"numba", "scipy", "skimage", "torchvision"}),
-        ("metrics.localisation", {"numba", "scipy", "torchmetrics"}),
-        ("metrics.faithfulness", {"numba", "scipy", "torchmetrics"}),
-        ("metrics.classification", {"scipy", "sklearn", "torchmetrics"}),
-        ("metrics.information", {"torchmetrics", "torchvision"}),
-        ("data", {"numba", "scipy", "sklearn", "torchvision"}),
-    ],
-)
-def test_what_is_slow_to_import_waits_until_it_is_used(room: str, absent: set[str]):
-    code = f"import sys, figureground.{room}; print(*(sys.modules.keys() & {absent}))"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert done.stdout.split() == []
