@@ -1,6 +1,7 @@
 """Equal networks, images and options have equal digests, all others differ."""
 
 import copy
+import importlib
 import importlib.util
 import os
 import sys
@@ -127,6 +128,32 @@ def test_an_edited_forward_of_a_users_class_is_another_network(
     first = model_identity(built("", "net_a"))
     assert model_identity(built("", "net_b")) == first
     assert model_identity(built(" * 2.0", "net_c")) != first
+
+
+@pytest.mark.parametrize("folder", ["site-packages", "dist-packages", "beside torch"])
+def test_code_of_an_installed_package_counts_by_its_weights_wherever_it_lies(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    place = tmp_path / "elsewhere" / folder
+    place.mkdir(parents=True)
+    if folder == "beside torch":  # pip install --target
+        monkeypatch.setattr(torch, "__file__", str(place / "torch" / "__init__.py"))
+    monkeypatch.syspath_prepend(place)
+
+    def identity(change: str) -> str:
+        name = f"layers_{len(change)}"
+        (place / f"{name}.py").write_text(
+            "from torch import nn\n\n\nclass Net(nn.Linear):\n    pass\n\n\n"
+            f"def start():\n    return {change or 0}\n"
+        )
+        module = importlib.import_module(name)
+        monkeypatch.setitem(sys.modules, name, module)
+        torch.manual_seed(0)  # noqa: TID251 - as above
+        made = module.Net(3, 2)
+        made.init = module.start
+        return model_identity(made)
+
+    assert identity("") == identity("1")
 
 
 def test_no_network_has_an_identity_too():

@@ -15,6 +15,7 @@ __all__ = [
     "write",
 ]
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -350,6 +351,8 @@ def _made(scheme: str, netloc: str) -> Any:  # noqa: ANN401 - no types
     """A file system, once in a process."""
     try:
         kind = import_module("fsspec").get_filesystem_class(scheme)
+        # its messages, tracebacks among them, are for those who set up logging; errors are raised as well
+        logging.getLogger(kind.__module__.partition(".")[0]).addHandler(logging.NullHandler())
         where = kind._get_kwargs_from_urls(f"{scheme}://{netloc}/") if netloc else {}  # noqa: SLF001
         system = kind(use_listings_cache=False, **_OPTIONS.get(scheme, {}), **where)
     except ImportError as error:
