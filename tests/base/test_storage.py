@@ -138,6 +138,32 @@ def test_wrong_and_missing_credentials_are_told_and_not_repeated(storage, monkey
 
 
 @pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        # of adlfs, where Azure's server refuses a key and where there is none
+        (
+            type("HttpResponseError", (Exception,), {})(
+                "Server failed to authenticate the request.\nRequestId:2\nContent: <?xml?>"
+            ),
+            r"access is denied \(Server failed to authenticate the request\.\); cred",
+        ),
+        (
+            type("ServiceRequestError", (Exception,), {})("Cannot connect to host x:1"),
+            r"the storage cannot be reached \(Cannot connect to host x:1\)$",
+        ),
+        (type("Odd", (Exception,), {})("\n "), "Odd$"),
+    ],
+)
+def test_an_error_of_another_library_is_a_line(error, message):
+    def fail():
+        raise error
+
+    with pytest.raises(DataError, match=f"^cannot list az://photos: {message}") as told:
+        page._tried(fail, "az://photos", verb="list")
+    assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize(
     ("url", "message"),
     [
         ("s3://key:secret@photos/a", "credentials in it"),
@@ -145,6 +171,7 @@ def test_wrong_and_missing_credentials_are_told_and_not_repeated(storage, monkey
         ("gs://photos/a", "needs gcsfs: pip install gcsfs"),
         ("s3://", "s3:// names no bucket; it is to be s3://bucket/folder"),
         ("s3://*/a", "names no bucket"),
+        ("abfs://photos@account.dfs.core.windows.net/a", "abfs://container/folder"),
     ],
 )
 def test_other_urls_are_refused_before_anything_is_asked(url, message):

@@ -318,12 +318,14 @@ def _tried(
 def _reason(error: Exception) -> str:
     """What went wrong, in plain words."""
     kind = type(error).__name__
-    told = " ".join(str(error).split())[:300] or kind
+    told = next((line.strip() for line in str(error).splitlines() if line.strip()), kind)[:300]
     if isinstance(error, FileNotFoundError):
         return "there is no such file, folder or bucket"
-    if isinstance(error, PermissionError) or "Credential" in kind:
+    if isinstance(error, PermissionError) or "Credential" in kind or "authenticat" in told:
         return f"access is denied ({told}); credentials are taken from the environment"
-    if isinstance(error, ConnectionError | TimeoutError) or "Connect" in kind or "Timeout" in kind:
+    if isinstance(error, ConnectionError | TimeoutError) or any(
+        word in kind for word in ("Connect", "Timeout", "ServiceRequest")
+    ):
         return f"the storage cannot be reached ({told})"
     return told
 
@@ -332,7 +334,12 @@ def _system(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the place in it."""
     scheme, _, rest = url.partition("://")
     scheme, netloc = scheme.lower(), rest.partition("/")[0]
-    if "@" in netloc and scheme not in {"abfs", "az"}:  # of Azure that is container@account
+    if "@" in netloc and scheme in {"abfs", "az"}:
+        raise DataError(
+            f"a URL of {scheme} names a container and no account, which comes from the environment "
+            f"(AZURE_STORAGE_ACCOUNT_NAME): {scheme}://container/folder"
+        )
+    if "@" in netloc:
         raise DataError(
             f"a URL of {scheme} with credentials in it: they would be written into records; leave them to the "
             "environment"
