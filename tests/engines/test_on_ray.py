@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from unittest.mock import Mock
 
 import pytest
+import torch
 from PIL import Image
 
 from figureground.base.errors import DataError, EngineError, OptionError
@@ -50,7 +51,7 @@ class Toy:
                     raise DataError(f"{name} cannot be used")
                 if "strange" in name:
                     raise KeyError(name)
-                found.append(name.upper())
+                found.append(str(torch.get_num_threads()) if name == "threads" else name.upper())
             tick(len(found))
             yield part.name, found
 
@@ -113,9 +114,24 @@ class TestCluster:
         with pytest.raises(EngineError, match="part bad, and no image of it is the cause"):
             done([Part("bad", ["a", "crowd", "b", "c"])], tmp_path)
 
+    def test_an_actor_computes_with_its_share_of_the_cores(self, tmp_path: Path):
+        found, _ = done([Part("one", ["threads"])], tmp_path)
+        assert found == {"one": [str(max(1, on_ray._cores() // 2))]}
+
     def test_more_gpus_than_there_are(self, tmp_path: Path):
         with pytest.raises(OptionError, match="is to have 5 GPUs, the cluster has"):
             done(PARTS, tmp_path, gpus=5.0)
+
+
+@pytest.mark.parametrize(
+    ("room", "threads"), [({"CPU": 16.0}, 1), ({"CPU": 2.0}, 8), ({"CPU": 32.0}, 1), ({}, 16)]
+)
+def test_all_cores_of_a_machine_are_shared_by_the_actors_that_have_room_there(
+    room: dict[str, float], threads: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(on_ray, "_cores", lambda: 16)
+    nodes = [{"NodeID": "a", "Resources": {"CPU": 5.0}}, {"NodeID": "b", "Resources": room}]
+    assert on_ray._share(nodes, "b") == threads
 
 
 def test_a_machine_that_does_not_share_the_disk_is_told(tmp_path: Path):

@@ -33,9 +33,12 @@ def test_what_is_not_plain_is_refused_after_few_nodes(
 ):
     begun = []  # a node that is made more often than it is written would be counted as often
     compose = yaml.SafeLoader.compose_node
-    monkeypatch.setattr(
-        yaml.SafeLoader, "compose_node", lambda *given: begun.append(1) or compose(*given)
-    )
+
+    def counted(loader: yaml.SafeLoader, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        begun.append(index)
+        return compose(loader, parent, index)
+
+    monkeypatch.setattr(yaml.SafeLoader, "compose_node", counted)
     with pytest.raises(DataError, match=reason):
         plain_yaml(text)
     assert len(begun) <= 130

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -103,6 +103,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _share(nodes: Sequence[Mapping[str, Any]], here: str) -> int:
+    """How many threads an actor computes with: the cores of its machine are shared by all that have room there."""
+    room = next(node["Resources"].get("CPU", 1) for node in nodes if node["NodeID"] == here)
+    return max(1, int(_cores() / max(1, room)))
+
+
 @contextmanager
 def _code_travels(ray: Any) -> Iterator[None]:  # noqa: ANN401 - the module
     """A model's file lies on this machine alone: its code is sent with the network."""
@@ -146,6 +152,12 @@ class _Actor:
                 f"machine {platform.node()} of the cluster cannot enter {self._folder}: images and results have to lie "
                 "on a disk that all machines share, under the same path"
             ) from error
+        import ray  # noqa: PLC0415 - an extra
+        import torch  # noqa: PLC0415 - slow
+
+        # Ray gives each one thread, or OMP_NUM_THREADS where that is set: too few or too many
+        nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        torch.set_num_threads(_share(nodes, ray.get_runtime_context().get_node_id()))
         self._work.settle()
 
     def do(self, part: Part) -> Any:  # noqa: ANN401 - what the work gives
