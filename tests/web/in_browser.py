@@ -62,7 +62,7 @@ def tab(address: str, asked: list[str]) -> Iterator[Any]:
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", only_here])
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(120_000)
         page.on("request", lambda request: asked.append(request.url))
         page.goto(address)
         page.wait_for_selector(".pictures img")
@@ -198,7 +198,7 @@ def test_the_server_reads_and_fetches_no_file_that_a_visitor_names(address: str)
             address + path, data, {"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:  # noqa: S310 - of this machine
+            with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310 - of this machine
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
