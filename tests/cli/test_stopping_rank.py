@@ -97,7 +97,12 @@ def test_a_ranking_killed_by_force_goes_on_and_ends_as_an_undisturbed_one(
     job.wait(120)
     kept = {part: part.stat().st_mtime_ns for part in parts(many)}
     assert 1 <= len(kept) < IMAGES // UNIT
-    assert [path.name for path in (many / "killed").glob("*.*")] == ["entries.jsonl"]
+    left = {path.name for path in (many / "killed").glob("*.*")}
+    assert left == {
+        "entries.jsonl",
+        "figureground.json",
+        ".figureground.lock",
+    }  # no table, no page and no record
     monkeypatch.setenv("SLOW", "0")
     again = subprocess.run(command(many, "killed"), capture_output=True, text=True, check=False)
     assert again.returncode == 2, again.stderr
