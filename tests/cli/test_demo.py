@@ -126,7 +126,7 @@ def test_too_few_samples_are_refused(type_in: Run):
 def test_a_trained_network_finds_the_digits(type_in: Run, tmp_path: Path):
     done = type_in("demo", "--out", tmp_path)
     assert done.exit_code == 0, done.output
-    arms, overlap = json.loads((tmp_path / "demo.json").read_text())["tables"]
+    _, arms, overlap = json.loads((tmp_path / "demo.json").read_text())["tables"]
     numbers = {row[0]: row[1:] for row in arms["rows"]}
     for name in ("accuracy, validation digits", "accuracy, unseen digits"):
         assert all(float(value.rstrip("%")) > 85 for value in numbers[name])
