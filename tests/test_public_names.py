@@ -82,6 +82,6 @@ def test_a_room_imports_no_slow_library_before_it_is_used():
         "    os.wait()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        [sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True, check=False
     )
     assert (done.stdout.splitlines(), done.stderr) == (list(absent), "")

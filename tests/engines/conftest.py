@@ -14,13 +14,9 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[None]:
     """Two processors, whatever the machine has."""
     ray = pytest.importorskip("ray")
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    threads = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "5"  # actors are to have their share nevertheless
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    if threads is None:
-        del os.environ["OMP_NUM_THREADS"]
-    else:
-        os.environ["OMP_NUM_THREADS"] = threads
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "5")  # actors are to have their share nevertheless
+        ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     ray.cloudpickle.register_pickle_by_value(request.module)  # actors do not import tests
     yield
     ray.cloudpickle.unregister_pickle_by_value(request.module)

@@ -140,12 +140,9 @@ def _is_file_of_library(module: ModuleType) -> bool:
 @functools.cache
 def _is_library(file: str) -> bool:
     """Whether a file belongs to Python or to an installed package; what is built in has none."""
-    path = Path(file)
-    places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    # packages may also be those of the machine, of the user, or of a folder that PYTHONPATH names
+    if not file or {"site-packages", "dist-packages"} & {*Path(file).parts}:
+        return True
+    # the last place may be a folder that PYTHONPATH names
+    places = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib")]
     places.append(str(Path(torch.__file__).parents[1]))
-    return (
-        not file
-        or not {"site-packages", "dist-packages"}.isdisjoint(path.parts)
-        or any(path.is_relative_to(place) for place in places)
-    )
+    return any(Path(file).is_relative_to(place) for place in places)

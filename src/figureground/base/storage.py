@@ -334,15 +334,10 @@ def _system(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the place in it."""
     scheme, _, rest = url.partition("://")
     scheme, netloc = scheme.lower(), rest.partition("/")[0]
-    if "@" in netloc and scheme in {"abfs", "az"}:
-        raise DataError(
-            f"a URL of {scheme} names a container and no account, which comes from the environment "
-            f"(AZURE_STORAGE_ACCOUNT_NAME): {scheme}://container/folder"
-        )
     if "@" in netloc:
         raise DataError(
-            f"a URL of {scheme} with credentials in it: they would be written into records; leave them to the "
-            "environment"
+            f"a URL of {scheme} with an account or credentials in it: leave them to the environment, for they would be "
+            f"written into records; {scheme}://{'container' if scheme in {'abfs', 'az'} else 'bucket'}/folder is all"
         )
     if scheme in _NEEDED and (not netloc or any(letter in netloc for letter in "*?[")):
         raise DataError(f"{url} names no bucket; it is to be {scheme}://bucket/folder")
